@@ -1,0 +1,40 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action plugin for the module kubeconfig: reads admin.conf on a control plane, writes it on the controller."""
+
+from __future__ import annotations
+
+import base64
+import os
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.kubewright.cluster.plugins.plugin_utils import kubeconfig
+
+SPEC = {
+    "path": {"type": "path", "required": True},
+    "server": {"type": "str", "required": True},
+    "cluster_name": {"type": "str", "required": True},
+    "merge_into": {"type": "path"},
+    "source": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
+}
+
+
+class ActionModule(ActionBase):
+    """The node's file travels as a module's result and is never shown."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        _spec, arguments = self.validate_argument_spec(SPEC)
+        read = self._execute_module("ansible.legacy.slurp", {"src": arguments["source"]}, task_vars=task_vars)
+        if read.get("failed"):
+            if self._task.check_mode:
+                return {**result, "changed": True, "msg": "%s is not there yet" % arguments["source"]}
+            return {**result, "failed": True, "msg": read.get("msg")}
+        text = kubeconfig.rewritten(base64.b64decode(read["content"]).decode(), arguments["server"], arguments["cluster_name"])
+        changed = kubeconfig.write(arguments["path"], text, self._task.check_mode)
+        if arguments["merge_into"]:
+            changed = kubeconfig.merge_into(os.path.expanduser(arguments["merge_into"]), text, self._task.check_mode) or changed
+        return {**result, "changed": changed, "path": arguments["path"]}

@@ -1,0 +1,52 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action plugin for the module plan: collects facts and inputs of all hosts and hands them to the planner."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.kubewright.cluster.plugins.plugin_utils import inputs, planner, sources
+
+
+class ActionModule(ActionBase):
+    """Runs on the controller alone; connects to nothing."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        _spec, arguments = self.validate_argument_spec({"refuse": {"type": "bool", "default": True}, "missing": {"type": "list", "elements": "dict", "default": []}})
+        looked_up = {look.get("item"): look for look in arguments["missing"]}
+        groups = {name: list(hosts) for name, hosts in task_vars["groups"].items()}
+        hostvars = task_vars["hostvars"]
+        control_planes, workers = planner.roles_of(groups)
+        hosts = {host: _host(hostvars[host], looked_up.get(host)) for host in control_planes + workers}
+        plan = planner.cluster_plan(hosts, groups)
+        if not plan["refusals"]:
+            plan["refusals"] += sources.missing(plan, hosts)
+        result.update(changed=False, plan=plan)
+        if plan["refusals"] and arguments["refuse"]:
+            result.update(failed=True, msg=_message(plan["refusals"]))
+            result.pop("plan")
+        return result
+
+
+def _host(variables, looked_up):
+    """What the planner needs of one host: its facts, or why there are none, and its inputs."""
+    look = looked_up or variables.get("kube_look")
+    look = look if isinstance(look, Mapping) else {}
+    error = None
+    if look.get("unreachable") or look.get("failed"):
+        error = "cannot be reached: %s" % str(look.get("msg") or "no answer").strip().splitlines()[-1]
+    return {"info": look.get("node"), "error": error, "inputs": {name: variables[name] for name in list(variables) if inputs.is_input(name)}}
+
+
+def _message(refusals):
+    head = "Nothing was changed. %d %s in the way:" % (len(refusals), "thing is" if len(refusals) == 1 else "things are")
+    return os.linesep.join([head] + ["  - " + text for text in refusals])

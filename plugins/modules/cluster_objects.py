@@ -1,0 +1,165 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cluster_objects
+short_description: Keep labels, taints and manifests in a cluster
+version_added: 0.1.0
+author: kubewright contributors (@kubewright)
+description:
+  - Runs on a control plane. Sets labels and taints of nodes and applies manifests (server side), in one call.
+  - Owns what it sets. A label, a taint or an object that is dropped from the input is taken away; what others set stays.
+attributes:
+  check_mode:
+    support: full
+    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+  diff_mode:
+    support: full
+    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+options:
+  nodes:
+    description: By node name a map with C(labels) (a map) and C(taints) (list of C(key), C(value), C(effect); null leaves taints alone).
+    type: dict
+    default: {}
+  manifests:
+    description: Manifests, each with C(name), C(content) (YAML text) and C(state).
+    type: list
+    elements: dict
+    default: []
+  kubeconfig:
+    description: Kubeconfig on the control plane.
+    type: path
+    default: /etc/kubernetes/admin.conf
+"""
+
+EXAMPLES = r"""
+- name: Label a node and apply a manifest
+  kubewright.cluster.cluster_objects:
+    nodes:
+      worker-1:
+        labels: {disk: ssd}
+        taints: null
+    manifests:
+      - name: quota
+        content: "{{ lookup('ansible.builtin.file', 'quota.yml') }}"
+"""
+
+RETURN = r"""
+changes:
+  description: What was changed, in words.
+  type: list
+  elements: str
+  returned: always
+"""
+
+import json
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.kubewright.cluster.plugins.module_utils import cluster_objects as objects
+
+KUBECTL = "/usr/local/bin/kubectl"
+
+
+class Cluster:
+    """kubectl with the administrator's rights, and the record of what was changed."""
+
+    def __init__(self, module):
+        self.module, self.changes = module, []
+
+    def kubectl(self, *arguments, text=None, may_fail=False):
+        argv = [KUBECTL, "--kubeconfig", self.module.params["kubeconfig"], *arguments]
+        status, output, errors = self.module.run_command(argv, data=text)
+        if status and not may_fail:
+            self.module.fail_json(msg="kubectl %s: %s" % (" ".join(arguments[:3]), errors.strip()), changes=self.changes)
+        return status, output, errors
+
+    def keep_nodes(self):
+        wishes = self.module.params["nodes"]
+        if not wishes:
+            return
+        for node in objects.items_of(self.kubectl("get", "nodes", "-o", "json")[1]):
+            name = node["metadata"]["name"]
+            patch = objects.node_patch(node, wishes[name]) if name in wishes else {}
+            if patch:
+                self.changes.append("node %s: %s" % (name, json.dumps(patch, sort_keys=True)))
+                if not self.module.check_mode:
+                    self.kubectl("patch", "node", name, "--type=merge", "--patch", json.dumps(patch))
+
+    def keep_manifests(self):
+        record = self.record()
+        wanted = {item["name"]: item for item in self.module.params["manifests"] if item.get("state", "present") == "present"}
+        new = {}
+        for name, item in wanted.items():
+            new[name] = self.apply(name, item.get("content") or "")
+        for name, known in record.items():
+            for gone in [entry for entry in known if entry not in new.get(name, []) and not any(entry in others for others in new.values())]:
+                self.changes.append("manifest %s: delete %s" % (name, gone))
+                if not self.module.check_mode:
+                    self.kubectl("delete", "--ignore-not-found", "--wait=false", *objects.kubectl_target(gone), may_fail=False)
+        if new != record and not self.module.check_mode:
+            self.write_record(new)
+
+    def apply(self, name, content):
+        """Apply one manifest. Returns the identities of its objects."""
+        flags = ["--server-side", "--force-conflicts", "--field-manager=" + objects.MANAGER]
+        status, output, errors = self.kubectl("diff", *flags, "-f", "-", text=content, may_fail=True)
+        if status > 1:
+            self.module.fail_json(msg="manifest %s cannot be applied: %s" % (name, errors.strip()), changes=self.changes)
+        # Without the API (a client-side dry run) the objects' identities are read from the text itself.
+        listed = self.kubectl("create", "--dry-run=client", "-o", "json", "-f", "-", text=content, may_fail=True)[1]
+        identities = sorted(objects.identity(item) for item in _documents(listed))
+        if status == 1:
+            self.changes.append("manifest %s: %s" % (name, ", ".join(identities)))
+            if not self.module.check_mode:
+                self.kubectl("apply", *flags, "-f", "-", text=content)
+        return identities
+
+    def record(self):
+        status, output, _errors = self.kubectl("-n", "kube-system", "get", "configmap", objects.CONFIG_MAP, "-o", "json", may_fail=True)
+        return json.loads(json.loads(output)["data"]["manifests"]) if status == 0 else {}
+
+    def write_record(self, record):
+        document = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": objects.CONFIG_MAP, "namespace": "kube-system"},
+            "data": {"manifests": json.dumps(record, sort_keys=True)},
+        }
+        self.kubectl("apply", "--server-side", "--force-conflicts", "--field-manager=" + objects.MANAGER, "-f", "-", text=json.dumps(document))
+
+
+def _documents(text):
+    """The objects of several JSON documents that follow one another."""
+    decoder, position, found = json.JSONDecoder(), 0, []
+    while text[position:].strip():
+        position += len(text[position:]) - len(text[position:].lstrip())
+        item, end = decoder.raw_decode(text[position:])
+        found += objects.items_of(json.dumps(item))
+        position += end
+    return found
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "nodes": {"type": "dict", "default": {}},
+            "manifests": {"type": "list", "elements": "dict", "default": []},
+            "kubeconfig": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
+        },
+        supports_check_mode=True,
+    )
+    if module.check_mode and not os.path.exists(module.params["kubeconfig"]):
+        module.exit_json(changed=True, changes=["there is no cluster yet: everything is to be applied"])
+    cluster = Cluster(module)
+    cluster.keep_nodes()
+    cluster.keep_manifests()
+    module.exit_json(changed=bool(cluster.changes), changes=cluster.changes, diff={"before": "", "after": "\n".join(cluster.changes) + "\n"} if cluster.changes else {})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kubeconfig
+short_description: Bring the administrator's kubeconfig to the controller
+version_added: 0.1.0
+author: kubewright contributors (@kubewright)
+description:
+  - Reads C(admin.conf) on a control plane and writes it on the controller with mode 0600 and with an address that the controller reaches.
+  - Keeps its hands off the user's own C(~/.kube/config) unless O(merge_into) asks for it; then the old file is kept beside it.
+attributes:
+  action:
+    support: full
+    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
+  check_mode:
+    support: full
+    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+  diff_mode:
+    support: none
+    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+options:
+  path:
+    description: File to write on the controller.
+    type: path
+    required: true
+  server:
+    description: URL of the API server, as the controller reaches it.
+    type: str
+    required: true
+  cluster_name:
+    description: Name of the cluster, the context and the user in the file.
+    type: str
+    required: true
+  merge_into:
+    description: A kubeconfig on the controller into which the cluster is merged as well.
+    type: path
+  source:
+    description: The administrator's kubeconfig on the node.
+    type: path
+    default: /etc/kubernetes/admin.conf
+"""
+
+EXAMPLES = r"""
+- name: Bring the kubeconfig
+  kubewright.cluster.kubeconfig:
+    path: ./kubeconfig
+    server: https://10.0.0.11:6443
+    cluster_name: prod
+"""
+
+RETURN = r"""
+path:
+  description: The file that was written.
+  type: str
+  returned: success
+"""

@@ -1,0 +1,139 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Addresses and networks: which address a node has in the cluster, and which networks collide."""
+
+from __future__ import annotations
+
+from netaddr import IPAddress, IPNetwork
+from netaddr.core import AddrFormatError
+
+# Interfaces that the cluster itself makes; their networks are no networks of the host.
+OWN_INTERFACES = ("cni", "kube-bridge", "kube-dummy-if", "flannel", "cali", "tunl", "veth", "vxlan.calico", "nodelocaldns")
+
+
+def is_address(text) -> bool:
+    """Whether the text is one IP address."""
+    try:
+        IPAddress(str(text))
+    except (AddrFormatError, ValueError):
+        return False
+    return True
+
+
+def family(text) -> int:
+    """4 or 6, of an address or a network."""
+    return IPNetwork(str(text)).version
+
+
+def networks(name: str, texts: list) -> tuple:
+    """(IPNetwork list, problems) of an input with one network for each address family."""
+    found, problems = [], []
+    for text in texts:
+        try:
+            network = IPNetwork(str(text))
+        except (AddrFormatError, ValueError):
+            problems.append("%s: %r is no network: write it as 10.244.0.0/16" % (name, text))
+            continue
+        if "/" not in str(text):
+            problems.append("%s: %s has no prefix length" % (name, text))
+        elif network.ip != network.cidr.ip:
+            problems.append("%s: %s has host bits set; the network is %s" % (name, text, network.cidr))
+        found.append(network.cidr)
+    if not texts:
+        problems.append("%s is empty; give one network" % name)
+    if len(found) > 2 or len({network.version for network in found}) < len(found):
+        problems.append("%s: give at most one IPv4 and one IPv6 network, not %s" % (name, ", ".join(map(str, found))))
+    return found, problems
+
+
+def collisions(pods: list, services: list, nodes: dict) -> list:
+    """Sentences on networks that overlap: pods with Services, and either with a host's addresses and routes.
+
+    nodes: by host name, the `network` part of its node_info.
+    """
+    problems = []
+    for pod in pods:
+        for service in services:
+            if _overlap(pod, service):
+                problems.append("kube_pod_cidrs %s and kube_service_cidrs %s overlap; choose separate networks" % (pod, service))
+    wanted = [("kube_pod_cidrs", network) for network in pods] + [("kube_service_cidrs", network) for network in services]
+    for label, network in wanted:
+        for host, source, other in _host_networks(nodes, network.version):
+            if _overlap(network, other):
+                problems.append("%s %s holds %s, %s; choose a network that no host uses" % (label, network, "%s of %s" % (other, host), source))
+    return problems
+
+
+def _host_networks(nodes, version):
+    seen = set()
+    for host, network in nodes.items():
+        for route in network.get("routes") or []:
+            if route.get("dst") in (None, "default") or (route.get("dev") or "").startswith(OWN_INTERFACES):
+                continue
+            found = _network(route["dst"])
+            if found is not None and found.version == version and found.prefixlen and not _ours(route) and (host, found) not in seen:
+                seen.add((host, found))
+                yield host, "a route over %s" % route.get("dev"), found
+        for resolver in network.get("nameservers") or []:
+            found = _network(resolver)
+            if found is not None and found.version == version:
+                yield host, "its name server", found
+
+
+def _ours(route):
+    """The bridge network's own route for all pods, marked by its protocol number (kube-bridge.service)."""
+    return str(route.get("protocol")) == "187"
+
+
+def _network(text):
+    try:
+        return IPNetwork(str(text)).cidr
+    except (AddrFormatError, ValueError):
+        return None
+
+
+def _overlap(one, other):
+    return one.version == other.version and (one in other or other in one)
+
+
+def node_address(wanted: str, network: dict) -> tuple:
+    """(address, problem) of a node in the cluster.
+
+    wanted: the input kube_node_ip, an address, an interface, a CIDR or empty.
+    network: the node's facts; without a wish the address that the route to the other nodes uses counts.
+    """
+    addresses = [
+        (item["address"], interface["name"])
+        for interface in network.get("interfaces") or []
+        for item in interface.get("addresses") or []
+        if item.get("scope") == "global" and not interface["name"].startswith(OWN_INTERFACES)
+    ]
+    known = [address for address, _name in addresses]
+    if not wanted:
+        default = network.get("default_ipv4") or network.get("default_ipv6") or {}
+        address = network.get("probe_source") or default.get("address") or (known[0] if known else None)
+        return address, None if address else "has no address but loopback; set kube_node_ip"
+    if is_address(wanted):
+        return wanted, None if wanted in known else "kube_node_ip %s is no address of the host (it has %s)" % (wanted, ", ".join(known))
+    if "/" in wanted:
+        wish = _network(wanted)
+        fits = [address for address in known if wish is not None and IPAddress(address) in wish]
+        return (fits[0], None) if fits else (None, "kube_node_ip %s holds no address of the host (it has %s)" % (wanted, ", ".join(known)))
+    fits = [address for address, name in addresses if name == wanted]
+    return (fits[0], None) if fits else (None, "kube_node_ip: the host has no interface %s with an address" % wanted)
+
+
+def interface_of(address: str, network: dict) -> tuple:
+    """(interface name, its network such as 10.0.0.0/24) that carries, or could carry, an address of the host's networks."""
+    for interface in network.get("interfaces") or []:
+        for item in interface.get("addresses") or []:
+            here = _network("%s/%s" % (item["address"], item["prefix"]))
+            if here is not None and IPAddress(address) in here:
+                return interface["name"], str(here)
+    return None, None
+
+
+def host_port(address: str, port: int) -> str:
+    """ "10.0.0.1:6443" or "[fd00::1]:6443"."""
+    return ("[%s]:%d" if ":" in address else "%s:%d") % (address, port)

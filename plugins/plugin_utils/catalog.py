@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Versions, numbers and names that the decisions rest on, each with the page that says so.
+
+Plain data: nothing here computes.
+"""
+
+from __future__ import annotations
+
+# Newest patch that this release of the collection was tried with, by minor release, and what its kubeadm names
+# (`kubeadm config images list`). Another patch or a newer minor is tried with a warning.
+KUBERNETES = {
+    "1.34": {"patch": "1.34.4", "etcd": "3.6.5-0", "coredns": "v1.12.1", "pause": "3.10.1"},
+    "1.35": {"patch": "1.35.4", "etcd": "3.6.6-0", "coredns": "v1.13.1", "pause": "3.10.1"},
+    "1.36": {"patch": "1.36.3", "etcd": "3.6.8-0", "coredns": "v1.14.2", "pause": "3.10.2"},
+    "1.37": {"patch": "1.37.2", "etcd": "3.7.0-0", "coredns": "v1.14.3", "pause": "3.10.2"},
+}
+DEFAULT_MINOR = "1.36"
+
+# Component releases installed beside Kubernetes.
+COMPONENTS = {"containerd": "2.2.9", "runc": "1.4.3", "cni": "1.9.1", "crictl": "1.37.0"}
+KUBE_ROUTER = "v2.1.0"
+
+# https://kubernetes.io/releases/download/ and containerd's, runc's, CNI's and cri-tools' release pages.
+KUBERNETES_ARCHITECTURES = ("amd64", "arm64", "ppc64le", "s390x")
+COMPONENT_ARCHITECTURES = ("amd64", "arm64", "ppc64le", "s390x", "riscv64")
+
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+
+KUBEADM_PAGE = "https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/install-kubeadm/"
+# kubeadm's own preflight takes 1700 MiB as the lower limit for the 2 GiB that its page asks for
+# (cmd/kubeadm/app/constants: ControlPlaneMem), and two CPUs for a control plane.
+KUBEADM_MINIMUM = {
+    "control_plane": {"memory": 1700 * MIB, "cpus": 2, "disk": 10 * GIB, "source": KUBEADM_PAGE},
+    "worker": {"memory": 1700 * MIB, "cpus": 1, "disk": 5 * GIB, "source": KUBEADM_PAGE},
+}
+K3S_PAGE = "https://docs.k3s.io/installation/requirements"
+
+# cgroup v1: the kubelet refuses to start from 1.35 on unless failCgroupV1 is false.
+CGROUP_V1_PAGE = "https://kubernetes.io/docs/concepts/architecture/cgroups/"
+CGROUP_V1_REFUSED_FROM = (1, 35)
+
+# https://kubernetes.io/docs/reference/networking/ports-and-protocols/
+PORTS_PAGE = "https://kubernetes.io/docs/reference/networking/ports-and-protocols/"
+CONTROL_PLANE_PORTS = (
+    (2379, "etcd client"),
+    (2380, "etcd peer"),
+    (10250, "kubelet"),
+    (10257, "kube-controller-manager"),
+    (10259, "kube-scheduler"),
+)
+WORKER_PORTS = ((10250, "kubelet"),)
+ENDPOINT_PORT = 7443
+
+# Kernel settings: https://kubernetes.io/docs/setup/production-environment/container-runtimes/
+MODULES = ("overlay", "br_netfilter", "nf_conntrack")
+SYSCTLS = {
+    "net.ipv4.ip_forward": "1",
+    "net.bridge.bridge-nf-call-iptables": "1",
+}
+SYSCTLS_IPV6 = {
+    "net.ipv6.conf.all.forwarding": "1",
+    "net.bridge.bridge-nf-call-ip6tables": "1",
+}
+
+# Programs that kubelet, kube-proxy and the CNI plugins call on the node, and the package that has each, by OS family.
+# https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/install-kubeadm/ and kubeadm's preflight.
+COMMAND_PACKAGES = {
+    "iptables": {},
+    "mount": {"debian": "mount", "redhat": "util-linux", "suse": "util-linux"},
+    "ip": {"debian": "iproute2", "redhat": "iproute", "suse": "iproute2"},
+    "conntrack": {"debian": "conntrack", "redhat": "conntrack-tools", "suse": "conntrack-tools"},
+    "modprobe": {"debian": "kmod", "redhat": "kmod", "suse": "kmod"},
+}
+
+# Memory kept for kubelet and runtime: a share of each slice of the node's memory, and of its CPUs.
+# The steps are those that GKE publishes and others follow:
+# https://cloud.google.com/kubernetes-engine/docs/concepts/plan-node-sizes
+RESERVED_MEMORY_STEPS = ((4 * GIB, 0.25), (4 * GIB, 0.20), (8 * GIB, 0.10), (112 * GIB, 0.06), (None, 0.02))
+RESERVED_CPU_STEPS = ((1, 0.06), (1, 0.01), (2, 0.005), (None, 0.0025))

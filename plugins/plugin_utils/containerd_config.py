@@ -1,0 +1,123 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""containerd's configuration (version 3, containerd 2) and the registries' hosts.toml.
+
+https://github.com/containerd/containerd/blob/main/docs/cri/config.md and docs/hosts.md
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+
+HEADER = "# Made by kubewright.cluster. Drop-ins belong in /etc/containerd/conf.d.\n"
+CERTS = "/etc/containerd/certs.d"
+CNI_TEMPLATE = "/etc/kubernetes/kubewright/cni.template"
+
+
+def config(node: dict, driver: str, pause: str, data_dir: str, with_template: bool) -> str:
+    """The text of /etc/containerd/config.toml for one node.
+
+    driver: the cgroup driver. pause: the sandbox image. data_dir: root of images and state.
+    with_template: containerd itself writes the CNI configuration, with the node's pod network, from CNI_TEMPLATE.
+    """
+    runtime = "plugins.'io.containerd.cri.v1.runtime'"
+    lines = [
+        HEADER + "version = 3",
+        "root = %s" % json.dumps(data_dir),
+        "imports = ['/etc/containerd/conf.d/*.toml']",
+        "",
+        "[plugins.'io.containerd.cri.v1.images'.pinned_images]",
+        "  sandbox = %s" % json.dumps(pause),
+        "[plugins.'io.containerd.cri.v1.images'.registry]",
+        "  config_path = %s" % json.dumps(CERTS),
+        "[%s]" % runtime,
+        # A container may not raise its processes' OOM score above what it was given itself.
+        "  restrict_oom_score_adj = %s" % ("true" if (node.get("virtualization") or {}).get("container") else "false"),
+        "[%s.containerd.runtimes.runc]" % runtime,
+        "  runtime_type = 'io.containerd.runc.v2'",
+        "[%s.containerd.runtimes.runc.options]" % runtime,
+        "  SystemdCgroup = %s" % ("true" if driver == "systemd" else "false"),
+        "[%s.cni]" % runtime,
+        "  bin_dirs = ['/opt/cni/bin']",
+        "  conf_dir = '/etc/cni/net.d'",
+    ]
+    if with_template:
+        lines.append("  conf_template = %s" % json.dumps(CNI_TEMPLATE))
+    return "\n".join(lines) + "\n"
+
+
+def hosts(registries: dict) -> list:
+    """The files under certs.d for the input kube_registries: [{path, content, mode, secret}].
+
+    Files with credentials have mode 0600. containerd reads them at each pull: no restart.
+    """
+    mirrors, configs = registries.get("mirrors") or {}, registries.get("configs") or {}
+    files = []
+    for registry in sorted(set(mirrors) | set(configs)):
+        mirror = mirrors.get(registry) or {}
+        endpoints = list(mirror.get("endpoints") or mirror.get("endpoint") or [])
+        lines = ["# Made by kubewright.cluster."]
+        if registry != "*":
+            lines.append("server = %s" % json.dumps(_server(registry)))
+        secret = False
+        for endpoint in endpoints + ([_server(registry)] if registry in configs and registry != "*" else []):
+            block, has_secret = _host(endpoint, configs.get(_name(endpoint)) or {}, mirror, files)
+            lines += block
+            secret = secret or has_secret
+        name = "_default" if registry == "*" else registry
+        files.append({"path": "%s/%s/hosts.toml" % (CERTS, name), "content": "\n".join(lines) + "\n", "mode": "0600" if secret else "0644", "secret": secret})
+    return files
+
+
+def _host(endpoint, settings, mirror, files):
+    url = endpoint if "://" in endpoint else "https://" + endpoint
+    lines = ["", "[host.%s]" % json.dumps(url), "  capabilities = ['pull', 'resolve']"]
+    if mirror.get("override_path"):
+        lines.append("  override_path = true")
+    if settings.get("insecure_skip_verify"):
+        lines.append("  skip_verify = true")
+    if settings.get("ca"):
+        path = "%s/%s.crt" % (CERTS, _name(endpoint).replace(":", "_"))
+        if path not in [entry["path"] for entry in files]:
+            files.append({"path": path, "content": settings["ca"].rstrip() + "\n", "mode": "0644", "secret": False})
+        lines.append("  ca = %s" % json.dumps(path))
+    header = _authorization(settings)
+    if header:
+        lines += ["  [host.%s.header]" % json.dumps(url), "    Authorization = %s" % json.dumps(header)]
+    return lines, bool(header)
+
+
+def _authorization(settings):
+    if settings.get("username"):
+        pair = "%s:%s" % (settings["username"], settings.get("password") or "")
+        return "Basic " + base64.b64encode(pair.encode()).decode()
+    return "Bearer " + settings["token"] if settings.get("token") else ""
+
+
+def _server(registry):
+    return "https://registry-1.docker.io" if registry == "docker.io" else "https://" + registry
+
+
+def _name(endpoint):
+    """Host and port of an endpoint's URL."""
+    name = endpoint.split("://", 1)[-1].split("/", 1)[0]
+    return "docker.io" if name == "registry-1.docker.io" else name
+
+
+def problems(registries: dict) -> list:
+    """Sentences on what is wrong with kube_registries."""
+    found = []
+    for registry, mirror in (registries.get("mirrors") or {}).items():
+        endpoints = mirror.get("endpoints") or mirror.get("endpoint") if isinstance(mirror, dict) else None
+        if not isinstance(endpoints, list) or not endpoints:
+            found.append("kube_registries.mirrors[%s] has no endpoints; give a list of URLs" % registry)
+            continue
+        found += ["kube_registries.mirrors[%s]: %r is no URL: write it as https://mirror.example" % (registry, item) for item in endpoints if "://" not in str(item)]
+    for host, settings in (registries.get("configs") or {}).items():
+        if not isinstance(settings, dict):
+            found.append("kube_registries.configs[%s] is no map" % host)
+        elif settings.get("password") and not settings.get("username"):
+            found.append("kube_registries.configs[%s] has a password and no username" % host)
+    return found

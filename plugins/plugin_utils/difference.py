@@ -1,0 +1,142 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a node lacks to be as it should be: from desired state and facts to steps, each with its reason.
+
+A node that has its desired state gets no step. A service is restarted when one of its files will change, or changed after the
+service started: a run that was killed between the two is finished by the next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+# Part of the desired files -> services that read them. The endpoint's reload keeps connections.
+SERVICES = {"containerd": ["containerd"], "kubelet": ["kubelet"], "endpoint": ["kube-endpoint", "kube-endpoint-vip"], "network": ["kube-bridge"]}
+RELOADED = ("kube-endpoint", "kube-endpoint-vip")
+# containerd reads these at each pull, crictl at each call.
+READ_AT_USE = ("/etc/containerd/certs.d/", "/etc/crictl.yaml", "/etc/kubernetes/kubewright/")
+
+
+def wrong_files(wanted: list, facts: dict) -> list:
+    """The files that are missing or differ in content or mode: sentences by path, as {path: why}."""
+    result = {}
+    for entry in wanted:
+        there = (facts.get("files") or {}).get(entry["path"])
+        if not there:
+            result[entry["path"]] = "is missing"
+        elif there.get("sha256") != hashlib.sha256(entry["content"].encode()).hexdigest():
+            result[entry["path"]] = "differs"
+        elif there.get("mode") != entry["mode"]:
+            result[entry["path"]] = "has mode %s, not %s" % (there.get("mode"), entry["mode"])
+    return result
+
+
+def wrong_programs(items: list, facts: dict) -> dict:
+    """Programs that are missing or have another version: {component: why}."""
+    result = {}
+    records = facts.get("artifacts") or {}
+    for item in items:
+        directory = (item.get("unpack") or {}).get("dest_dir")
+        installed = [
+            record for path, record in records.items() if (path == item.get("dest") if item.get("dest") else path.startswith(directory + "/")) and _same_origin(record, item)
+        ]
+        name = (item.get("dest") or item["component"]).rsplit("/", 1)[-1]
+        if not installed:
+            result[name] = "%s %s is not installed" % (name, item["version"])
+        elif not all(record.get("intact") for record in installed):
+            result[name] = "%s was changed by someone else" % name
+    return result
+
+
+def _same_origin(record, item):
+    return record.get("version") == item["version"] and str(record.get("source", "")).split("://", 1)[-1].endswith(item["url"].split("://", 1)[1])
+
+
+def wrong_settings(wanted: dict, facts: dict) -> list:
+    """Kernel modules, sysctls and swap that are not as wanted: sentences."""
+    reasons = []
+    kernel = facts.get("kernel") or {}
+    for module in wanted["modules"]:
+        if kernel.get("modules", {}).get(module) not in ("loaded", "builtin"):
+            reasons.append("module %s is not loaded" % module)
+    for name, value in wanted["sysctls"].items():
+        there = (kernel.get("sysctls") or {}).get(name)
+        if there is not None and str(there) != value:
+            reasons.append("%s is %s, not %s" % (name, there, value))
+    owned = (facts.get("owned") or {}).get("files") or {}
+    for path in ("/etc/modules-load.d/kubewright.conf", "/etc/sysctl.d/99-kubewright.conf"):
+        if path not in owned or not (facts.get("files") or {}).get(path):
+            reasons.append("%s is missing" % path)
+    swap = facts.get("swap") or {}
+    if wanted["swap"] == "off" and (swap.get("total_bytes") or swap.get("fstab")):
+        reasons.append("swap is on")
+    return reasons
+
+
+def service_action(name: str, files: list, wrong: dict, programs_change: bool, facts: dict) -> tuple:
+    """(state for the service module or None, why) of one service.
+
+    files: its desired files. wrong: those that will change. programs_change: its program will be replaced.
+    """
+    service = (facts.get("services") or {}).get(name) or {}
+    verb = "reloaded" if name in RELOADED else "restarted"
+    if service.get("active") not in ("active", "reloading"):
+        return "started", "%s is not running" % name
+    read = [entry["path"] for entry in files if not entry["path"].startswith(READ_AT_USE)]
+    changed = [path for path in read if path in wrong]
+    if changed:
+        return verb, "%s changes" % ", ".join(changed)
+    if programs_change:
+        return "restarted", "its program changes"
+    since = service.get("newest_process_epoch" if name in RELOADED else "started_epoch")
+    newer = [path for path in read if since is not None and ((facts.get("files") or {}).get(path) or {}).get("mtime", 0) > since + 1]
+    if newer:
+        return verb, "%s changed after it started" % ", ".join(newer)
+    if service.get("enabled") not in ("enabled", "static", "enabled-runtime"):
+        return "started", "%s is not enabled" % name
+    return None, ""
+
+
+def steps(desired: dict, facts: dict, joined: bool) -> tuple:
+    """(steps {name: [sentences]}, services {name: state}) of one node.
+
+    desired: settings, packages, programs, files (by part). joined: whether the node is, or is taken for, a member.
+    """
+    result, services = {}, {}
+    reasons = wrong_settings(desired["settings"], facts)
+    if reasons:
+        result["settings"] = reasons
+    if desired["packages"]:
+        result["packages"] = ["%s is not installed" % name for name in desired["packages"]]
+    wrong = wrong_programs(desired["programs"], facts)
+    if wrong:
+        result["programs"] = list(wrong.values())
+    for part, names in SERVICES.items():
+        files = desired["files"][part]
+        if not files:
+            continue
+        differing = wrong_files(files, facts)
+        sentences = ["%s %s" % item for item in differing.items()]
+        for name in names:
+            own = [entry for entry in files if _belongs(entry["path"], name)]
+            if not own:
+                continue
+            state, why = service_action(name, own, differing, name in wrong, facts)
+            if name == "kubelet" and not joined:
+                # kubeadm starts it; until then it is only made to start at boot.
+                enabled = ((facts.get("services") or {}).get(name) or {}).get("enabled") == "enabled"
+                state, why = (None, "") if enabled and not differing else ("enabled", "kubelet is not set up")
+            if state:
+                services[name] = state
+                sentences.append(why)
+        if sentences:
+            result[part] = sentences
+    return result, services
+
+
+def _belongs(path, service):
+    """Which of the endpoint's two services reads a file."""
+    if "keepalived" in path or path.endswith("kube-endpoint-vip.service"):
+        return service == "kube-endpoint-vip"
+    return service != "kube-endpoint-vip"

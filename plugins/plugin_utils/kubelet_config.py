@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kubelet's configuration: one drop-in for both distributions.
+
+Fields: https://kubernetes.io/docs/reference/config-api/kubelet-config.v1beta1/
+Drop-in directory: https://kubernetes.io/docs/tasks/administer-cluster/kubelet-config-file/
+"""
+
+from __future__ import annotations
+
+from . import quantity
+from .catalog import CGROUP_V1_REFUSED_FROM, GIB, MIB, RESERVED_CPU_STEPS, RESERVED_MEMORY_STEPS
+from .documents import merge, owned_keys
+
+OWNED = {"clusterDomain": "kube_cluster_domain", "cgroupDriver": "nothing (containerd and kubelet must agree)", "kubeReserved": "kube_reserved", "systemReserved": "kube_reserved"}
+
+
+def reserved(memory_bytes: float, cpus: float, wish: dict) -> dict:
+    """What is kept from pods on a node of this size: kubeReserved, systemReserved and the eviction threshold.
+
+    wish: the input kube_reserved. Half of the computed memory goes to the operating system.
+    """
+    memory = min(_share(memory_bytes, RESERVED_MEMORY_STEPS), memory_bytes * 0.25)
+    cpu = max(_share(cpus, RESERVED_CPU_STEPS), 0.06)
+    kube_memory = max(memory / 2, 100 * MIB)
+    return {
+        "kubeReserved": {"memory": wish.get("kube_memory") or quantity.memory(kube_memory), "cpu": wish.get("kube_cpu") or quantity.cpu(cpu / 2)},
+        "systemReserved": {"memory": wish.get("system_memory") or quantity.memory(kube_memory), "cpu": wish.get("system_cpu") or quantity.cpu(cpu / 2)},
+        "evictionHard": {"memory.available": "%dMi" % (100 if memory_bytes >= 2 * GIB else 50), "nodefs.available": "10%", "nodefs.inodesFree": "5%", "imagefs.available": "15%"},
+    }
+
+
+def _share(amount, steps):
+    total = 0.0
+    for size, share in steps:
+        part = amount if size is None else min(amount, size)
+        total += part * share
+        amount -= part
+        if amount <= 0:
+            break
+    return total
+
+
+def kubelet_config(node: dict, inputs: dict, version: tuple) -> dict:
+    """KubeletConfiguration of one node.
+
+    node: its node_info. inputs: its inputs. version: (major, minor, patch).
+    """
+    driver = cgroup_driver(node)
+    computed = {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "cgroupDriver": driver,
+        "clusterDomain": inputs["kube_cluster_domain"],
+        "containerLogMaxSize": "10Mi",
+        "containerLogMaxFiles": 5,
+        "serializeImagePulls": False,
+        "maxParallelImagePulls": 4,
+    }
+    if driver == "systemd":
+        # logind delays a shutdown for the kubelet; without systemd's own tree (a container) there is no logind to ask.
+        computed.update({"shutdownGracePeriod": "60s", "shutdownGracePeriodCriticalPods": "20s"})
+    resolv = (node.get("dns") or {}).get("resolv_conf")
+    if resolv:
+        computed["resolvConf"] = resolv
+    if inputs["kube_swap"] == "keep" or (node.get("virtualization") or {}).get("container"):
+        computed["failSwapOn"] = False
+    if node["cgroup"]["version"] != "v2" and version[:2] >= CGROUP_V1_REFUSED_FROM:
+        computed["failCgroupV1"] = False
+    computed.update(reserved(node["memory"]["usable_bytes"], node["cpus"]["count"], inputs["kube_reserved"]))
+    return merge(computed, inputs["kubelet_config"])
+
+
+def cgroup_driver(node: dict) -> str:
+    """systemd where systemd owns a cgroup v2 tree, else cgroupfs; containerd and kubelet get the same.
+
+    In a container on a host with cgroup v1 the inner systemd has no tree that it may delegate from.
+    https://kubernetes.io/docs/setup/production-environment/container-runtimes/#cgroup-drivers
+    """
+    return "systemd" if node["init"] == "systemd" and node["cgroup"]["version"] == "v2" else "cgroupfs"
+
+
+def problems(given: dict) -> list:
+    """Sentences on keys of kubelet_config that the plan owns."""
+    return owned_keys(given, OWNED, "kubelet_config")

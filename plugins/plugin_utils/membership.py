@@ -1,0 +1,95 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is there already: which nodes belong to a cluster, whether they are complete, and who can be asked.
+
+State is read from the nodes and from a living control plane; there are no marker files.
+"""
+
+from __future__ import annotations
+
+LABEL = "node-role.kubernetes.io/control-plane"
+
+
+def live_of(info: dict) -> dict:
+    """What a node's own API server said, or an empty map."""
+    return ((info.get("cluster") or {}).get("live")) or {}
+
+
+def has_data(info: dict) -> bool:
+    """Whether a control plane's data or manifests are on the host."""
+    cluster = info.get("cluster") or {}
+    return bool(cluster.get("etcd_data") or cluster.get("manifests"))
+
+
+def initialised(live: dict) -> bool:
+    """Whether `kubeadm init` came to its end in this cluster: its last phases (bootstrap-token, addons) left their objects."""
+    return bool(
+        live.get("healthy")
+        and live.get("kubeadm_config")
+        and "kubelet-config" in (live.get("config_maps") or [])
+        and "coredns" in (live.get("deployments") or [])
+        and "kube-proxy" in (live.get("daemonsets") or [])
+        and any(LABEL in (node.get("labels") or {}) for node in live.get("nodes") or [])
+    )
+
+
+def find(nodes: dict, control_planes: list) -> dict:
+    """The cluster as it is.
+
+    nodes: by host {name, info}. control_planes: hosts.
+    Returns {leader, initialised, start, live, complete: {host: bool}}:
+      leader - the healthy control plane to ask, else the host to start; start - "init" where a new cluster is to be made or a half-made
+      one finished, "wait" where the cluster's members only have to come up, else "".
+    """
+    healthy = [host for host in control_planes if live_of(nodes[host]["info"]).get("healthy")]
+    complete = [host for host in healthy if initialised(live_of(nodes[host]["info"]))]
+    with_data = [host for host in control_planes if has_data(nodes[host]["info"])]
+    if complete:
+        leader, start = complete[0], ""
+    elif healthy:
+        leader, start = healthy[0], "init"
+    elif len(with_data) > 1:
+        leader, start = with_data[0], "wait"
+    else:
+        leader, start = (with_data or control_planes)[0], "init"
+    live = live_of(nodes[leader]["info"]) if healthy else {}
+    return {
+        "leader": leader,
+        "initialised": bool(complete) or start == "wait",
+        "start": start,
+        "live": live,
+        "complete": {host: _complete(node, host in control_planes, live) for host, node in nodes.items()},
+    }
+
+
+def _complete(node, is_control_plane, live):
+    cluster = node["info"].get("cluster") or {}
+    known = {item["name"]: item for item in live.get("nodes") or []}
+    here = known.get(node["name"])
+    if not cluster.get("kubelet_conf") or here is None:
+        return False
+    if not is_control_plane:
+        return True
+    members = live.get("etcd_members")
+    voting = members is None or any(member.get("name") == node["name"] and not member.get("learner") for member in members)
+    return LABEL in (here.get("labels") or {}) and "kube-apiserver.yaml" in (cluster.get("manifests") or []) and voting
+
+
+def problems(nodes: dict, control_planes: list, leader: str) -> list:
+    """Hosts that belong to other clusters, or to one that others made."""
+    found = []
+    authority = (nodes[leader]["info"].get("cluster") or {}).get("ca_sha256")
+    for host, node in sorted(nodes.items()):
+        cluster = node["info"].get("cluster") or {}
+        if not (cluster.get("kubelet_conf") or has_data(node["info"]) or cluster.get("kind")):
+            continue
+        if cluster.get("kind") == "k3s":
+            found.append("%s: K3s is installed; a running cluster is never turned into kubeadm. Move its work to other machines, or uninstall it first" % host)
+        elif cluster.get("foreign"):
+            found.append("%s: a Kubernetes node that this collection did not make is here (%s); leave it out, or reset it by its own means first" % (host, cluster.get("role") or "unknown role"))
+        elif cluster.get("ca_sha256") and authority != cluster.get("ca_sha256"):
+            found.append("%s: belongs to another cluster than %s (their certificate authorities differ); reset it first (kubewright.cluster.reset --limit %s)" % (host, leader, host))
+        elif cluster.get("role") == "control_plane" and host not in control_planes and "kube-apiserver.yaml" in (cluster.get("manifests") or []):
+            found.append("%s: is a control plane of the cluster and a worker in the inventory; put it into kube_control_plane, or reset it first" % host)
+    return found

@@ -1,0 +1,206 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pod network: for each plugin the files on a node, the manifest in the cluster, and what it cannot do.
+
+A further plugin is one more entry of PLUGINS.
+"""
+
+from __future__ import annotations
+
+import json
+
+from .addresses import interface_of
+from .catalog import KUBE_ROUTER
+from .containerd_config import CNI_TEMPLATE
+from .documents import dump
+
+ROUTE_SCRIPT = "/etc/kubewright/bridge/run"
+# Routing protocol number of our route, so that it is known as ours.
+ROUTE_PROTOCOL = 187
+
+
+def options_problems(plugin: str, options: dict, pod_networks: list) -> list:
+    """Sentences on options that the plugin does not know and on networks that it cannot carry."""
+    known = {"bridge": {"mtu"}, "kube-router": {"image", "args"}, "none": set()}[plugin]
+    found = ["kube_network.options has no key %s for the plugin %s (it knows %s)" % (key, plugin, ", ".join(sorted(known)) or "none") for key in sorted(set(options) - known)]
+    if plugin == "bridge" and any(network.version == 6 for network in pod_networks):
+        found.append("kube_network.plugin bridge carries IPv4 alone; choose kube-router for IPv6 pods")
+    return found
+
+
+def layer2_problems(plugin: str, nodes: list) -> list:
+    """The bridge needs all nodes in one layer 2 network. nodes: [{host, address, network (facts)}]."""
+    if plugin != "bridge" or len(nodes) < 2:
+        return []
+    homes = {}
+    for node in nodes:
+        _name, holds = interface_of(node["address"], node["network"])
+        homes.setdefault(holds, []).append(node["host"])
+    if len(homes) < 2:
+        return []
+    parts = "; ".join("%s: %s" % (holds, ", ".join(hosts)) for holds, hosts in sorted(homes.items(), key=str))
+    return ["kube_network.plugin bridge needs all nodes in one network, they are in %d (%s); choose kube-router" % (len(homes), parts)]
+
+
+def bridge_files(pod_cidr: str, address: str, network: dict, options: dict) -> list:
+    """Files of the bridge on one node.
+
+    containerd renders the CNI template with the pod network that the control plane gave this node. One route leads all other
+    pods to the node's own network, where each node answers ARP for its pods (proxy ARP): no node needs a list of the others.
+    """
+    interface, _holds = interface_of(address, network)
+    bridge = {
+        "type": "bridge",
+        "bridge": "cni0",
+        "isGateway": True,
+        "hairpinMode": True,
+        "ipMasq": False,
+        "ipam": {"type": "host-local", "ranges": [[{"subnet": "{{.PodCIDR}}"}]], "routes": [{"dst": "0.0.0.0/0"}]},
+    }
+    if options.get("mtu"):
+        bridge["mtu"] = int(options["mtu"])
+    template = {"cniVersion": "1.0.0", "name": "kube-bridge", "plugins": [bridge, {"type": "portmap", "capabilities": {"portMappings": True}}]}
+    return [
+        {"path": CNI_TEMPLATE, "content": json.dumps(template, indent=2) + "\n", "mode": "0644"},
+        {"path": ROUTE_SCRIPT, "content": _ROUTE_SCRIPT % {"pods": pod_cidr, "dev": interface, "src": address, "proto": ROUTE_PROTOCOL}, "mode": "0755"},
+        {"path": "/etc/systemd/system/kube-bridge.service", "content": _BRIDGE_UNIT % ROUTE_SCRIPT, "mode": "0644"},
+    ]
+
+
+_BRIDGE_UNIT = """# Made by kubewright.cluster.
+[Unit]
+Description=Route and address answering for the pods of the Kubernetes bridge network
+After=network-online.target
+Wants=network-online.target
+Before=kubelet.service
+
+[Service]
+ExecStart=%s
+Restart=always
+RestartSec=2
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+_ROUTE_SCRIPT = """#!/bin/sh
+# Made by kubewright.cluster. Keeps the route to all pods, and leaves it when stopped: running pods keep their network.
+pods=%(pods)s dev=%(dev)s src=%(src)s
+
+ensure() {
+    ip -4 route show exact "$pods" dev "$dev" proto %(proto)d | grep -q . ||
+        ip -4 route replace "$pods" dev "$dev" scope link src "$src" proto %(proto)d
+    echo 1 >"/proc/sys/net/ipv4/conf/$dev/proxy_arp"
+    echo 0 >"/proc/sys/net/ipv4/neigh/$dev/proxy_delay"
+}
+
+# Pods leave the cluster with the node's address; between pods nothing is translated.
+nft -f - <<RULES
+table ip kubewright
+delete table ip kubewright
+table ip kubewright {
+    chain postrouting {
+        type nat hook postrouting priority srcnat; policy accept;
+        ip saddr $pods ip daddr != $pods oifname != "cni0" masquerade
+    }
+}
+RULES
+
+ensure
+# The route goes with its interface: whatever restarts the network brings it back here.
+ip -4 monitor route link | while read -r _; do ensure; done
+"""
+
+
+def manifest(plugin: str, options: dict) -> str:
+    """The manifest of the plugin, or an empty text."""
+    return kube_router(options) if plugin == "kube-router" else ""
+
+
+def kube_router(options: dict) -> str:
+    """kube-router's objects: pods' routes by BGP between the nodes, NetworkPolicy by its firewall; Services stay with kube-proxy.
+
+    https://www.kube-router.io/docs/kubeadm/
+    """
+    image = options.get("image") or "docker.io/cloudnativelabs/kube-router:" + KUBE_ROUTER
+    labels = {"k8s-app": "kube-router", "tier": "node"}
+    conflist = {
+        "cniVersion": "1.0.0",
+        "name": "kube-router",
+        "plugins": [
+            {"name": "kubernetes", "type": "bridge", "bridge": "kube-bridge", "isDefaultGateway": True, "hairpinMode": True, "ipam": {"type": "host-local"}},
+            {"type": "portmap", "capabilities": {"portMappings": True, "snat": True}},
+        ],
+    }
+    account = {"name": "kube-router", "namespace": "kube-system"}
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "kube-router"}, "rules": _KUBE_ROUTER_RULES}
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "kube-router"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "kube-router"},
+        "subjects": [{"kind": "ServiceAccount", **account}],
+    }
+    return dump(
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account},
+        role,
+        binding,
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kube-router-cfg", "namespace": "kube-system", "labels": labels}, "data": {"cni-conf.json": json.dumps(conflist, indent=2)}},
+        _kube_router_daemonset(image, labels, options.get("args") or []),
+    )
+
+
+_KUBE_ROUTER_RULES = [
+    {"apiGroups": [""], "resources": ["namespaces", "pods", "services", "nodes", "endpoints"], "verbs": ["list", "get", "watch"]},
+    {"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": ["list", "get", "watch"]},
+    {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "get", "watch"]},
+    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]},
+    {"apiGroups": [""], "resources": ["services/status"], "verbs": ["update"]},
+]
+_CNI_FILE = "/etc/cni/net.d/10-kuberouter.conflist"
+
+
+def _kube_router_daemonset(image, labels, args):
+    mounts = {"lib-modules": "/lib/modules", "cni-conf-dir": "/etc/cni/net.d", "xtables-lock": "/run/xtables.lock"}
+    container = {
+        "name": "kube-router",
+        "image": image,
+        "args": ["--run-router=true", "--run-firewall=true", "--run-service-proxy=false", "--bgp-graceful-restart=true", *args],
+        "env": [{"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}, {"name": "KUBE_ROUTER_CNI_CONF_FILE", "value": _CNI_FILE}],
+        "livenessProbe": {"httpGet": {"path": "/healthz", "port": 20244}, "initialDelaySeconds": 10, "periodSeconds": 5, "timeoutSeconds": 3},
+        "resources": {"requests": {"cpu": "100m", "memory": "100Mi"}},
+        "securityContext": {"privileged": True},
+        "volumeMounts": [{"name": name, "mountPath": path, **({"readOnly": True} if name == "lib-modules" else {})} for name, path in mounts.items()],
+    }
+    install = {
+        "name": "install-cni",
+        "image": image,
+        "command": ["/bin/sh", "-c", "test -f %s || { cp /etc/kube-router/cni-conf.json %s.tmp && mv %s.tmp %s; }" % (_CNI_FILE, _CNI_FILE, _CNI_FILE, _CNI_FILE)],
+        "volumeMounts": [{"name": "cni-conf-dir", "mountPath": "/etc/cni/net.d"}, {"name": "kube-router-cfg", "mountPath": "/etc/kube-router"}],
+    }
+    volumes = [
+        {"name": "lib-modules", "hostPath": {"path": "/lib/modules", "type": "DirectoryOrCreate"}},
+        {"name": "cni-conf-dir", "hostPath": {"path": "/etc/cni/net.d"}},
+        {"name": "kube-router-cfg", "configMap": {"name": "kube-router-cfg"}},
+        {"name": "xtables-lock", "hostPath": {"path": "/run/xtables.lock", "type": "FileOrCreate"}},
+    ]
+    pod = {
+        "priorityClassName": "system-node-critical",
+        "serviceAccountName": "kube-router",
+        "hostNetwork": True,
+        "tolerations": [{"operator": "Exists"}],
+        "initContainers": [install],
+        "containers": [container],
+        "volumes": volumes,
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"name": "kube-router", "namespace": "kube-system", "labels": labels},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "updateStrategy": {"type": "RollingUpdate"},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    }

@@ -1,0 +1,279 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan: from what the nodes are and what the inventory wants to what each node should be and what to do.
+
+A pure function of facts and inputs: the same in whatever order the hosts come.
+"""
+
+from __future__ import annotations
+
+from . import addresses, checks, desired, difference, kubeadm_config, kubelet_config, membership, network, versions
+from . import containerd_config, decision, endpoint, inputs as inputs_module, labels
+
+# Inputs that describe the cluster, and so must be the same on every host.
+CLUSTER_INPUTS = (
+    "kube_distribution kube_version kube_needs kube_cluster_name kube_cluster_domain kube_api_endpoint kube_api_port kube_api_sans kube_pod_cidrs kube_service_cidrs "
+    "kube_network kube_proxy_mode kube_manifests kube_kubeconfig kube_clock_tolerance kubeadm_cluster_config kubeadm_proxy_config"
+).split()
+GROUPS = {"control_plane": ("kube_control_plane", "server"), "worker": ("kube_node", "agent")}
+
+
+class Draft:
+    """A plan in the making: its nodes, and what was found on the way."""
+
+    def __init__(self):
+        self.nodes, self.reasons, self.warnings, self.refusals = {}, [], [], []
+
+    def refuse(self, sentences):
+        self.refusals += [text for text in sentences if text not in self.refusals]
+
+    def warn(self, sentences):
+        self.warnings += [text for text in sentences if text not in self.warnings]
+
+
+def roles_of(groups: dict) -> tuple:
+    """(control planes, workers) by the groups' names; a host in both is a control plane that takes work."""
+    named = {role: sorted({host for name in names for host in groups.get(name) or []}) for role, names in GROUPS.items()}
+    return named["control_plane"], [host for host in named["worker"] if host not in named["control_plane"]]
+
+
+def cluster_plan(hosts: dict, groups: dict) -> dict:
+    """The plan of one cluster.
+
+    hosts: by inventory name {info: node_info's "node" or None, error: why there is none, inputs: its variables that are inputs}.
+    groups: by group name the hosts in it.
+    Returns the plan; with `refusals` in it nothing may be carried out. See docs/plan.md for its shape.
+    """
+    draft = Draft()
+    control_planes, workers = roles_of(groups)
+    _read_inputs(draft, hosts, control_planes, workers)
+    for host in control_planes + workers:
+        if not hosts[host].get("info"):
+            draft.refuse(["%s: %s" % (host, hosts[host].get("error") or "was not looked at")])
+    if draft.refusals or not control_planes:
+        refusals, warnings = checks.layout(control_planes, workers, False, [])
+        draft.refuse(refusals)
+        return _result(draft, {}, control_planes, workers)
+    shared = draft.nodes[control_planes[0]]["inputs"]
+    state = membership.find(draft.nodes, control_planes)
+    cluster = _cluster(draft, shared, state, control_planes)
+    _check(draft, shared, cluster, state, control_planes, workers)
+    for host in control_planes + workers:
+        _plan_node(draft, host, cluster, state)
+    return _result(draft, cluster, control_planes, workers)
+
+
+def _read_inputs(draft, hosts, control_planes, workers):
+    by_text = {}
+    for host in control_planes + workers:
+        values, problems = inputs_module.validate(hosts[host].get("inputs") or {})
+        for problem in problems:
+            by_text.setdefault(problem, []).append(host)
+        info = hosts[host].get("info") or {}
+        name = values["kube_node_name"] or str(info.get("hostname") or host).split(".")[0].lower()
+        draft.nodes[host] = {"host": host, "name": name, "role": "control_plane" if host in control_planes else "worker", "info": info, "inputs": values}
+    draft.refuse(text if len(where) == len(draft.nodes) else "%s: %s" % (", ".join(where), text) for text, where in by_text.items())
+    for name in CLUSTER_INPUTS:
+        values = {}
+        for host, node in draft.nodes.items():
+            values.setdefault(repr(node["inputs"][name]), []).append(host)
+        if len(values) > 1:
+            draft.refuse(["%s describes the whole cluster and differs: %s" % (name, "; ".join("%s on %s" % (value, ", ".join(where)) for value, where in sorted(values.items())))])
+
+
+def _cluster(draft, shared, state, control_planes):
+    """What all nodes share."""
+    running = state["live"].get("version") or ""
+    version, warnings, refusals = versions.choose(shared["kube_version"], running)
+    draft.warn(warnings)
+    draft.refuse(refusals)
+    if running and version != running.lstrip("v"):
+        draft.refuse(["kube_version %s differs from the running cluster's %s; site does not upgrade a running cluster: set kube_version to %s or leave it out" % (version, running, running.lstrip("v"))])
+    for host in control_planes + [host for host in draft.nodes if host not in control_planes]:
+        node = draft.nodes[host]
+        node["address"], problem = addresses.node_address(node["inputs"]["kube_node_ip"], node["info"]["network"])
+        if problem:
+            draft.refuse(["%s: %s" % (host, problem)])
+    members = sorted(({"name": draft.nodes[host]["name"], "address": draft.nodes[host]["address"]} for host in control_planes), key=lambda item: item["name"])
+    chosen, problems = endpoint.choose(shared["kube_api_endpoint"], shared["kube_api_port"], [item["address"] for item in members])
+    draft.refuse(problems)
+    sans = sorted({chosen["address"], *shared["kube_api_sans"], *(["127.0.0.1", "localhost"] if chosen["mode"] == "local" else [])})
+    return {
+        "version": version,
+        "api_version": kubeadm_config.api_version(versions.parse(version)),
+        "name": shared["kube_cluster_name"],
+        "domain": shared["kube_cluster_domain"],
+        "endpoint": chosen,
+        "api_port": shared["kube_api_port"],
+        "members": members,
+        "sans": sans,
+        "pod_cidrs": shared["kube_pod_cidrs"],
+        "service_cidrs": shared["kube_service_cidrs"],
+        "proxy_mode": shared["kube_proxy_mode"],
+        "plugin": shared["kube_network"]["plugin"],
+        "leader": state["leader"],
+        "exists": state["initialised"],
+        "shared": shared,
+    }
+
+
+def _check(draft, shared, cluster, state, control_planes, workers):
+    refusals, warnings = checks.layout(control_planes, workers, state["initialised"], shared["kube_needs"])
+    draft.refuse(refusals)
+    draft.warn(warnings)
+    draft.refuse(checks.names(draft.nodes))
+    draft.refuse(checks.clocks(draft.nodes, shared["kube_clock_tolerance"]))
+    draft.refuse(membership.problems(draft.nodes, control_planes, state["leader"]))
+    pods, problems = addresses.networks("kube_pod_cidrs", shared["kube_pod_cidrs"])
+    draft.refuse(problems)
+    services, problems = addresses.networks("kube_service_cidrs", shared["kube_service_cidrs"])
+    draft.refuse(problems)
+    draft.refuse(addresses.collisions(pods, services, {host: node["info"]["network"] for host, node in draft.nodes.items()}))
+    draft.refuse(network.options_problems(cluster["plugin"], shared["kube_network"]["options"], pods))
+    placed = [{"host": host, "address": node["address"], "network": node["info"]["network"]} for host, node in draft.nodes.items() if node["address"]]
+    draft.refuse(network.layer2_problems(cluster["plugin"], placed))
+    cluster["pod_networks"] = pods
+    draft.reasons += decision.reasons(draft.nodes, shared, control_planes)
+    draft.refuse(decision.refusals(draft.nodes, shared))
+    version = versions.parse(cluster["version"])
+    for host, node in draft.nodes.items():
+        joined = state["complete"][host] or membership.has_data(node["info"])
+        refusals, warnings = checks.host(host, node["info"], node["role"], node["inputs"], version, joined)
+        draft.refuse(refusals)
+        draft.warn(warnings)
+        if not joined:
+            draft.refuse(checks.ports(host, node["info"], node["role"], cluster["api_port"], cluster["endpoint"]))
+        own = kubelet_config.problems(node["inputs"]["kubelet_config"]) + kubeadm_config.problems(node["inputs"]) + containerd_config.problems(node["inputs"]["kube_registries"])
+        draft.refuse(own + labels.problems(host, node["inputs"]))
+
+
+def _plan_node(draft, host, cluster, state):
+    node = draft.nodes[host]
+    info, values = node["info"], node["inputs"]
+    joined = state["complete"][host] or state["start"] == "wait" and bool((info.get("cluster") or {}).get("kubelet_conf"))
+    components = versions.components(values["kube_artifacts"]["versions"])
+    files = desired.files(node, cluster)
+    draft.refuse("%s: %s" % (host, text) for text in files.pop("problems"))
+    wanted = {
+        "settings": desired.settings(info, values, cluster["pod_networks"]),
+        "packages": desired.packages(info, node["role"], cluster["endpoint"]["mode"], values),
+        "programs": desired.programs(cluster["version"], components, info["architecture"]["name"], values["kube_artifacts"]["checksums"]),
+        "files": files,
+    }
+    steps, services = difference.steps(wanted, info, joined)
+    secret = difference.wrong_files([entry for entry in containerd_config.hosts(values["kube_registries"]) if entry["secret"]], info)
+    if secret:
+        steps["registries"] = ["%s %s" % item for item in secret.items()]
+    node.update(wanted)
+    node.update({"steps": steps, "services": services, "joined": joined})
+    node["taints"] = labels.taints(node, bool([other for other in draft.nodes.values() if other["role"] == "worker"]))
+    node["stages"], node["member"] = _stages(host, node, cluster, state)
+    if host == cluster["leader"]:
+        node["stages"].append("leader")
+    if node["member"] in ("init", "pull"):
+        node["kubeadm"] = _documents(node, cluster)
+
+
+def _stages(host, node, cluster, state):
+    """Which plays a node takes part in, and what kubeadm does on it first: init, wait, pull or nothing."""
+    if node["joined"]:
+        only_endpoint = set(node["steps"]) <= {"endpoint"}
+        stages = [] if not node["steps"] else ["prepare"] if state["start"] == "wait" else ["endpoint"] if only_endpoint else ["change"]
+        if host == cluster["leader"] and (state["start"] == "wait"):
+            return stages + ["start"], "wait"
+        return stages, ""
+    stages = ["prepare"] if node["steps"] else []
+    if host == cluster["leader"] and state["start"] == "init":
+        return stages + ["start"], "init"
+    return stages + ["start", "join"], "pull"
+
+
+def _documents(node, cluster):
+    """kubeadm's file for this node, and the images it will need."""
+    values, info = node["inputs"], node["info"]
+    in_container = bool((info.get("virtualization") or {}).get("container"))
+    shared = {
+        **{key: cluster[key] for key in ("version", "api_version", "name", "domain", "pod_cidrs", "service_cidrs", "proxy_mode", "api_port", "sans")},
+        "endpoint": cluster["endpoint"]["host_port"],
+        "extra": cluster["shared"]["kubeadm_cluster_config"],
+        "proxy_extra": cluster["shared"]["kubeadm_proxy_config"],
+        "init_extra": values["kubeadm_init_config"],
+        "join_extra": values["kubeadm_join_config"],
+        "timeout": values["kubeadm_timeout"] or (900 if (info.get("virtualization") or {}).get("vm") == "qemu" else 0),
+    }
+    mine = {
+        "name": node["name"],
+        "address": node["address"],
+        "role": node["role"],
+        "taints": node["taints"],
+        "ignore": preflight_exceptions(info, values),
+        "cgroup_driver": kubelet_config.cgroup_driver(info),
+        "fail_cgroup_v1": False if info["cgroup"]["version"] != "v2" else None,
+        "in_container": in_container,
+    }
+    return {"init": kubeadm_config.init_documents(shared, mine), "join": kubeadm_config.join_document(shared, mine), "images": images(cluster, node["role"])}
+
+
+def preflight_exceptions(info: dict, values: dict) -> list:
+    """kubeadm preflight checks that cannot pass on this host and need not: in containers, and where the inputs allow less."""
+    ignored = set(values["kubeadm_ignore_preflight_errors"])
+    if (info.get("virtualization") or {}).get("container"):
+        ignored |= {"SystemVerification", "Swap", "FileContent--proc-sys-net-bridge-bridge-nf-call-iptables"}
+    if info["cgroup"]["version"] != "v2":
+        ignored.add("SystemVerification")
+    if values["kube_swap"] == "keep":
+        ignored.add("Swap")
+    if values["kube_allow_small_nodes"]:
+        ignored |= {"Mem", "NumCPU"}
+    return sorted(ignored)
+
+
+def images(cluster: dict, role: str) -> list:
+    """Images that a node of this role runs, as `kubeadm config images list` names them."""
+    known = versions.images_of(cluster["version"])
+    base, tag = "registry.k8s.io/", "v" + cluster["version"]
+    names = [base + "kube-proxy:" + tag, base + "pause:" + known["pause"], base + "coredns/coredns:" + known["coredns"]]
+    if role == "control_plane":
+        names = [base + name + ":" + tag for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler")] + [base + "etcd:" + known["etcd"]] + names
+    return names
+
+
+def _result(draft, cluster, control_planes, workers):
+    keep = "name role address settings packages programs files steps services stages member joined kubeadm taints".split()
+    shown = {key: value for key, value in cluster.items() if key not in ("shared", "pod_networks")}
+    shared = cluster.get("shared") or {}
+    return {
+        "schema": 1,
+        "distribution": "kubeadm",
+        "datastore": "stacked etcd",
+        **shown,
+        "cluster_domain": shared.get("kube_cluster_domain"),
+        "control_planes": control_planes,
+        "workers": workers,
+        "ports": _ports(cluster) if cluster else [],
+        "images": sorted({image for role in ("control_plane", "worker") for image in images(cluster, role)}) if cluster else [],
+        "manifests": labels.manifests(shared) if cluster else [],
+        "reasons": draft.reasons,
+        "warnings": draft.warnings,
+        "refusals": draft.refusals,
+        "nodes": {host: {key: node[key] for key in keep if key in node} for host, node in draft.nodes.items()},
+        "objects": labels.objects(draft.nodes, cluster) if cluster else {},
+    }
+
+
+def _ports(cluster):
+    """Who must be let through to whom: what a firewall between the nodes has to allow."""
+    rows = [
+        {"port": cluster["api_port"], "protocol": "tcp", "to": "control planes", "from": "all nodes, administrators", "purpose": "kube-apiserver"},
+        {"port": "2379-2380", "protocol": "tcp", "to": "control planes", "from": "control planes", "purpose": "etcd"},
+        {"port": 10250, "protocol": "tcp", "to": "all nodes", "from": "control planes", "purpose": "kubelet"},
+        {"port": "30000-32767", "protocol": "tcp, udp", "to": "all nodes", "from": "clients of NodePort Services", "purpose": "Services"},
+    ]
+    if cluster["endpoint"]["mode"] == "vip":
+        rows.append({"port": cluster["endpoint"]["port"], "protocol": "tcp", "to": "control planes", "from": "all nodes, administrators", "purpose": "API endpoint"})
+        rows.append({"port": "-", "protocol": "vrrp (112)", "to": "control planes", "from": "control planes", "purpose": "virtual address"})
+    if cluster["plugin"] == "kube-router":
+        rows.append({"port": 179, "protocol": "tcp", "to": "all nodes", "from": "all nodes", "purpose": "BGP of kube-router"})
+    rows.append({"port": "-", "protocol": "all", "to": "all nodes", "from": "pod networks %s" % ", ".join(cluster["pod_cidrs"]), "purpose": "pods"})
+    return rows

@@ -1,0 +1,47 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kubernetes quantities: "512Mi" to bytes and back, "250m" to CPUs.
+
+The grammar is that of https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+"""
+
+from __future__ import annotations
+
+import re
+
+BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60}
+DECIMAL = {"m": 1e-3, "": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
+_QUANTITY = re.compile(r"^\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE]([+-]?[0-9]+))?\s*(Ki|Mi|Gi|Ti|Pi|Ei|m|k|M|G|T|P|E)?\s*$")
+
+
+def parse(text) -> float:
+    """The number that a quantity stands for: bytes of "512Mi", CPUs of "250m".
+
+    Raises ValueError with the text in the message when it is no quantity.
+    """
+    found = _QUANTITY.match(str(text))
+    if not found:
+        raise ValueError("%r is no quantity: write it as 512Mi, 2Gi, 250m or 1.5" % (text,))
+    number, exponent, suffix = found.groups()
+    factor = {**BINARY, **DECIMAL}[suffix or ""]
+    return float(number) * 10 ** int(exponent or 0) * factor
+
+
+def memory(number: float) -> str:
+    """Bytes as a whole number of MiB, rounded down: 536870912 is "512Mi"."""
+    return "%dMi" % (number // 2**20)
+
+
+def cpu(number: float) -> str:
+    """CPUs as whole thousandths: 0.25 is "250m"."""
+    return "%dm" % round(number * 1000)
+
+
+def human(number: float) -> str:
+    """Bytes as a person reads them: 1932735283 is "1.8 GiB"."""
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if abs(number) < 1024 or unit == "TiB":
+            return ("%d %s" if unit == "B" else "%.1f %s") % (number, unit)
+        number /= 1024
+    return ""

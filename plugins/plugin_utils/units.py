@@ -1,0 +1,118 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""systemd units of the services that the collection runs on a node."""
+
+from __future__ import annotations
+
+HEADER = "# Made by kubewright.cluster. Changes belong in a drop-in (systemctl edit).\n"
+
+
+def containerd(in_container: bool) -> str:
+    """containerd.service. In a container limits cannot be raised above the container's own."""
+    limits = "" if in_container else "LimitNPROC=infinity\nLimitCORE=infinity\nTasksMax=infinity\nOOMScoreAdjust=-999\n"
+    return (
+        HEADER
+        + """[Unit]
+Description=containerd container runtime
+Documentation=https://containerd.io
+After=network.target local-fs.target
+
+[Service]
+EnvironmentFile=-/etc/kubewright/containerd.env
+ExecStartPre=-/sbin/modprobe overlay
+ExecStart=/usr/local/bin/containerd
+Type=notify
+Delegate=yes
+KillMode=process
+Restart=always
+RestartSec=5
+"""
+        + limits
+        + """
+[Install]
+WantedBy=multi-user.target
+"""
+    )
+
+
+def kubelet() -> str:
+    """kubelet.service as kubeadm expects it; it waits for kubeadm instead of failing before.
+
+    https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/kubelet-integration/
+    """
+    return (
+        HEADER
+        + """[Unit]
+Description=kubelet: the Kubernetes node agent
+Documentation=https://kubernetes.io/docs/
+Wants=network-online.target
+After=network-online.target containerd.service
+ConditionPathExists=/var/lib/kubelet/config.yaml
+
+[Service]
+Environment="KUBELET_KUBECONFIG_ARGS=--bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf --kubeconfig=/etc/kubernetes/kubelet.conf"
+Environment="KUBELET_CONFIG_ARGS=--config=/var/lib/kubelet/config.yaml --config-dir=/etc/kubernetes/kubelet.conf.d"
+EnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env
+ExecStart=/usr/local/bin/kubelet $KUBELET_KUBECONFIG_ARGS $KUBELET_CONFIG_ARGS $KUBELET_KUBEADM_ARGS
+Restart=always
+StartLimitInterval=0
+RestartSec=2
+
+[Install]
+WantedBy=multi-user.target
+"""
+    )
+
+
+def endpoint(config: str) -> str:
+    """kube-endpoint.service: HAProxy beside, not in place of, a HAProxy of the host's own."""
+    return (
+        HEADER
+        + """[Unit]
+Description=Proxy to the Kubernetes API servers
+After=network-online.target
+Wants=network-online.target
+Before=kubelet.service
+
+[Service]
+Type=notify
+RuntimeDirectory=kube-endpoint
+ExecStart=/usr/sbin/haproxy -Ws -f %(config)s -p /run/kube-endpoint/haproxy.pid
+ExecReload=/usr/sbin/haproxy -c -q -f %(config)s
+ExecReload=/bin/kill -USR2 $MAINPID
+KillMode=mixed
+SuccessExitStatus=143
+Restart=always
+RestartSec=1
+
+[Install]
+WantedBy=multi-user.target
+"""
+        % {"config": config}
+    )
+
+
+def virtual_address(config: str) -> str:
+    """kube-endpoint-vip.service: keepalived with a configuration of its own."""
+    return (
+        HEADER
+        + """[Unit]
+Description=Virtual address of the Kubernetes API
+After=network-online.target kube-endpoint.service
+Wants=network-online.target
+
+[Service]
+Type=simple
+RuntimeDirectory=kube-endpoint-vip
+ExecStart=/usr/sbin/keepalived --dont-fork --log-console --use-file=%(config)s --pid=/run/kube-endpoint-vip/keepalived.pid --vrrp_pid=/run/kube-endpoint-vip/vrrp.pid
+ExecReload=/bin/kill -HUP $MAINPID
+KillMode=mixed
+Restart=always
+RestartSec=1
+
+[Install]
+WantedBy=multi-user.target
+"""
+        % {"config": config}
+    )
