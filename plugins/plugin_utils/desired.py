@@ -72,7 +72,6 @@ def files(node: dict, cluster: dict) -> dict:
     """Files of one node by the part that they belong to: containerd, kubelet, endpoint, network.
 
     node: host, name, role, address, info, inputs. cluster: version, endpoint, api_port, members, pod_cidrs.
-    Raises nothing; what keepalived cannot do is under "problems".
     """
     info, inputs = node["info"], node["inputs"]
     driver = kubelet_config.cgroup_driver(info)
@@ -94,7 +93,6 @@ def files(node: dict, cluster: dict) -> dict:
         ],
         "endpoint": [],
         "network": [],
-        "problems": [],
     }
     if bridge and node["address"]:
         ipv4 = [cidr for cidr in cluster["pod_cidrs"] if ":" not in cidr]
@@ -115,8 +113,7 @@ def _endpoint_files(node, cluster, result):
     if endpoint["mode"] != "vip":
         return
     here = {"name": node["name"], "address": node["address"]}
-    text, problems = keepalived(endpoint, node["inputs"]["kube_api_endpoint"], here, cluster["members"], node["info"]["network"])
-    result["problems"] += problems
+    text, _problems = keepalived(endpoint, node["inputs"]["kube_api_endpoint"], here, cluster["members"], node["info"]["network"])
     result["endpoint"] += [
         {"path": DIRECTORY + "/keepalived.conf", "content": text, "mode": "0644"},
         {"path": "/etc/systemd/system/kube-endpoint-vip.service", "content": units.virtual_address(DIRECTORY + "/keepalived.conf"), "mode": "0644"},

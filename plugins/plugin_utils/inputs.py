@@ -58,12 +58,12 @@ def _value(path, value, spec, problems):
     if value is None:
         if spec.get("required"):
             problems.append("%s is missing" % path)
-        return _copy(spec.get("default"))
+        return _default(path, spec, problems)
     try:
         value = _typed(value, spec.get("type", "str"))
     except ValueError as error:
         problems.append("%s: %s" % (path, error))
-        return _copy(spec.get("default"))
+        return _default(path, spec, problems)
     choices = spec.get("choices")
     if choices:
         for item in value if isinstance(value, list) else [value]:
@@ -96,7 +96,10 @@ def _options(path, value, options, problems):
     return {key: _value("%s.%s" % (path, key), value.get(key), spec, problems) for key, spec in options.items()}
 
 
-def _copy(default):
+def _default(path, spec, problems):
+    default = spec.get("default")
+    if isinstance(default, dict) and spec.get("options"):
+        return _options(path, default, spec["options"], problems)
     return default.copy() if isinstance(default, (dict, list)) else default
 
 

@@ -59,6 +59,8 @@ def cluster_plan(hosts: dict, groups: dict) -> dict:
     state = membership.find(draft.nodes, control_planes)
     cluster = _cluster(draft, shared, state, control_planes)
     _check(draft, shared, cluster, state, control_planes, workers)
+    if draft.refusals:
+        return _result(draft, {}, control_planes, workers)
     for host in control_planes + workers:
         _plan_node(draft, host, cluster, state)
     return _result(draft, cluster, control_planes, workers)
@@ -144,6 +146,10 @@ def _check(draft, shared, cluster, state, control_planes, workers):
         draft.warn(warnings)
         if not joined:
             draft.refuse(checks.ports(host, node["info"], node["role"], cluster["api_port"], cluster["endpoint"]))
+        if cluster["endpoint"]["mode"] == "vip" and node["role"] == "control_plane" and addresses.is_address(cluster["endpoint"]["address"]):
+            here = {"name": node["name"], "address": node["address"]}
+            problems = endpoint.keepalived(cluster["endpoint"], shared["kube_api_endpoint"], here, cluster["members"], node["info"]["network"])[1]
+            draft.refuse("%s: %s" % (host, text) for text in problems)
         own = kubelet_config.problems(node["inputs"]["kubelet_config"]) + kubeadm_config.problems(node["inputs"]) + containerd_config.problems(node["inputs"]["kube_registries"])
         draft.refuse(own + labels.problems(host, node["inputs"]))
 
@@ -154,7 +160,6 @@ def _plan_node(draft, host, cluster, state):
     joined = state["complete"][host] or state["start"] == "wait" and bool((info.get("cluster") or {}).get("kubelet_conf"))
     components = versions.components(values["kube_artifacts"]["versions"])
     files = desired.files(node, cluster)
-    draft.refuse("%s: %s" % (host, text) for text in files.pop("problems"))
     wanted = {
         "settings": desired.settings(info, values, cluster["pod_networks"]),
         "packages": desired.packages(info, node["role"], cluster["endpoint"]["mode"], values),

@@ -39,7 +39,7 @@ def choose(wanted: str, running: str = "") -> tuple:
     except ValueError as error:
         return KUBERNETES[DEFAULT_MINOR]["patch"], [], ["kube_version: %s" % error]
     release = "%d.%d" % (major, minor_number)
-    version = "%s.%d" % (release, patch) if patch is not None else KUBERNETES.get(release, {}).get("patch", "")
+    version = "%s.%d" % (release, patch) if patch is not None else KUBERNETES.get(release, KUBERNETES[DEFAULT_MINOR])["patch"]
     if patch is None and running and minor(running) == release:
         version = running.lstrip("v")
     oldest, newest = list(KUBERNETES)[0], list(KUBERNETES)[-1]

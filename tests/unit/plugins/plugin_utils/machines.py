@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Facts of machines to plan for, as node_info gives them."""
+
+from __future__ import annotations
+
+import copy
+
+GIB = 2**30
+
+
+def machine(name="cp-1", address="10.0.0.11", memory=4 * GIB, cpus=4, **changes):
+    """node_info of a bare Debian host; changes are merged over it (nested with double underscores: os__family="redhat")."""
+    facts = {
+        "schema": 1,
+        "hostname": name,
+        "machine_id": "%032x" % (hash(name) & (2**128 - 1)),
+        "architecture": {"name": "amd64", "raw": "x86_64", "bits": 64},
+        "cpus": {"count": cpus, "host_count": cpus, "limit": None},
+        "memory": {"total_bytes": memory, "limit_bytes": None, "usable_bytes": memory, "available_bytes": memory},
+        "swap": {"total_bytes": 0, "devices": [], "fstab": []},
+        "disks": {"/var/lib/containerd": {"mount": "/", "free_bytes": 50 * GIB, "kind": "ssd", "read_only": False}},
+        "cgroup": {"version": "v2", "controllers": ["cpu", "memory"]},
+        "kernel": {"release": "6.1.0", "version": [6, 1, 0], "modules": {"overlay": "available", "br_netfilter": "available"}, "sysctls": {}},
+        "init": "systemd",
+        "os": {"id": "debian", "family": "debian", "version_id": "12"},
+        "virtualization": {"container": None, "vm": "kvm"},
+        "clock": {"epoch": 1.0, "offset_seconds": 0.1, "synchronised": True, "source": "chrony"},
+        "network": {
+            "interfaces": [{"name": "eth0", "mtu": 1500, "up": True, "addresses": [{"address": address, "prefix": 24, "family": 4, "scope": "global"}]}],
+            "routes": [{"dst": "default", "via": "10.0.0.1", "dev": "eth0", "family": 4}, {"dst": "10.0.0.0/24", "dev": "eth0", "family": 4}],
+            "default_ipv4": {"address": address, "interface": "eth0", "gateway": "10.0.0.1"},
+            "default_ipv6": None,
+            "probe_source": address,
+        },
+        "dns": {"resolv_conf": "/etc/resolv.conf", "loopback": False},
+        "ports": [],
+        "commands": {name: "/usr/sbin/" + name for name in ("conntrack", "iptables", "nft", "ip", "mount", "modprobe", "haproxy")},
+        "services": {},
+        "files": {},
+        "owned": None,
+        "artifacts": {},
+        "cluster": {"kind": None, "kubelet_conf": False, "manifests": [], "etcd_data": False, "live": None},
+        "warnings": [],
+    }
+    for path, value in changes.items():
+        here = facts
+        *parents, last = path.split("__")
+        for parent in parents:
+            here = here[parent]
+        here[last] = value
+    return copy.deepcopy(facts)
+
+
+def inventory(control_planes=3, workers=1, inputs=None, **changes):
+    """(hosts, groups) of a cluster of like machines, to give to the planner."""
+    names = ["cp-%d" % number for number in range(1, control_planes + 1)] + ["w-%d" % number for number in range(1, workers + 1)]
+    hosts = {}
+    for number, name in enumerate(names):
+        facts = machine(name, "10.%d.%d.%d" % (number // 62500, number // 250 % 250, number % 250 + 2) if len(names) > 200 else "10.0.0.%d" % (number + 11), **changes)
+        if len(names) > 200:
+            facts["network"]["interfaces"][0]["addresses"][0]["prefix"] = 8
+            facts["network"]["routes"] = facts["network"]["routes"][:1]
+        hosts[name] = {"info": facts, "inputs": dict(inputs or {})}
+    return hosts, {"kube_control_plane": names[:control_planes], "kube_node": names[control_planes:]}

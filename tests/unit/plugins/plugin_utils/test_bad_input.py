@@ -1,0 +1,146 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bad input: one message that names every problem, before anything is changed."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.kubewright.cluster.plugins.plugin_utils import planner
+
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import GIB, inventory, machine
+
+
+def refusals(hosts, groups):
+    return planner.cluster_plan(hosts, groups)["refusals"]
+
+
+def with_inputs(**inputs):
+    return inventory(inputs=inputs)
+
+
+INPUTS = [
+    ({"kube_verson": "1.36"}, "kube_verson is no input of this collection; did you mean kube_version?"),
+    ({"kube_version": "1.33"}, "kube_version 1.33 is older than 1.34"),
+    ({"kube_version": "1.99"}, "kube_version 1.99 is not known; the newest known release is 1.37"),
+    ({"kube_version": "latest"}, "'latest' is no version"),
+    ({"kube_pod_cidrs": ["10.244.0.0"]}, "10.244.0.0 has no prefix length"),
+    ({"kube_pod_cidrs": ["10.244.0.5/16"]}, "has host bits set; the network is 10.244.0.0/16"),
+    ({"kube_pod_cidrs": ["pods"]}, "'pods' is no network"),
+    ({"kube_pod_cidrs": []}, "kube_pod_cidrs is empty"),
+    ({"kube_pod_cidrs": ["10.1.0.0/16", "10.2.0.0/16"]}, "at most one IPv4 and one IPv6"),
+    ({"kube_pod_cidrs": ["10.96.0.0/16"]}, "kube_pod_cidrs 10.96.0.0/16 and kube_service_cidrs 10.96.0.0/12 overlap"),
+    ({"kube_pod_cidrs": ["10.0.0.0/16"]}, "kube_pod_cidrs 10.0.0.0/16 holds 10.0.0.0/24 of cp-1"),
+    ({"kube_pod_cidrs": ["fd00::/56"]}, "bridge carries IPv4 alone"),
+    ({"kube_service_cidrs": ["10.0.0.0/20"]}, "kube_service_cidrs 10.0.0.0/20 holds 10.0.0.0/24"),
+    ({"kube_distribution": "kubespray"}, "kube_distribution: 'kubespray' is none of auto, kubeadm, k3s"),
+    ({"kube_api_endpoint": {"mode": "vip"}}, "mode vip needs kube_api_endpoint.address"),
+    ({"kube_api_endpoint": {"mode": "vip", "address": "api.example"}}, "'api.example' is no IP address"),
+    ({"kube_api_endpoint": {"address": "10.0.0.11"}}, "is a node's own address"),
+    ({"kube_api_endpoint": {"mode": "none"}}, "mode none fits one control plane, the inventory has 3"),
+    ({"kube_api_endpoint": {"mode": "local", "port": 6443}}, "port 6443 is the API servers' own port"),
+    ({"kube_api_endpoint": {"adress": "10.0.0.9"}}, "kube_api_endpoint has no key adress; did you mean address?"),
+    ({"kube_api_endpoint": {"mode": "vip", "address": "192.168.9.9"}}, "no interface's network holds the virtual address 192.168.9.9"),
+    ({"kube_api_port": "https"}, "kube_api_port: 'https' is no number"),
+    ({"kube_api_port": 6443.5}, "is no whole number"),
+    ({"kube_allow_cgroup_v1": "perhaps"}, "'perhaps' is neither true nor false"),
+    ({"kube_network": "bridge"}, "kube_network: 'bridge' is no map"),
+    ({"kube_network": {"plugin": "weave"}}, "'weave' is none of bridge, kube-router, none"),
+    ({"kube_network": {"plugin": "bridge", "options": {"speed": 1}}}, "kube_network.options has no key speed"),
+    ({"kube_node_ip": "10.9.9.9"}, "kube_node_ip 10.9.9.9 is no address of the host (it has 10.0.0.11)"),
+    ({"kube_node_ip": "eth7"}, "the host has no interface eth7"),
+    ({"kube_node_taints": ["gpu"]}, "'gpu' is no taint"),
+    ({"kube_node_labels": {"a b": "c"}}, "a b=c is no valid label"),
+    ({"kube_manifests": [{"name": "x"}]}, "kube_manifests[x] needs either content or src"),
+    ({"kube_manifests": [{"content": "x"}]}, "kube_manifests[0].name is missing"),
+    ({"kubelet_config": {"clusterDomain": "x"}}, "kubelet_config.clusterDomain is set by the plan; use kube_cluster_domain"),
+    ({"kubeadm_cluster_config": {"networking": {"podSubnet": "x"}}}, "kubeadm_cluster_config.networking.podSubnet is set by the plan; use kube_pod_cidrs"),
+    ({"kube_registries": {"mirrors": {"docker.io": {"endpoints": ["mirror"]}}}}, "'mirror' is no URL"),
+    ({"kube_registries": {"configs": {"r.example": {"password": "x"}}}}, "has a password and no username"),
+    ({"kube_distribution": "k3s"}, "this release installs kubeadm clusters only"),
+]
+
+
+@pytest.mark.parametrize(("inputs", "message"), INPUTS)
+def test_inputs(inputs, message):
+    assert any(message in text for text in refusals(*with_inputs(**inputs))), refusals(*with_inputs(**inputs))
+
+
+MACHINES = [
+    ({"memory": GIB}, "cp-1: 1.0 GiB of memory, a control plane needs 1.7 GiB"),
+    ({"cpus": 1}, "cp-1: 1 CPU, a control plane needs 2"),
+    ({"cgroup__version": "v1"}, "cp-1: cgroup v1, which the kubelet refuses from 1.35 on"),
+    ({"init": "openrc"}, "cp-1: kubeadm nodes need systemd, the init system is openrc"),
+    ({"architecture": {"name": "arm", "raw": "armv7l", "bits": 32}}, "has no release for the architecture arm (armv7l)"),
+    ({"kernel__modules": {"overlay": "missing"}}, "has no module overlay"),
+    ({"ports": [{"port": 6443, "protocol": "tcp", "address": "::", "process": "nginx"}]}, "cp-1: port 6443 (kube-apiserver) is taken by nginx"),
+    ({"ports": [{"port": 7443, "protocol": "tcp", "address": "::", "process": None}]}, "port 7443 (API endpoint) is taken by another program"),
+    ({"disks": {"/var/lib/etcd": {"mount": "/", "read_only": True}}}, "/var/lib/etcd is on a read-only file system"),
+    ({"machine_id": "0123"}, "cp-1 and cp-2 and cp-3 and w-1 have the same machine id 0123"),
+    ({"hostname": "localhost"}, "cp-1 and cp-2 and cp-3 and w-1 have the same node name localhost"),
+    ({"hostname": "bad_name"}, "the node name 'bad_name' is no valid DNS name"),
+    ({"cluster": {"kind": "k3s"}}, "cp-1: K3s is installed"),
+    ({"cluster": {"kind": "kubeadm", "foreign": True, "kubelet_conf": True}}, "cp-1: a Kubernetes node that this collection did not make"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), MACHINES)
+def test_machines(changes, message):
+    found = refusals(*inventory(**changes))
+    assert any(message in text for text in found), found
+
+
+def test_no_control_plane():
+    assert "no host is in the group kube_control_plane" in refusals({"w": {"info": machine()}}, {"kube_node": ["w"]})[0]
+
+
+def test_empty_inventory():
+    assert "no host is in the group kube_control_plane" in refusals({}, {})[0]
+
+
+def test_two_control_planes():
+    assert any("two control planes (cp-1, cp-2)" in text for text in refusals(*inventory(control_planes=2)))
+
+
+def test_high_availability_with_one():
+    assert any("which takes three control planes" in text for text in refusals(*inventory(control_planes=1, inputs={"kube_needs": ["high_availability"]})))
+
+
+def test_unreachable():
+    hosts, groups = inventory()
+    hosts["w-1"] = {"info": None, "error": "cannot be reached: timed out", "inputs": {}}
+    assert refusals(hosts, groups) == ["w-1: cannot be reached: timed out"]
+
+
+def test_clocks():
+    hosts, groups = inventory()
+    hosts["cp-2"]["info"]["clock"]["offset_seconds"] = 61.0
+    assert any("cp-2: the clock is 61 s ahead of the other nodes, the limit is 30 s" in text for text in refusals(hosts, groups))
+
+
+def test_differing_inputs():
+    hosts, groups = inventory()
+    hosts["cp-2"]["inputs"]["kube_cluster_domain"] = "other.local"
+    assert any("kube_cluster_domain describes the whole cluster and differs" in text for text in refusals(hosts, groups))
+
+
+def test_two_clusters():
+    hosts, groups = inventory()
+    for number, host in enumerate(hosts):
+        hosts[host]["info"]["cluster"].update(kubelet_conf=True, ca_sha256=str(number // 3), kind="kubeadm", role="control_plane")
+    assert any("w-1: belongs to another cluster than cp-1" in text for text in refusals(hosts, groups))
+
+
+def test_different_networks_under_the_bridge():
+    hosts, groups = inventory()
+    hosts["w-1"]["info"] = machine("w-1", "10.7.0.14")
+    assert any("bridge needs all nodes in one network, they are in 2" in text for text in refusals(hosts, groups))
+
+
+def test_all_at_once():
+    """Problems of different kinds and nodes come in one list."""
+    hosts, groups = inventory(control_planes=2, inputs={"kube_cluster_domian": "x", "kube_api_port": "y"})
+    hosts["w-1"] = {"info": None, "error": "cannot be reached", "inputs": {}}
+    found = " ".join(refusals(hosts, groups))
+    for part in ("kube_cluster_domian", "kube_api_port", "w-1: cannot be reached", "two control planes"):
+        assert part in found
