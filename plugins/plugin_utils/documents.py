@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import json
+from functools import lru_cache
+
 import yaml
 
 
@@ -46,8 +49,14 @@ def owned_keys(given: dict, owned: dict, path: str = "") -> list:
 
 def dump(*documents: dict) -> str:
     """YAML text of one or several documents, in a stable order of keys as given."""
-    texts = [yaml.dump(plain(document), Dumper=_Dumper, sort_keys=False, width=160) for document in documents]
+    texts = [_dump(json.dumps(plain(document))) for document in documents]
     return "---\n".join([""] + texts) if len(texts) > 1 else texts[0]
+
+
+@lru_cache(maxsize=1024)
+def _dump(text):
+    # Like nodes get like files: the slow writer runs once for each kind.
+    return yaml.dump(json.loads(text), Dumper=_Dumper, sort_keys=False, width=160)
 
 
 def plain(value):

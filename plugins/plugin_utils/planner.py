@@ -116,6 +116,7 @@ def _cluster(draft, shared, state, control_planes):
         "plugin": shared["kube_network"]["plugin"],
         "leader": state["leader"],
         "exists": state["initialised"],
+        "has_workers": len(draft.nodes) > len(control_planes),
         "shared": shared,
     }
 
@@ -172,11 +173,11 @@ def _plan_node(draft, host, cluster, state):
         steps["registries"] = ["%s %s" % item for item in secret.items()]
     node.update(wanted)
     node.update({"steps": steps, "services": services, "joined": joined})
-    node["taints"] = labels.taints(node, bool([other for other in draft.nodes.values() if other["role"] == "worker"]))
+    node["taints"] = labels.taints(node, cluster["has_workers"])
     node["stages"], node["member"] = _stages(host, node, cluster, state)
     if host == cluster["leader"]:
         node["stages"].append("leader")
-    if node["member"] in ("init", "pull"):
+    if node["member"] == "pull" or host == cluster["leader"]:
         node["kubeadm"] = _documents(node, cluster)
 
 
@@ -208,8 +209,8 @@ def _documents(node, cluster):
         "timeout": values["kubeadm_timeout"] or (900 if (info.get("virtualization") or {}).get("vm") == "qemu" else 0),
     }
     mine = {
-        "name": node["name"],
-        "address": node["address"],
+        "name": "@name@",
+        "address": "@address@",
         "role": node["role"],
         "taints": node["taints"],
         "ignore": preflight_exceptions(info, values),
@@ -217,7 +218,10 @@ def _documents(node, cluster):
         "fail_cgroup_v1": False if info["cgroup"]["version"] != "v2" else None,
         "in_container": in_container,
     }
-    return {"init": kubeadm_config.init_documents(shared, mine), "join": kubeadm_config.join_document(shared, mine), "images": images(cluster, node["role"])}
+    kind, make = ("join", kubeadm_config.join_document) if node["member"] == "pull" else ("init", kubeadm_config.init_documents)
+    # Name and address go in last: the same text serves all nodes that are alike.
+    text = make(shared, mine).replace("@name@", node["name"]).replace("@address@", node["address"])
+    return {kind: text, "images": images(cluster, node["role"])}
 
 
 def preflight_exceptions(info: dict, values: dict) -> list:
@@ -246,7 +250,7 @@ def images(cluster: dict, role: str) -> list:
 
 def _result(draft, cluster, control_planes, workers):
     keep = "name role address settings packages programs files steps services stages member joined kubeadm taints".split()
-    shown = {key: value for key, value in cluster.items() if key not in ("shared", "pod_networks")}
+    shown = {key: value for key, value in cluster.items() if key not in ("shared", "pod_networks", "has_workers")}
     shared = cluster.get("shared") or {}
     return {
         "schema": 1,
