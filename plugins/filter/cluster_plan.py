@@ -23,13 +23,13 @@ def cluster_plan(facts, inputs=None, groups=None):
     return planner.cluster_plan(hosts, groups)
 
 
-def registry_files(registries):
-    """The files with credentials that kube_registries calls for."""
-    return [{key: entry[key] for key in ("path", "content", "mode", "secret")} for entry in containerd_config.hosts(registries) if entry["secret"]]
+def credential_files(plan, registries=None, proxy=None):
+    """The files with credentials that kube_registries and kube_http_proxy call for."""
+    return containerd_config.secret_files(registries or {}, proxy or {}, plan["direct"])
 
 
 class FilterModule:
     """Filters of the collection."""
 
     def filters(self):
-        return {"cluster_plan": cluster_plan, "plan_report": report.text, "registry_files": registry_files, "artifact_paths": sources.paths}
+        return {"cluster_plan": cluster_plan, "plan_report": report.text, "credential_files": credential_files, "artifact_paths": sources.paths}

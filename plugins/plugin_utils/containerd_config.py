@@ -13,6 +13,7 @@ import json
 
 HEADER = "# Made by kubewright.cluster. Drop-ins belong in /etc/containerd/conf.d.\n"
 CERTS = "/etc/containerd/certs.d"
+ENVIRONMENT = "/etc/kubewright/containerd.env"
 CNI_TEMPLATE = "/etc/kubernetes/kubewright/cni.template"
 
 
@@ -68,6 +69,23 @@ def hosts(registries: dict) -> list:
             secret = secret or has_secret
         name = "_default" if registry == "*" else registry
         files.append({"path": "%s/%s/hosts.toml" % (CERTS, name), "content": "\n".join(lines) + "\n", "mode": "0600" if secret else "0644", "secret": secret})
+    return files
+
+
+def secret_files(registries: dict, proxy: dict, direct: list) -> list:
+    """The files that hold, or may hold, credentials: hosts.toml with a login, and containerd's environment with the proxy.
+
+    proxy: the input kube_http_proxy. direct: networks and names of the cluster, never sent through the proxy.
+    """
+    files = [entry for entry in hosts(registries) if entry["secret"]]
+    if proxy.get("http") or proxy.get("https"):
+        settings = {
+            "HTTP_PROXY": proxy.get("http") or proxy["https"],
+            "HTTPS_PROXY": proxy.get("https") or proxy["http"],
+            "NO_PROXY": ",".join(["localhost", "127.0.0.1", *direct, *(proxy.get("no_proxy") or [])]),
+        }
+        content = HEADER.splitlines()[0] + "\n" + "".join("%s=%s\n" % pair for pair in settings.items())
+        files.append({"path": ENVIRONMENT, "content": content, "mode": "0600", "secret": True})
     return files
 
 

@@ -116,9 +116,17 @@ def _cluster(draft, shared, state, control_planes):
         "plugin": shared["kube_network"]["plugin"],
         "leader": state["leader"],
         "exists": state["initialised"],
+        # Nothing on a node depends on the list of all nodes: networks, not addresses.
+        "direct": [*shared["kube_pod_cidrs"], *shared["kube_service_cidrs"], *_node_networks(draft), "." + shared["kube_cluster_domain"], ".svc", chosen["address"]],
         "has_workers": len(draft.nodes) > len(control_planes),
         "shared": shared,
     }
+
+
+def _node_networks(draft):
+    """The networks that hold the nodes' addresses."""
+    found = {addresses.interface_of(node["address"], node["info"]["network"])[1] for node in draft.nodes.values() if node["address"]}
+    return sorted(network for network in found if network)
 
 
 def _check(draft, shared, cluster, state, control_planes, workers):
@@ -168,9 +176,11 @@ def _plan_node(draft, host, cluster, state):
         "files": files,
     }
     steps, services = difference.steps(wanted, info, joined)
-    secret = difference.wrong_files([entry for entry in containerd_config.hosts(values["kube_registries"]) if entry["secret"]], info)
+    secret = difference.wrong_files(containerd_config.secret_files(values["kube_registries"], values["kube_http_proxy"], cluster["direct"]), info)
     if secret:
-        steps["registries"] = ["%s %s" % item for item in secret.items()]
+        steps["credentials"] = ["%s %s" % item for item in secret.items()]
+        if containerd_config.ENVIRONMENT in secret and "containerd" not in services:
+            services["containerd"] = "restarted"
     node.update(wanted)
     node.update({"steps": steps, "services": services, "joined": joined})
     node["taints"] = labels.taints(node, cluster["has_workers"])
