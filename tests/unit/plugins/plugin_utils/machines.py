@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 
 GIB = 2**30
 
@@ -64,3 +65,45 @@ def inventory(control_planes=3, workers=1, inputs=None, **changes):
             facts["network"]["routes"] = facts["network"]["routes"][:1]
         hosts[name] = {"info": facts, "inputs": dict(inputs or {})}
     return hosts, {"kube_control_plane": names[:control_planes], "kube_node": names[control_planes:]}
+
+
+def applied(facts, node, plan, joined=True):
+    """The facts of a machine after its part of the plan was carried out."""
+    facts = copy.deepcopy(facts)
+    for module in node["settings"]["modules"]:
+        facts["kernel"]["modules"][module] = "loaded"
+    facts["kernel"]["sysctls"].update(node["settings"]["sysctls"])
+    written = [entry for part in node["files"].values() for entry in part]
+    written += [{"path": path, "content": "", "mode": "0644"} for path in ("/etc/modules-load.d/kubewright.conf", "/etc/sysctl.d/99-kubewright.conf")]
+    for entry in written:
+        facts["files"][entry["path"]] = {"sha256": hashlib.sha256(entry["content"].encode()).hexdigest(), "mode": entry["mode"], "mtime": 100.0, "owned": True}
+    facts["owned"] = {"files": {entry["path"]: {"backup": None} for entry in written}}
+    for item in node["programs"]:
+        path = item.get("dest") or item["unpack"]["dest_dir"] + "/" + item["component"]
+        facts["artifacts"][path] = {"version": item["version"], "sha256": "0", "source": item["url"], "intact": True}
+    facts["commands"].update({name: "/usr/sbin/" + name for name in node["packages"]})
+    for name in ("containerd", "kubelet", "kube-endpoint", "kube-endpoint-vip", "kube-bridge"):
+        facts["services"][name] = {"exists": True, "active": "active", "enabled": "enabled", "started_epoch": 200.0, "newest_process_epoch": 200.0}
+    if joined:
+        control_plane = node["role"] == "control_plane"
+        manifests = ["etcd.yaml", "kube-apiserver.yaml"] if control_plane else []
+        facts["cluster"] = {
+            "kind": "kubeadm", "foreign": False, "ca_sha256": "ca", "role": node["role"], "kubelet_conf": True, "manifests": manifests,
+            "etcd_data": control_plane, "live": live(plan) if control_plane else None,
+        }  # fmt: skip
+    return facts
+
+
+def live(plan):
+    """What a control plane's API says when all of the plan's nodes are members."""
+    label = {"node-role.kubernetes.io/control-plane": ""}
+    return {
+        "healthy": True,
+        "version": "v" + plan["version"],
+        "nodes": [{"name": node["name"], "labels": label if node["role"] == "control_plane" else {}, "ready": True} for node in plan["nodes"].values()],
+        "kubeadm_config": {"ClusterConfiguration": "kind: ClusterConfiguration"},
+        "etcd_members": [{"name": node["name"], "learner": False} for node in plan["nodes"].values() if node["role"] == "control_plane"],
+        "config_maps": ["kubeadm-config", "kubelet-config"],
+        "daemonsets": ["kube-proxy"],
+        "deployments": ["coredns"],
+    }

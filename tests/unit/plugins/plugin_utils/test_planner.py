@@ -1,0 +1,173 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan: what it calls for on bare, running, half-made and changed clusters."""
+
+from __future__ import annotations
+
+import copy
+import random
+
+import pytest
+from ansible_collections.kubewright.cluster.plugins.plugin_utils import planner, report
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory, machine
+
+
+def running(control_planes=3, workers=1, inputs=None):
+    """(hosts, groups, plan that made them) of a cluster that is as it should be."""
+    hosts, groups = inventory(control_planes, workers, inputs)
+    plan = planner.cluster_plan(hosts, groups)
+    assert plan["refusals"] == []
+    for host in hosts:
+        hosts[host]["info"] = applied(hosts[host]["info"], plan["nodes"][host], plan)
+    return hosts, groups, plan
+
+
+def stages(plan):
+    return {host: [stage for stage in node["stages"] if stage != "leader"] for host, node in plan["nodes"].items()}
+
+
+def test_bare_cluster():
+    plan = planner.cluster_plan(*inventory())
+    assert stages(plan) == {"cp-1": ["prepare", "start"], "cp-2": ["prepare", "start", "join"], "cp-3": ["prepare", "start", "join"], "w-1": ["prepare", "start", "join"]}
+    assert [node["member"] for node in plan["nodes"].values()] == ["init", "pull", "pull", "pull"]
+
+
+@pytest.mark.parametrize("inputs", [{}, {"kube_api_endpoint": {"address": "10.0.0.100"}}, {"kube_network": {"plugin": "kube-router"}}, {"kube_network": {"plugin": "none"}}])
+def test_a_node_that_is_as_it_should_be_gets_no_step(inputs):
+    hosts, groups, _plan = running(inputs=inputs)
+    plan = planner.cluster_plan(hosts, groups)
+    assert {host: node["steps"] for host, node in plan["nodes"].items()} == {host: {} for host in hosts}
+    assert all(found == [] for found in stages(plan).values())
+    assert report.text(plan)[-1] == "every node is as it should be: nothing to do"
+
+
+def test_order_of_hosts_does_not_matter():
+    hosts, groups = inventory(3, 5)
+    expected = planner.cluster_plan(hosts, groups)
+    for seed in range(5):
+        names = list(hosts)
+        random.Random(seed).shuffle(names)
+        shuffled = {role: random.Random(seed).sample(members, len(members)) for role, members in groups.items()}
+        assert planner.cluster_plan({name: hosts[name] for name in names}, shuffled) == expected
+
+
+def test_the_plan_leaves_its_input_alone():
+    hosts, groups = inventory()
+    before = copy.deepcopy(hosts)
+    planner.cluster_plan(hosts, groups)
+    assert hosts == before
+
+
+def test_adding_a_worker_touches_nobody_else():
+    hosts, groups, _plan = running()
+    hosts["w-2"] = {"info": machine("w-2", "10.0.0.30"), "inputs": {}}
+    groups["kube_node"].append("w-2")
+    assert stages(planner.cluster_plan(hosts, groups)) == {"cp-1": [], "cp-2": [], "cp-3": [], "w-1": [], "w-2": ["prepare", "start", "join"]}
+
+
+def test_adding_control_planes_tells_the_endpoints_only():
+    hosts, groups, _plan = running(control_planes=1)
+    for number in (2, 3):
+        hosts["cp-%d" % number] = {"info": machine("cp-%d" % number, "10.0.0.4%d" % number), "inputs": {}}
+        groups["kube_control_plane"].append("cp-%d" % number)
+    plan = planner.cluster_plan(hosts, groups)
+    assert stages(plan)["cp-1"] == ["endpoint"] and stages(plan)["w-1"] == ["endpoint"]
+    assert plan["nodes"]["w-1"]["services"] == {"kube-endpoint": "reloaded"}
+
+
+def test_half_made_init_is_finished_where_it_began():
+    hosts, groups = inventory()
+    hosts["cp-2"]["info"]["cluster"].update(manifests=["etcd.yaml", "kube-apiserver.yaml"], etcd_data=True, role="control_plane")
+    plan = planner.cluster_plan(hosts, groups)
+    assert plan["leader"] == "cp-2" and plan["nodes"]["cp-2"]["member"] == "init" and plan["nodes"]["cp-1"]["member"] == "pull"
+
+
+@pytest.mark.parametrize("missing", ["learner", "label", "etcd member"])
+def test_half_joined_control_plane_joins_again(missing):
+    hosts, groups, _plan = running()
+    for host in ("cp-1", "cp-2"):
+        live = hosts[host]["info"]["cluster"]["live"]
+        if missing == "learner":
+            live["etcd_members"][2]["learner"] = True
+        elif missing == "label":
+            live["nodes"][2]["labels"] = {}
+        else:
+            live["etcd_members"].pop()
+    hosts["cp-3"]["info"]["cluster"]["live"] = None
+    plan = planner.cluster_plan(hosts, groups)
+    assert stages(plan) == {"cp-1": [], "cp-2": [], "cp-3": ["start", "join"], "w-1": []}
+
+
+def test_any_control_plane_can_lead():
+    hosts, groups, _plan = running()
+    hosts["cp-1"] = {"info": machine("cp-1", "10.0.0.11"), "inputs": {}}
+    for host in ("cp-2", "cp-3"):
+        live = hosts[host]["info"]["cluster"]["live"]
+        live["nodes"], live["etcd_members"] = live["nodes"][1:], live["etcd_members"][1:]
+    plan = planner.cluster_plan(hosts, groups)
+    assert plan["leader"] == "cp-2" and plan["nodes"]["cp-1"]["member"] == "pull"
+    assert plan["nodes"]["cp-2"]["kubeadm"]["init"].count("advertiseAddress: '10.0.0.12'") == 1
+
+
+def test_a_stopped_cluster_is_started_together():
+    hosts, groups, _plan = running()
+    for host in hosts:
+        hosts[host]["info"]["cluster"]["live"] = None
+        hosts[host]["info"]["services"]["kubelet"]["active"] = "inactive"
+    plan = planner.cluster_plan(hosts, groups)
+    assert stages(plan) == {"cp-1": ["prepare", "start"], "cp-2": ["prepare"], "cp-3": ["prepare"], "w-1": ["prepare"]}
+    assert plan["nodes"]["cp-1"]["member"] == "wait" and plan["nodes"]["w-1"]["services"] == {"kubelet": "started"}
+
+
+def test_a_changed_setting_restarts_what_reads_it():
+    hosts, groups, _plan = running()
+    hosts["w-1"]["inputs"]["kubelet_config"] = {"maxPods": 50}
+    plan = planner.cluster_plan(hosts, groups)
+    assert stages(plan)["w-1"] == ["change"] and plan["nodes"]["w-1"]["services"] == {"kubelet": "restarted"}
+
+
+def test_a_run_killed_between_file_and_restart_is_finished():
+    hosts, groups, _plan = running()
+    hosts["w-1"]["info"]["files"]["/etc/kubernetes/kubelet.conf.d/10-kubewright.conf"]["mtime"] = 300.0
+    plan = planner.cluster_plan(hosts, groups)
+    assert plan["nodes"]["w-1"]["services"] == {"kubelet": "restarted"}
+
+
+def test_registry_files_need_no_restart():
+    hosts, groups, _plan = running()
+    for host in hosts:
+        hosts[host]["inputs"]["kube_registries"] = {"mirrors": {"docker.io": {"endpoints": ["https://mirror.example"]}}}
+    plan = planner.cluster_plan(hosts, groups)
+    assert plan["nodes"]["w-1"]["steps"].keys() == {"containerd"} and plan["nodes"]["w-1"]["services"] == {}
+
+
+def test_running_version_is_kept():
+    hosts, groups, _plan = running(inputs={"kube_version": "1.35"})
+    for host in hosts:
+        hosts[host]["inputs"] = {}
+    assert planner.cluster_plan(hosts, groups)["version"] == "1.35.4"
+
+
+def test_another_version_than_the_running_one_is_refused():
+    hosts, groups, _plan = running(inputs={"kube_version": "1.35"})
+    for host in hosts:
+        hosts[host]["inputs"] = {"kube_version": "1.36"}
+    assert "site does not upgrade a running cluster" in planner.cluster_plan(hosts, groups)["refusals"][0]
+
+
+def test_no_secret_in_the_plan():
+    secret = "s3cr3t-word"
+    registries = {"configs": {"r.example": {"username": "u", "password": secret}}, "mirrors": {"docker.io": {"endpoints": ["https://r.example"]}}}
+    plan = planner.cluster_plan(*inventory(inputs={"kube_registries": registries, "kube_http_proxy": {"http": "http://u:%s@proxy:3128" % secret}}))
+    assert plan["refusals"] == [] and "credentials" in plan["nodes"]["w-1"]["steps"]
+    assert secret not in repr(plan) and "dTpzM2NyM3Qtd29yZA" not in repr(plan)
+
+
+@pytest.mark.parametrize(("groups", "expected"), [
+    ({"server": ["a"], "agent": ["b"]}, (["a"], ["b"])),
+    ({"kube_control_plane": ["b", "a"], "kube_node": ["a", "c"]}, (["a", "b"], ["c"])),
+    ({}, ([], [])),
+])  # fmt: skip
+def test_groups(groups, expected):
+    assert planner.roles_of(groups) == expected
