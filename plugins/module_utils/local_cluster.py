@@ -12,8 +12,17 @@ import shutil
 import time
 
 from ansible_collections.kubewright.cluster.plugins.module_utils import local_nodes
-from ansible_collections.kubewright.cluster.plugins.module_utils.local_engine import locked, run, together, wait_for_ssh
-from ansible_collections.kubewright.cluster.plugins.module_utils.local_host import network_create_arguments, run_arguments
+from ansible_collections.kubewright.cluster.plugins.module_utils.local_engine import (
+    locked,
+    run,
+    together,
+    wait_for_ssh,
+    words,
+)
+from ansible_collections.kubewright.cluster.plugins.module_utils.local_host import (
+    network_create_arguments,
+    run_arguments,
+)
 from ansible_collections.kubewright.cluster.plugins.module_utils.local_images import Loader
 from ansible_collections.kubewright.cluster.plugins.module_utils.local_nodes import LocalError
 
@@ -34,7 +43,8 @@ class Cluster:
         self.clusters = os.path.join(params["cache"], "clusters")
         self.directory = os.path.join(self.clusters, self.name or "")
         self.key_file = os.path.join(self.directory, "id_ed25519")
-        self.actions, self.seconds = [], {}
+        self.had_key = os.path.exists(self.key_file)
+        self.made, self.actions, self.seconds = [], [], {}
 
     def run(self):
         """The module's result."""
@@ -52,6 +62,9 @@ class Cluster:
         if state in ("present", "started"):
             self._finish(result, nodes, boxes)
         result["changed"] = bool(self.actions)
+        told = result["clusters"] if state == "listed" else {self.name: result["nodes"]} if result["nodes"] else {}
+        actions = self.actions or ([] if told else ["there is no local cluster" if state == "listed" else "nothing to do"])
+        result["summary"] = local_nodes.summary(told, actions)
         return result
 
     def _nodes(self):
@@ -103,6 +116,7 @@ class Cluster:
         addresses = local_nodes.allocate(subnet, taken, [node["name"] for node in nodes])
         for node in nodes:
             node["address"] = addresses[node["name"]]
+        self.made = [node["name"] for node in nodes]
         self.actions += [f"made {node['name']} at {node['address']}" for node in nodes]
         if not self.check_mode:
             cluster = {"name": self.name, "network": self.network, "image": image, "key": self._key()}
@@ -116,11 +130,11 @@ class Cluster:
         ]  # fmt: skip
 
     def _create(self, cluster, node):
-        code, dummy, err = run([self.engine.program, *run_arguments(self.engine.host, cluster, node)])
-        if code != 0:
+        failure = self.engine.failure(*run_arguments(self.engine.host, cluster, node))
+        if failure:
             # The half-made container of this very call: the next one starts afresh.
-            run([self.engine.program, "rm", "--force", "--volumes", node["name"]])
-            raise LocalError(f"{node['name']} could not be made: {' '.join(err.split())[-600:]}")
+            self.engine.failure("rm", "--force", "--volumes", node["name"])
+            raise LocalError(f"{node['name']} could not be made: {failure}")
 
     def _image(self):
         """The image to use; ours carries the digest of what it is built from in its name, and is built when it lacks."""
@@ -130,13 +144,13 @@ class Cluster:
         if not builder:
             raise LocalError("Neither an image nor a builder for one is given.")
         image = f"localhost/kubewright-node:{self.params['os']}-{builder_digest(os.path.dirname(builder))}"
-        if self.engine.succeeds("image", "inspect", image):
+        if not self.engine.failure("image", "inspect", image):
             return image
         self.actions.append(f"built {image}")
         if not self.check_mode:
             nodes = os.path.join(self.params["cache"], "nodes")
             with self._timed("built"), locked(os.path.join(nodes, ".lock"), 1200):
-                if not self.engine.succeeds("image", "inspect", image):
+                if self.engine.failure("image", "inspect", image):
                     self._build(builder, image, nodes)
         return image
 
@@ -147,7 +161,7 @@ class Cluster:
         with open(log, "w", encoding="utf-8") as file:
             file.write(out + err)
         if code != 0:
-            raise LocalError(f"The node image could not be built: {' '.join(err.split())[-600:]} (all of it: {log})")
+            raise LocalError(f"The node image could not be built: {words(err)} (all of it: {log})")
 
     def _subnet(self):
         """The IPv4 subnet of the network, which is made where it is not there."""
@@ -169,11 +183,9 @@ class Cluster:
         """The public key; made once for the cluster, the private one stays where it is."""
         os.makedirs(self.directory, mode=0o700, exist_ok=True)
         if not os.path.exists(self.key_file):
-            code, dummy, err = run(
-                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"kubewright-{self.name}", "-f", self.key_file]
-            )
-            if code != 0:
-                raise LocalError(f"ssh-keygen failed: {err.strip()}")
+            made = run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"kubewright-{self.name}", "-f", self.key_file])
+            if made[0] != 0:
+                raise LocalError(f"ssh-keygen failed: {words(made[2])}")
         with open(f"{self.key_file}.pub", encoding="utf-8") as file:
             return file.read().strip()
 
@@ -205,8 +217,7 @@ class Cluster:
     def _remove_network(self):
         """With the last container goes the network, if it is ours."""
         label = '{{index .Labels "' + local_nodes.CLUSTER_LABEL + '"}}'
-        code, out, dummy = run([self.engine.program, "network", "inspect", "--format", label, self.network])
-        if code == 0 and out.strip() == local_nodes.LAB_CLUSTER:
+        if self.engine("network", "inspect", "--format", label, self.network).strip() == local_nodes.LAB_CLUSTER:
             self.engine("network", "rm", self.network)
             self.actions.append(f"removed the network {self.network}")
 
@@ -236,7 +247,7 @@ class Cluster:
         if not self.check_mode:
             with self._timed("ssh"):
                 wait_for_ssh(result["nodes"], self.params["timeout"])
-            self._renew_key(result["nodes"])
+            self._renew_key([node["name"] for node in result["nodes"] if node["name"] not in self.made])
         variables = local_nodes.cluster_variables(
             self.name, self.engine.host, self._lab_address(boxes), self.params["vars"]
         )
@@ -246,13 +257,12 @@ class Cluster:
                 running = [node for node in result["nodes"] if node["running"]]
                 self.actions += Loader(self.engine, self.check_mode).load(self.params["images"], running)
 
-    def _renew_key(self, nodes):
+    def _renew_key(self, names):
         """Nodes whose key was lost with the cache get the new one."""
-        if os.path.exists(self.key_file):
+        if self.had_key or not names:
             return
-        key = self._key()
-        script = f"umask 077; mkdir -p /root/.ssh; echo '{key}' > /root/.ssh/authorized_keys"
-        self._each("gave a new key to", [node["name"] for node in nodes], lambda name: self.engine("exec", name, "sh", "-c", script))
+        script = f"umask 077; mkdir -p /root/.ssh; echo '{self._key()}' > /root/.ssh/authorized_keys"
+        self._each("gave a new key to", names, lambda name: self.engine("exec", name, "sh", "-c", script))
 
     def _lab_address(self, boxes):
         if self.params["lab"] == "false":

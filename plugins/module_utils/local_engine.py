@@ -32,6 +32,11 @@ def run(command, stdin=None):
     return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
 
 
+def words(text):
+    """The end of a program's complaint, on one line."""
+    return " ".join(text.split())[-600:]
+
+
 def together(function, items):
     """Calls function for all items at once; every failure is told, not the first one only."""
     items = list(items)
@@ -76,13 +81,13 @@ class Engine:
     def __call__(self, *arguments, stdin=None):
         code, out, err = run([self.program, *arguments], stdin)
         if code != 0:
-            words = " ".join(err.split())[-600:]
-            raise LocalError(f"{self.host['engine']} {' '.join(arguments[:2])} failed: {words or f'code {code}'}")
+            raise LocalError(f"{self.host['engine']} {' '.join(arguments[:2])} failed: {words(err) or f'code {code}'}")
         return out
 
-    def succeeds(self, *arguments):
-        """Whether a question to the engine is answered with yes."""
-        return run([self.program, *arguments])[0] == 0
+    def failure(self, *arguments):
+        """What the engine says against it, None when it did it."""
+        code, out, err = run([self.program, *arguments])
+        return None if code == 0 else words(err) or words(out) or f"code {code}"
 
     def containers(self, network):
         """Every container there is, ours or not: {name, cluster, groups, address, image, running, status, spec}."""
@@ -94,7 +99,7 @@ class Engine:
             if code == 0:
                 return [described(box, network) for box in json.loads(out)]
         # A container that went away between the two questions makes inspect fail; three times in a row is another matter.
-        raise LocalError(f"{self.host['engine']} inspect failed: {' '.join(err.split())[-600:]}")
+        raise LocalError(f"{self.host['engine']} inspect failed: {words(err)}")
 
     def networks(self):
         """The subnets of the engine's networks: {name: [subnet]}."""

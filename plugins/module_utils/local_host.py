@@ -176,6 +176,12 @@ def nameservers(*texts):
     return []
 
 
+def process_limit(hard, pid_max):
+    """Podman lowers its own limit to the kernel's highest process number before it starts a container."""
+    limits = [limit for limit in (hard, int(pid_max or 0)) if limit > 0]
+    return min(limits) if limits else -1
+
+
 def read(path):
     """The text of a file, nothing where it is not there."""
     try:
@@ -194,7 +200,7 @@ def read_host():
         "raises_limits": has_capability(read("/proc/self/status"), CAP_SYS_RESOURCE),
         "limits": {
             "nofile": resource.getrlimit(resource.RLIMIT_NOFILE)[1],
-            "nproc": resource.getrlimit(resource.RLIMIT_NPROC)[1],
+            "nproc": process_limit(resource.getrlimit(resource.RLIMIT_NPROC)[1], read("/proc/sys/kernel/pid_max")),
         },
         "modules": os.path.isdir("/lib/modules"),
         "runtimes": [name for name in ("crun", "runc") if shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")],

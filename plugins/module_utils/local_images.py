@@ -89,7 +89,7 @@ class Loader:
     def _archive(self, image, scratch, number):
         if os.path.isfile(image):
             return image
-        if not self.engine.succeeds("image", "inspect", image):
+        if self.engine.failure("image", "inspect", image):
             raise LocalError(f"{image} is neither an archive on this machine nor an image that {self.engine.host['engine']} has.")
         path = os.path.join(scratch, f"{number}.tar")
         self.engine("save", "--output", path, image)
@@ -97,7 +97,7 @@ class Loader:
 
     def _load_into(self, node, wanted):
         name, done = node["name"], []
-        if not self.engine.succeeds("exec", name, "ctr", "version"):
+        if self.engine.failure("exec", name, "ctr", "version"):
             raise LocalError(f"{name} has no running containerd yet to load images into: run the site playbook first.")
         try:
             present = present_images(self.engine("exec", name, "crictl", "images", "--output", "json"))

@@ -68,7 +68,7 @@ def problems_of(cluster, nodes):
     if cluster == LAB_CLUSTER:
         problems.append(f"The cluster's name {cluster!r} is taken: the lab's registry carries it.")
     names = [node["name"] for node in nodes]
-    for name in sorted(set(name for name in names if names.count(name) > 1)):
+    for name in sorted({name for name in names if names.count(name) > 1}):
         problems.append(f"Two nodes are called {name}.")
     taken = {}
     for node in nodes:
@@ -91,9 +91,8 @@ def _port_problems(name, port, taken):
 def port_argument(port):
     """A port mapping for the engine; without an address it is open to this host alone."""
     match = PORT.match(str(port))
-    return "{0}:{1}:{2}/{3}".format(
-        match["address"] or "127.0.0.1", match["host"], match["node"], match["protocol"] or "tcp"
-    )
+    address, protocol = match["address"] or "127.0.0.1", match["protocol"] or "tcp"
+    return f"{address}:{match['host']}:{match['node']}/{protocol}"
 
 
 def spec_of(node):
@@ -135,7 +134,7 @@ def _decide_present(cluster, nodes, containers, ours, todo):
                 f"{name} was made with other ports, limits or environment: remove it and make it anew for them to apply."
             )
     todo["start"] = sorted((name for name, box in ours.items() if not box["running"]), key=natural)
-    surplus = sorted(set(ours) - set(node["name"] for node in nodes), key=natural)
+    surplus = sorted(set(ours) - {node["name"] for node in nodes}, key=natural)
     if surplus:
         todo["warnings"].append(f"Kept, though no longer asked for: {', '.join(surplus)}.")
 
@@ -207,3 +206,13 @@ def cluster_variables(cluster, host, lab_address, extra):
         variables["kube_artifacts"] = {"source": f"http://{lab_address}:8080"}
         variables["kube_registries"] = {"mirrors": {"registry.k8s.io": registry, "docker.io": dict(registry)}}
     return dict(variables, **(extra or {}))
+
+
+def summary(clusters, actions):
+    """What was done and what there is, a line each."""
+    lines = [f"{action[0].upper()}{action[1:]}." for action in actions]
+    for cluster, nodes in sorted(clusters.items()):
+        up = sum(1 for node in nodes if node["running"])
+        lines.append(f"{cluster}: {up} of {len(nodes)} nodes running")
+        lines += [f"  {node['name']}  {node['address']}  {','.join(node['groups'])}  {node['status']}" for node in nodes]
+    return lines

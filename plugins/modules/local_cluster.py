@@ -167,12 +167,17 @@ inventory:
   description: The inventory of the cluster.
   returned: when O(state=present) or O(state=started)
   type: dict
+summary:
+  description: What was done and what there is, a line each.
+  returned: always
+  type: list
+  elements: str
 host:
   description: What was found out about the host.
   returned: always
   type: dict
 network:
-  description: Name and subnets of the network.
+  description: Name of the network.
   returned: always
   type: dict
 seconds:
