@@ -62,9 +62,8 @@ class Cluster:
         if state in ("present", "started"):
             self._finish(result, nodes, boxes)
         result["changed"] = bool(self.actions)
-        told = result["clusters"] if state == "listed" else {self.name: result["nodes"]} if result["nodes"] else {}
-        actions = self.actions or ([] if told else ["there is no local cluster" if state == "listed" else "nothing to do"])
-        result["summary"] = local_nodes.summary(told, actions)
+        told = {name: nodes for name, nodes in result["clusters"].items() if state == "listed" or name == self.name}
+        result["summary"] = local_nodes.summary(told, self.actions)
         return result
 
     def _nodes(self):
@@ -172,8 +171,8 @@ class Cluster:
             if subnet is None or wanted and wanted != subnet:
                 raise LocalError(f"The network {self.network} has the subnet {subnet}, not {wanted or 'one of IPv4'}.")
             return subnet
-        occupied = [subnet for subnets in networks.values() for subnet in subnets if subnet] + self.engine.host["routes"]
-        subnet = local_nodes.choose_subnet(self.params["subnet"], occupied)
+        others = [subnet for subnets in networks.values() for subnet in subnets if subnet]
+        subnet = local_nodes.choose_subnet(self.params["subnet"], others + self.engine.host["routes"])
         self.actions.append(f"made the network {self.network} {subnet}")
         if not self.check_mode:
             self.engine(*network_create_arguments(self.engine.host, self.network, subnet))
@@ -183,7 +182,8 @@ class Cluster:
         """The public key; made once for the cluster, the private one stays where it is."""
         os.makedirs(self.directory, mode=0o700, exist_ok=True)
         if not os.path.exists(self.key_file):
-            made = run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"kubewright-{self.name}", "-f", self.key_file])
+            comment = f"kubewright-{self.name}"
+            made = run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", self.key_file])
             if made[0] != 0:
                 raise LocalError(f"ssh-keygen failed: {words(made[2])}")
         with open(f"{self.key_file}.pub", encoding="utf-8") as file:
@@ -267,12 +267,11 @@ class Cluster:
     def _lab_address(self, boxes):
         if self.params["lab"] == "false":
             return None
-        for box in boxes:
-            if box["name"] == local_nodes.LAB_CONTAINER and box["cluster"] == local_nodes.LAB_CLUSTER and box["attached"]:
-                return box["address"]
-        if self.params["lab"] == "true":
-            raise LocalError(f"The container {local_nodes.LAB_CONTAINER} is not on the network {self.network}: start the lab.")
-        return None
+        lab, name = local_nodes.LAB_CLUSTER, local_nodes.LAB_CONTAINER
+        found = [box for box in boxes if box["cluster"] == lab and box["name"] == name and box["attached"]]
+        if self.params["lab"] == "true" and not found:
+            raise LocalError(f"The container {name} is not on the network {self.network}: start the lab.")
+        return found[0]["address"] if found else None
 
 
 def builder_digest(directory):

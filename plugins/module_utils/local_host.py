@@ -26,6 +26,7 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.local_nodes imp
 )
 
 CAP_SYS_RESOURCE = 24
+PROGRAMS = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 # What Podman asks for by itself; a host may not allow it.
 PODMAN_LIMITS = {"nofile": 1048576, "nproc": 4194304}
 # Overlay file systems do not stack, and etcd's data is better off without one.
@@ -86,7 +87,7 @@ def refusals(host):
             f"{host['engine']} does not run as the host's root here: a node needs the kernel's settings, real devices and an"
             " address that this machine can reach. Run the playbook as root (sudo), or use a Docker daemon that runs as root."
         )
-    if host["engine"] == "podman" and host["cgroup"] == "hybrid" and host["runtime"] != "runc" and "runc" not in host["runtimes"]:
+    if global_arguments(host) and "runc" not in host["runtimes"]:
         found.append(f"{host['runtime']} does not run with cgroups in hybrid mode, which this host has: install runc.")
     return found
 
@@ -203,7 +204,7 @@ def read_host():
             "nproc": process_limit(resource.getrlimit(resource.RLIMIT_NPROC)[1], read("/proc/sys/kernel/pid_max")),
         },
         "modules": os.path.isdir("/lib/modules"),
-        "runtimes": [name for name in ("crun", "runc") if shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")],
+        "runtimes": [name for name in ("crun", "runc") if shutil.which(name, path=PROGRAMS)],
         "nameservers": nameservers(read("/etc/resolv.conf"), read("/run/systemd/resolve/resolv.conf")),
         "routes": ipv4_routes(read("/proc/net/route")),
     }

@@ -10,9 +10,12 @@ import json
 import os
 import tarfile
 import tempfile
+from itertools import chain
 
 from ansible_collections.kubewright.cluster.plugins.module_utils.local_engine import together
 from ansible_collections.kubewright.cluster.plugins.module_utils.local_nodes import LocalError
+
+IMPORT = ("ctr", "--namespace", "k8s.io", "images", "import", "-")
 
 
 def archive_images(path):
@@ -64,7 +67,9 @@ def full_name(name):
 
 def present_images(listing):
     """{name: config digest} from `crictl images --output json`."""
-    return {tag: image["id"] for image in json.loads(listing).get("images") or [] for tag in image.get("repoTags") or []}
+    return {
+        tag: image["id"] for image in json.loads(listing).get("images") or [] for tag in image.get("repoTags") or []
+    }
 
 
 def lacking(wanted, present):
@@ -84,13 +89,14 @@ class Loader:
         with tempfile.TemporaryDirectory(prefix="kubewright-images-") as scratch:
             archives = [(image, self._archive(image, scratch, number)) for number, image in enumerate(images)]
             wanted = [(image, path, archive_images(path)) for image, path in archives]
-            return [done for node_done in together(lambda node: self._load_into(node, wanted), nodes) for done in node_done]
+            return list(chain.from_iterable(together(lambda node: self._load_into(node, wanted), nodes)))
 
     def _archive(self, image, scratch, number):
         if os.path.isfile(image):
             return image
         if self.engine.failure("image", "inspect", image):
-            raise LocalError(f"{image} is neither an archive on this machine nor an image that {self.engine.host['engine']} has.")
+            engine = self.engine.host["engine"]
+            raise LocalError(f"{image} is neither an archive on this machine nor an image that {engine} has.")
         path = os.path.join(scratch, f"{number}.tar")
         self.engine("save", "--output", path, image)
         return path
@@ -108,5 +114,5 @@ class Loader:
                 done.append(f"loaded {image} into {name}")
                 if not self.check_mode:
                     with open(path, "rb") as file:
-                        self.engine("exec", "--interactive", name, "ctr", "--namespace", "k8s.io", "images", "import", "-", stdin=file)
+                        self.engine("exec", "--interactive", name, *IMPORT, stdin=file)
         return done

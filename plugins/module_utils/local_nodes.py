@@ -21,7 +21,9 @@ LAB_CLUSTER, LAB_CONTAINER = "lab", "kubewright-lab"
 # .1 is the gateway, .2 the lab's registry; from .200 on addresses are free for virtual IPs of clusters.
 FIRST_HOST, LAST_HOST = 10, 199
 NAME = re.compile(r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")
-PORT = re.compile(r"^(?:(?P<address>\d+\.\d+\.\d+\.\d+|\[[0-9a-f:]+\]):)?(?P<host>\d+):(?P<node>\d+)(?:/(?P<protocol>tcp|udp|sctp))?$")
+PORT = re.compile(
+    r"^(?:(?P<address>\d+\.\d+\.\d+\.\d+|\[[0-9a-f:]+\]):)?(?P<host>\d+):(?P<node>\d+)(?:/(?P<protocol>tcp|udp|sctp))?$"
+)
 SSH_ARGS = "-o ControlMaster=auto -o ControlPersist=600s"
 # Node containers come and go behind the same addresses: their host keys say nothing. A node that dies is noticed.
 SSH_COMMON_ARGS = (
@@ -211,8 +213,12 @@ def cluster_variables(cluster, host, lab_address, extra):
 def summary(clusters, actions):
     """What was done and what there is, a line each."""
     lines = [f"{action[0].upper()}{action[1:]}." for action in actions]
+    if not lines and not clusters:
+        return ["There is no such cluster, and nothing to do."]
     for cluster, nodes in sorted(clusters.items()):
         up = sum(1 for node in nodes if node["running"])
         lines.append(f"{cluster}: {up} of {len(nodes)} nodes running")
-        lines += [f"  {node['name']}  {node['address']}  {','.join(node['groups'])}  {node['status']}" for node in nodes]
+        lines += [
+            f"  {node['name']}  {node['address']}  {','.join(node['groups'])}  {node['status']}" for node in nodes
+        ]
     return lines

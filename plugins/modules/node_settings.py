@@ -1,0 +1,179 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: node_settings
+short_description: Set kernel modules, kernel settings and swap in one call
+version_added: 0.1.0
+author: kubewright contributors (@kubewright)
+description:
+  - Sets them now and for the next boot, and notes what was before for M(kubewright.cluster.host_reset).
+  - In a container, where modules cannot be loaded, it is enough that the kernel has the feature.
+extends_documentation_fragment: [kubewright.cluster.attributes]
+options:
+  modules:
+    description: Kernel modules to load.
+    type: list
+    elements: str
+    default: []
+  sysctls:
+    description: Kernel settings by name.
+    type: dict
+    default: {}
+  swap:
+    description: V(off) turns swap off - active devices, lines of C(/etc/fstab), swap units and zram services. V(keep) leaves it.
+    type: str
+    default: keep
+    choices: ["off", keep]
+"""
+
+EXAMPLES = r"""
+- name: Prepare a node
+  kubewright.cluster.node_settings:
+    modules: [overlay, br_netfilter]
+    sysctls: {net.ipv4.ip_forward: "1"}
+    swap: "off"
+"""
+
+RETURN = r"""
+changes:
+  description: What was (or in check mode would be) changed, in words.
+  type: list
+  elements: str
+  returned: always
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.kubewright.cluster.plugins.module_utils import owned, settings
+
+
+class Node:
+    """The node, and what is changed on it."""
+
+    def __init__(self, module):
+        self.module, self.changes, self.diff, self.problems = module, [], [], []
+        self.record = owned.read()
+        self.filesystems = self.text("/proc/filesystems")
+        self.in_container = os.path.exists("/run/.containerenv") or os.path.exists("/.dockerenv") or b"container=" in self.text("/proc/1/environ").encode()
+
+    @staticmethod
+    def text(path):
+        try:
+            with open(path, encoding="utf-8", errors="replace") as stream:
+                return stream.read()
+        except OSError:
+            return ""
+
+    def change(self, sentence):
+        """Note a change. Returns whether it is to be carried out."""
+        self.changes.append(sentence)
+        return not self.module.check_mode
+
+    def keep_file(self, path, content):
+        before = self.text(path)
+        if before == content and path in self.record["files"]:
+            return
+        self.diff.append({"before_header": path, "after_header": path, "before": before, "after": content})
+        if self.change("write %s" % path):
+            owned.make_directory(os.path.dirname(path), self.record)
+            owned.keep_former(path, self.record)
+            owned.write(self.record)
+            owned.write_atomically(path, content.encode(), 0o644)
+
+    def load_modules(self, names):
+        for name in names:
+            if settings.module_there(name, self.filesystems):
+                continue
+            if not self.change("load the module %s" % name):
+                continue
+            status, _output, errors = self.module.run_command(["modprobe", name], handle_exceptions=False) if self.module.get_bin_path("modprobe") else (1, "", "no modprobe")
+            if status and not settings.module_there(name, self.text("/proc/filesystems")):
+                hint = "load it on the host of this container" if self.in_container else "install the package with it (RHEL: kernel-modules-extra) and boot that kernel"
+                self.problems.append("%s: the kernel %s cannot load the module %s (%s); %s" % (os.uname()[1], os.uname()[2], name, errors.strip(), hint))
+        if names:
+            self.keep_file(settings.MODULES_FILE, settings.modules_text(names))
+
+    def set_sysctls(self, values):
+        for name, value in sorted(values.items()):
+            there = settings.sysctl_value(name)
+            if there == value or (there is None and self.in_container):
+                continue
+            self.diff.append({"before": "%s = %s\n" % (name, there), "after": "%s = %s\n" % (name, value)})
+            if not self.change("set %s to %s (was %s)" % (name, value, there)):
+                continue
+            try:
+                with open(settings.sysctl_path(name), "w", encoding="utf-8") as stream:
+                    stream.write(value)
+            except OSError as error:
+                self.problems.append("%s: %s cannot be set to %s: %s" % (os.uname()[1], name, value, error.strerror))
+        if values:
+            self.keep_file(settings.SYSCTL_FILE, settings.sysctl_text(values))
+
+    def swap_off(self):
+        fstab = self.text(settings.FSTAB)
+        lines = settings.swap_lines(fstab)
+        devices = settings.swap_devices(self.text("/proc/swaps"))
+        units = self.swap_units() if devices else []
+        noted = self.record["settings"].setdefault("swap", {"fstab": [], "units": []})
+        if lines:
+            after = settings.without_swap(fstab)
+            self.diff.append({"before_header": settings.FSTAB, "after_header": settings.FSTAB, "before": fstab, "after": after})
+            if self.change("comment %d swap lines in %s" % (len(lines), settings.FSTAB)):
+                noted["fstab"] += [line for line in lines if line not in noted["fstab"]]
+                owned.write(self.record)
+                info = os.stat(settings.FSTAB)
+                owned.write_atomically(settings.FSTAB, after.encode(), info.st_mode & 0o777, info.st_uid, info.st_gid)
+        for unit in units:
+            if self.change("mask %s" % unit):
+                noted["units"] += [unit] if unit not in noted["units"] else []
+                owned.write(self.record)
+                self.run(["systemctl", "mask", "--now", unit])
+        for device in devices:
+            if self.change("turn off swap on %s" % device) and device in settings.swap_devices(self.text("/proc/swaps")):
+                self.run(["swapoff", device])
+        if lines and not self.module.check_mode:
+            self.run(["systemctl", "daemon-reload"])
+
+    def swap_units(self):
+        """Units that would turn swap on again at boot: swap units not made from fstab, and zram's services."""
+        status, output, _errors = self.module.run_command(["systemctl", "list-units", "--type=swap", "--no-legend", "--plain", "--full"])
+        found = [line.split()[0] for line in output.splitlines() if line.strip()] if status == 0 else []
+        names = found + list(settings.SWAP_UNITS)
+        names += ["systemd-zram-setup@%s.service" % os.path.basename(device) for device in settings.swap_devices(self.text("/proc/swaps")) if "zram" in device]
+        status, output, _errors = self.module.run_command(["systemctl", "show", "-p", "Id,LoadState,UnitFileState,SourcePath", *names])
+        blocks = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in output.split("\n\n")]
+        return [block["Id"] for block in blocks if block.get("LoadState") == "loaded" and block.get("SourcePath") != settings.FSTAB and block.get("Id")]
+
+    def run(self, argv):
+        status, _output, errors = self.module.run_command(argv)
+        if status:
+            self.problems.append("%s: %s: %s" % (os.uname()[1], " ".join(argv), errors.strip()))
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "modules": {"type": "list", "elements": "str", "default": []},
+            "sysctls": {"type": "dict", "default": {}},
+            "swap": {"type": "str", "default": "keep", "choices": ["off", "keep"]},
+        },
+        supports_check_mode=True,
+    )
+    node = Node(module)
+    node.load_modules(module.params["modules"])
+    node.set_sysctls({name: str(value) for name, value in module.params["sysctls"].items()})
+    if module.params["swap"] == "off":
+        node.swap_off()
+    if node.problems:
+        module.fail_json(msg="; ".join(node.problems), changes=node.changes)
+    module.exit_json(changed=bool(node.changes), changes=node.changes, diff=node.diff)
+
+
+if __name__ == "__main__":
+    main()
