@@ -156,7 +156,7 @@ def allocate(subnet, taken, names):
 
 
 def choose_subnet(wanted, occupied):
-    """The wanted subnet, or without one the first free 10.101-10.199.0.0/24, clear of the host's routes."""
+    """The wanted subnet, or without one the first free 10.131-10.199.0.0/24, clear of the host's routes."""
     routes = [ipaddress.ip_network(route) for route in occupied]
     if wanted:
         network = ipaddress.ip_network(wanted)
@@ -164,11 +164,11 @@ def choose_subnet(wanted, occupied):
         if hit:
             raise LocalError(f"The subnet {wanted} overlaps {', '.join(hit)}, which this host uses already.")
         return str(network)
-    for second in range(101, 200):
+    for second in range(131, 200):
         network = ipaddress.ip_network(f"10.{second}.0.0/24")
         if not any(route.version == 4 and route.overlaps(network) for route in routes):
             return str(network)
-    raise LocalError("No free subnet between 10.101.0.0/24 and 10.199.0.0/24: name one.")
+    raise LocalError("No free subnet between 10.131.0.0/24 and 10.199.0.0/24: name one.")
 
 
 def mac_of(address):

@@ -92,7 +92,7 @@ options:
     type: str
     default: kubewright
   subnet:
-    description: Subnet of the network when it is made. Without one, 10.101.0.0/24 or the next /24 that the host does not use.
+    description: Subnet of the network when it is made. Without one, 10.131.0.0/24 or the next /24 that the host does not use.
     type: str
   engine:
     description: The engine. V(auto) takes Podman where it works, else Docker.
@@ -153,7 +153,7 @@ actions:
   returned: always
   type: list
   elements: str
-  sample: ["made demo-cp1 at 10.101.0.10"]
+  sample: ["made demo-cp1 at 10.131.0.10"]
 nodes:
   description: The nodes of the cluster, with name, groups, address, image and status.
   returned: always

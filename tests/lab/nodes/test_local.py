@@ -31,7 +31,9 @@ def engine(*arguments):
 
 def local(name, state="present", check=False, fails=False, **inputs):
     """Runs the playbook; returns (tasks that changed something, output)."""
-    given = json.dumps(dict({f"local_{key}": value for key, value in inputs.items()}, local_name=name, local_state=state))
+    given = json.dumps(
+        dict({f"local_{key}": value for key, value in inputs.items()}, local_name=name, local_state=state)
+    )
     command = ["ansible-playbook", str(PLAYBOOK), "-e", given] + (["--check"] if check else [])
     environment = dict(os.environ, ANSIBLE_NOCOLOR="1", ANSIBLE_LOCALHOST_WARNING="false")
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
@@ -63,20 +65,23 @@ def on(name, command):
 @pytest.fixture(scope="module")
 def clusters():
     """Two clusters, and a container of others with the name of a node that nobody asked for yet."""
-    engine("rm", "--force", "foreign-to-kubewright", "testb-w1")
     local("testa", control_planes=1, workers=1)
     local("testb", ports=["127.0.0.1:18022:22"], vars={"kube_cluster_name": "mine"}, memory="1g")
     image = engine("inspect", "--format", "{{.Config.Image}}", "testa-cp1").stdout.strip()
-    engine("run", "--detach", "--name", "testb-w1", "--volume", "/var/lib/etcd", image, "sleep", "infinity")
+    foreign = engine("create", "--name", "testb-w1", "--network", "kubewright", image, "true").stdout.strip()
     yield
     local("testa", "absent")
     local("testb", "absent")
-    assert engine("inspect", "--format", "{{.State.Running}}", "testb-w1").stdout.strip() == "true"
-    engine("rm", "--force", "--volumes", "--time", "0", "testb-w1")
+    left = engine("ps", "--all", "--format", "{{.Names}}").stdout.split()
+    engine("rm", "--volumes", foreign)
+    assert [name for name in left if name.startswith("test")] == ["testb-w1"]
 
 
 def test_nodes_are_machines_of_their_own(clusters):
-    told = on("testa", "systemctl is-system-running; cat /etc/machine-id; hostname; test -c /dev/kmsg; systemd-run -q --wait true; id -un")
+    told = on(
+        "testa",
+        "systemctl is-system-running; cat /etc/machine-id; hostname; test -c /dev/kmsg; systemd-run -q --wait true; id -un",
+    )
     assert {lines.split("\n")[0] for lines in told.values()} == {"running"}
     assert len({lines.split("\n")[1] for lines in told.values()}) == 2
     assert {node: lines.split("\n")[2] for node, lines in told.items()} == {node: node for node in told}
@@ -85,7 +90,10 @@ def test_nodes_are_machines_of_their_own(clusters):
 
 def test_each_node_has_its_own_control_groups(clusters):
     on("testa", "systemd-run --quiet --unit only-here-$(hostname) sleep 60")
-    seen = on("testa", "ls -d /sys/fs/cgroup/*/system.slice/only-here-* /sys/fs/cgroup/system.slice/only-here-* 2>/dev/null | xargs -n1 basename | sort -u")
+    seen = on(
+        "testa",
+        "ls -d /sys/fs/cgroup/*/system.slice/only-here-* /sys/fs/cgroup/system.slice/only-here-* 2>/dev/null | xargs -n1 basename | sort -u",
+    )
     assert seen == {node: f"only-here-{node}.service" for node in seen}
     assert "only-here" not in on("testb", "find /sys/fs/cgroup -maxdepth 4 -name 'only-here*'")["testb-cp1"]
 
@@ -105,13 +113,17 @@ def test_a_second_run_and_a_checked_one_change_nothing(clusters):
 def test_ports_variables_and_limits(clusters):
     facts = yaml.safe_load(inventory("testb").read_text())["all"]["vars"]
     assert facts["kube_cluster_name"] == "mine"
-    shown = subprocess.run(["bash", "-c", "head -c 4 < /dev/tcp/127.0.0.1/18022"], capture_output=True, text=True, check=False)
+    shown = subprocess.run(
+        ["bash", "-c", "head -c 4 < /dev/tcp/127.0.0.1/18022"], capture_output=True, text=True, check=False
+    )
     assert shown.stdout == "SSH-"
     assert engine("inspect", "--format", "{{.HostConfig.Memory}}", "testb-cp1").stdout.strip() == str(2**30)
 
 
 def test_private_files_are_private(clusters):
-    assert {oct(path.stat().st_mode & 0o777) for path in (inventory("testa"), inventory("testa").with_name("id_ed25519"))} == {"0o600"}
+    assert {
+        oct(path.stat().st_mode & 0o777) for path in (inventory("testa"), inventory("testa").with_name("id_ed25519"))
+    } == {"0o600"}
 
 
 def test_stop_and_start_keep_address_identity_and_data(clusters):
@@ -121,7 +133,10 @@ def test_stop_and_start_keep_address_identity_and_data(clusters):
     assert engine("inspect", "--format", "{{.State.Running}}", "testb-cp1").stdout.strip() == "true"
     assert local("testa", "stopped")[0] == 0
     local("testa", "started")
-    assert (addresses("testa"), on("testa", "ls /var/lib/etcd/kept > /dev/null; cat /etc/machine-id; hostname -I")) == before
+    assert (
+        addresses("testa"),
+        on("testa", "ls /var/lib/etcd/kept > /dev/null; cat /etc/machine-id; hostname -I"),
+    ) == before
     assert set(on("testa", "systemctl is-system-running --wait").values()) == {"running"}
 
 
@@ -145,10 +160,10 @@ def test_a_lost_key_is_renewed(clusters):
 
 
 def test_a_container_of_others_is_refused_and_left_alone(clusters):
-    before = engine("inspect", "--format", "{{.Id}} {{.State.StartedAt}}", "testb-w1").stdout
+    before = engine("inspect", "--format", "{{.Id}} {{.State.Status}}", "testb-w1").stdout
     told = local("testb", workers=1, fails=True)[1]
     assert "testb-w1" in told and "was not made by this collection" in told
-    assert engine("inspect", "--format", "{{.Id}} {{.State.StartedAt}}", "testb-w1").stdout == before
+    assert engine("inspect", "--format", "{{.Id}} {{.State.Status}}", "testb-w1").stdout == before
 
 
 def test_bad_input_is_one_message_and_changes_nothing(clusters):
@@ -165,5 +180,7 @@ def test_listing(clusters):
 
 
 def test_images_need_a_runtime_and_say_so(clusters, tmp_path):
-    told = local("testb", images=[str(tmp_path / "not-there.tar")], ports=["127.0.0.1:18022:22"], memory="1g", fails=True)[1]
+    told = local(
+        "testb", images=[str(tmp_path / "not-there.tar")], ports=["127.0.0.1:18022:22"], memory="1g", fails=True
+    )[1]
     assert "neither an archive" in told

@@ -14,7 +14,7 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.local_nodes imp
 PODMAN_BOX = {
     "Name": "demo-cp1", "ImageName": "localhost/n:1", "State": {"Running": True, "Status": "running"},
     "Config": {"Labels": {"kubewright.cluster": "demo", "kubewright.groups": "kube_control_plane,etcd"}},
-    "NetworkSettings": {"Networks": {"kubewright": {"IPAddress": "10.101.0.10", "IPAMConfig": None}}},
+    "NetworkSettings": {"Networks": {"kubewright": {"IPAddress": "10.131.0.10", "IPAMConfig": None}}},
 }  # fmt: skip
 DOCKER_BOX = {
     "Name": "/someones", "State": {"Running": False, "Status": "exited"}, "Config": {"Labels": None, "Image": "x"},
@@ -24,7 +24,7 @@ DOCKER_BOX = {
 
 def test_containers_of_both_engines_are_described_alike():
     ours = local_engine.described(PODMAN_BOX, "kubewright")
-    assert (ours["cluster"], ours["groups"], ours["address"]) == ("demo", ["kube_control_plane", "etcd"], "10.101.0.10")
+    assert (ours["cluster"], ours["groups"], ours["address"]) == ("demo", ["kube_control_plane", "etcd"], "10.131.0.10")
     assert ours["attached"] and ours["running"]
     theirs = local_engine.described(DOCKER_BOX, "kubewright")
     assert (theirs["name"], theirs["cluster"], theirs["address"], theirs["attached"]) == ("someones", None, None, False)
@@ -43,10 +43,8 @@ def test_every_failure_of_many_is_told():
 
 def test_a_lock_that_is_held_is_named(tmp_path):
     path = str(tmp_path / "sub" / ".lock")
-    with local_engine.locked(path):
-        with pytest.raises(LocalError, match="held"):
-            with local_engine.locked(path, seconds=0):
-                pass
+    with local_engine.locked(path), pytest.raises(LocalError, match="held"), local_engine.locked(path, seconds=0):
+        pass
     with local_engine.locked(path, seconds=0):
         pass
 
@@ -98,7 +96,7 @@ class FakeEngine:
         return list(self.boxes)
 
     def networks(self):
-        return {"kubewright": ["10.101.0.0/24"]}
+        return {"kubewright": ["10.131.0.0/24"]}
 
 
 def described(name, cluster, address, running=True):
@@ -118,16 +116,18 @@ def params(tmp_path, **more):
 
 
 def test_check_mode_plans_addresses_and_does_nothing(tmp_path):
-    engine = FakeEngine([described("other-cp1", "other", "10.101.0.10"), described("kubewright-lab", "lab", "10.101.0.2")])
+    engine = FakeEngine(
+        [described("other-cp1", "other", "10.131.0.10"), described("kubewright-lab", "lab", "10.131.0.2")]
+    )
     result = local_cluster.Cluster(params(tmp_path), engine, True).run()
-    assert result["actions"] == ["made demo-cp1 at 10.101.0.11", "made demo-w1 at 10.101.0.12"]
-    assert result["inventory"]["all"]["vars"]["kube_artifacts"]["source"] == "http://10.101.0.2:8080"
+    assert result["actions"] == ["made demo-cp1 at 10.131.0.11", "made demo-w1 at 10.131.0.12"]
+    assert result["inventory"]["all"]["vars"]["kube_artifacts"]["source"] == "http://10.131.0.2:8080"
     assert engine.calls == [] and list(tmp_path.iterdir()) == []
 
 
 def test_removal_takes_the_cluster_its_directory_and_an_empty_network(tmp_path):
     (tmp_path / "clusters" / "demo").mkdir(parents=True)
-    engine = FakeEngine([described("demo-cp1", "demo", "10.101.0.10")])
+    engine = FakeEngine([described("demo-cp1", "demo", "10.131.0.10")])
     result = local_cluster.Cluster(params(tmp_path, state="absent"), engine, False).run()
     assert result["changed"] and result["nodes"] == []
     assert not (tmp_path / "clusters" / "demo").exists()
@@ -136,7 +136,7 @@ def test_removal_takes_the_cluster_its_directory_and_an_empty_network(tmp_path):
 
 
 def test_removal_leaves_others_and_their_network(tmp_path):
-    engine = FakeEngine([described("demo-cp1", "demo", "10.101.0.10"), described("x", None, "10.101.0.11")])
+    engine = FakeEngine([described("demo-cp1", "demo", "10.131.0.10"), described("x", None, "10.131.0.11")])
     local_cluster.Cluster(params(tmp_path, state="absent"), engine, False).run()
     assert [call[0] for call in engine.calls] == ["rm"] and engine.calls[0][-1] == "demo-cp1"
 
@@ -147,9 +147,11 @@ def test_a_lab_that_is_wanted_but_not_there_is_said(tmp_path):
 
 
 def test_listing_shows_clusters_without_the_lab(tmp_path):
-    engine = FakeEngine([described("demo-cp1", "demo", "10.101.0.10"), described("kubewright-lab", "lab", "10.101.0.2")])
+    engine = FakeEngine(
+        [described("demo-cp1", "demo", "10.131.0.10"), described("kubewright-lab", "lab", "10.131.0.2")]
+    )
     result = local_cluster.Cluster(params(tmp_path, state="listed", name=None), engine, False).run()
     assert list(result["clusters"]) == ["demo"] and not result["changed"]
     assert result["summary"][0] == "demo: 1 of 1 nodes running"
     empty = local_cluster.Cluster(params(tmp_path, state="listed", name=None), FakeEngine([]), False).run()
-    assert empty["summary"] == ["There is no local cluster."]
+    assert empty["summary"] == ["There is no such cluster, and nothing to do."]

@@ -12,17 +12,25 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.local_nodes imp
 
 V2 = "proc /proc proc rw 0 0\ncgroup2 /sys/fs/cgroup cgroup2 rw,nosuid 0 0\n"
 V1 = "tmpfs /sys/fs/cgroup tmpfs rw 0 0\ncgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\n"
-HYBRID = V1 + "cgroup /sys/fs/cgroup/systemd cgroup rw,name=systemd 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n"
+HYBRID = (
+    V1 + "cgroup /sys/fs/cgroup/systemd cgroup rw,name=systemd 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n"
+)
 ROUTES = """Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT
 eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0
 eth0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
 tun0\t0000600A\t00000000\t0001\t0\t0\t0\t0000F0FF\t0\t0\t0
 """
 NODE = {
-    "name": "demo-cp1", "groups": ["kube_control_plane"], "address": "10.101.0.10",
+    "name": "demo-cp1", "groups": ["kube_control_plane"], "address": "10.131.0.10",
     "cpus": None, "memory": None, "ports": [], "env": {},
 }  # fmt: skip
-CLUSTER = {"name": "demo", "network": "kubewright", "image": "img", "key": "ssh-ed25519 AAA", "resolv_conf": "/c/resolv.conf"}
+CLUSTER = {
+    "name": "demo",
+    "network": "kubewright",
+    "image": "img",
+    "key": "ssh-ed25519 AAA",
+    "resolv_conf": "/c/resolv.conf",
+}
 
 
 def host(**differs):
@@ -56,7 +64,9 @@ def test_routes_without_the_default_one():
 
 def test_an_ordinary_machine_gets_no_special_flag():
     line = " ".join(local_host.run_arguments(host(), CLUSTER, NODE))
-    assert line.startswith("run --detach --name demo-cp1 --hostname demo-cp1 --privileged --label kubewright.cluster=demo")
+    assert line.startswith(
+        "run --detach --name demo-cp1 --hostname demo-cp1 --privileged --label kubewright.cluster=demo"
+    )
     assert "--systemd=always" in line
     assert "--volume /lib/modules:/lib/modules:ro" in line
     for special in ("--runtime", "--ulimit", "--tmpfs", "--cgroupns", "--systemd=false", "--memory", "--publish"):
@@ -71,7 +81,7 @@ def test_a_constrained_machine_gets_what_it_needs():
         "--cgroupns=private --systemd=false --env container=podman --stop-signal SIGRTMIN+3",
         "--tmpfs /run:exec --tmpfs /run/lock:exec --tmpfs /tmp:exec",
         "--ulimit nofile=20000:20000 --ulimit nproc=32768:32768",
-        "--network kubewright --ip 10.101.0.10 --mac-address 02:42:0a:65:00:0a --dns-search .",
+        "--network kubewright --ip 10.131.0.10 --mac-address 02:42:0a:83:00:0a --dns-search .",
         "--volume /var/lib/containerd --volume /var/lib/kubelet --volume /var/lib/etcd",
     ):
         assert part in line
@@ -100,7 +110,12 @@ def test_docker_has_its_own_way():
 def test_limits_ports_and_environment():
     node = dict(NODE, cpus=1.5, memory="2g", ports=["8080:80"], env={"A": "b"})
     line = " ".join(local_host.run_arguments(host(), CLUSTER, node))
-    for part in ("--memory 2g --cpus 1.5", "--publish 127.0.0.1:8080:80/tcp", "--env A=b", "--env KUBEWRIGHT_AUTHORIZED_KEY=ssh"):
+    for part in (
+        "--memory 2g --cpus 1.5",
+        "--publish 127.0.0.1:8080:80/tcp",
+        "--env A=b",
+        "--env KUBEWRIGHT_AUTHORIZED_KEY=ssh",
+    ):
         assert part in line
 
 
@@ -112,7 +127,8 @@ def test_rootless_and_missing_runc_are_refused_with_the_reason():
 
 
 @pytest.mark.parametrize(
-    ("hard", "pid_max", "limit"), [(96365, "32768\n", 32768), (1000, "4194304", 1000), (-1, "32768", 32768), (-1, "", -1)]
+    ("hard", "pid_max", "limit"),
+    [(96365, "32768\n", 32768), (1000, "4194304", 1000), (-1, "32768", 32768), (-1, "", -1)],
 )
 def test_process_limit(hard, pid_max, limit):
     assert local_host.process_limit(hard, pid_max) == limit

@@ -26,7 +26,12 @@ def archive(path, files):
 def test_docker_archive(tmp_path):
     path = archive(
         tmp_path / "a.tar",
-        {"manifest.json": [{"Config": "abc.json", "RepoTags": ["busybox"]}, {"Config": "blobs/sha256/def", "RepoTags": None}]},
+        {
+            "manifest.json": [
+                {"Config": "abc.json", "RepoTags": ["busybox"]},
+                {"Config": "blobs/sha256/def", "RepoTags": None},
+            ]
+        },
     )
     assert local_images.archive_images(path) == {"docker.io/library/busybox:latest": "sha256:abc"}
 
@@ -37,7 +42,10 @@ def test_oci_archive(tmp_path):
         {
             "index.json": {
                 "manifests": [
-                    {"digest": "sha256:m", "annotations": {"org.opencontainers.image.ref.name": "registry.k8s.io/pause:3.10"}}
+                    {
+                        "digest": "sha256:m",
+                        "annotations": {"org.opencontainers.image.ref.name": "registry.k8s.io/pause:3.10"},
+                    }
                 ]
             },
             "blobs/sha256/m": {"config": {"digest": "sha256:c"}},

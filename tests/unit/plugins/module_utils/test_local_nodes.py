@@ -43,7 +43,14 @@ def test_every_problem_is_told_at_once():
         ],
     )
     told = "\n".join(local_nodes.problems_of("Bad_Name", nodes))
-    for part in ("Bad_Name", "Two nodes are called a", "no.dots", "'x:1'", "70000", "80/tcp is given to a and to no.dots"):
+    for part in (
+        "Bad_Name",
+        "Two nodes are called a",
+        "no.dots",
+        "'x:1'",
+        "70000",
+        "80/tcp is given to a and to no.dots",
+    ):
         assert part in told
 
 
@@ -65,17 +72,17 @@ def test_port_argument(port, argument):
 
 
 def test_addresses_are_the_lowest_free_ones():
-    taken = {"10.101.0.2", "10.101.0.10", "10.101.0.12"}
-    assert local_nodes.allocate("10.101.0.0/24", taken, ["a", "b", "c"]) == {
-        "a": "10.101.0.11", "b": "10.101.0.13", "c": "10.101.0.14",
+    taken = {"10.131.0.2", "10.131.0.10", "10.131.0.12"}
+    assert local_nodes.allocate("10.131.0.0/24", taken, ["a", "b", "c"]) == {
+        "a": "10.131.0.11", "b": "10.131.0.13", "c": "10.131.0.14",
     }  # fmt: skip
 
 
 def test_addresses_stop_where_virtual_ones_begin():
     wanted = [f"n{number}" for number in range(191)]
-    assert len(local_nodes.allocate("10.101.0.0/24", set(), wanted[:190])) == 190
+    assert len(local_nodes.allocate("10.131.0.0/24", set(), wanted[:190])) == 190
     with pytest.raises(LocalError, match="no address left for 1"):
-        local_nodes.allocate("10.101.0.0/24", set(), wanted)
+        local_nodes.allocate("10.131.0.0/24", set(), wanted)
 
 
 def test_small_subnets_give_what_they_have():
@@ -87,9 +94,9 @@ def test_small_subnets_give_what_they_have():
 @pytest.mark.parametrize(
     ("occupied", "subnet"),
     [
-        ([], "10.101.0.0/24"),
-        (["192.168.1.0/24", "fd00::/64"], "10.101.0.0/24"),
-        (["10.101.0.128/25"], "10.102.0.0/24"),
+        ([], "10.131.0.0/24"),
+        (["192.168.1.0/24", "fd00::/64"], "10.131.0.0/24"),
+        (["10.131.0.128/25"], "10.132.0.0/24"),
         (["10.96.0.0/12"], "10.112.0.0/24"),
     ],
 )
@@ -113,7 +120,9 @@ def test_present_makes_what_lacks_and_starts_what_is_stopped():
 
 
 def test_present_keeps_nodes_no_longer_asked_for_and_says_so():
-    todo = local_nodes.decide("present", "demo", local_nodes.wanted_nodes("demo", 1, 0), [box("demo-cp1"), box("demo-w2")])
+    todo = local_nodes.decide(
+        "present", "demo", local_nodes.wanted_nodes("demo", 1, 0), [box("demo-cp1"), box("demo-w2")]
+    )
     assert not todo["remove"]
     assert "demo-w2" in todo["warnings"][0]
 
@@ -150,16 +159,18 @@ def test_states_take_only_what_they_change():
 
 def test_inventory_has_groups_addresses_and_the_users_variables_last():
     nodes = [
-        {"name": "demo-w1", "groups": ["kube_node"], "address": "10.101.0.11"},
-        {"name": "demo-cp1", "groups": ["kube_control_plane", "etcd"], "address": "10.101.0.10"},
+        {"name": "demo-w1", "groups": ["kube_node"], "address": "10.131.0.11"},
+        {"name": "demo-cp1", "groups": ["kube_control_plane", "etcd"], "address": "10.131.0.10"},
     ]
-    variables = local_nodes.cluster_variables("demo", {"cgroup": "v1"}, "10.101.0.2", {"kube_allow_cgroup_v1": False, "x": 1})
+    variables = local_nodes.cluster_variables(
+        "demo", {"cgroup": "v1"}, "10.131.0.2", {"kube_allow_cgroup_v1": False, "x": 1}
+    )
     made = local_nodes.inventory(nodes, variables, "/k/id")["all"]
-    assert made["children"]["kube_control_plane"]["hosts"] == {"demo-cp1": {"ansible_host": "10.101.0.10"}}
+    assert made["children"]["kube_control_plane"]["hosts"] == {"demo-cp1": {"ansible_host": "10.131.0.10"}}
     assert list(made["children"]["etcd"]["hosts"]) == ["demo-cp1"]
     assert list(made["children"]["kube_node"]["hosts"]) == ["demo-w1"]
     assert made["vars"]["ansible_ssh_private_key_file"] == "/k/id"
-    assert made["vars"]["kube_artifacts"] == {"source": "http://10.101.0.2:8080"}
+    assert made["vars"]["kube_artifacts"] == {"source": "http://10.131.0.2:8080"}
     assert made["vars"]["kube_allow_cgroup_v1"] is False and made["vars"]["x"] == 1
 
 
@@ -168,7 +179,7 @@ def test_an_ordinary_machine_needs_no_special_variables():
 
 
 def test_hardware_address_follows_the_address():
-    assert local_nodes.mac_of("10.101.0.10") == "02:42:0a:65:00:0a"
+    assert local_nodes.mac_of("10.131.0.10") == "02:42:0a:83:00:0a"
 
 
 def test_summary_counts_running_nodes():
