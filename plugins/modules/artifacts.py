@@ -35,6 +35,9 @@ options:
       checksum_url:
         description: Upstream's address of the file with the digest. Needed without O(items[].checksum).
         type: str
+      component:
+        description: Name for people.
+        type: str
       version:
         description: Version, kept in the record of what was installed.
         type: str
@@ -195,6 +198,7 @@ def install(module, wanted, record):
 
 def main():
     item_spec = {
+        "component": {"type": "str"},
         "url": {"type": "str", "required": True},
         "checksum": {"type": "str"},
         "checksum_url": {"type": "str"},
