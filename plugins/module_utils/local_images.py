@@ -10,7 +10,6 @@ import json
 import os
 import tarfile
 import tempfile
-from itertools import chain
 
 from ansible_collections.kubewright.cluster.plugins.module_utils.local_engine import together
 from ansible_collections.kubewright.cluster.plugins.module_utils.local_nodes import LocalError
@@ -85,34 +84,47 @@ class Loader:
         self.check_mode = check_mode
 
     def load(self, images, nodes):
-        """Loads all of them into all nodes; returns what was done as sentences."""
-        with tempfile.TemporaryDirectory(prefix="kubewright-images-") as scratch:
-            archives = [(image, self._archive(image, scratch, number)) for number, image in enumerate(images)]
-            wanted = [(image, path, archive_images(path)) for image, path in archives]
-            return list(chain.from_iterable(together(lambda node: self._load_into(node, wanted), nodes)))
+        """Loads into each node what it lacks of them; returns what was done as sentences."""
+        wanted = [(image, self._holds(image)) for image in images]
+        present = together(self._present, nodes)
+        todo = [
+            (node["name"], [image for image, holds in wanted if lacking(holds, there)])
+            for node, there in zip(nodes, present)
+        ]
+        if not self.check_mode:
+            with tempfile.TemporaryDirectory(prefix="kubewright-images-") as scratch:
+                needed = [image for image in images if any(image in lacks for dummy, lacks in todo)]
+                archives = {image: self._archive(image, scratch, number) for number, image in enumerate(needed)}
+                together(lambda item: self._import(item[0], [archives[image] for image in item[1]]), todo)
+        return [f"loaded {image} into {name}" for name, lacks in todo for image in lacks]
+
+    def _holds(self, image):
+        """{name: config digest} of an archive, or of an image that the engine has."""
+        if os.path.isfile(image):
+            return archive_images(image)
+        if self.engine.failure("image", "inspect", image):
+            engine = self.engine.host["engine"]
+            raise LocalError(f"{image} is neither an archive on this machine nor an image that {engine} has.")
+        identifier = self.engine("image", "inspect", "--format", "{{.Id}}", image).strip()
+        return {full_name(image): "sha256:" + identifier.replace("sha256:", "")}
+
+    def _present(self, node):
+        name = node["name"]
+        if self.engine.failure("exec", name, "ctr", "version"):
+            raise LocalError(f"{name} has no running containerd yet to load images into: run the site playbook first.")
+        try:
+            return present_images(self.engine("exec", name, "crictl", "images", "--output", "json"))
+        except (LocalError, ValueError):
+            return {}
 
     def _archive(self, image, scratch, number):
         if os.path.isfile(image):
             return image
-        if self.engine.failure("image", "inspect", image):
-            engine = self.engine.host["engine"]
-            raise LocalError(f"{image} is neither an archive on this machine nor an image that {engine} has.")
         path = os.path.join(scratch, f"{number}.tar")
         self.engine("save", "--output", path, image)
         return path
 
-    def _load_into(self, node, wanted):
-        name, done = node["name"], []
-        if self.engine.failure("exec", name, "ctr", "version"):
-            raise LocalError(f"{name} has no running containerd yet to load images into: run the site playbook first.")
-        try:
-            present = present_images(self.engine("exec", name, "crictl", "images", "--output", "json"))
-        except (LocalError, ValueError):
-            present = {}
-        for image, path, images in wanted:
-            if lacking(images, present):
-                done.append(f"loaded {image} into {name}")
-                if not self.check_mode:
-                    with open(path, "rb") as file:
-                        self.engine("exec", "--interactive", name, *IMPORT, stdin=file)
-        return done
+    def _import(self, name, archives):
+        for path in archives:
+            with open(path, "rb") as file:
+                self.engine("exec", "--interactive", name, *IMPORT, stdin=file)

@@ -83,3 +83,52 @@ def test_only_what_differs_is_imported():
     assert local_images.lacking({"x:1": "sha256:b"}, present)
     assert local_images.lacking({"x:1": "sha256:a", "z:1": "sha256:a"}, present)
     assert local_images.lacking({}, present)
+
+
+class FakeEngine:
+    """Two nodes; the first has the image already."""
+
+    def __init__(self):
+        self.host = {"engine": "podman"}
+        self.did = []
+
+    def failure(self, *arguments):
+        return "no such image" if arguments[-1] == "unknown:1" else None
+
+    def __call__(self, *arguments, stdin=None):
+        if arguments[0] == "save":
+            with open(arguments[2], "w", encoding="utf-8") as file:
+                file.write("archive")
+        if arguments[:2] == ("image", "inspect"):
+            return "abc\n"
+        if "crictl" in arguments:
+            here = [{"id": "sha256:abc", "repoTags": ["localhost/app:1"]}] if arguments[1] == "n1" else []
+            return json.dumps({"images": here})
+        self.did.append((arguments[0], arguments[2] if stdin else arguments[-1], stdin and stdin.read()))
+        return ""
+
+
+NODES = [{"name": "n1"}, {"name": "n2"}]
+
+
+def test_an_image_of_the_engine_goes_where_it_lacks():
+    engine = FakeEngine()
+    assert local_images.Loader(engine, False).load(["localhost/app:1"], NODES) == ["loaded localhost/app:1 into n2"]
+    assert engine.did == [("save", "localhost/app:1", None), ("exec", "n2", b"archive")]
+
+
+def test_check_mode_loads_nothing():
+    engine = FakeEngine()
+    assert local_images.Loader(engine, True).load(["localhost/app:1"], NODES) == ["loaded localhost/app:1 into n2"]
+    assert engine.did == []
+
+
+def test_where_all_is_there_nothing_is_saved():
+    engine = FakeEngine()
+    assert local_images.Loader(engine, False).load(["localhost/app:1"], NODES[:1]) == []
+    assert engine.did == []
+
+
+def test_an_unknown_image_is_said():
+    with pytest.raises(LocalError, match="unknown:1 is neither"):
+        local_images.Loader(FakeEngine(), False).load(["unknown:1"], NODES)
