@@ -85,7 +85,7 @@ class Cluster:
         if todo["remove"] or state == "absent":
             self._remove(todo["remove"], boxes)
         if todo["stop"]:
-            self._each("stopped", todo["stop"], lambda name: self.engine("stop", "--time", STOP_SECONDS, name))
+            self._each("stopped", todo["stop"], lambda name: self.engine("stop", "-t", STOP_SECONDS, name))
         made = self._make([node for node in nodes if node["name"] in todo["create"]], boxes)
         if todo["start"]:
             self._each("started", todo["start"], lambda name: self.engine("start", name))
@@ -212,7 +212,7 @@ class Cluster:
 
     def _at_once(self):
         """Nothing of a removed node is kept: it need not shut down in order."""
-        return ["--time", "0"] if self.engine.host["engine"] == "podman" else []
+        return ["-t", "0"] if self.engine.host["engine"] == "podman" else []
 
     def _remove_network(self):
         """With the last container goes the network, if it is ours."""

@@ -164,7 +164,7 @@ def choose_subnet(wanted, occupied):
         if hit:
             raise LocalError(f"The subnet {wanted} overlaps {', '.join(hit)}, which this host uses already.")
         return str(network)
-    for second in range(131, 200):
+    for second in range(131, 200):  # clear of Kubernetes' own default for Services, 10.96.0.0/12
         network = ipaddress.ip_network(f"10.{second}.0.0/24")
         if not any(route.version == 4 and route.overlaps(network) for route in routes):
             return str(network)

@@ -83,7 +83,7 @@ def _host_networks(nodes, version):
 
 def _ours(route):
     """The bridge network's own route for all pods, marked by its protocol number (kube-bridge.service)."""
-    return str(route.get("protocol")) == "187"
+    return str(route.get("protocol")) == "107"
 
 
 def _network(text):

@@ -17,7 +17,7 @@ from .documents import dump
 
 ROUTE_SCRIPT = "/etc/kubewright/bridge/run"
 # Routing protocol number of our route, so that it is known as ours.
-ROUTE_PROTOCOL = 187
+ROUTE_PROTOCOL = 107
 
 
 def options_problems(plugin: str, options: dict, pod_networks: list) -> list:

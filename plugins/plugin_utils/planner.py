@@ -140,7 +140,9 @@ def _check(draft, shared, cluster, state, control_planes, workers):
     draft.refuse(problems)
     services, problems = addresses.networks("kube_service_cidrs", shared["kube_service_cidrs"])
     draft.refuse(problems)
-    draft.refuse(addresses.collisions(pods, services, {host: node["info"]["network"] for host, node in draft.nodes.items()}))
+    # A member's routes are the cluster's own, and were looked at before it joined.
+    strangers = {host: node["info"]["network"] for host, node in draft.nodes.items() if not (node["info"].get("cluster") or {}).get("kubelet_conf")}
+    draft.refuse(addresses.collisions(pods, services, strangers))
     draft.refuse(network.options_problems(cluster["plugin"], shared["kube_network"]["options"], pods))
     placed = [{"host": host, "address": node["address"], "network": node["info"]["network"]} for host, node in draft.nodes.items() if node["address"]]
     draft.refuse(network.layer2_problems(cluster["plugin"], placed))
