@@ -1,0 +1,73 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Pushes image archives to a registry by its HTTP interface: only what is not there yet."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import tarfile
+from urllib.parse import urlsplit
+
+from .catalog import LabError
+from .oci import MANIFEST, blob_path
+
+
+class Registry:
+    """One connection to a registry that speaks plain HTTP."""
+
+    def __init__(self, address):
+        self.address = address
+        self.connection = http.client.HTTPConnection(address, timeout=60)
+
+    def request(self, method, path, body=None, headers=None):
+        """(status, headers) of an answer; its body is not wanted."""
+        self.connection.request(method, path, body=body, headers=headers or {})
+        answer = self.connection.getresponse()
+        answer.read()
+        return answer.status, answer.headers
+
+    def digest(self, name, tag):
+        """The digest of the manifest under a tag, or nothing."""
+        status, headers = self.request("HEAD", f"/v2/{name}/manifests/{tag}", headers={"Accept": MANIFEST})
+        return headers.get("Docker-Content-Digest") if status == 200 else None
+
+    def push_blob(self, name, descriptor, file):
+        """Uploads a blob in one piece unless it is there."""
+        status, _headers = self.request("HEAD", f"/v2/{name}/blobs/{descriptor['digest']}")
+        if status == 200:
+            return
+        status, headers = self.request("POST", f"/v2/{name}/blobs/uploads/")
+        self.expect(status, 202, name)
+        address = urlsplit(headers["Location"])
+        path = (
+            f"{address.path}?{address.query}&digest={descriptor['digest']}"
+            if address.query
+            else (f"{address.path}?digest={descriptor['digest']}")
+        )
+        sizes = {"Content-Length": str(descriptor["size"]), "Content-Type": "application/octet-stream"}
+        status, _headers = self.request("PUT", path, body=file, headers=sizes)
+        self.expect(status, 201, name)
+
+    def expect(self, status, wanted, name):
+        """An answer other than that is a failure."""
+        if status != wanted:
+            raise LabError(f"the registry {self.address} answered {status} to a push of {name}.")
+
+    def push(self, archive, name, tag):
+        """Pushes the one image of an archive."""
+        with tarfile.open(archive) as tar:
+            top = json.load(tar.extractfile("index.json"))["manifests"][0]
+            raw = tar.extractfile(blob_path(top["digest"])).read()
+            manifest = json.loads(raw)
+            for descriptor in [*manifest["layers"], manifest["config"]]:
+                self.push_blob(name, descriptor, tar.extractfile(blob_path(descriptor["digest"])))
+        status, _headers = self.request(
+            "PUT",
+            f"/v2/{name}/manifests/{tag}",
+            body=raw,
+            headers={"Content-Type": manifest.get("mediaType", MANIFEST)},
+        )
+        self.expect(status, 201, f"{name}:{tag}")

@@ -1,0 +1,224 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The lab's container: a registry and the artifact server, at a fixed address of the nodes' network."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import ipaddress
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from . import catalog, images, rootfs
+from .catalog import LabError
+from .hostcaps import engine, free_subnet, host_networks
+from .registry import Registry
+
+NETWORK = "kubewright"
+CONTAINER = "kubewright-lab"
+IMAGE = "localhost/kubewright-lab"
+LABEL = "kubewright.cluster=lab"
+SERVE = catalog.LAB / "lablib" / "serve.py"
+REGISTRY_PORT, ARTIFACT_PORT = 5000, 8080
+CONTAINERFILE = """\
+FROM docker.io/library/debian:{suite}-slim
+RUN apt-get update && apt-get install -y --no-install-recommends {packages} && rm -rf /var/lib/apt/lists/*
+"""
+
+
+def say(text):
+    """One line to whoever waits."""
+    print(text, flush=True)
+
+
+def subnet():
+    """The network's IPv4 subnet, nothing when there is no network."""
+    found = engine().inspect("network", NETWORK)
+    if not found:
+        return None
+    ranges = found.get("subnets") or [{"subnet": row["Subnet"]} for row in found.get("IPAM", {}).get("Config", [])]
+    return next((row["subnet"] for row in ranges if ":" not in row["subnet"]), None)
+
+
+def address(network):
+    """The lab's own address: the second of the network."""
+    return str(ipaddress.ip_network(network)[2])
+
+
+def make_network():
+    """The nodes' network; whoever comes first makes it."""
+    plain = ["--disable-dns"] if engine().name == "podman" else []
+    wanted = free_subnet(host_networks())
+    engine().run("network", "create", *plain, "--subnet", wanted, "--label", LABEL, NETWORK)
+    say(f"made the network {NETWORK}, {wanted}")
+    return wanted
+
+
+def image_name():
+    """Named by what is in it, so that a change of it is seen."""
+    return f"{IMAGE}:{rootfs.key('services')}"
+
+
+def make_image():
+    """Imports the servers' root file system; without one, the engine builds it on Debian's image."""
+    root, name = rootfs.path("services", catalog.host_arch()), image_name()
+    if engine().inspect("image", name):
+        return
+    if root.exists():
+        engine().run("import", str(root), name)
+        return
+    with tempfile.TemporaryDirectory() as work:
+        text = CONTAINERFILE.format(suite=rootfs.SUITE, packages=" ".join(rootfs.ROOTS["services"]))
+        Path(work, "Containerfile").write_text(text, encoding="utf-8")
+        engine().run("build", "-t", name, "-f", f"{work}/Containerfile", work)
+
+
+def run_arguments(network):
+    """How the container is run."""
+    words = ["run", "--detach", "--name", CONTAINER, "--hostname", CONTAINER, "--label", LABEL]
+    words += ["--network", NETWORK, "--ip", address(network), *engine().limit_arguments()]
+    for port in (REGISTRY_PORT, ARTIFACT_PORT):
+        words += ["--publish", f"127.0.0.1:{port}:{port}"]
+    words += ["--volume", f"{catalog.cache('registry')}:/var/lib/registry"]
+    words += ["--volume", f"{catalog.cache('artifacts')}:/artifacts:ro", "--volume", f"{SERVE}:/serve.py:ro"]
+    return [*words, image_name(), "python3", "-u", "/serve.py"]
+
+
+def digest_of(arguments):
+    """Changes when the container has to be made again."""
+    return hashlib.sha256(repr(arguments).encode() + SERVE.read_bytes()).hexdigest()[:16]
+
+
+def state():
+    """(running, digest of the arguments it was made with) of the container; (None, None) when there is none."""
+    found = engine().inspect("container", CONTAINER)
+    if not found:
+        return None, None
+    return found["State"]["Running"], found["Config"]["Labels"].get("kubewright.lab")
+
+
+def answers(port):
+    """Whether a server answers on this host."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/v2/" if port == REGISTRY_PORT else "/dl.k8s.io/")
+        return connection.getresponse().status < 500
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def wait():
+    """Until both servers answer."""
+    until = time.monotonic() + 30
+    while not (answers(REGISTRY_PORT) and answers(ARTIFACT_PORT)):
+        if time.monotonic() > until or not state()[0]:
+            done = subprocess.run(
+                [engine().program, "logs", "--tail", "20", CONTAINER], capture_output=True, text=True, check=False
+            )
+            raise LabError(f"the lab's servers do not answer. Their log ends:\n{done.stdout}{done.stderr}")
+        time.sleep(0.1)
+
+
+def start():
+    """The container as it should be. True when something had to be done."""
+    network = subnet() or make_network()
+    arguments = run_arguments(network)
+    digest = digest_of(arguments)
+    running, made_with = state()
+    if running and made_with == digest:
+        return False
+    for folder in ("registry", "artifacts"):
+        catalog.cache(folder).mkdir(parents=True, exist_ok=True)
+    make_image()
+    if running is not None:
+        remove()
+    arguments[1:1] = ["--label", f"kubewright.lab={digest}"]
+    engine().run(*engine().global_arguments(), *arguments)
+    say(f"started {CONTAINER} at {address(network)}")
+    return True
+
+
+def remove():
+    """Takes the container away; what it stored stays in the cache."""
+    engine().run(*engine().global_arguments(), "rm", "--force", CONTAINER)
+
+
+def wanted_images(table):
+    """The images of all versions whose archives are there."""
+    found = {image.ref: image for version in table["kubernetes"] for image in images.images(table, version)}
+    arch = catalog.host_arch()
+    return [image for image in found.values() if images.record(image, arch) and image.archive(arch).exists()]
+
+
+def push(table):
+    """Pushes what the registry does not have yet. How many that were."""
+    registry, arch, pushed = Registry(f"127.0.0.1:{REGISTRY_PORT}"), catalog.host_arch(), 0
+    for image in wanted_images(table):
+        name = image.name.split("/", 1)[1]
+        if registry.digest(name, image.tag) != images.record(image, arch)["digest"]:
+            registry.push(image.archive(arch), name, image.tag)
+            say(f"pushed {image.ref}")
+            pushed += 1
+    return pushed
+
+
+def up():
+    """Starts the servers and fills the registry."""
+    changed = start()
+    wait()
+    pushed = push(catalog.versions())
+    say("the lab is up" + ("" if changed or pushed else " already"))
+
+
+def down():
+    """Stops the servers. The network stays while nodes are on it."""
+    if state()[0] is not None:
+        remove()
+        say(f"removed {CONTAINER}")
+    network = engine().inspect("network", NETWORK) or {}
+    labels = network.get("labels") or network.get("Labels") or {}
+    if LABEL.split("=")[0] in labels and not engine().run("ps", "-aq", "--filter", f"network={NETWORK}"):
+        engine().run("network", "rm", NETWORK)
+        say(f"removed the network {NETWORK}")
+
+
+def inputs(host):
+    """The collection's inputs for machines that see the lab under this address."""
+    endpoints = {"endpoints": [f"http://{host}:{REGISTRY_PORT}"]}
+    return {
+        "kube_artifacts": {"source": f"http://{host}:{ARTIFACT_PORT}"},
+        "kube_registries": {"mirrors": {"registry.k8s.io": endpoints, "docker.io": endpoints}},
+    }
+
+
+def facts():
+    """Addresses as nodes and virtual machines see them, and the versions that are there."""
+    network = subnet()
+    table, arch = catalog.versions(), catalog.host_arch()
+    there = {
+        version: dict(row, **{name: table[name] for name in (*catalog.COMMON, "kube-router")})
+        for version, row in table["kubernetes"].items()
+        if all(images.record(image, arch) for image in images.images(table, version))
+    }
+    lab = address(network) if network else None
+    seen = {"nodes": lab, "virtual_machines": "10.0.2.2", "host": "127.0.0.1"}
+    return {
+        "running": bool(state()[0]),
+        "network": {
+            "name": NETWORK,
+            "subnet": network,
+            "gateway": str(ipaddress.ip_network(network)[1]) if network else None,
+        },
+        "registry": {who: host and f"http://{host}:{REGISTRY_PORT}" for who, host in seen.items()},
+        "artifacts": {who: host and f"http://{host}:{ARTIFACT_PORT}" for who, host in seen.items()},
+        "inputs": {who: inputs(host) for who, host in seen.items() if host},
+        "kubernetes": there,
+        "cache": str(catalog.cache()),
+    }
