@@ -27,14 +27,26 @@ class ActionModule(ActionBase):
         hostvars = task_vars["hostvars"]
         control_planes, workers = planner.roles_of(groups)
         hosts = {host: _host(hostvars[host], looked_up.get(host)) for host in control_planes + workers}
+        part = task_vars.get("ansible_play_hosts_all") or []
+        absent = sorted(host for host in workers if host not in part and not hosts[host]["info"])
+        groups = {name: [host for host in members if host not in absent] for name, members in groups.items()}
         plan = planner.cluster_plan(hosts, groups)
+        plan["warnings"] += ["%s: left out, by --limit and because it %s" % (host, hosts[host]["error"] or "was not looked at") for host in absent]
         if not plan["refusals"]:
-            plan["refusals"] += sources.missing(plan, hosts)
+            plan["refusals"] += sources.missing(plan, hosts) + _left_out(plan, part)
         result.update(changed=False, plan=plan)
         if plan["refusals"] and arguments["refuse"]:
             result.update(failed=True, msg=_message(plan["refusals"]))
             result.pop("plan")
         return result
+
+
+def _left_out(plan, part):
+    """The cluster cannot begin on a host that --limit leaves out."""
+    leader = plan["leader"]
+    if plan["nodes"][leader]["member"] == "init" and leader not in part:
+        return ["the cluster is to be started on %s, which --limit leaves out; add it to the limit" % leader]
+    return []
 
 
 def _host(variables, looked_up):
