@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Sets up what the quickstart and the tests need: Debian packages, a virtual environment, the collection's place in a collections path.
+# All of it is in $KUBEWRIGHT_CACHE (default ~/.cache/kubewright). When everything is there, it is done in a blink.
+#   tests/setup.sh          set up
+#   . tests/setup.sh env    set up, and set PATH and ANSIBLE_COLLECTIONS_PATH in this shell
+
+KUBEWRIGHT_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+export KUBEWRIGHT_CACHE=${KUBEWRIGHT_CACHE:-$HOME/.cache/kubewright}
+venv=$KUBEWRIGHT_CACHE/venv
+
+wanted_packages() {
+    cat "$KUBEWRIGHT_ROOT/tests/apt.txt" "$KUBEWRIGHT_ROOT/tests/lab/apt.txt" | sed 's/#.*//' | xargs -n1 | sort -u
+    python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+}
+
+packages() {
+    local lacking=() package
+    if ! command -v dpkg-query >/dev/null; then
+        other_host
+        return
+    fi
+    for package in $(wanted_packages); do
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || lacking+=("$package")
+    done
+    [ ${#lacking[@]} -gt 0 ] || return 0
+    if [ "$(id -u)" != 0 ]; then
+        echo "These packages are needed; install them as root: apt-get install ${lacking[*]}" >&2
+        return 1
+    fi
+    echo "Installing ${lacking[*]}"
+    (apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends -y "${lacking[@]}") \
+        >"$KUBEWRIGHT_CACHE/apt.log" 2>&1 || {
+        tail -20 "$KUBEWRIGHT_CACHE/apt.log" >&2
+        echo "apt-get failed; all it said is in $KUBEWRIGHT_CACHE/apt.log" >&2
+        return 1
+    }
+}
+
+# Packages have other names elsewhere: the programs are what counts.
+other_host() {
+    local program lacking=()
+    for program in git ssh ssh-keygen gcc go; do
+        command -v $program >/dev/null || lacking+=("$program")
+    done
+    command -v podman >/dev/null || command -v docker >/dev/null || lacking+=("podman or docker")
+    [ ${#lacking[@]} -eq 0 ] || {
+        echo "Not a Debian: please install ${lacking[*]}" >&2
+        return 1
+    }
+}
+
+# Made anew when Python is another one; brought up to date when the requirements are.
+environment() {
+    local python stamp
+    python=$(python3 -c 'import sys; print("%d.%d %s" % (*sys.version_info[:2], sys.base_prefix))')
+    stamp="$python $(sha256sum <"$KUBEWRIGHT_ROOT/tests/requirements.txt")"
+    [ "$(cat "$venv/.made" 2>/dev/null)" != "$stamp" ] || return 0
+    echo "Making the virtual environment $venv (half a minute)"
+    case $(cat "$venv/.made" 2>/dev/null) in
+        "$python "*) ;;
+        *) python3 -m venv --clear "$venv" ;;
+    esac
+    "$venv/bin/pip" --quiet --disable-pip-version-check install -r "$KUBEWRIGHT_ROOT/tests/requirements.txt" || return 1
+    echo "$stamp" >"$venv/.made"
+}
+
+collection() {
+    local link=$KUBEWRIGHT_CACHE/collections/ansible_collections/kubewright/cluster
+    [ "$(readlink "$link")" != "$KUBEWRIGHT_ROOT" ] || return 0
+    mkdir -p "$(dirname "$link")"
+    ln -sfn "$KUBEWRIGHT_ROOT" "$link"
+}
+
+set_up() {
+    command -v python3 >/dev/null || {
+        echo "python3 is needed" >&2
+        return 1
+    }
+    mkdir -p "$KUBEWRIGHT_CACHE" && packages && environment && collection
+}
+
+set_up || exit 1
+if [ "${1:-}" = env ]; then
+    export PATH=$venv/bin:$PATH
+    export ANSIBLE_COLLECTIONS_PATH=$KUBEWRIGHT_CACHE/collections
+    export ANSIBLE_CONFIG=$KUBEWRIGHT_ROOT/ansible.cfg
+fi
