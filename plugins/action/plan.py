@@ -55,7 +55,7 @@ def _host(variables, looked_up):
     look = look if isinstance(look, Mapping) else {}
     error = None
     if look.get("unreachable") or look.get("failed"):
-        error = "cannot be reached: %s" % str(look.get("msg") or "no answer").strip().splitlines()[-1]
+        error = ("cannot be reached: %s" if look.get("unreachable") else "could not be looked at: %s") % str(look.get("msg") or "no answer").strip().splitlines()[-1]
     return {"info": look.get("node"), "error": error, "inputs": {name: variables[name] for name in list(variables) if inputs.is_input(name)}}
 
 
