@@ -248,14 +248,17 @@ class Cluster:
             with self._timed("ssh"):
                 wait_for_ssh(result["nodes"], self.params["timeout"])
             self._renew_key([node["name"] for node in result["nodes"] if node["name"] not in self.made])
-        variables = local_nodes.cluster_variables(
-            self.name, self.engine.host, self._lab_address(boxes), self.params["vars"]
-        )
-        result["inventory"] = local_nodes.inventory(result["nodes"], variables, self.key_file)
+        if self.params["state"] == "present":
+            result["inventory"] = self._inventory(result["nodes"], boxes)
         if self.params["images"]:
             with self._timed("images"):
                 running = [node for node in result["nodes"] if node["running"]]
                 self.actions += Loader(self.engine, self.check_mode).load(self.params["images"], running)
+
+    def _inventory(self, nodes, boxes):
+        lab, extra = self._lab_address(boxes), self.params["vars"]
+        variables = local_nodes.cluster_variables(self.name, self.engine.host, lab, extra)
+        return local_nodes.inventory(nodes, variables, self.key_file)
 
     def _renew_key(self, names):
         """Nodes whose key was lost with the cache get the new one."""

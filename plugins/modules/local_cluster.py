@@ -165,7 +165,7 @@ clusters:
   type: dict
 inventory:
   description: The inventory of the cluster.
-  returned: when O(state=present) or O(state=started)
+  returned: when O(state=present)
   type: dict
 summary:
   description: What was done and what there is, a line each.
