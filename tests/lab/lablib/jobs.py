@@ -33,8 +33,11 @@ def clock(seconds):
 
 
 def remaining(waiting, running, now):
-    """Seconds until all is made, by the jobs' estimates: `waiting` jobs, `running` {job: start}."""
-    under_way = [max(job.seconds - (now - start), 1) for job, start in running.items()]
+    """Seconds until all is made, by the jobs' estimates: `waiting` jobs, `running` {job: start}.
+
+    One that takes longer than it was to take is thought to need a quarter more of what it took.
+    """
+    under_way = [max(job.seconds - (now - start), (now - start) / 4) for job, start in running.items()]
     total = sum(under_way) + sum(job.seconds for job in waiting)
     longest = max([*under_way, *(job.seconds for job in waiting)], default=0)
     return max(total / WORKERS, longest)

@@ -16,10 +16,8 @@ MODULES, AUTO = "modules", "auto"
 ROOT_SECONDS = 25
 
 
-def settled(source):
+def settled():
     """Where programs come from: upstream's downloads where they can be reached, Go modules where not."""
-    if source != AUTO:
-        return source
     return gobuild.UPSTREAM if upstream.reachable() else MODULES
 
 
@@ -105,11 +103,12 @@ def plan(kubernetes, arch, source=AUTO, registry=None):
     wanted, own = catalog.builds(table, kubernetes), arch == catalog.host_arch()
     found = {image.ref: image for version in kubernetes for image in images.images(table, version)}
     of_all = list(found.values()) if own else []
-    components, stale = missing(wanted, of_all, arch, source, copied=source == gobuild.UPSTREAM or bool(registry))
-    if source == AUTO and (components or stale):
-        source = settled(source)
-        components, stale = missing(wanted, of_all, arch, source, copied=source == gobuild.UPSTREAM or bool(registry))
     copied = source == gobuild.UPSTREAM or bool(registry)
+    components, stale = missing(wanted, of_all, arch, source, copied)
+    if source == AUTO and (components or stale):
+        source = settled()
+        copied = copied or source == gobuild.UPSTREAM
+        components = [pair for pair in components if published(*pair, arch) or not copied]
     jobs = [program_job(*pair, arch, source) for pair in components]
     jobs[1:1] = root_jobs(arch) if own else []
     kept = [pair for pair in wanted if pair not in components and gobuild.built(*pair, arch)]

@@ -248,3 +248,10 @@ def test_upstreams_images_are_copied_and_need_no_build(cache):
 def test_another_architecture_has_no_images(cache):
     jobs = make.plan(["1.36.3"], "riscv64", make.MODULES)
     assert not [job for job in jobs if ":" in job.name or "root" in job.name]
+
+
+def test_whatever_is_there_is_good_enough_when_nothing_is_asked_for(cache, monkeypatch):
+    monkeypatch.setattr(upstream, "reachable", lambda: False)
+    programs(cache, "runc", "1.4.3")
+    names = [job.name for job in make.plan(["1.36.3"], catalog.host_arch())]
+    assert "runc 1.4.3" not in names and "artifacts of runc 1.4.3" in names and "kubernetes 1.36.3" in names

@@ -106,4 +106,5 @@ def test_what_remains_is_the_sum_over_the_workers_or_the_longest():
     long, short = Job("a", print, 400), Job("b", print, 20)
     assert jobs.remaining([short], {long: 0.0}, 100.0) == 300
     assert jobs.remaining([short] * 10, {short: 0.0}, 10.0) == 105
+    assert jobs.remaining([], {short: 0.0}, 100.0) == 25
     assert jobs.clock(75) == "1:15"
