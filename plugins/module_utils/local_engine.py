@@ -91,7 +91,7 @@ class Engine:
 
     def containers(self, network):
         """Every container there is, ours or not: {name, cluster, groups, address, image, running, status, spec}."""
-        for dummy in range(3):
+        for _attempt in range(3):
             identifiers = self("ps", "--all", "--quiet", "--no-trunc").split()
             if not identifiers:
                 return []
