@@ -111,7 +111,13 @@ def main():
     )
     started = time.monotonic()
     parameters = module.params
-    found = node.look(parameters["address_probe"], parameters["controller_epoch"], parameters["paths"], parameters["data_paths"], ARRIVED)
+    found = node.look(
+        parameters["address_probe"],
+        parameters["controller_epoch"],
+        parameters["paths"],
+        parameters["data_paths"],
+        ARRIVED,
+    )
     module.exit_json(changed=False, node=found, seconds=round(time.monotonic() - started, 3))
 
 

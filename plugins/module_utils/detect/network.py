@@ -6,116 +6,137 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import socket
+
+from . import netfiles
 
 PORTS = (80, 443, 179, 2379, 2380, 6443, 7443, 8472, 10250, 10256, 10257, 10259)
+STATES = {"tcp": "0A", "udp": "07"}
 
 
-def network(host, probe):
+def network(host, probe, pool):
     """The `network` part. probe: address of another node; the address that the route to it uses is the cluster's."""
-    interfaces, routes = _interfaces(host), _routes(host, 4) + _routes(host, 6)
+    answers = [
+        pool.submit(host.run, argv)
+        for argv in (["ip", "-j", "addr"], ["ip", "-j", "-4", "route"], ["ip", "-j", "-6", "route"])
+    ]
+    addresses, *ways = [entries(answer.result()) for answer in answers]
+    interfaces = interfaces_of(addresses) if addresses else netfiles.interfaces(host)
+    if addresses:
+        routes = routes_of(ways[0], 4) + routes_of(ways[1], 6)
+    else:
+        routes = netfiles.routes4(host.read("/proc/net/route")) + netfiles.routes6(host.read("/proc/net/ipv6_route"))
     return {
         "interfaces": interfaces,
         "routes": routes,
         "default_ipv4": _default(routes, interfaces, 4),
         "default_ipv6": _default(routes, interfaces, 6),
-        "probe_source": probe_source(probe) if probe else None,
+        "probe_source": host.source(probe) if probe else None,
     }
 
 
-def _json(text):
+def entries(text):
+    """The objects of a JSON list; none where it is not one."""
     try:
         found = json.loads(text or "[]")
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
 
 
-def _interfaces(host):
+def interfaces_of(items):
+    """Interfaces as `ip -j addr` tells them."""
     found = []
-    for item in _json(host.run(["ip", "-j", "addr"])):
+    for item in items:
         if not item.get("ifname"):
             continue
         addresses = [
-            {"address": entry.get("local"), "prefix": entry.get("prefixlen"), "family": 6 if entry.get("family") == "inet6" else 4, "scope": entry.get("scope")}
+            {
+                "address": entry["local"],
+                "prefix": entry.get("prefixlen"),
+                "family": 6 if entry.get("family") == "inet6" else 4,
+                "scope": entry.get("scope"),
+            }
             for entry in item.get("addr_info") or []
-            if entry.get("local")
+            if isinstance(entry, dict) and entry.get("local")
         ]
         up = "UP" in (item.get("flags") or []) and item.get("operstate") != "DOWN"
-        found.append({"name": item["ifname"], "mac": item.get("address"), "mtu": item.get("mtu"), "up": up, "addresses": addresses})
+        found.append(
+            {
+                "name": item["ifname"],
+                "mac": item.get("address"),
+                "mtu": item.get("mtu"),
+                "up": up,
+                "addresses": addresses,
+            }
+        )
     return found
 
 
-def _routes(host, family):
-    return [
-        {
-            "dst": item["dst"], "via": item.get("gateway"), "dev": item.get("dev"), "src": item.get("prefsrc"), "metric": item.get("metric", 0), "family": family,
-            "protocol": item.get("protocol"),
-        }
-        for item in _json(host.run(["ip", "-j", "-%d" % family, "route"]))
-        if item.get("dst")
-    ]  # fmt: skip
+def routes_of(items, family):
+    """Routes as `ip -j route` tells them. Of several ways at once (ECMP) the first is shown."""
+    found = []
+    for item in items:
+        if not item.get("dst"):
+            continue
+        hop = next((hop for hop in item.get("nexthops") or [] if isinstance(hop, dict)), item)
+        found.append(
+            {
+                "dst": item["dst"],
+                "via": hop.get("gateway") or (hop.get("via") or {}).get("host"),
+                "dev": hop.get("dev"),
+                "src": item.get("prefsrc"),
+                "metric": item.get("metric") or 0,
+                "family": family,
+                "protocol": item.get("protocol"),
+            }
+        )
+    return found
 
 
 def _default(routes, interfaces, family):
-    ways = sorted((route for route in routes if route["dst"] == "default" and route["family"] == family), key=lambda route: route["metric"] or 0)
+    ways = sorted(
+        (route for route in routes if route["dst"] == "default" and route["family"] == family),
+        key=lambda route: route["metric"],
+    )
     if not ways:
         return None
     way = ways[0]
     addresses = [
-        entry["address"] for interface in interfaces if interface["name"] == way["dev"] for entry in interface["addresses"] if entry["family"] == family and entry["scope"] == "global"
+        entry["address"]
+        for interface in interfaces
+        if interface["name"] == way["dev"]
+        for entry in interface["addresses"]
+        if entry["family"] == family and entry["scope"] == "global"
     ]
-    return {"address": way["src"] or (addresses[0] if addresses else None), "interface": way["dev"], "gateway": way["via"]}
-
-
-def probe_source(address):
-    """The own address that packets to this address would carry; nothing is sent."""
-    try:
-        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.connect((address, 9))
-            return probe.getsockname()[0]
-    except OSError:
-        return None
+    return {
+        "address": way["src"] or (addresses[0] if addresses else None),
+        "interface": way["dev"],
+        "gateway": way["via"],
+    }
 
 
 def ports(host):
     """[{port, protocol, address, process}] of listening sockets; the process only for ports that Kubernetes uses."""
     found, inodes = {}, {}
     for name in ("tcp", "tcp6", "udp", "udp6"):
-        for line in (host.read("/proc/net/" + name) or "").splitlines()[1:]:
-            words = line.split()
-            if len(words) < 10 or not re.fullmatch(r"[0-9A-F]+:[0-9A-F]{4}", words[1]) or words[3] != ("0A" if name.startswith("tcp") else "07"):
-                continue
-            address, port = words[1].split(":")
-            key = (int(port, 16), name[:3])
-            found.setdefault(key, {"port": key[0], "protocol": key[1], "address": _address(address), "process": None})
-            if key[0] in PORTS:
-                inodes["socket:[%s]" % words[9]] = key
-    for inode, process in _processes(inodes):
+        for port, address, inode in listeners(host.read("/proc/net/" + name, 8 << 20), STATES[name[:3]]):
+            key = (port, name[:3])
+            if key not in found:
+                found[key] = {"port": port, "protocol": name[:3], "address": address, "process": None}
+                if port in PORTS and inode != "0":
+                    inodes[inode] = key
+    for inode, process in host.sockets(sorted(inodes)).items():
         found[inodes[inode]]["process"] = process
     return [found[key] for key in sorted(found)]
 
 
-def _address(text):
-    data = bytes.fromhex(text)
-    words = [data[position : position + 4][::-1] for position in range(0, len(data), 4)]
-    try:
-        return socket.inet_ntop(socket.AF_INET if len(data) == 4 else socket.AF_INET6, b"".join(words))
-    except ValueError:
-        return None
-
-
-def _processes(inodes):
-    if not inodes:
-        return
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            for handle in os.scandir("/proc/%s/fd" % pid):
-                target = os.readlink(handle.path)
-                if target in inodes:
-                    with open("/proc/%s/comm" % pid, encoding="utf-8", errors="replace") as stream:
-                        yield target, stream.read().strip()
-        except OSError:
-            continue
+def listeners(text, state):
+    """[(port, address, inode)] of the sockets in this state, from a file like /proc/net/tcp."""
+    found = []
+    for line in (text or "").splitlines()[1:]:
+        words = line.split()
+        if len(words) >= 10 and words[3] == state and re.fullmatch(r"(?:[0-9A-F]{8}){1,4}:[0-9A-F]{4}", words[1]):
+            address, port = words[1].split(":")
+            found.append((int(port, 16), netfiles.address(address), words[9]))
+    return found

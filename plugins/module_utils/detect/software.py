@@ -5,17 +5,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
-from concurrent.futures import ThreadPoolExecutor
+
+from .host import number
 
 SERVICES = (
-    "containerd kubelet kube-endpoint kube-endpoint-vip kube-bridge docker crio k3s k3s-agent haproxy keepalived chrony chronyd systemd-timesyncd ntpd "
-    "systemd-resolved firewalld ufw nftables"
+    "containerd kubelet kube-endpoint kube-endpoint-vip kube-bridge docker crio k3s k3s-agent haproxy keepalived "
+    "chrony chronyd systemd-timesyncd ntpd systemd-resolved firewalld ufw nftables"
 ).split()
-# Program -> where it may be, and how it tells its version.
+# Program -> how to ask for its version, and where the answer has it.
 PROGRAMS = {
     "kubeadm": (["version", "-o", "short"], r"(v[0-9]\S*)"),
     "kubelet": (["--version"], r"(v[0-9]\S*)"),
@@ -33,106 +33,170 @@ PLACES = ("/usr/local/bin", "/usr/local/sbin", "/usr/bin", "/usr/sbin", "/opt/bi
 
 def owned(host):
     """The record of what the collection made here, or None."""
+    path = "/etc/kubewright/owned.json"
     try:
-        record = json.loads(host.read("/etc/kubewright/owned.json") or "null")
-    except ValueError:
-        host.warnings.append("/etc/kubewright/owned.json is damaged; what is managed cannot be told from what is not")
+        record = json.loads(host.read(path) or "null")
+    except (ValueError, RecursionError):
+        record = False
+    if record is not None and not isinstance(record, dict):
+        host.warn("%s is damaged; what is managed cannot be told from what is not" % path)
         return None
-    return record if isinstance(record, dict) else None
+    return record
 
 
-def artifacts(record):
+def entries(record, name):
+    """A part of the record: {path: entry}; what is no map there is none."""
+    found = (record or {}).get(name)
+    return (
+        {path: entry if isinstance(entry, dict) else {} for path, entry in found.items()}
+        if isinstance(found, dict)
+        else {}
+    )
+
+
+def artifacts(host, record):
     """By path the programs that the collection installed, and whether each is as it was put there."""
     found = {}
-    for path, entry in ((record or {}).get("artifacts") or {}).items():
-        try:
-            info = os.stat(path)
-            intact = info.st_size == entry.get("size") and (info.st_mtime_ns == entry.get("mtime_ns") or _sha256(path) == entry.get("sha256"))
-        except OSError:
-            intact = False
-        found[path] = {"version": entry.get("version"), "sha256": entry.get("sha256"), "source": entry.get("source"), "intact": intact}
-    return found
-
-
-def files(paths, record):
-    """By path {sha256, mode, size, mtime, owned} of the files that the collection manages and of further paths; None where there is none."""
-    managed = (record or {}).get("files") or {}
-    found = {}
-    for path in sorted(set(paths) | set(managed)):
-        try:
-            info = os.stat(path)
-            found[path] = {"sha256": _sha256(path), "mode": "%04o" % (info.st_mode & 0o7777), "size": info.st_size, "mtime": info.st_mtime, "owned": path in managed}
-        except OSError:
-            found[path] = None
-    return found
-
-
-def _sha256(path):
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        for block in iter(lambda: stream.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def installed(host, known):
-    """By program {path, version} or None. known: artifacts(); what the collection put there need not be run to be asked."""
-
-    def one(name):
-        path = next((os.path.join(place, name) for place in PLACES if host.exists(os.path.join(place, name))), None)
-        if path is None:
-            return None
-        if (known.get(path) or {}).get("intact"):
-            return {"path": path, "version": known[path]["version"]}
-        arguments, pattern = PROGRAMS[name]
-        found = re.search(pattern, host.run([path] + arguments, 2) or "")
-        return {"path": path, "version": found.group(1) if found else None}
-
-    with ThreadPoolExecutor(4) as pool:
-        return dict(zip(PROGRAMS, pool.map(one, PROGRAMS)))
-
-
-def services(host, boot_epoch):
-    """By service {exists, active, enabled, started_epoch, newest_process_epoch, restarts}; one systemctl call for all."""
-    wanted = "Id,Names,LoadState,ActiveState,UnitFileState,MainPID,ControlGroup,NRestarts,ExecMainStartTimestampMonotonic"
-    output = host.run(["systemctl", "show", "-p", wanted] + [name + ".service" for name in SERVICES])
-    result = {}
-    for name, block in zip(SERVICES, (output or "").split("\n\n")):
-        values = dict(line.split("=", 1) for line in block.strip().splitlines() if "=" in line)
-        started = values.get("ExecMainStartTimestampMonotonic", "0")
-        running = values.get("ActiveState") == "active"
-        result[name] = {
-            "exists": values.get("LoadState") in ("loaded", "masked"),
-            "active": values.get("ActiveState", "inactive"),
-            "enabled": values.get("UnitFileState") or None,
-            "started_epoch": boot_epoch + int(started) / 1e6 if running and started.isdigit() and int(started) else None,
-            "newest_process_epoch": _newest(host, values.get("ControlGroup"), values.get("MainPID"), boot_epoch) if running else None,
-            "restarts": int(values["NRestarts"]) if values.get("NRestarts", "").isdigit() else 0,
+    for path, entry in entries(record, "artifacts").items():
+        info = host.stat(path)
+        intact = (
+            bool(info)
+            and info["size"] == entry.get("size")
+            and (info["mtime_ns"] == entry.get("mtime_ns") or host.digest(path) == entry.get("sha256"))
+        )
+        found[path] = {
+            "version": entry.get("version"),
+            "sha256": entry.get("sha256"),
+            "source": entry.get("source"),
+            "intact": intact,
         }
-    return result
+    return found
 
 
-def _newest(host, group, main_pid, boot_epoch):
+def files(host, paths, record):
+    """By path {sha256, mode, size, mtime, owned} of the managed files and of further paths; None where there is none."""
+    managed = entries(record, "files")
+    return {path: _file(host, path, path in managed) for path in sorted(set(paths) | set(managed))}
+
+
+def _file(host, path, managed):
+    info = host.stat(path)
+    if info is None:
+        return None
+    return {
+        "sha256": host.digest(path),
+        "mode": info["mode"],
+        "size": info["size"],
+        "mtime": info["mtime"],
+        "owned": managed,
+    }
+
+
+def installed(host, known, pool):
+    """By program {path, version} or None. known: artifacts(): what the collection put there need not be asked."""
+    found, asked = {}, {}
+    for name, (arguments, _pattern) in PROGRAMS.items():
+        path = next((os.path.join(place, name) for place in PLACES if host.exists(os.path.join(place, name))), None)
+        found[name] = {"path": path, "version": None} if path else None
+        entry = known.get(path) or {}
+        if entry.get("intact") and entry.get("version"):
+            found[name]["version"] = entry["version"]
+        elif path:
+            asked[name] = pool.submit(host.run, [path, *arguments], 2)
+    for name, answer in asked.items():
+        found[name]["version"] = version(name, answer.result())
+    return found
+
+
+def version(name, output):
+    """The version in what a program says of itself, or None."""
+    found = re.search(PROGRAMS[name][1], output or "")
+    return found.group(1) if found else None
+
+
+def services(host, boot_epoch, ticks):
+    """By service {exists, active, enabled, started_epoch, newest_process_epoch, restarts}; one call for all."""
+    if not host.exists("/run/systemd/system"):
+        return {name: _openrc(host, name) for name in SERVICES}
+    wanted = "LoadState,ActiveState,UnitFileState,MainPID,ControlGroup,NRestarts,ExecMainStartTimestampMonotonic"
+    output = host.run(["systemctl", "show", "-p", "Id," + wanted] + [name + ".service" for name in SERVICES])
+    blocks = [_block(text) for text in (output or "").strip().split("\n\n")]
+    if len(blocks) != len(SERVICES):
+        host.warn("systemctl does not tell the states of the services")
+        blocks = [{}] * len(SERVICES)
+    return {name: _service(host, block, boot_epoch, ticks) for name, block in zip(SERVICES, blocks)}
+
+
+def _block(text):
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+
+
+def _service(host, values, boot_epoch, ticks):
+    started = number(values.get("ExecMainStartTimestampMonotonic"))
+    running = values.get("ActiveState") == "active"
+    return {
+        "exists": values.get("LoadState") in ("loaded", "masked"),
+        "active": values.get("ActiveState", "inactive"),
+        "enabled": values.get("UnitFileState") or None,
+        "started_epoch": boot_epoch + started / 1e6 if running and started else None,
+        "newest_process_epoch": _newest(host, values.get("ControlGroup"), values.get("MainPID"), boot_epoch, ticks)
+        if running
+        else None,
+        "restarts": number(values.get("NRestarts")) or 0,
+    }
+
+
+def _openrc(host, name):
+    """The same of OpenRC, whose states are links in directories."""
+    exists = host.exists("/etc/init.d/" + name)
+    active = (
+        "active"
+        if host.exists("/run/openrc/started/" + name)
+        else "failed"
+        if host.exists("/run/openrc/failed/" + name)
+        else "inactive"
+    )
+    enabled = ("enabled" if host.list("/etc/runlevels/*/" + name) else "disabled") if exists else None
+    return {
+        "exists": exists,
+        "active": active,
+        "enabled": enabled,
+        "started_epoch": None,
+        "newest_process_epoch": None,
+        "restarts": 0,
+    }
+
+
+def _newest(host, group, main_pid, boot_epoch, ticks):
     """Start of the newest process of a service: a reload that makes a new worker shows here."""
     pids = []
     for root in ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"):
-        text = host.read("%s%s/cgroup.procs" % (root, group)) if group else None
-        if text:
-            pids = text.split()
+        pids = (host.read("%s%s/cgroup.procs" % (root, group)) or "").split() if group else []
+        if pids:
             break
     starts = [start for start in (_start(host, pid) for pid in pids or [main_pid or "0"]) if start is not None]
-    return boot_epoch + max(starts) if starts else None
+    return boot_epoch + max(starts) / ticks if starts else None
 
 
 def _start(host, pid):
-    """Seconds after boot at which a process started."""
-    text = host.read("/proc/%s/stat" % pid)
-    try:
-        return int(text.rsplit(")", 1)[1].split()[19]) / os.sysconf("SC_CLK_TCK")
-    except (AttributeError, IndexError, ValueError):
+    """Clock ticks after boot at which a process started."""
+    words = (host.read("/proc/%s/stat" % pid) or "").rpartition(")")[2].split()
+    return number(words[19]) if len(words) > 19 else None
+
+
+def firewall(host, known, used):
+    """State of the firewall managers, and the policy for forwarded packets. known: services(); used: commands()."""
+    found = {
+        name: (known.get(name) or {}).get("active") if (known.get(name) or {}).get("exists") else None
+        for name in ("ufw", "firewalld", "nftables")
+    }
+    return {**found, "iptables_forward_policy": forward_policy(host, used)}
+
+
+def forward_policy(host, used):
+    """ACCEPT or DROP. Asked only where that loads no kernel module: those are loaded already, or all built in."""
+    loaded = host.read("/proc/modules") or ""
+    if not used.get("iptables") or loaded and not re.search(r"^(nf_tables|iptable_filter) ", loaded, re.M):
         return None
-
-
-def firewall(known):
-    """State of the firewall managers, from the services' states."""
-    return {name: (known.get(name) or {}).get("active") if (known.get(name) or {}).get("exists") else None for name in ("ufw", "firewalld", "nftables")}
+    found = re.search(r"^-P FORWARD (\S+)", host.run([used["iptables"], "-S", "FORWARD"], 2) or "", re.M)
+    return found.group(1) if found else None

@@ -1,0 +1,107 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The disks under the directories where the datastore and the runtime live."""
+
+from __future__ import annotations
+
+import os
+
+from .hardware import unescape
+
+NETWORK = (
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "ceph",
+    "fuse.glusterfs",
+    "fuse.sshfs",
+    "9p",
+    "virtiofs",
+    "lustre",
+    "ocfs2",
+    "gfs2",
+)
+MEMORY = ("tmpfs", "ramfs", "overlay", "squashfs", "rootfs")
+# The worst first: a volume over several disks is as slow as its slowest.
+SLOWEST = ("network", "sd", "emmc", "hdd", "unknown", "virtual", "ssd", "nvme")
+HYPERVISORS = ("VMware", "Msft", "QEMU", "VBOX", "Virtual")
+
+
+def mounts(text):
+    """[(mount point, device, file system, read only)] of /proc/mounts."""
+    found = []
+    for line in (text or "").splitlines():
+        words = line.split()
+        if len(words) >= 4:
+            found.append((unescape(words[1]), unescape(words[0]), words[2], "ro" in words[3].split(",")))
+    return found
+
+
+def disks(host, paths):
+    """By path the disk under it; the nearest existing parent is measured."""
+    table = mounts(host.read("/proc/mounts"))
+    return {path: _disk(host, path, table) for path in paths}
+
+
+def _disk(host, path, table):
+    here = path
+    while here not in ("/", "") and not host.exists(here):
+        here = os.path.dirname(here)
+    here = host.real(here or "/")
+    point, device, kind, read_only = covering(table, here)
+    total, free = host.space(here) or (None, None)
+    return {
+        "mount": point,
+        "fs": kind,
+        "device": device,
+        "total_bytes": total,
+        "free_bytes": free,
+        "kind": disk_kind(host, device, kind, (host.stat(here) or {}).get("device")),
+        "read_only": read_only,
+    }
+
+
+def covering(table, path):
+    """The mount that a path lies on: the longest of its parents, of several at one place the last."""
+    found = ("/", None, None, False)
+    for entry in table:
+        if (path == entry[0] or path.startswith(entry[0].rstrip("/") + "/")) and len(entry[0]) >= len(found[0]):
+            found = entry
+    return found
+
+
+def disk_kind(host, device, file_system, numbers):
+    """Kind of the disk behind a mount. numbers: major:minor of its device."""
+    if file_system in NETWORK:
+        return "network"
+    if file_system in MEMORY:
+        return "virtual"
+    place = None
+    if (device or "").startswith("/dev/"):
+        place = host.real("/sys/class/block/" + os.path.basename(host.real(device)))
+    if (not place or not host.exists(place)) and numbers and not numbers.startswith("0:"):
+        place = host.real("/sys/dev/block/" + numbers)
+    return block_kind(host, place) if place and host.exists(place) else "unknown"
+
+
+def block_kind(host, place, depth=0):
+    """Kind of a block device by its directory in /sys; volumes over others (device-mapper, RAID) are followed down."""
+    slaves = host.names(place + "/slaves") or []
+    if slaves and depth < 8:
+        kinds = [block_kind(host, host.real("/sys/class/block/" + name), depth + 1) for name in slaves]
+        return min(kinds, key=SLOWEST.index)
+    if host.exists(place + "/partition"):
+        place = os.path.dirname(place)
+    name = os.path.basename(place)
+    if name.startswith(("nbd", "rbd", "drbd")) or "/session" in place:
+        return "network"
+    if name.startswith("nvme"):
+        return "nvme"
+    if name.startswith("mmcblk"):
+        return "sd" if host.line(place + "/device/type") == "SD" else "emmc"
+    vendor = "%s %s" % (host.line(place + "/device/vendor"), host.line(place + "/device/model"))
+    if name.startswith(("vd", "xvd", "loop", "zram", "ram")) or any(word in vendor for word in HYPERVISORS):
+        return "virtual"
+    return {"0": "ssd", "1": "hdd"}.get(host.line(place + "/queue/rotational"), "unknown")

@@ -1,0 +1,150 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a control plane's own API server and etcd say."""
+
+from __future__ import annotations
+
+import json
+import re
+
+KUBERNETES = "/etc/kubernetes"
+ETCD = KUBERNETES + "/pki/etcd/"
+SYSTEM = "/api/v1/namespaces/kube-system/"
+APPS = "/apis/apps/v1/namespaces/kube-system/"
+NAMES = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+WRONG = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+
+
+class Denied(ValueError):
+    """The API server knows the certificate but allows it nothing (yet)."""
+
+
+def live(host, pool):
+    """What this control plane's own API server and etcd say; `error`, `etcd_error` where they do not answer."""
+    result = {"healthy": False, "version": None, "nodes": [], "kubeadm_config": None, "error": None}
+    result.update({"etcd_members": None, "etcd_error": None, "config_maps": [], "daemonsets": [], "deployments": []})
+    members = pool.submit(_etcd, host)
+    server = address(host.read(KUBERNETES + "/manifests/kube-apiserver.yaml"))
+    try:
+        result.update(_ask(host, server))
+    except WRONG as error:
+        result["error"] = "%s:%d: %s" % (server["address"], server["port"], error)
+    result.update(members.result())
+    return result
+
+
+def address(manifest):
+    """{address, port} of the local API server, from its manifest."""
+    found = {
+        name: re.search(r"--%s[=\s][\"']?([0-9A-Fa-f.:]+)" % name, manifest or "")
+        for name in ("advertise-address", "secure-port")
+    }
+    own = found["advertise-address"].group(1) if found["advertise-address"] else "127.0.0.1"
+    port = found["secure-port"].group(1) if found["secure-port"] else "6443"
+    return {"address": own, "port": int(port) if re.fullmatch("[0-9]{1,5}", port) else 6443}
+
+
+def _ask(host, server):
+    """All that is asked of the API, on one connection.
+
+    The administrator's certificate has no rights before kubeadm bound them: until then the one that needs none is used.
+    """
+    try:
+        return _questions(host, dict(server, kubeconfig=KUBERNETES + "/admin.conf"))
+    except Denied:
+        if not host.exists(KUBERNETES + "/super-admin.conf"):
+            raise
+        return _questions(host, dict(server, kubeconfig=KUBERNETES + "/super-admin.conf"))
+
+
+def _questions(host, server):
+    def get(path, accept="application/json"):
+        status, text = host.ask(server, "GET", path, accept)
+        if status in (401, 403):
+            raise Denied("%s: HTTP %d" % (path, status))
+        if status != 200:
+            raise ValueError("%s: HTTP %d" % (path, status))
+        return text
+
+    def names(path):
+        return sorted(item["metadata"]["name"] for item in json.loads(get(path, NAMES))["items"])
+
+    get("/readyz", "*/*")
+    maps = names(SYSTEM + "configmaps")
+    return {
+        "healthy": True,
+        "version": json.loads(get("/version"))["gitVersion"],
+        "nodes": [node(item) for item in json.loads(get("/api/v1/nodes"))["items"]],
+        "kubeadm_config": json.loads(get(SYSTEM + "configmaps/kubeadm-config"))["data"]
+        if "kubeadm-config" in maps
+        else None,
+        "config_maps": maps,
+        "daemonsets": names(APPS + "daemonsets"),
+        "deployments": names(APPS + "deployments"),
+    }
+
+
+def node(item):
+    """What counts of a Node object."""
+    meta, spec, status = item["metadata"], item.get("spec") or {}, item.get("status") or {}
+    ready = next((entry for entry in status.get("conditions") or [] if entry.get("type") == "Ready"), {})
+    addresses = {}
+    for entry in status.get("addresses") or []:
+        addresses.setdefault(entry["type"], []).append(entry["address"])
+    information = status.get("nodeInfo") or {}
+    return {
+        "name": meta["name"],
+        "uid": meta.get("uid"),
+        "ready": ready.get("status") == "True",
+        "labels": meta.get("labels") or {},
+        "annotations": {
+            key: value
+            for key, value in (meta.get("annotations") or {}).items()
+            if key.startswith("kubewright.cluster/")
+        },
+        "taints": spec.get("taints") or [],
+        "unschedulable": bool(spec.get("unschedulable")),
+        "pod_cidrs": spec.get("podCIDRs") or [],
+        "addresses": addresses,
+        "kubelet_version": information.get("kubeletVersion"),
+        "machine_id": information.get("machineID"),
+        "created": meta.get("creationTimestamp"),
+    }
+
+
+def _etcd(host):
+    """{etcd_members, etcd_error} from the local member's JSON gateway.
+
+    https://etcd.io/docs/v3.6/dev-guide/api_grpc_gateway/
+    """
+    if not host.exists(ETCD + "healthcheck-client.crt"):
+        return {}
+    server = {
+        "address": "127.0.0.1",
+        "port": 2379,
+        "ca": ETCD + "ca.crt",
+        "certificate": ETCD + "healthcheck-client.crt",
+        "key": ETCD + "healthcheck-client.key",
+    }
+    try:
+        status, text = host.ask(server, "POST", "/v3/cluster/member/list", body="{}")
+        if status != 200:
+            raise ValueError("HTTP %d: %s" % (status, text[:200].strip()))
+        return {"etcd_members": members(text)}
+    except WRONG as error:
+        return {"etcd_error": str(error)}
+
+
+def members(text):
+    """[{id, name, learner, peer_urls}] of etcd's answer; a member that did not start yet has no name."""
+    items = json.loads(text).get("members") or []
+    return [
+        {
+            "id": item.get("ID"),
+            "name": item.get("name", ""),
+            "learner": bool(item.get("isLearner")),
+            "peer_urls": item.get("peerURLs") or [],
+        }
+        for item in items
+    ]

@@ -1,0 +1,137 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The board, and what the machine runs in: a container, a virtual machine."""
+
+from __future__ import annotations
+
+import re
+
+CMDLINES = ("/boot/firmware/cmdline.txt", "/boot/cmdline.txt")
+CONTAINERS = {
+    "podman": "podman",
+    "docker": "docker",
+    "lxc": "lxc",
+    "lxc-libvirt": "lxc",
+    "lxd": "lxc",
+    "incus": "lxc",
+    "systemd-nspawn": "systemd-nspawn",
+    "wsl": "wsl",
+}
+# A word of the DMI texts -> what it is. https://github.com/systemd/systemd/blob/main/src/basic/virt.c has the same.
+VENDORS = (
+    ("vmware", "vmware"),
+    ("vmw", "vmware"),
+    ("firecracker", "firecracker"),
+    ("xen", "xen"),
+    ("virtualbox", "other"),
+    ("innotek", "other"),
+    ("parallels", "other"),
+    ("bhyve", "other"),
+    ("kvm", "kvm"),
+    ("openstack", "kvm"),
+    ("kubevirt", "kvm"),
+    ("google compute engine", "kvm"),
+    ("alibaba cloud", "kvm"),
+    ("droplet", "kvm"),
+    ("qemu", "qemu"),
+    ("bochs", "qemu"),
+)
+
+
+def board(host):
+    """{model, raspberry_pi, cmdline_file, cmdline}."""
+    dmi = (host.line("/sys/class/dmi/id/" + name) for name in ("sys_vendor", "product_name"))
+    model = (
+        host.line("/proc/device-tree/model")
+        or host.line("/sys/firmware/devicetree/base/model")
+        or " ".join(filter(None, dmi))
+        or None
+    )
+    pi = bool(model and "Raspberry Pi" in model)
+    files = [path for path in CMDLINES if host.exists(path)]
+    return {
+        "model": model,
+        "raspberry_pi": pi,
+        "cmdline_file": files[0] if files else None,
+        "cmdline": host.line("/proc/cmdline"),
+    }
+
+
+def virtualization(host):
+    """{container, vm}."""
+    return {"container": container(host), "vm": virtual_machine(host)}
+
+
+def container(host):
+    """Kind of container that process 1 runs in, or None."""
+    if re.search("microsoft|-wsl", (host.line("/proc/sys/kernel/osrelease") or "").lower()):
+        return "wsl"
+    if host.exists("/run/.containerenv"):
+        return "podman"
+    if host.exists("/.dockerenv"):
+        return "docker"
+    environment = (host.read("/proc/1/environ", nul=True) or "").split("\x00")
+    named = next((entry[10:] for entry in environment if entry.startswith("container=")), None) or host.line(
+        "/run/systemd/container"
+    )
+    if named:
+        return CONTAINERS.get(named, "other")
+    if (
+        host.exists("/dev/lxd")
+        or host.exists("/dev/incus")
+        or re.search(r":/lxc[./]", host.read("/proc/1/cgroup") or "")
+    ):
+        return "lxc"
+    return "docker" if re.search(r"/docker[/-]", host.read("/proc/1/cgroup") or "") else None
+
+
+def virtual_machine(host):
+    """Kind of virtual machine, or None on bare metal."""
+    dmi = {
+        name: (host.line("/sys/class/dmi/id/" + name) or "").lower()
+        for name in ("sys_vendor", "product_name", "bios_vendor", "board_vendor")
+    }
+    text = " ".join(dmi.values())
+    information = host.read("/proc/cpuinfo") or ""
+    flagged = bool(re.search(r"^flags\s*:.*\bhypervisor\b", information, re.M))
+    if "microsoft" in dmi["sys_vendor"] and "virtual machine" in dmi["product_name"]:
+        return "hyperv"
+    if "amazon" in dmi["sys_vendor"]:
+        return None if ".metal" in dmi["product_name"] else "kvm"
+    for word, name in VENDORS:
+        if word in text:
+            return _accelerated(host, information) if name in ("kvm", "qemu") else name
+    return _without_dmi(host, information, flagged)
+
+
+def _accelerated(host, information):
+    """QEMU with hardware acceleration is KVM; without it the processor itself is emulated, and slow."""
+    clock = host.line("/sys/devices/system/clocksource/clocksource0/current_clocksource")
+    return "qemu" if "QEMU TCG" in information or clock in ("hpet", "acpi_pm") else "kvm"
+
+
+def _without_dmi(host, information, flagged):
+    """Small and other machines tell it elsewhere: ACPI, the device tree, s390x's sysinfo."""
+    if host.line("/sys/hypervisor/type") == "xen":
+        return "xen"
+    table = host.head("/sys/firmware/acpi/tables/DSDT", 24) or b""
+    if (
+        b"FIRECK" in table
+        or flagged
+        and re.search(
+            r"-fc\b|firecracker", "%s %s" % (host.line("/proc/sys/kernel/osrelease"), host.line("/proc/cmdline"))
+        )
+    ):
+        return "firecracker"
+    tree = host.line("/proc/device-tree/hypervisor/compatible") or ""
+    control = re.search(r"^VM00 Control Program:\s*(.*)$", host.read("/proc/sysinfo") or "", re.M)
+    text = (tree + " " + (control.group(1) if control else "")).lower()
+    if text.strip():
+        return "kvm" if "kvm" in text else "xen" if "xen" in text else "other"
+    if (
+        host.exists("/proc/device-tree/ibm,partition-name")
+        and "qemu" in (host.line("/proc/device-tree/model") or "").lower()
+    ):
+        return "kvm"
+    return "other" if flagged else None
