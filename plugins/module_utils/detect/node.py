@@ -79,63 +79,80 @@ def look(probe=None, controller_epoch=None, paths=(), data_paths=(), arrived=Non
     return {**found, "warnings": sorted(host.warnings)}
 
 
+class Look:
+    """One look: the host, and how a part is made so that it alone fails."""
+
+    def __init__(self, host, pool):
+        self.host, self.pool = host, pool
+        self.machine = host.machine()
+        self.record = software.owned(host)
+
+    def part(self, name, function, *arguments):
+        """What a function says of the host; where it fails, what stands for nothing known, and a warning."""
+        try:
+            return function(self.host, *arguments)
+        except Exception as error:  # one part that cannot be read must not hide the others
+            self.host.warn("%s: %s: %s" % (name, type(error).__name__, error))
+            return EMPTY[name]
+
+    def later(self, name, function, *arguments):
+        """The same, beside what goes on meanwhile."""
+        return self.pool.submit(self.part, name, function, *arguments)
+
+
 def _parts(host, pool, probe, controller_epoch, paths, data_paths, arrived):
     """The parts that wait for others (commands, the API) run beside those that only read files."""
-    now, machine = arrived or host.time(), host.machine()
+    now = arrived or host.time()
     boot = host.time() - uptime(host.read("/proc/uptime"))
-    record, own = software.owned(host), host.read("/proc/self/cgroup")
-
-    def part(name, function, *arguments):
-        try:
-            return function(*arguments)
-        except Exception as error:  # one part that cannot be read must not hide the others
-            host.warn("%s: %s: %s" % (name, type(error).__name__, error))
-            return EMPTY.get(name)
-
-    def units():
-        return part("services", software.services, host, boot, machine["ticks"])
-
-    units_asked = pool.submit(units)
-    network_asked = pool.submit(part, "network", network.network, host, probe, pool)
-    commands = part("commands", system.commands, host)
-    # The cluster's kind depends on the services, its API does not: they are waited for inside.
-    firewall_asked = pool.submit(lambda: part("firewall", software.firewall, host, units_asked.result(), commands))
-    cluster_asked = pool.submit(lambda: part("cluster", cluster.cluster, host, record, units_asked, now, pool))
-    known = part("artifacts", software.artifacts, host, record)
-    installed_asked = pool.submit(part, "installed", software.installed, host, known, pool)
+    one = Look(host, pool)
+    units = one.later("services", software.services, boot, one.machine["ticks"])
+    net = one.later("network", network.network, probe, pool)
+    member = one.later("cluster", cluster.cluster, one.record, units, now, pool)
+    commands = one.part("commands", system.commands)
+    walls = one.later("firewall", software.firewall, units, commands)
+    known = one.part("artifacts", software.artifacts, one.record)
+    programs = one.later("installed", software.installed, known, pool)
     found = {
+        **_from_files(one, data_paths),
+        "commands": commands,
+        "files": one.part("files", software.files, paths, one.record),
+        "owned": one.record,
+        "artifacts": known,
+        "busy": host.locked(KUBEADM_LOCK),
+        "services": units.result(),
+        "network": net.result(),
+        "firewall": walls.result(),
+        "installed": programs.result(),
+        "cluster": member.result(),
+    }
+    return {**found, "clock": one.part("clock", system.clock, found["services"], now, controller_epoch)}
+
+
+def _from_files(one, data_paths):
+    """The parts that only read files."""
+    host, machine, own = one.host, one.machine, one.host.read("/proc/self/cgroup")
+    return {
         "schema": 1,
         "hostname": machine["hostname"],
         "machine_id": host.line("/etc/machine-id"),
         "product_uuid": host.line("/sys/class/dmi/id/product_uuid"),
-        "architecture": part("architecture", hardware.architecture, host, machine),
-        "cpus": part("cpus", hardware.cpus, host, own, machine["affinity"]),
-        "memory": part("memory", hardware.memory, host, own),
-        "swap": part("swap", hardware.swap, host),
-        "disks": part("disks", disks.disks, host, data_paths),
-        "cgroup": part("cgroup", system.cgroup, host),
-        "kernel": part("kernel", system.kernel, host, machine),
+        "architecture": one.part("architecture", hardware.architecture, machine),
+        "cpus": one.part("cpus", hardware.cpus, own, machine["affinity"]),
+        "memory": one.part("memory", hardware.memory, own),
+        "swap": one.part("swap", hardware.swap),
+        "disks": one.part("disks", disks.disks, data_paths),
+        "cgroup": one.part("cgroup", system.cgroup),
+        "kernel": one.part("kernel", system.kernel, machine),
         "init": system.init(host),
-        "os": part("os", system.release, host),
-        "virtualization": part("virtualization", place.virtualization, host),
-        "board": part("board", place.board, host),
-        "dns": part("dns", system.resolver, host),
-        "ports": part("ports", network.ports, host),
+        "os": one.part("os", system.release),
+        "virtualization": one.part("virtualization", place.virtualization),
+        "board": one.part("board", place.board),
+        "dns": one.part("dns", system.resolver),
+        "ports": one.part("ports", network.ports),
         "usr_read_only": system.usr_read_only(host),
         "python": {"version": machine["python"], "executable": machine["executable"]},
-        "commands": commands,
-        **part("security", system.security, host),
-        "files": part("files", software.files, host, paths, record),
-        "owned": record,
-        "artifacts": known,
-        "busy": host.locked(KUBEADM_LOCK),
-        "services": units_asked.result(),
-        "network": network_asked.result(),
-        "firewall": firewall_asked.result(),
-        "installed": installed_asked.result(),
-        "cluster": cluster_asked.result(),
+        **one.part("security", system.security),
     }
-    return {**found, "clock": part("clock", system.clock, host, found["services"], now, controller_epoch)}
 
 
 def uptime(text):

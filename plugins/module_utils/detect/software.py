@@ -74,7 +74,7 @@ def artifacts(host, record):
 
 
 def files(host, paths, record):
-    """By path {sha256, mode, size, mtime, owned} of the managed files and of further paths; None where there is none."""
+    """By path {sha256, mode, size, mtime, owned} of managed files and of further paths; None: there is none."""
     managed = entries(record, "files")
     return {path: _file(host, path, path in managed) for path in sorted(set(paths) | set(managed))}
 
@@ -184,8 +184,9 @@ def _start(host, pid):
     return number(words[19]) if len(words) > 19 else None
 
 
-def firewall(host, known, used):
-    """State of the firewall managers, and the policy for forwarded packets. known: services(); used: commands()."""
+def firewall(host, units, used):
+    """State of the firewall managers, and the policy for forwarded packets. units: services(), to be waited for."""
+    known = units.result()
     found = {
         name: (known.get(name) or {}).get("active") if (known.get(name) or {}).get("exists") else None
         for name in ("ufw", "firewalld", "nftables")
