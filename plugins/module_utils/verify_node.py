@@ -119,9 +119,13 @@ def from_pod(own, own_ip, targets, service_ip, dns_ip, domain, deadline):
     for node, address in sorted(targets.items())[:1]:
         # whoami answers with the asker's address: between pods it must be the pod's own.
         good, answer = retried(deadline, lambda address=address: ask(address, "who.example", 1, DNS_PORT))
-        seen = good and socket.inet_aton(own_ip) in answer if ":" not in own_ip else good
-        if good and not seen:
+        family = socket.AF_INET6 if ":" in own_ip else socket.AF_INET
+        if not good:
+            checks.append(check("pod addresses", "fail", "%s (%s) over UDP: %s" % (node, address, answer), own))
+        elif socket.inet_pton(family, own_ip) not in answer:
             checks.append(check("pod addresses", "fail", "%s does not see the pod's own address %s: it is translated on the way" % (node, own_ip), own))
+        else:
+            checks.append(check("pod addresses", "ok", "%s sees the pod's own address" % node, own))
     if dns_ip:
         name = "kubernetes.default.svc.%s" % domain
         for tcp in (False, True):
