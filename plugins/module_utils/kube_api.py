@@ -11,7 +11,9 @@ import os
 import re
 import socket
 
-from .detect.cluster import KUBERNETES, credentials
+from .detect import https
+
+KUBERNETES = "/etc/kubernetes"
 
 
 class ApiError(Exception):
@@ -32,7 +34,7 @@ class Api:
         address = re.search(r"--advertise-address=(\S+)", manifest)
         port = re.search(r"--secure-port=(\d+)", manifest)
         self.place = (address.group(1) if address else "127.0.0.1", int(port.group(1)) if port else 6443)
-        self.context, self.timeout, self.connection = credentials(kubeconfig), timeout, None
+        self.context, self.timeout, self.connection = https.context({"kubeconfig": kubeconfig}), timeout, None
 
     def call(self, method, path, body=None, missing_ok=False, patch="application/apply-patch+yaml"):
         """The answer as a map; None for 404 with missing_ok. Raises ApiError."""

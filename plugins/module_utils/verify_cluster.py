@@ -12,8 +12,7 @@ from __future__ import annotations
 import re
 import time
 
-from .detect.cluster import etcd_members
-from .kube_api import ApiError
+from .kubeadm_node import etcd_members, has
 
 NAME = "kubewright-verify"
 CORE = "/api/v1/namespaces/kube-system"
@@ -118,13 +117,13 @@ def node_checks(nodes, expected):
 
 def etcd_checks(control_planes):
     """Every member started and a voter; as many as control planes."""
-    try:
-        members = etcd_members()
-    except FileNotFoundError:
+    if not has("manifests/etcd.yaml"):
         return [check("etcd", "ok", "external")]
-    except (OSError, ValueError) as error:
-        return [check("etcd", "fail", "does not answer: %s" % error)]
-    wrong = ["%s is %s" % (item["name"] or item["peer_urls"], "a learner" if item["learner"] else "not started") for item in members if item["learner"] or not item["name"]]
+    members = etcd_members()
+    if not members:
+        return [check("etcd", "fail", "does not answer; see `crictl logs` of the etcd container")]
+    state = {item.get("name") or str(item.get("peerURLs")): "a learner" if item.get("isLearner") else "" if item.get("name") else "not started" for item in members}
+    wrong = ["%s is %s" % pair for pair in sorted(state.items()) if pair[1]]
     if wrong or len(members) != control_planes:
         text = "%d members, %d control planes; %s" % (len(members), control_planes, ", ".join(wrong) or "all vote")
         return [check("etcd", "fail", text + "; compare `etcdctl member list` with the inventory and run site again")]
@@ -192,5 +191,3 @@ def _why(pod):
     conditions = [item.get("message") for item in pod["status"].get("conditions") or [] if item.get("message")]
     return "%s %s" % (pod["status"].get("phase"), "; ".join(conditions))
 
-
-__all__ = ["ApiError", "begin", "end"]

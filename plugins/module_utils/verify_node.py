@@ -23,6 +23,7 @@ import urllib.request
 
 from .detect import cluster, software
 from .detect.host import Host
+from .kube_api import KUBERNETES
 from .verify_cluster import DNS_PORT, HTTP_PORT, check
 
 CLONE_NEWNET = 0x40000000
@@ -148,10 +149,10 @@ def targets_of(own, pods):
 
 def endpoint_check(own, deadline):
     """The API through the address in the kubelet's own kubeconfig."""
-    text = Host().read(cluster.KUBERNETES + "/kubelet.conf") or ""
-    admin = Host().read(cluster.KUBERNETES + "/admin.conf") or text
+    text = Host().read(KUBERNETES + "/kubelet.conf") or ""
+    admin = Host().read(KUBERNETES + "/admin.conf") or text
     servers = sorted(set(re.findall(r"server:\s*(\S+)", text) + re.findall(r"server:\s*(\S+)", admin)))
-    context = ssl.create_default_context(cafile=cluster.KUBERNETES + "/pki/ca.crt")
+    context = ssl.create_default_context(cafile=KUBERNETES + "/pki/ca.crt")
     checks = []
     for server in servers:
         good, answer = retried(deadline, lambda server=server: urllib.request.urlopen(server + "/readyz", timeout=3, context=context).read())
@@ -162,7 +163,7 @@ def endpoint_check(own, deadline):
 
 def certificate_checks(own):
     """Days that the node's certificates have left."""
-    found = cluster.certificates(Host())
+    found = cluster.certificates(Host(), time.time())
     if not found:
         return []
     worst = min(found, key=lambda name: found[name]["days_left"])
@@ -174,7 +175,7 @@ def certificate_checks(own):
 
 def service_checks(own):
     """The collection's services run."""
-    units = software.services(Host(), 0.0)
+    units = software.services(Host(), 0.0, os.sysconf("SC_CLK_TCK"))
     wrong = [name for name in ("containerd", "kubelet", "kube-endpoint", "kube-endpoint-vip", "kube-bridge") if units[name]["exists"] and units[name]["active"] != "active"]
     return [check("services", "fail" if wrong else "ok", "%s not running; see `journalctl -u %s`" % (", ".join(wrong), wrong[0]) if wrong else "all run", own)]
 
