@@ -1,0 +1,168 @@
+#!/usr/bin/env python3
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes docs/reference from the roles' argument specs and the plugins' documentation.
+
+    docs/generate.py            write it
+    docs/generate.py --check    fail when what is there is out of date
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent / "reference"
+COLLECTION = "kubewright.cluster"
+HEAD = """\
+<!--
+Copyright: (c) 2026, kubewright contributors
+GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+SPDX-License-Identifier: GPL-3.0-or-later
+Written by docs/generate.py. Change the argument spec or the plugin's documentation instead.
+-->
+"""
+KINDS = {"module": "modules", "filter": "filters", "role": "roles", "lookup": "lookups"}
+BODY = r"((?:\\.|[^\\)])*)"
+
+
+def words(text, here: str) -> str:
+    """Ansible's markup as Markdown, on one line, fit for a table's cell."""
+    text = " ".join(text) if isinstance(text, list) else str(text or "")
+    text = re.sub(rf"\b[BI]\({BODY}\)", r"*\1*", text)
+    text = re.sub(rf"\bL\(([^,)]+), *{BODY}\)", r"[\1](\2)", text)
+    text = re.sub(rf"\bU\({BODY}\)", r"<\1>", text)
+    text = re.sub(rf"\b(?:M|P)\({BODY}\)", lambda match: link(match[1], here), text)
+    text = re.sub(rf"\b(?:C|V|O|E|RV)\({BODY}\)", lambda match: f"`{match[1]}`", text)
+    return re.sub(r"\\([\\)])", r"\1", text).replace("|", "\\|").replace("\n", " ")
+
+
+def link(target: str, here: str) -> str:
+    """A plugin of ours leads to its page."""
+    name, _, kind = target.partition("#")
+    if not name.startswith(COLLECTION + "."):
+        return f"`{name}`"
+    path = f"{KINDS[kind or 'module']}/{name.rpartition('.')[2]}.md"
+    return f"[{name}]({'../' if '/' in here else ''}{path})"
+
+
+def nature(option: dict) -> str:
+    """Type, whether required, default and choices."""
+    kind = option.get("type", "str")
+    if option.get("elements"):
+        kind += f" of {option['elements']}"
+    parts = [kind]
+    if option.get("required"):
+        parts.append("**required**")
+    elif option.get("default") is not None:
+        parts.append(f"default `{json.dumps(option['default'], ensure_ascii=False)}`")
+    if option.get("choices"):
+        parts.append("one of " + ", ".join(f"`{choice}`" for choice in option["choices"]))
+    return "<br>".join(parts).replace("|", "\\|")
+
+
+def rows(options: dict, here: str, above: str = "", islist: bool = False):
+    """Each option, and beneath it those inside."""
+    for name, option in options.items():
+        path = f"{above}{'[]' if islist else ''}{'.' if above else ''}{name}"
+        yield f"| `{path}` | {nature(option)} | {words(option.get('description'), here)} |"
+        inside = option.get("options") or option.get("suboptions") or {}
+        yield from rows(inside, here, path, option.get("type") == "list")
+
+
+def table(options: dict, here: str, first: str = "option") -> str:
+    """All options."""
+    return "\n".join([f"| {first} | type | what it is |", "|---|---|---|", *rows(options, here)]) + "\n"
+
+
+def returned(values: dict, here: str) -> str:
+    """What a plugin returns."""
+    lines = ["| value | type | returned | what it is |", "|---|---|---|---|"]
+    for name, value in values.items():
+        lines.append(f"| `{name}` | {value.get('type', '')} | {value.get('returned', '')} | {words(value.get('description'), here)} |")
+    return "\n".join(lines) + "\n"
+
+
+def role_page(name: str, spec: dict, here: str) -> str:
+    """A role: what it does, and its own inputs."""
+    text = f"# Role `{name}`\n"
+    for entry, point in sorted(spec["entry_points"].items(), key=lambda pair: pair[0] != "main"):
+        text += f"\n## {entry}\n" if entry != "main" else ""
+        text += "\n" + "\n\n".join(words(part, here) for part in [point["short_description"] + ".", *as_list(point.get("description"))]) + "\n"
+        text += "\n" + table(point["options"], here, "input") if point.get("options") else ""
+    return text
+
+
+def plugin_page(kind: str, name: str, found: dict, here: str) -> str:
+    """A module or filter: options, examples, what it returns."""
+    doc = found["doc"]
+    text = f"# {kind.capitalize()} `{name}`\n\n{words(doc['short_description'], here)}.\n"
+    text += "".join(f"\n{words(part, here)}\n" for part in as_list(doc.get("description")))
+    for part in as_list(doc.get("notes")):
+        text += f"\nNote: {words(part, here)}\n"
+    options = doc.get("options") or {}
+    text += "\n## Options\n\n" + table(options, here) if options else ""
+    if found.get("examples"):
+        text += f"\n## Examples\n\n```yaml\n{found['examples'].strip()}\n```\n"
+    text += "\n## Returns\n\n" + returned(found["return"], here) if found.get("return") else ""
+    return text
+
+
+def as_list(value) -> list:
+    """Descriptions are one paragraph or several."""
+    return value if isinstance(value, list) else [value] if value else []
+
+
+def inputs_page(roles: dict) -> str:
+    """Every input of every role, by role."""
+    text = "# Inputs\n\nSet these in the inventory. Every role reads the ones that it needs; a misspelt one is refused.\n"
+    for name, spec in sorted(roles.items(), key=lambda pair: pair[0] != f"{COLLECTION}.kube"):
+        options = spec["entry_points"].get("main", {}).get("options") or {}
+        if options:
+            text += f"\n## {name.rpartition('.')[2]}\n\nRead by {link(name + '#role', 'inputs.md')}.\n\n{table(options, 'inputs.md', 'input')}"
+    return text
+
+
+def pages() -> dict:
+    """Every page by its path below docs/reference."""
+    dump = subprocess.check_output(["ansible-doc", "--metadata-dump", COLLECTION])
+    found = {kind: plugins for kind, plugins in json.loads(dump)["all"].items() if kind in KINDS and plugins}
+    made = {"inputs.md": HEAD + inputs_page(found["role"])}
+    index = "# Reference\n\n[All inputs](inputs.md), role by role.\n"
+    for kind, plugins in sorted(found.items(), key=lambda pair: pair[0] != "role"):
+        index += f"\n## {KINDS[kind].capitalize()}\n\n"
+        for name, plugin in sorted(plugins.items()):
+            path = f"{KINDS[kind]}/{name.rpartition('.')[2]}.md"
+            text = role_page(name, plugin, path) if kind == "role" else plugin_page(kind, name, plugin, path)
+            brief = plugin["entry_points"]["main"] if kind == "role" else plugin["doc"]
+            index += f"- [{name}]({path}): {words(brief['short_description'], 'README.md')}\n"
+            made[path] = HEAD + text
+    return {**made, "README.md": HEAD + index}
+
+
+def main() -> int:
+    """Writes or checks."""
+    parser = argparse.ArgumentParser(description="Writes docs/reference.")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when something is out of date")
+    check = parser.parse_args().check
+    made = pages()
+    stale = [path for path, text in made.items() if not (HERE / path).exists() or (HERE / path).read_text() != text]
+    gone = [str(path.relative_to(HERE)) for path in HERE.rglob("*.md") if str(path.relative_to(HERE)) not in made]
+    if check:
+        print("\n".join(f"docs/reference/{path} is out of date; run docs/generate.py" for path in stale + gone) or "docs/reference is up to date")
+        return 1 if stale or gone else 0
+    for path in stale:
+        (HERE / path).parent.mkdir(parents=True, exist_ok=True)
+        (HERE / path).write_text(made[path])
+    for path in gone:
+        (HERE / path).unlink()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# From nothing to a highly available Kubernetes on container nodes of this machine. ./quickstart.sh --help
+set -euo pipefail
+cd "$(dirname "$0")"
+
+usage() {
+    cat <<'TEXT'
+usage: ./quickstart.sh [--single] [--name NAME] [--version VERSION]   a cluster on container nodes of this machine
+       ./quickstart.sh -i INVENTORY [ARGUMENT...]                     a cluster on the machines of your inventory
+       ./quickstart.sh --destroy [--name NAME]                        takes the local cluster away
+
+  --single            one node in place of three control planes and a worker
+  --name NAME         name of the local cluster (default: demo); several can stand side by side
+  --version VERSION   Kubernetes version (default: 1.36.3; locally also 1.37.2)
+  -i INVENTORY        your machines; what follows goes to ansible-playbook as it is (--check --diff, --limit, -e ...)
+
+The programs of a local cluster are downloaded where upstream can be reached, and built from their Go modules otherwise
+(ten minutes the first time). They stay in $KUBEWRIGHT_CACHE (default ~/.cache/kubewright).
+TEXT
+}
+
+name=demo version=1.36.3 control_planes=3 workers=1 destroy="" inventory="" arguments=()
+while [ $# -gt 0 ]; do
+    case $1 in
+        --single) control_planes=1 workers=0 ;;
+        --name) name=${2:?--name needs a name} && shift ;;
+        --version) version=${2:?--version needs a version} && shift ;;
+        --destroy) destroy=yes ;;
+        -i) inventory=${2:?-i needs an inventory} && shift 2 && arguments=("$@") && break ;;
+        -h | --help) usage && exit ;;
+        *) usage >&2 && exit 2 ;;
+    esac
+    shift
+done
+
+times=()
+stage() {
+    local title=$1 started=$SECONDS
+    shift
+    printf '\n== %s\n' "$title"
+    "$@"
+    times+=("$(printf '%5d s  %s' $((SECONDS - started)) "$title")")
+}
+
+set_up() { . tests/setup.sh env; }
+
+make_nodes() {
+    ansible-playbook kubewright.cluster.local -e local_name="$name" -e local_control_planes=$control_planes -e local_workers=$workers
+}
+
+install_cluster() { ansible-playbook kubewright.cluster.site -i "$inventory" "${arguments[@]}"; }
+
+show_plan() { ansible-playbook kubewright.cluster.plan -i "$inventory" "${arguments[@]}" | tee "$KUBEWRIGHT_CACHE/plan.txt"; }
+
+# A kubectl of ours goes with the lab; the first control plane has one in any case.
+nodes() {
+    if [ -x "${kubectl:-}" ]; then
+        "$kubectl" --kubeconfig "$kubeconfig" get nodes -o wide
+    else
+        ansible kube_control_plane[0]:server[0] -i "$inventory" -m ansible.builtin.command \
+            -a "kubectl --kubeconfig /etc/kubernetes/admin.conf get nodes -o wide" --become
+    fi
+}
+
+summary() {
+    printf '\n== The plan that was carried out\n'
+    sed -n '/^TASK \[Show the plan\]/,/^PLAY RECAP/{/^TASK/d;/^PLAY/d;/^ok:/d;/^$/d;s/^ *msg:$//;s/^ *- //;p}' "$KUBEWRIGHT_CACHE/plan.txt"
+    printf '\n== Seconds\n'
+    printf '%s\n' "${times[@]}"
+}
+
+stage "Set up (packages, virtual environment)" set_up
+
+if [ -n "$inventory" ]; then
+    stage "Plan" show_plan
+    stage "Kubernetes" install_cluster
+    summary
+    exit
+fi
+
+if [ -n "$destroy" ]; then
+    ansible-playbook kubewright.cluster.local -e local_name="$name" -e local_state=absent
+    printf '\nGone. The servers of the lab stop with: tests/lab/lab down. The cache is %s.\n' "$KUBEWRIGHT_CACHE"
+    exit
+fi
+
+inventory=$KUBEWRIGHT_CACHE/clusters/$name/inventory.yml
+kubeconfig=$KUBEWRIGHT_CACHE/clusters/$name/kubeconfig
+arguments=(-e kube_version="$version")
+stage "Programs and images" tests/lab/lab build --kubernetes "$version"
+stage "Registry and artifact server" tests/lab/lab up
+stage "Nodes" make_nodes
+stage "Plan" show_plan
+stage "Kubernetes $version" install_cluster
+kubectl=$(find "$KUBEWRIGHT_CACHE/artifacts/dl.k8s.io/release/v$version" -name kubectl -path "*/$(go env GOARCH 2>/dev/null || echo amd64)/*" 2>/dev/null | head -1)
+summary
+printf '\n== Nodes\n'
+nodes
+cat <<TEXT
+
+== How to go on
+kubectl:      export KUBECONFIG=$kubeconfig
+${kubectl:+              $kubectl get pods -A}
+a node:       podman exec -it $name-cp1 bash
+run it again: ./quickstart.sh$([ $control_planes = 3 ] || echo " --single") --name $name --version $version    (changes nothing)
+take it away: ./quickstart.sh --destroy --name $name
+TEXT
