@@ -86,18 +86,20 @@ def write(path, text):
 
 def pack(target, members, programs):
     """A .tar.gz that is the same for the same programs. Speed counts here, not size."""
-    with open(target, "wb") as raw, gzip.GzipFile("", "wb", 1, raw, mtime=0) as packed:
-        with tarfile.open(fileobj=packed, mode="w|", bufsize=1 << 20) as tar:
-            folders = sorted({parent for member in members for parent in parents(member)})
-            for folder in folders:
-                entry = tarfile.TarInfo(folder)
-                entry.type, entry.mode = tarfile.DIRTYPE, 0o755
-                tar.addfile(entry)
-            for member, program in sorted(members.items()):
-                entry = tarfile.TarInfo(member)
-                entry.size, entry.mode = (programs / program).stat().st_size, 0o755
-                with open(programs / program, "rb") as file:
-                    tar.addfile(entry, file)
+    with (
+        open(target, "wb") as raw,
+        gzip.GzipFile("", "wb", 1, raw, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w|", bufsize=1 << 20) as tar,
+    ):
+        for folder in sorted({parent for member in members for parent in parents(member)}):
+            entry = tarfile.TarInfo(folder)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(entry)
+        for member, program in sorted(members.items()):
+            entry = tarfile.TarInfo(member)
+            entry.size, entry.mode = (programs / program).stat().st_size, 0o755
+            with open(programs / program, "rb") as file:
+                tar.addfile(entry, file)
 
 
 def parents(member):

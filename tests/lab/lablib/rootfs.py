@@ -30,7 +30,7 @@ def sources(targets):
     """apt's sources.list for the suite, from the lines "label address" of `apt-get indextargets`."""
     found = dict(DEFAULTS)
     for line in reversed(targets.splitlines()):
-        label, _, address = line.partition(" ")
+        label, _space, address = line.partition(" ")
         found[label] = address.rstrip("/")
     main, security = found["Debian"], found["Debian-Security"]
     lines = (f"deb {main} {SUITE} main", f"deb {main} {SUITE}-updates main", f"deb {security} {SUITE}-security main")

@@ -54,6 +54,16 @@ def pass_on(stream):
             sys.stderr.write(line)
 
 
+def watch(registry):
+    """Without its registry the container has no use."""
+    os._exit(registry.wait() or 1)
+
+
+def stop(*_arguments):
+    """The container is being stopped."""
+    sys.exit(0)
+
+
 def main():
     """Both servers, until one of them ends or the container is stopped."""
     with open("/run/registry.yml", "w", encoding="utf-8") as file:
@@ -61,8 +71,8 @@ def main():
     words = ["docker-registry", "serve", "/run/registry.yml"]
     registry = subprocess.Popen(words, stderr=subprocess.PIPE, universal_newlines=True)
     threading.Thread(target=pass_on, args=(registry.stderr,), daemon=True).start()
-    signal.signal(signal.SIGCHLD, lambda *_: registry.poll() is not None and os._exit(1))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    threading.Thread(target=watch, args=(registry,), daemon=True).start()
+    signal.signal(signal.SIGTERM, stop)
     handler = functools.partial(Quiet, directory="/artifacts")
     with Server(("", 8080), handler) as server:
         server.serve_forever()

@@ -22,7 +22,8 @@ from .registry import Registry
 NETWORK = "kubewright"
 CONTAINER = "kubewright-lab"
 IMAGE = "localhost/kubewright-lab"
-LABEL = "kubewright.cluster=lab"
+LABEL_NAME = "kubewright.cluster"
+LABEL = f"{LABEL_NAME}=lab"
 SERVE = catalog.LAB / "lablib" / "serve.py"
 REGISTRY_PORT, ARTIFACT_PORT = 5000, 8080
 CONTAINERFILE = """\
@@ -184,7 +185,7 @@ def down():
         say(f"removed {CONTAINER}")
     network = engine().inspect("network", NETWORK) or {}
     labels = network.get("labels") or network.get("Labels") or {}
-    if LABEL.split("=")[0] in labels and not engine().run("ps", "-aq", "--filter", f"network={NETWORK}"):
+    if LABEL_NAME in labels and not engine().run("ps", "-aq", "--filter", f"network={NETWORK}"):
         engine().run("network", "rm", NETWORK)
         say(f"removed the network {NETWORK}")
 

@@ -215,14 +215,15 @@ def test_an_archive_is_an_oci_layout_and_a_docker_archive(tmp_path):
         manifest = json.load(tar.extractfile(oci.blob_path(index["digest"])))
         docker = json.load(tar.extractfile("manifest.json"))[0]
         settings = json.load(tar.extractfile(docker["Config"]))
-        layer = tarfile.open(fileobj=tar.extractfile(docker["Layers"][0]))
+        file = tar.extractfile(docker["Layers"][0])
         assert index["digest"] == digest
         assert docker["RepoTags"] == ["example.org/a/b:1"]
         assert settings["rootfs"]["diff_ids"] == [manifest["layers"][0]["digest"]]
         assert settings["config"]["User"] == "1"
-        assert layer.getnames() == ["usr", "usr/bin", "tmp", "usr/bin/x"]
-        assert layer.getmember("tmp").mode == 0o1777
-        assert layer.getmember("usr/bin/x").pax_headers["SCHILY.xattr.user.a"] == "b"
+        with tarfile.open(fileobj=file) as layer:
+            assert layer.getnames() == ["usr", "usr/bin", "tmp", "usr/bin/x"]
+            assert layer.getmember("tmp").mode == 0o1777
+            assert layer.getmember("usr/bin/x").pax_headers["SCHILY.xattr.user.a"] == "b"
     assert digest == oci.write_archive(tmp_path / "again.tar", "example.org/a/b:1", "amd64", {"User": "1"}, members)
 
 
