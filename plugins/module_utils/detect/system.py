@@ -21,9 +21,10 @@ TRACES = {
 }
 SYSCTLS = (
     "net.ipv4.ip_forward net.ipv6.conf.all.forwarding net.bridge.bridge-nf-call-iptables "
-    "net.bridge.bridge-nf-call-ip6tables net.ipv4.ip_nonlocal_bind net.ipv4.neigh.default.gc_thresh1 net.ipv4.neigh.default.gc_thresh2 "
-    "net.ipv4.neigh.default.gc_thresh3 vm.overcommit_memory kernel.panic kernel.panic_on_oops vm.panic_on_oom "
-    "kernel.keys.root_maxkeys kernel.keys.root_maxbytes fs.inotify.max_user_watches fs.inotify.max_user_instances"
+    "net.bridge.bridge-nf-call-ip6tables net.ipv4.ip_nonlocal_bind net.ipv4.neigh.default.gc_thresh1 "
+    "net.ipv4.neigh.default.gc_thresh2 net.ipv4.neigh.default.gc_thresh3 vm.overcommit_memory "
+    "kernel.panic kernel.panic_on_oops vm.panic_on_oom kernel.keys.root_maxkeys kernel.keys.root_maxbytes "
+    "fs.inotify.max_user_watches fs.inotify.max_user_instances"
 ).split()
 COMMANDS = (
     "conntrack iptables nft ip mount socat ethtool ebtables modprobe swapoff systemctl tar haproxy keepalived "
