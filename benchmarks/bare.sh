@@ -100,9 +100,6 @@ ExecStart=/usr/sbin/haproxy -W -f /etc/endpoint/haproxy.cfg
 [Install]
 WantedBy=multi-user.target
 UNIT
-device=$(ip -o -4 addr show to "$address" | cut -d" " -f2)
-ip route replace 10.244.0.0/16 dev "$device" scope link src "$address"
-echo 1 >"/proc/sys/net/ipv4/conf/$device/proxy_arp"; echo 0 >"/proc/sys/net/ipv4/neigh/$device/proxy_delay"
 systemctl daemon-reload
 systemctl enable -q --now containerd endpoint
 systemctl enable -q kubelet
@@ -159,6 +156,15 @@ done
 for host in "${planes[@]:1}"; do
     say "join control plane $host"
     join "$host" control-plane
+done
+for job in "${jobs_running[@]}"; do wait "$job"; done
+
+say "routes between the nodes' pods"
+routes=$(on "$first" <<<"kubectl --kubeconfig /etc/kubernetes/admin.conf get nodes -o jsonpath='{range .items[*]}{.spec.podCIDR} via {.status.addresses[?(@.type==\"InternalIP\")].address}{\"\\n\"}{end}'")
+jobs_running=()
+for host in "${planes[@]}" "${workers[@]}"; do
+    grep -v " $host\$" <<<"$routes" | sed 's/^/ip route replace /' | on "$host" &
+    jobs_running+=($!)
 done
 for job in "${jobs_running[@]}"; do wait "$job"; done
 

@@ -82,7 +82,7 @@ def _host_networks(nodes, version):
 
 
 def _ours(route):
-    """The bridge network's own route for all pods, marked by its protocol number (kube-bridge.service)."""
+    """The bridge network's own routes, marked by their protocol number (kube-bridge.service)."""
     return str(route.get("protocol")) == "107"
 
 

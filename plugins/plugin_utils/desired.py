@@ -62,9 +62,6 @@ def settings(info: dict, inputs: dict, pod_networks: list) -> dict:
     if any(item.version == 6 for item in pod_networks):
         sysctls.update(SYSCTLS_IPV6)
     in_container = bool((info.get("virtualization") or {}).get("container"))
-    if inputs["kube_network"]["plugin"] == "bridge" and not in_container:
-        # Every pod is a neighbour in the node's network; the kernel's table of 1024 would be full at ten nodes.
-        sysctls.update({"net.ipv4.neigh.default.gc_thresh%d" % number: str(2048 * 2**number) for number in (1, 2, 3)})
     return {"modules": list(MODULES), "sysctls": sysctls, "swap": "keep" if in_container else inputs["kube_swap"]}
 
 
@@ -96,7 +93,7 @@ def files(node: dict, cluster: dict) -> dict:
     }
     if bridge and node["address"]:
         ipv4 = [cidr for cidr in cluster["pod_cidrs"] if ":" not in cidr]
-        result["network"] = network.bridge_files(ipv4[0] if ipv4 else "", node["address"], info["network"], inputs["kube_network"]["options"])
+        result["network"] = network.bridge_files(ipv4[0] if ipv4 else "", node["address"], (info.get("python") or {}).get("executable") or "/usr/bin/python3", inputs["kube_network"]["options"])
     _endpoint_files(node, cluster, result)
     return result
 

@@ -9,15 +9,15 @@ A further plugin is one more entry of PLUGINS.
 from __future__ import annotations
 
 import json
+import os
+from functools import lru_cache
 
 from .addresses import interface_of
 from .catalog import KUBE_ROUTER
 from .containerd_config import CNI_TEMPLATE
 from .documents import dump
 
-ROUTE_SCRIPT = "/etc/kubewright/bridge/run"
-# Routing protocol number of our route, so that it is known as ours.
-ROUTE_PROTOCOL = 107
+DIRECTORY = "/etc/kubewright/bridge"
 
 
 def options_problems(plugin: str, options: dict, pod_networks: list) -> list:
@@ -43,13 +43,12 @@ def layer2_problems(plugin: str, nodes: list) -> list:
     return ["kube_network.plugin bridge needs all nodes in one network, they are in %d (%s); choose kube-router" % (len(homes), parts)]
 
 
-def bridge_files(pod_cidr: str, address: str, network: dict, options: dict) -> list:
+def bridge_files(pod_cidr: str, address: str, python: str, options: dict) -> list:
     """Files of the bridge on one node.
 
-    containerd renders the CNI template with the pod network that the control plane gave this node. One route leads all other
-    pods to the node's own network, where each node answers ARP for its pods (proxy ARP): no node needs a list of the others.
+    containerd renders the CNI template with the pod network that the control plane gave this node. A small service follows the
+    API's list of nodes and keeps a route to each other node's pods: no file on a node holds a list of the others.
     """
-    interface, _holds = interface_of(address, network)
     bridge = {
         "type": "bridge",
         "bridge": "cni0",
@@ -63,20 +62,28 @@ def bridge_files(pod_cidr: str, address: str, network: dict, options: dict) -> l
     template = {"cniVersion": "1.0.0", "name": "kube-bridge", "plugins": [bridge, {"type": "portmap", "capabilities": {"portMappings": True}}]}
     return [
         {"path": CNI_TEMPLATE, "content": json.dumps(template, indent=2) + "\n", "mode": "0644"},
-        {"path": ROUTE_SCRIPT, "content": _ROUTE_SCRIPT % {"pods": pod_cidr, "dev": interface, "src": address, "proto": ROUTE_PROTOCOL}, "mode": "0755"},
-        {"path": "/etc/systemd/system/kube-bridge.service", "content": _BRIDGE_UNIT % ROUTE_SCRIPT, "mode": "0644"},
+        {"path": DIRECTORY + "/routes.py", "content": _routes_program(), "mode": "0644"},
+        {"path": DIRECTORY + "/masquerade.nft", "content": _MASQUERADE % {"pods": pod_cidr}, "mode": "0644"},
+        {"path": "/etc/systemd/system/kube-bridge.service", "content": _BRIDGE_UNIT % {"python": python, "address": address, "directory": DIRECTORY}, "mode": "0644"},
     ]
+
+
+@lru_cache(maxsize=1)
+def _routes_program():
+    with open(os.path.join(os.path.dirname(__file__), "..", "..", "roles", "network", "files", "routes.py"), encoding="utf-8") as stream:
+        return stream.read()
 
 
 _BRIDGE_UNIT = """# Made by kubewright.cluster.
 [Unit]
-Description=Route and address answering for the pods of the Kubernetes bridge network
-After=network-online.target
+Description=Routes between the nodes of the Kubernetes bridge network
+After=network-online.target kube-endpoint.service
 Wants=network-online.target
 Before=kubelet.service
 
 [Service]
-ExecStart=%s
+ExecStartPre=/usr/sbin/nft -f %(directory)s/masquerade.nft
+ExecStart=%(python)s %(directory)s/routes.py %(address)s
 Restart=always
 RestartSec=2
 
@@ -84,38 +91,39 @@ RestartSec=2
 WantedBy=multi-user.target
 """
 
-_ROUTE_SCRIPT = """#!/bin/sh
-# Made by kubewright.cluster. Keeps the route to all pods, and leaves it when stopped: running pods keep their network.
-pods=%(pods)s dev=%(dev)s src=%(src)s
-
-ensure() {
-    ip -4 route show exact "$pods" dev "$dev" proto %(proto)d | grep -q . ||
-        ip -4 route replace "$pods" dev "$dev" scope link src "$src" proto %(proto)d
-    echo 1 >"/proc/sys/net/ipv4/conf/$dev/proxy_arp"
-    echo 0 >"/proc/sys/net/ipv4/neigh/$dev/proxy_delay"
-}
-
 # Pods leave the cluster with the node's address; between pods nothing is translated.
-nft -f - <<RULES
+_MASQUERADE = """# Made by kubewright.cluster.
 table ip kubewright
 delete table ip kubewright
 table ip kubewright {
     chain postrouting {
         type nat hook postrouting priority srcnat; policy accept;
-        ip saddr $pods ip daddr != $pods oifname != "cni0" masquerade
+        ip saddr %(pods)s ip daddr != %(pods)s oifname != "cni0" masquerade
     }
 }
-RULES
-
-ensure
-# The route goes with its interface: whatever restarts the network brings it back here.
-ip -4 monitor route link | while read -r _; do ensure; done
 """
+
+
+def bridge_rights() -> str:
+    """Leave for kubelets to list the nodes, which kube-bridge.service needs. Their own authorizer shows each kubelet its own Node alone.
+
+    https://kubernetes.io/docs/reference/access-authn-authz/node/
+    """
+    meta = {"name": "kubewright:bridge"}
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": meta, "rules": [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch"]}]}
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": meta,
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": meta["name"]},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:nodes"}],
+    }
+    return dump(role, binding)
 
 
 def manifest(plugin: str, options: dict) -> str:
     """The manifest of the plugin, or an empty text."""
-    return kube_router(options) if plugin == "kube-router" else ""
+    return {"bridge": bridge_rights, "kube-router": lambda: kube_router(options), "none": str}[plugin]()
 
 
 def kube_router(options: dict) -> str:
