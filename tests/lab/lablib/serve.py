@@ -35,9 +35,10 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
             super().log_request(code, size)
 
 
-class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
-    """One thread a client."""
+class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    """One thread a client. HTTPServer would ask for the host's name, and wait where no resolver answers."""
 
+    allow_reuse_address = True
     daemon_threads = True
     request_queue_size = 128
 

@@ -79,10 +79,16 @@ def make_image():
         engine().run("build", "-t", name, "-f", f"{work}/Containerfile", work)
 
 
+def hardware_address(ip):
+    """The same for the same address: a new container is not looked for where neighbours knew the old one."""
+    return ":".join(f"{byte:02x}" for byte in (0x02, 0x42, *ipaddress.ip_address(ip).packed))
+
+
 def run_arguments(network):
     """How the container is run."""
     words = ["run", "--detach", "--name", CONTAINER, "--hostname", CONTAINER, "--label", LABEL]
-    words += ["--network", NETWORK, "--ip", address(network), *engine().limit_arguments()]
+    ip = address(network)
+    words += ["--network", NETWORK, "--ip", ip, "--mac-address", hardware_address(ip), *engine().limit_arguments()]
     for port in (REGISTRY_PORT, ARTIFACT_PORT):
         words += ["--publish", f"127.0.0.1:{port}:{port}"]
     words += ["--volume", f"{catalog.cache('registry')}:/var/lib/registry"]

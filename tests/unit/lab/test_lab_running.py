@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from lablib import hostcaps, jobs
+from lablib import hostcaps, jobs, services
 from lablib.catalog import LabError
 from lablib.jobs import Job, Runner
 
@@ -108,3 +108,7 @@ def test_what_remains_is_the_sum_over_the_workers_or_the_longest():
     assert jobs.remaining([short] * 10, {short: 0.0}, 10.0) == 105
     assert jobs.remaining([], {short: 0.0}, 100.0) == 25
     assert jobs.clock(75) == "1:15"
+
+
+def test_an_address_keeps_its_hardware_address():
+    assert services.hardware_address("10.131.0.2") == "02:42:0a:83:00:02"
