@@ -13,18 +13,19 @@ author: kubewright contributors (@kubewright)
 description:
   - Tells in one call what Kubernetes needs to know of a machine - architecture, CPUs, memory, disks, cgroups, kernel, network, clock - and what is
     installed there already, with the state of the files and services that the collection manages.
-  - On a control plane it also asks the local API server and etcd.
+  - On a control plane of kubeadm it also asks the local API server and etcd, with the certificates that lie there; none of them leaves the machine.
   - Changes nothing. What cannot be found out is null, with a sentence in RV(node.warnings).
+  - Needs Python 3.8 or later on the machine and nothing else. What only root may read is unknown to others.
 extends_documentation_fragment: [kubewright.cluster.attributes]
 attributes:
   diff_mode:
     support: none
 options:
   address_probe:
-    description: Address of another node. The own address that packets to it would carry is RV(node.network.probe_source).
+    description: Address of another node. The own address that packets to it would carry is C(probe_source) in RV(node.network). Nothing is sent.
     type: str
   controller_epoch:
-    description: The controller's time in seconds, to compare the clock with.
+    description: The controller's time in seconds since 1970, to compare the clock with.
     type: float
   paths:
     description: Further files to report, beside those that the collection manages.
@@ -32,7 +33,9 @@ options:
     elements: path
     default: []
   data_paths:
-    description: Directories whose disks are reported. Default is C(/var/lib/etcd), C(/var/lib/containerd), C(/var/lib/kubelet).
+    description:
+      - Directories whose disks are reported; of one that is not there the nearest parent that is.
+      - Default is C(/var/lib/etcd), C(/var/lib/containerd), C(/var/lib/kubelet).
     type: list
     elements: path
     default: []
@@ -43,52 +46,240 @@ EXAMPLES = r"""
   kubewright.cluster.node_info:
     controller_epoch: "{{ now(utc=true).timestamp() }}"
   register: kube_look
+
+- name: Which own address leads to another node, and is a file as it was
+  kubewright.cluster.node_info:
+    address_probe: 10.0.0.12
+    paths: [/etc/hosts]
+  register: kube_look
+
+- name: Show what is short
+  ansible.builtin.debug:
+    msg: "{{ kube_look.node.memory.usable_bytes }} bytes of memory, {{ kube_look.node.cpus.count }} CPUs"
 """
 
 RETURN = r"""
 node:
-  description: What was found.
+  description: What was found. What is unknown is null.
   type: dict
   returned: success
   contains:
+    schema:
+      description: >-
+        Version of this structure.
+      type: int
+      returned: always
+      sample: 1
+    hostname:
+      description: >-
+        Name of the machine.
+      type: str
+      returned: always
+      sample: n1
+    machine_id:
+      description: >-
+        Content of C(/etc/machine-id).
+      type: str
+      returned: always
+      sample: 4c4c4544003957108052b4c04f384833
+    product_uuid:
+      description: >-
+        Identity that the firmware gives; only root sees it.
+      type: str
+      returned: always
     architecture:
-      description: C(name) as Kubernetes has it (amd64, arm64, arm, ...), C(raw) as the kernel has it, C(bits) of its programs.
+      description: >-
+        C(name) as Kubernetes has it (amd64, arm64, arm, 386, ppc64le, s390x, riscv64), C(raw) as the kernel has it, C(bits) of its
+        programs.
       type: dict
       returned: always
       sample: {name: amd64, raw: x86_64, bits: 64}
     cpus:
-      description: C(count) that may be used, C(host_count), C(limit) of the control group in CPUs.
+      description: >-
+        C(count) that may be used (affinity and quota, rounded down, at least 1), C(host_count), C(limit) of the control group in CPUs.
       type: dict
       returned: always
+      sample: {count: 2, host_count: 8, limit: 2.5}
     memory:
-      description: Bytes - C(total_bytes), C(limit_bytes) of the control group, C(usable_bytes) the smaller of them, C(available_bytes) now.
+      description: >-
+        Bytes - C(total_bytes), C(limit_bytes) of the control group, C(usable_bytes) the smaller of them, C(available_bytes) now.
       type: dict
       returned: always
+      sample: {total_bytes: 8589934592, limit_bytes: null, usable_bytes: 8589934592, available_bytes: 7516192768}
+    swap:
+      description: >-
+        C(total_bytes) in use, C(devices) with C(name), C(kind) (partition, file, zram) and C(size_bytes), C(fstab) the lines that turn
+        swap on.
+      type: dict
+      returned: always
+      sample: {total_bytes: 0, devices: [], fstab: []}
     disks:
-      description: By directory C(mount), C(fs), C(device), C(total_bytes), C(free_bytes), C(kind), C(read_only).
+      description: >-
+        By directory C(mount), C(fs), C(device), C(total_bytes), C(free_bytes), C(kind) (nvme, ssd, hdd, sd, emmc, virtual, network,
+        unknown; of a volume over several disks the slowest), C(read_only).
       type: dict
       returned: always
+      sample:
+        /var/lib/etcd:
+          mount: /
+          fs: ext4
+          device: /dev/nvme0n1p2
+          total_bytes: 100000000000
+          free_bytes: 90000000000
+          kind: nvme
+          read_only: false
     cgroup:
-      description: C(version) (v1, v2, hybrid) and C(controllers).
+      description: >-
+        C(version) (v1, v2, hybrid) and C(controllers).
       type: dict
       returned: always
+      sample: {version: v2, controllers: [cpu, memory, pids]}
+    kernel:
+      description: >-
+        C(release), C(version) as three numbers, C(modules) by name (loaded, builtin, available, missing, unknown), C(sysctls) by name.
+      type: dict
+      returned: always
+      sample: {release: 6.1.0-18-amd64, version: [6, 1, 0], modules: {overlay: loaded}, sysctls: {net.ipv4.ip_forward: "1"}}
+    init:
+      description: >-
+        Init system - systemd, openrc, other.
+      type: str
+      returned: always
+      sample: systemd
+    os:
+      description: >-
+        C(id), C(id_like), C(version_id), C(name) from os-release, C(family) (debian, redhat, suse, alpine, arch, other).
+      type: dict
+      returned: always
+      sample: {id: debian, id_like: [], version_id: "12", name: Debian GNU/Linux 12 (bookworm), family: debian}
+    virtualization:
+      description: >-
+        C(container) (podman, docker, lxc, systemd-nspawn, wsl, other) and C(vm) (kvm, qemu without acceleration, vmware, hyperv, xen,
+        firecracker, other).
+      type: dict
+      returned: always
+      sample: {container: null, vm: kvm}
+    board:
+      description: >-
+        C(model), C(raspberry_pi), C(cmdline_file) that its firmware reads, C(cmdline) of the kernel.
+      type: dict
+      returned: always
+      sample: {model: Raspberry Pi 5 Model B Rev 1.0, raspberry_pi: true, cmdline_file: /boot/firmware/cmdline.txt, cmdline: quiet}
+    clock:
+      description: >-
+        C(epoch) in seconds since 1970, C(offset_seconds) to the controller, C(synchronised), C(source) (chrony, systemd-timesyncd, ntpd,
+        openntpd).
+      type: dict
+      returned: always
+      sample: {epoch: 1795594158.8, offset_seconds: 0.02, synchronised: true, source: chrony}
     network:
-      description: C(interfaces), C(routes), C(default_ipv4), C(default_ipv6), C(probe_source).
+      description: >-
+        C(interfaces) with C(name), C(mac), C(mtu), C(up), C(addresses); C(routes) with C(dst), C(via), C(dev), C(src), C(metric),
+        C(family), C(protocol); C(default_ipv4), C(default_ipv6) with C(address), C(interface), C(gateway); C(probe_source).
+      type: dict
+      returned: always
+    dns:
+      description: >-
+        C(resolv_conf) with the real servers, for the kubelet; its C(nameservers) and C(search); C(loopback) when it names a resolver on
+        the machine itself.
+      type: dict
+      returned: always
+      sample: {resolv_conf: /run/systemd/resolve/resolv.conf, nameservers: [192.0.2.53], search: [], loopback: false}
+    usr_read_only:
+      description: >-
+        Whether programs cannot be put under C(/usr).
+      type: bool
+      returned: always
+      sample: false
+    python:
+      description: >-
+        C(version) and C(executable) of the Python that ran.
+      type: dict
+      returned: always
+      sample: {version: 3.11.2, executable: /usr/bin/python3}
+    commands:
+      description: >-
+        By name the path of each program that Kubernetes calls on a node, or null.
+      type: dict
+      returned: always
+      sample: {conntrack: /usr/sbin/conntrack, ipset: null}
+    selinux:
+      description: >-
+        Mode - enforcing, permissive, disabled.
+      type: str
+      returned: always
+      sample: disabled
+    apparmor:
+      description: >-
+        Whether AppArmor is on.
+      type: bool
+      returned: always
+      sample: true
+    firewall:
+      description: >-
+        States of the services C(ufw), C(firewalld), C(nftables), and C(iptables_forward_policy).
+      type: dict
+      returned: always
+      sample: {ufw: null, firewalld: null, nftables: inactive, iptables_forward_policy: ACCEPT}
+    installed:
+      description: >-
+        By program C(path) and C(version), or null.
+      type: dict
+      returned: always
+      sample: {kubelet: {path: /usr/local/bin/kubelet, version: v1.36.3}, k3s: null}
+    services:
+      description: >-
+        By service C(exists), C(active), C(enabled), C(started_epoch), C(newest_process_epoch) (a reload that makes a worker shows there),
+        C(restarts).
+      type: dict
+      returned: always
+    files:
+      description: >-
+        By path C(sha256), C(mode), C(size) in bytes, C(mtime) in seconds since 1970, C(owned); null where there is none.
+      type: dict
+      returned: always
+    owned:
+      description: >-
+        The record of what the collection made on the machine, or null.
+      type: dict
+      returned: always
+    artifacts:
+      description: >-
+        By path C(version), C(sha256), C(source), and C(intact) while the program is as it was put there.
       type: dict
       returned: always
     cluster:
-      description: C(kind) of the cluster that the machine belongs to, its identity (C(ca_sha256)), its C(role), C(certificates), and C(live), what its API says.
+      description: >-
+        C(kind) (kubeadm, k3s) of the cluster that the machine belongs to, C(foreign) when the collection did not make it, C(ca_sha256)
+        its identity, C(role) (control_plane, worker), C(kubelet_conf), C(admin_conf), C(manifests), C(etcd_data), C(server) that the
+        kubelet asks, C(cni_conf), C(certificates) by name with C(expires_epoch) and C(days_left), and on a control plane C(live), what
+        its API and etcd say (C(healthy), C(version), C(nodes), C(kubeadm_config), C(etcd_members), C(config_maps), C(daemonsets),
+        C(deployments), C(error), C(etcd_error)).
       type: dict
       returned: always
+    busy:
+      description: >-
+        Whether a kubeadm that an earlier run started is still at work.
+      type: bool
+      returned: always
+      sample: false
+    ports:
+      description: >-
+        Listening sockets - C(port), C(protocol), C(address), and the C(process) of those ports that Kubernetes uses.
+      type: list
+      elements: dict
+      returned: always
     warnings:
-      description: What could not be found out.
+      description: >-
+        What could not be found out.
       type: list
       elements: str
       returned: always
 seconds:
-  description: How long the look took.
+  description: How long the look took, in seconds, without Ansible's own time.
   type: float
-  returned: always
+  returned: success
+  sample: 0.131
 """
 
 import time
