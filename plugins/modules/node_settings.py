@@ -107,6 +107,9 @@ class Node:
             self.diff.append({"before": "%s = %s\n" % (name, there), "after": "%s = %s\n" % (name, value)})
             if not self.change("set %s to %s (was %s)" % (name, value, there)):
                 continue
+            if there is not None:
+                self.record["settings"].setdefault("sysctls", {}).setdefault(name, there)
+                owned.write(self.record)
             try:
                 with open(settings.sysctl_path(name), "w", encoding="utf-8") as stream:
                     stream.write(value)

@@ -1,0 +1,221 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Leaving a host as it was before the collection came: what the record of ownership names goes, what stood before comes back.
+
+Standard library only. Safe to be killed anywhere and run again: the record goes last.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+from . import owned, settings
+from .cleanup_network import Network
+from .fetching import sha256
+
+UNITS = ("kubelet", "kube-endpoint-vip", "kube-endpoint", "kube-bridge")
+# What Kubernetes and containerd make by themselves while they run.
+DATA = (
+    "/etc/kubernetes", "/var/lib/etcd", "/var/lib/kubelet", "/var/lib/cni", "/var/lib/kubewright", "/var/log/pods", "/var/log/containers", "/usr/libexec/kubernetes",
+    "/var/cache/kubewright", "/run/containerd", "/run/kubewright-kubeadm.lock", "/etc/cni/net.d/10-containerd-net.conflist", "/etc/cni/net.d/10-kuberouter.conflist",
+)  # fmt: skip
+IMAGES = ("/var/lib/containerd", "/opt/containerd")
+EMPTY_AFTERWARDS = ("/etc/cni/net.d", "/etc/cni", "/etc/containerd/conf.d", "/etc/containerd")
+MOUNTS = ("/var/lib/kubelet/", "/run/containerd/", "/run/netns/cni-", "/var/run/netns/cni-")
+
+
+class Cleanup:
+    """One host's reset. check: only say what would go. keep_images, keep_programs: for a quick new install."""
+
+    def __init__(self, check=False, keep_images=False, keep_programs=False):
+        self.check, self.keep_images, self.keep_programs = check, keep_images, keep_programs
+        self.record = owned.read()
+        self.removed, self.left = [], []
+
+    def note(self, sentence):
+        """Note what goes. Returns whether it is to be carried out."""
+        self.removed.append(sentence)
+        return not self.check
+
+    @staticmethod
+    def run(argv, text=None):
+        """(exit status, output) of a command; a missing one is a failure like any other."""
+        path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        try:
+            done = subprocess.run(
+                argv, input=None if text is None else text.encode(), stdin=subprocess.DEVNULL if text is None else None,
+                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=120, check=False, env={"PATH": path},
+            )  # fmt: skip
+        except (OSError, subprocess.SubprocessError):
+            return 127, ""
+        return done.returncode, done.stdout.decode("utf-8", "replace")
+
+    def anything(self):
+        """Whether the collection made anything here."""
+        return bool(self.record["files"] or self.record["artifacts"] or self.record["settings"] or os.path.exists(owned.PATH))
+
+    def all(self):
+        data_root = self.containerd_root()
+        self.stop_units()
+        self.stop_pods()
+        self.unmount()
+        Network(self.run, self.note).clean()
+        for path in DATA + (() if self.keep_images else IMAGES + ((data_root,) if data_root else ())):
+            self.remove(path)
+        self.restore_settings()
+        self.remove_programs()
+        self.remove_files()
+        self.remove_directories()
+        self.finish()
+
+    def containerd_root(self):
+        try:
+            with open("/etc/containerd/config.toml", encoding="utf-8") as stream:
+                found = re.search(r'^root = "([^"]+)"', stream.read(), re.M)
+        except OSError:
+            return None
+        return found.group(1) if found and found.group(1).endswith("/containerd") else None
+
+    def stop_units(self):
+        names = [name for name in UNITS + ("containerd",) if "/etc/systemd/system/%s.service" % name in self.record["files"]]
+        for name in names:
+            status, state = self.run(["systemctl", "show", "-p", "ActiveState,UnitFileState", "--value", name])
+            words = state.split()
+            if (words[:1] == ["active"] or "enabled" in words or "failed" in words or "activating" in words) and self.note("stop and disable %s" % name):
+                self.run(["systemctl", "disable", "--now", name])
+                self.run(["systemctl", "reset-failed", name])
+
+    def stop_pods(self):
+        """End the shims and the processes of pods: containerd leaves them running when it stops."""
+        if "/etc/systemd/system/containerd.service" not in self.record["files"]:
+            return
+        found = pods()
+        if not found or not self.note("end %d processes of pods" % len(found)):
+            return
+        for _attempt in range(50):
+            for pid in found:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except OSError:
+                    continue
+            found = pods()
+            if not found:
+                return
+            time.sleep(0.1)
+
+    def unmount(self):
+        with open("/proc/mounts", encoding="utf-8") as stream:
+            points = [line.split()[1].replace("\\040", " ") for line in stream]
+        ours = [point for point in reversed(points) if point.startswith(MOUNTS)]
+        if ours and self.note("unmount %d file systems of pods" % len(ours)):
+            for point in ours:
+                if self.run(["umount", point])[0]:
+                    self.run(["umount", "-l", point])
+                if "/netns/cni-" in point and os.path.exists(point):
+                    os.unlink(point)
+
+    def remove(self, path):
+        """Remove a file or tree; nothing on the other side of a mount point, and no mount point itself."""
+        if not os.path.lexists(path) or (os.path.isdir(path) and not os.path.islink(path) and os.path.ismount(path) and not os.listdir(path)):
+            return
+        if not self.note("remove %s" % path):
+            return
+        inner = mounts_below(path)
+        if inner:
+            self.left.append({"path": path, "why": "%s is mounted there" % ", ".join(inner)})
+        elif os.path.islink(path) or not os.path.isdir(path):
+            os.unlink(path)
+        elif os.path.ismount(path):
+            for name in os.listdir(path):
+                child = os.path.join(path, name)
+                shutil.rmtree(child) if os.path.isdir(child) and not os.path.islink(child) else os.unlink(child)
+        else:
+            shutil.rmtree(path)
+
+    def restore_settings(self):
+        changed = self.record["settings"]
+        swap = changed.get("swap") or {}
+        if swap.get("fstab"):
+            with open(settings.FSTAB, encoding="utf-8") as stream:
+                before = stream.read()
+            after = settings.with_swap(before)
+            if before != after and self.note("bring the swap lines of %s back" % settings.FSTAB):
+                info = os.stat(settings.FSTAB)
+                owned.write_atomically(settings.FSTAB, after.encode(), info.st_mode & 0o777, info.st_uid, info.st_gid)
+        for unit in swap.get("units") or []:
+            if self.note("unmask %s" % unit):
+                self.run(["systemctl", "unmask", unit])
+        if (swap.get("fstab") or swap.get("units")) and self.note("turn swap on"):
+            self.run(["systemctl", "daemon-reload"])
+            self.run(["swapon", "-a"])
+            for unit in swap.get("units") or []:
+                self.run(["systemctl", "start", unit])
+        for name, value in sorted((changed.get("sysctls") or {}).items()):
+            if settings.sysctl_value(name) not in (value, None) and self.note("set %s back to %s" % (name, value)):
+                with open(settings.sysctl_path(name), "w", encoding="utf-8") as stream:
+                    stream.write(value)
+
+    def remove_programs(self):
+        for path, entry in sorted(self.record["artifacts"].items()):
+            if self.keep_programs or not os.path.lexists(path):
+                continue
+            if os.path.islink(path) or sha256(path) != entry.get("sha256"):
+                self.left.append({"path": path, "why": "it was changed after it was installed"})
+            elif self.note("remove %s" % path):
+                os.unlink(path)
+            self.bring_back(path, entry.get("backup"))
+
+    def remove_files(self):
+        for path, entry in sorted(self.record["files"].items()):
+            if os.path.lexists(path) and self.note("remove %s" % path):
+                os.unlink(path)
+            self.bring_back(path, entry.get("backup"))
+
+    def bring_back(self, path, backup):
+        if backup and os.path.lexists(backup) and self.note("bring %s back as it was" % path):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            shutil.move(backup, path)
+
+    def remove_directories(self):
+        made = sorted(self.record["directories"], key=len, reverse=True)
+        for path in made + [path for path in EMPTY_AFTERWARDS if path not in made]:
+            if os.path.isdir(path) and not os.path.ismount(path) and not os.listdir(path) and self.note("remove the empty %s" % path):
+                os.rmdir(path)
+
+    def finish(self):
+        if self.check:
+            return
+        self.run(["systemctl", "daemon-reload"])
+        if self.keep_programs:
+            self.record.update(files={}, settings={}, directories=[])
+            owned.write(self.record)
+        else:
+            shutil.rmtree(os.path.dirname(owned.PATH), ignore_errors=True)
+
+
+def pods():
+    """Processes of pods and their shims, by command line and control group."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/cmdline" % pid, "rb") as stream:
+                command = stream.read()
+            with open("/proc/%s/cgroup" % pid, encoding="utf-8") as stream:
+                group = stream.read()
+        except OSError:
+            continue
+        if b"containerd-shim" in command.split(b"\0")[0] and b"k8s.io" in command or "kubepods" in group:
+            found.append(int(pid))
+    return found
+
+
+def mounts_below(path):
+    """Mount points inside a directory."""
+    with open("/proc/mounts", encoding="utf-8") as stream:
+        return sorted({line.split()[1] for line in stream if line.split()[1].startswith(path.rstrip("/") + "/")})

@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Taking the cluster's part of a host's network away: its links, routes, chains, tables and sets, and nothing else.
+
+Standard library only. No firewall is flushed and no interface of the host is touched: SSH stays.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+LINKS = ("cni0", "kube-bridge", "kube-dummy-if")
+SET = re.compile(r"^(KUBE-|kube-router-|inet6:kube-router-)")
+NFT_TABLES = (("ip", "kubewright"), ("ip", "kube-proxy"), ("ip6", "kube-proxy"))
+ROUTE_PROTOCOL = "107"
+
+
+def without_cluster(saved):
+    """The text of iptables-save without the chains and rules of kube-proxy, kubelet, kube-router and the CNI plugins."""
+    return "".join(line for line in saved.splitlines(keepends=True) if not _ours(line))
+
+
+def _ours(line):
+    if line.startswith(":"):
+        return line[1:].startswith(("KUBE-", "CNI-"))
+    words = line.split()
+    return any(words[number - 1] in ("-A", "-N", "-j", "-g") and word.startswith(("KUBE-", "CNI-")) for number, word in enumerate(words) if number)
+
+
+class Network:
+    """The host's network. run(argv, text=None) gives (status, output); note(sentence) says whether to carry a change out."""
+
+    def __init__(self, run, note):
+        self.run, self.note = run, note
+
+    def clean(self):
+        self.chains()
+        self.tables()
+        self.sets()
+        self.links()
+        self.routes()
+
+    def chains(self):
+        for family in ("iptables", "ip6tables"):
+            status, saved = self.run([family + "-save"])
+            kept = without_cluster(saved) if status == 0 else saved
+            if status == 0 and kept != saved and self.note("take the cluster's chains out of %s" % family):
+                self.run([family + "-restore"], kept)
+
+    def tables(self):
+        status, output = self.run(["nft", "-j", "list", "tables"])
+        try:
+            there = {(item["table"]["family"], item["table"]["name"]) for item in json.loads(output)["nftables"] if "table" in item} if status == 0 else set()
+        except (ValueError, KeyError):
+            there = set()
+        for family, name in NFT_TABLES:
+            if (family, name) in there and self.note("delete the nftables table %s %s" % (family, name)):
+                self.run(["nft", "delete", "table", family, name])
+
+    def sets(self):
+        status, output = self.run(["ipset", "list", "-n"])
+        for name in output.split() if status == 0 else ():
+            if SET.match(name) and self.note("destroy the ipset %s" % name):
+                self.run(["ipset", "destroy", name])
+
+    def links(self):
+        for name in LINKS:
+            if self.run(["ip", "link", "show", "dev", name])[0] == 0 and self.note("delete the interface %s" % name):
+                self.run(["ip", "link", "delete", name])
+
+    def routes(self):
+        status, output = self.run(["ip", "-4", "route", "show", "proto", ROUTE_PROTOCOL])
+        if status == 0 and output.strip() and self.note("delete %d routes to pods" % len(output.splitlines())):
+            self.run(["ip", "-4", "route", "flush", "proto", ROUTE_PROTOCOL])
