@@ -256,3 +256,10 @@ def test_whatever_is_there_is_good_enough_when_nothing_is_asked_for(cache, monke
     programs(cache, "runc", "1.4.3")
     names = [job.name for job in make.plan(["1.36.3"], catalog.host_arch())]
     assert "runc 1.4.3" not in names and "artifacts of runc 1.4.3" in names and "kubernetes 1.36.3" in names
+
+
+def test_a_failure_shows_the_end_of_its_log_and_where_it_is(tmp_path):
+    with pytest.raises(catalog.LabError) as caught:
+        gobuild.run_logged(["sh", "-c", "echo undefined: x; exit 3"], tmp_path / "a.log")
+    assert "ended with 3" in str(caught.value) and "undefined: x" in str(caught.value)
+    assert str(tmp_path / "a.log") in str(caught.value)
