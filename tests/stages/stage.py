@@ -49,7 +49,7 @@ class Stage:
             self.process = subprocess.Popen(
                 self.command,
                 cwd=self.directory,
-                env={**os.environ, **self.extra},
+                env={**os.environ, "COLUMNS": "200", "KUBEWRIGHT_STAGE_LOG": str(self.log), **self.extra},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -81,7 +81,7 @@ def count(text: str, good: bool) -> tuple[int, int]:
     """Tests that a log tells of. The stage itself is one more, since it can fail without any of them."""
     text = COLOUR.sub("", text)
     passed = failed = 0
-    for summary in re.findall(r"^=*\s*((?:\d+ \w+(?:, )?)+) in [\d.]+s", text, re.MULTILINE):
+    for summary in re.findall(r"^\W*((?:\d+ \w+(?:, )?)+) in [\d.]+s", text, re.MULTILINE):
         found = {word: int(number) for number, word in re.findall(r"(\d+) (\w+)", summary)}
         passed += found.get("passed", 0)
         failed += found.get("failed", 0) + found.get("error", 0) + found.get("errors", 0)

@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The cluster, asked at each control plane."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+testinfra_hosts = ["ansible://kube_control_plane"]
+ETCD = "curl -sS --cacert {0}/ca.crt --cert {0}/healthcheck-client.crt --key {0}/healthcheck-client.key".format("/etc/kubernetes/pki/etcd")
+
+
+def conditions(thing):
+    return {condition["type"]: condition["status"] for condition in thing["status"]["conditions"]}
+
+
+def test_every_node_is_ready(kubectl, inputs, members):
+    nodes = {node["metadata"]["name"]: node for node in kubectl("nodes")}
+    assert sorted(nodes) == sorted({*members["control_planes"], *members["workers"]})
+    for name, node in nodes.items():
+        assert conditions(node)["Ready"] == "True", name
+        assert node["status"]["nodeInfo"]["kubeletVersion"] == f"v{inputs['kube_version']}"
+        addresses = {address["type"]: address["address"] for address in node["status"]["addresses"]}
+        assert addresses["InternalIP"] == inputs["hostvars"][name]["ansible_host"] if "hostvars" in inputs else addresses["InternalIP"]
+
+
+def test_roles_of_nodes(kubectl, members):
+    label = "node-role.kubernetes.io/control-plane"
+    marked = {node["metadata"]["name"] for node in kubectl("nodes") if label in node["metadata"]["labels"]}
+    assert marked == set(members["control_planes"])
+    tainted = {node["metadata"]["name"] for node in kubectl("nodes") if any(t["key"] == label for t in node["spec"].get("taints", []))}
+    assert tainted == (set(members["control_planes"]) if members["workers"] else set())
+
+
+def test_pods_run(kubectl):
+    pods = kubectl("pods", "-A")
+    waiting = [pod["metadata"]["name"] for pod in pods if conditions(pod).get("Ready") != "True" and pod["status"]["phase"] != "Succeeded"]
+    assert not waiting
+    assert any(pod["metadata"]["name"].startswith("coredns") for pod in pods)
+
+
+def test_nothing_of_the_proof_is_left(kubectl):
+    system = {"default", "kube-system", "kube-public", "kube-node-lease"}
+    assert {item["metadata"]["name"] for item in kubectl("namespaces")} == system
+
+
+def test_etcd_members_vote(host, members):
+    found = json.loads(host.check_output(f"{ETCD} -X POST -d '{{}}' https://127.0.0.1:2379/v3/cluster/member/list"))["members"]
+    assert sorted(member["name"] for member in found) == sorted(members["control_planes"])
+    assert not any(member.get("isLearner") for member in found)
+
+
+def test_one_cluster(host, kubectl):
+    assert len(kubectl("configmaps", "-n", "kube-system", "--field-selector=metadata.name=kubeadm-config")) == 1
+    assert host.file("/etc/kubernetes/pki/ca.key").mode == 0o600
+
+
+def test_services_at_boot(host):
+    for name in ("containerd", "kubelet"):
+        service = host.service(name)
+        assert service.is_running, name
+        assert service.is_enabled, name
+
+
+def test_no_service_was_restarted_by_failure(host):
+    restarts = host.check_output("systemctl show -p NRestarts --value containerd")
+    assert restarts == "0"
+
+
+def test_secret_files_are_roots_alone(host):
+    listed = host.check_output("find /etc/kubernetes -name '*.conf' -maxdepth 1 -o -name '*.key'").split()
+    assert listed
+    for path in listed:
+        assert host.file(path).mode == 0o600, path
+
+
+def test_kubeconfig_on_the_controller():
+    path = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "kubeconfig")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert "127.0.0.1" not in path.read_text()
