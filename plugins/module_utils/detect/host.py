@@ -20,6 +20,8 @@ import time
 
 LIMIT = 1 << 20
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# A home that cannot be written to: kubectl would leave a cache there (or in the working directory where none is set).
+ENVIRONMENT = {"PATH": PATH, "LC_ALL": "C", "HOME": "/dev/null"}
 # Not there, or not on this kernel: nothing to warn of.
 ABSENT = (
     errno.ENOENT,
@@ -166,7 +168,7 @@ class Host:
                 stderr=subprocess.DEVNULL,
                 timeout=timeout,
                 check=False,
-                env={"PATH": PATH, "LC_ALL": "C"},
+                env=ENVIRONMENT,
             )
         except subprocess.TimeoutExpired:
             self.warn("%s did not answer within %d s" % (" ".join(argv), timeout))

@@ -345,3 +345,9 @@ def test_any_content_of_every_file(content):
     software.artifacts(any_host, software.owned(any_host))
     cluster.authority(any_host)
     software._service(any_host, {"ActiveState": "active", "MainPID": "1", "ControlGroup": "/x"}, 1.0, 100)
+
+
+def test_a_command_finds_no_home_to_write_to(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert host.Host().run(["sh", "-c", "mkdir -p $HOME/.cache 2>/dev/null; echo $HOME"]) == "/dev/null\n"
+    assert not list(tmp_path.iterdir())
