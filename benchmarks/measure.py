@@ -34,7 +34,12 @@ VERSION = "1.36.3"
 
 def playbook(name, *arguments, inventory=INVENTORY, check=True):
     """Run a playbook of the collection. Returns (seconds, output)."""
-    command = ["ansible-playbook", "kubewright.cluster." + name, *(["-i", str(inventory)] if inventory else []), *arguments]
+    command = [
+        "ansible-playbook",
+        "kubewright.cluster." + name,
+        *(["-i", str(inventory)] if inventory else []),
+        *arguments,
+    ]
     started = time.monotonic()
     done = subprocess.run(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     if check and done.returncode:
@@ -55,7 +60,12 @@ def recap(output):
 def make(control_planes=3, workers=1, variables=None):
     """Fresh nodes; what was there under the name goes."""
     remove()
-    playbook("local", "-e", "local_name=%s local_control_planes=%d local_workers=%d" % (NAME, control_planes, workers), inventory=None)
+    playbook(
+        "local",
+        "-e",
+        "local_name=%s local_control_planes=%d local_workers=%d" % (NAME, control_planes, workers),
+        inventory=None,
+    )
     if variables:
         inventory = yaml.safe_load(INVENTORY.read_text())
         inventory["all"]["vars"].update(variables)
@@ -69,24 +79,45 @@ def remove():
 def nodes():
     """({control plane: address}, {worker: address}, inventory variables)."""
     inventory = yaml.safe_load(INVENTORY.read_text())["all"]
-    groups = [{host: values["ansible_host"] for host, values in (inventory["children"][group].get("hosts") or {}).items()} for group in ("kube_control_plane", "kube_node")]
+    groups = [
+        {host: values["ansible_host"] for host, values in (inventory["children"][group].get("hosts") or {}).items()}
+        for group in ("kube_control_plane", "kube_node")
+    ]
     return groups[0], groups[1], inventory["vars"]
 
 
 def ssh(host, command, **options):
     """Run a command on a node. Returns the finished process."""
     planes, workers, variables = nodes()
-    argv = ["ssh", "-i", variables["ansible_ssh_private_key_file"], *"-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR".split()]
-    return subprocess.run([*argv, "root@" + {**planes, **workers}[host], command], text=True, capture_output=True, check=False, **options)
+    argv = [
+        "ssh",
+        "-i",
+        variables["ansible_ssh_private_key_file"],
+        *["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"],
+    ]
+    return subprocess.run(
+        [*argv, "root@" + {**planes, **workers}[host], command], text=True, capture_output=True, check=False, **options
+    )
 
 
 def bare():
     """Seconds of the bare script on fresh nodes."""
     planes, workers, variables = nodes()
     registry = variables["kube_registries"]["mirrors"]["registry.k8s.io"]["endpoints"][0]
-    command = [ROOT / "benchmarks/bare.sh", variables["kube_artifacts"]["source"], registry, VERSION, variables["ansible_ssh_private_key_file"], *planes.values(), "--", *workers.values()]
+    command = [
+        ROOT / "benchmarks/bare.sh",
+        variables["kube_artifacts"]["source"],
+        registry,
+        VERSION,
+        variables["ansible_ssh_private_key_file"],
+        *planes.values(),
+        "--",
+        *workers.values(),
+    ]
     started = time.monotonic()
-    done = subprocess.run(list(map(str, command)), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    done = subprocess.run(
+        list(map(str, command)), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
     if done.returncode:
         sys.exit("the bare script failed:\n" + done.stdout[-4000:])
     return time.monotonic() - started
@@ -105,7 +136,11 @@ def overhead(options):
                 seconds[kind], output = playbook("site")
                 tasks = {host: counts["ok"] for host, counts in recap(output).items()}
         ratios.append(seconds["site"] / seconds["bare"])
-        print("pair %d: bare %.1f s, site %.1f s, ratio %.2f; tasks a host %s" % (number + 1, seconds["bare"], seconds["site"], ratios[-1], tasks), flush=True)
+        print(
+            "pair %d: bare %.1f s, site %.1f s, ratio %.2f; tasks a host %s"
+            % (number + 1, seconds["bare"], seconds["site"], ratios[-1], tasks),
+            flush=True,
+        )
     print("median ratio of %d pairs: %.2f (at most 1.25)" % (len(ratios), statistics.median(ratios)))
     remove()
 
@@ -114,17 +149,28 @@ def second(options):
     """The run that finds nothing to do, against `ansible -m ping`."""
     make()
     first, output = playbook("site")
-    print("first run: %.1f s, tasks a host %s" % (first, {host: counts["ok"] for host, counts in recap(output).items()}))
+    print(
+        "first run: %.1f s, tasks a host %s" % (first, {host: counts["ok"] for host, counts in recap(output).items()})
+    )
     pings, runs = [], []
     for _number in range(options.pairs):
         started = time.monotonic()
-        subprocess.run(["ansible", "all", "-i", str(INVENTORY), "-m", "ping"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            ["ansible", "all", "-i", str(INVENTORY), "-m", "ping"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL
+        )
         pings.append(time.monotonic() - started)
         seconds, output = playbook("site")
         runs.append(seconds)
         counts = recap(output)
-        print("ping %.2f s, site %.2f s, changed %d, tasks a host %s" % (pings[-1], seconds, sum(c["changed"] for c in counts.values()), {h: c["ok"] for h, c in counts.items()}), flush=True)
-    print("second run: median %.1f s, %.1f pings (at most 8)" % (statistics.median(runs), statistics.median(runs) / statistics.median(pings)))
+        print(
+            "ping %.2f s, site %.2f s, changed %d, tasks a host %s"
+            % (pings[-1], seconds, sum(c["changed"] for c in counts.values()), {h: c["ok"] for h, c in counts.items()}),
+            flush=True,
+        )
+    print(
+        "second run: median %.1f s, %.1f pings (at most 8)"
+        % (statistics.median(runs), statistics.median(runs) / statistics.median(pings))
+    )
     remove()
 
 
@@ -155,17 +201,32 @@ def kill(options):
         make()
         # Spread over the run, the random part within its slice: init and the joins are among them.
         at = options.span * (seed % options.seeds + random.Random(seed).random()) / options.seeds
-        process = subprocess.Popen(["ansible-playbook", "kubewright.cluster.site", "-i", str(INVENTORY)], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+        process = subprocess.Popen(
+            ["ansible-playbook", "kubewright.cluster.site", "-i", str(INVENTORY)],
+            cwd=ROOT,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
         time.sleep(at)
         os.killpg(process.pid, signal.SIGKILL)
-        during = [line for line in process.communicate()[0].splitlines() if line.startswith("TASK")][-1:] or ["before the first task"]
+        during = [line for line in process.communicate()[0].splitlines() if line.startswith("TASK")][-1:] or [
+            "before the first task"
+        ]
         seconds, output = playbook("site", check=False)
-        healthy = all(counts["failed"] + counts["unreachable"] == 0 for counts in recap(output).values()) and recap(output)
+        healthy = all(counts["failed"] + counts["unreachable"] == 0 for counts in recap(output).values()) and recap(
+            output
+        )
         third = recap(playbook("site", check=False)[1])
         changed = sum(counts["changed"] + counts["failed"] for counts in third.values())
         good = bool(healthy) and changed == 0
         failures += not good
-        print("seed %d, killed after %.1f s in %s: run again %.0f s, %s, the run after that changed %d" % (seed, at, during[0].strip(" *"), seconds, "healthy" if healthy else "FAILED", changed), flush=True)
+        print(
+            "seed %d, killed after %.1f s in %s: run again %.0f s, %s, the run after that changed %d"
+            % (seed, at, during[0].strip(" *"), seconds, "healthy" if healthy else "FAILED", changed),
+            flush=True,
+        )
         if not good:
             (CACHE / ("kill-%d.log" % seed)).write_text(output)
     remove()
@@ -205,12 +266,22 @@ def loss(options):
         victim = next(host for host in planes if address in ssh(host, "ip -o addr").stdout)
     ssh(worker, "cat >/root/client.py <<'PY'\n%s\nPY" % CLIENT)
     planes, workers, login = nodes()
-    argv = ["ssh", "-i", login["ansible_ssh_private_key_file"], *"-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR".split(), "root@" + workers[worker]]
+    argv = [
+        "ssh",
+        "-i",
+        login["ansible_ssh_private_key_file"],
+        *["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"],
+        "root@" + workers[worker],
+    ]
     client = subprocess.Popen([*argv, "python3 /root/client.py %s 40" % url], text=True, stdout=subprocess.PIPE)
     time.sleep(8)
     subprocess.run(["podman", "kill", victim], check=True, stdout=subprocess.DEVNULL)
     gap, good, bad = client.communicate()[0].split()
-    print("%s: stopped %s; longest gap %s s (at most 10); %s answers, %s failures" % (options.mode, victim, gap, good, bad), flush=True)
+    print(
+        "%s: stopped %s; longest gap %s s (at most 10); %s answers, %s failures"
+        % (options.mode, victim, gap, good, bad),
+        flush=True,
+    )
     subprocess.run(["podman", "start", victim], check=True, stdout=subprocess.DEVNULL)
     started = time.monotonic()
     while playbook("verify", check=False)[1].count("failed=0") < 4 and time.monotonic() - started < 300:

@@ -33,8 +33,13 @@ class ActionModule(ActionBase):
             if self._task.check_mode:
                 return {**result, "changed": True, "msg": "%s is not there yet" % arguments["source"]}
             return {**result, "failed": True, "msg": read.get("msg")}
-        text = kubeconfig.rewritten(base64.b64decode(read["content"]).decode(), arguments["server"], arguments["cluster_name"])
+        text = kubeconfig.rewritten(
+            base64.b64decode(read["content"]).decode(), arguments["server"], arguments["cluster_name"]
+        )
         changed = kubeconfig.write(arguments["path"], text, self._task.check_mode)
         if arguments["merge_into"]:
-            changed = kubeconfig.merge_into(os.path.expanduser(arguments["merge_into"]), text, self._task.check_mode) or changed
+            changed = (
+                kubeconfig.merge_into(os.path.expanduser(arguments["merge_into"]), text, self._task.check_mode)
+                or changed
+            )
         return {**result, "changed": changed, "path": arguments["path"]}

@@ -21,7 +21,12 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        _spec, arguments = self.validate_argument_spec({"refuse": {"type": "bool", "default": True}, "missing": {"type": "list", "elements": "dict", "default": []}})
+        _spec, arguments = self.validate_argument_spec(
+            {
+                "refuse": {"type": "bool", "default": True},
+                "missing": {"type": "list", "elements": "dict", "default": []},
+            }
+        )
         looked_up = {look.get("item"): look for look in arguments["missing"]}
         groups = {name: list(hosts) for name, hosts in task_vars["groups"].items()}
         hostvars = task_vars["hostvars"]
@@ -31,7 +36,10 @@ class ActionModule(ActionBase):
         absent = sorted(host for host in workers if host not in part and not hosts[host]["info"])
         groups = {name: [host for host in members if host not in absent] for name, members in groups.items()}
         plan = planner.cluster_plan(hosts, groups)
-        plan["warnings"] += ["%s: left out, by --limit and because it %s" % (host, hosts[host]["error"] or "was not looked at") for host in absent]
+        plan["warnings"] += [
+            "%s: left out, by --limit and because it %s" % (host, hosts[host]["error"] or "was not looked at")
+            for host in absent
+        ]
         if not plan["refusals"]:
             plan["refusals"] += sources.missing(plan, hosts) + _left_out(plan, part)
         result.update(changed=False, plan=plan)
@@ -55,10 +63,19 @@ def _host(variables, looked_up):
     look = look if isinstance(look, Mapping) else {}
     error = None
     if look.get("unreachable") or look.get("failed"):
-        error = ("cannot be reached: %s" if look.get("unreachable") else "could not be looked at: %s") % str(look.get("msg") or "no answer").strip().splitlines()[-1]
-    return {"info": look.get("node"), "error": error, "inputs": {name: variables[name] for name in list(variables) if inputs.is_input(name)}}
+        error = ("cannot be reached: %s" if look.get("unreachable") else "could not be looked at: %s") % str(
+            look.get("msg") or "no answer"
+        ).strip().splitlines()[-1]
+    return {
+        "info": look.get("node"),
+        "error": error,
+        "inputs": {name: variables[name] for name in list(variables) if inputs.is_input(name)},
+    }
 
 
 def _message(refusals):
-    head = "Nothing was changed. %d %s in the way:" % (len(refusals), "thing is" if len(refusals) == 1 else "things are")
+    head = "Nothing was changed. %d %s in the way:" % (
+        len(refusals),
+        "thing is" if len(refusals) == 1 else "things are",
+    )
     return os.linesep.join([head] + ["  - " + text for text in refusals])

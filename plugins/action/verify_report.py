@@ -20,10 +20,20 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        _spec, arguments = self.validate_argument_spec({"begun": {"type": "dict", "required": True}, "plan": {"type": "dict", "required": True}, "json": {"type": "path"}})
+        _spec, arguments = self.validate_argument_spec(
+            {
+                "begun": {"type": "dict", "required": True},
+                "plan": {"type": "dict", "required": True},
+                "json": {"type": "path"},
+            }
+        )
         ended = self._execute_module("kubewright.cluster.cluster_verify", {"state": "end"}, task_vars=task_vars)
         plan, hostvars = arguments["plan"], task_vars["hostvars"]
-        hosts = {host: {"name": plan["nodes"][host]["name"], "probed": _probed(hostvars[host])} for host in task_vars["ansible_play_hosts_all"] if host in plan["nodes"]}
+        hosts = {
+            host: {"name": plan["nodes"][host]["name"], "probed": _probed(hostvars[host])}
+            for host in task_vars["ansible_play_hosts_all"]
+            if host in plan["nodes"]
+        }
         checks = list(arguments["begun"].get("checks") or [])
         for node in hosts.values():
             checks += list((node["probed"] or {}).get("checks") or [])
@@ -33,7 +43,14 @@ class ActionModule(ActionBase):
         document = verify_report.document(plan, checks)
         if arguments["json"]:
             write(arguments["json"], json.dumps(document, indent=2) + "\n", False)
-        return {**result, "changed": False, "healthy": document["healthy"], "summary": verify_report.summary(checks), "failures": verify_report.failures(checks), "report": document}
+        return {
+            **result,
+            "changed": False,
+            "healthy": document["healthy"],
+            "summary": verify_report.summary(checks),
+            "failures": verify_report.failures(checks),
+            "report": document,
+        }
 
 
 def _probed(variables):

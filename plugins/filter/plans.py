@@ -32,4 +32,9 @@ class FilterModule:
     """Filters of the collection."""
 
     def filters(self):
-        return {"cluster_plan": cluster_plan, "plan_report": report.text, "credential_files": credential_files, "artifact_paths": sources.paths}
+        return {
+            "cluster_plan": cluster_plan,
+            "plan_report": report.text,
+            "credential_files": credential_files,
+            "artifact_paths": sources.paths,
+        }

@@ -22,9 +22,20 @@ from .fetching import sha256
 UNITS = ("kubelet", "kube-endpoint-vip", "kube-endpoint", "kube-bridge")
 # What Kubernetes and containerd make by themselves while they run.
 DATA = (
-    "/etc/kubernetes", "/var/lib/etcd", "/var/lib/kubelet", "/var/lib/cni", "/var/lib/kubewright", "/var/log/pods", "/var/log/containers", "/usr/libexec/kubernetes",
-    "/var/cache/kubewright", "/run/containerd", "/run/kubewright-kubeadm.lock", "/etc/cni/net.d/10-containerd-net.conflist", "/etc/cni/net.d/10-kuberouter.conflist",
-)  # fmt: skip
+    "/etc/kubernetes",
+    "/var/lib/etcd",
+    "/var/lib/kubelet",
+    "/var/lib/cni",
+    "/var/lib/kubewright",
+    "/var/log/pods",
+    "/var/log/containers",
+    "/usr/libexec/kubernetes",
+    "/var/cache/kubewright",
+    "/run/containerd",
+    "/run/kubewright-kubeadm.lock",
+    "/etc/cni/net.d/10-containerd-net.conflist",
+    "/etc/cni/net.d/10-kuberouter.conflist",
+)
 IMAGES = ("/var/lib/containerd", "/opt/containerd")
 EMPTY_AFTERWARDS = ("/etc/cni/net.d", "/etc/cni", "/etc/containerd/conf.d", "/etc/containerd")
 MOUNTS = ("/var/lib/kubelet/", "/run/containerd/", "/run/netns/cni-", "/var/run/netns/cni-")
@@ -58,7 +69,9 @@ class Cleanup:
 
     def anything(self):
         """Whether the collection made anything here."""
-        return bool(self.record["files"] or self.record["artifacts"] or self.record["settings"] or os.path.exists(owned.PATH))
+        return bool(
+            self.record["files"] or self.record["artifacts"] or self.record["settings"] or os.path.exists(owned.PATH)
+        )
 
     def all(self):
         data_root = self.containerd_root()
@@ -83,11 +96,15 @@ class Cleanup:
         return found.group(1) if found and found.group(1).endswith("/containerd") else None
 
     def stop_units(self):
-        names = [name for name in UNITS + ("containerd",) if "/etc/systemd/system/%s.service" % name in self.record["files"]]
+        names = [
+            name for name in UNITS + ("containerd",) if "/etc/systemd/system/%s.service" % name in self.record["files"]
+        ]
         for name in names:
             status, state = self.run(["systemctl", "show", "-p", "ActiveState,UnitFileState", "--value", name])
             words = state.split()
-            if (words[:1] == ["active"] or "enabled" in words or "failed" in words or "activating" in words) and self.note("stop and disable %s" % name):
+            if (
+                words[:1] == ["active"] or "enabled" in words or "failed" in words or "activating" in words
+            ) and self.note("stop and disable %s" % name):
                 self.run(["systemctl", "disable", "--now", name])
                 self.run(["systemctl", "reset-failed", name])
 
@@ -122,7 +139,9 @@ class Cleanup:
 
     def remove(self, path):
         """Remove a file or tree; nothing on the other side of a mount point, and no mount point itself."""
-        if not os.path.lexists(path) or (os.path.isdir(path) and not os.path.islink(path) and os.path.ismount(path) and not os.listdir(path)):
+        if not os.path.lexists(path) or (
+            os.path.isdir(path) and not os.path.islink(path) and os.path.ismount(path) and not os.listdir(path)
+        ):
             return
         if not self.note("remove %s" % path):
             return
@@ -185,7 +204,12 @@ class Cleanup:
     def remove_directories(self):
         made = sorted(self.record["directories"], key=len, reverse=True)
         for path in made + [path for path in EMPTY_AFTERWARDS if path not in made]:
-            if os.path.isdir(path) and not os.path.ismount(path) and not os.listdir(path) and self.note("remove the empty %s" % path):
+            if (
+                os.path.isdir(path)
+                and not os.path.ismount(path)
+                and not os.listdir(path)
+                and self.note("remove the empty %s" % path)
+            ):
                 os.rmdir(path)
 
     def finish(self):

@@ -26,7 +26,11 @@ def _ours(line):
     if line.startswith(":"):
         return line[1:].startswith(("KUBE-", "CNI-"))
     words = line.split()
-    return any(words[number - 1] in ("-A", "-N", "-j", "-g") and word.startswith(("KUBE-", "CNI-")) for number, word in enumerate(words) if number)
+    return any(
+        words[number - 1] in ("-A", "-N", "-j", "-g") and word.startswith(("KUBE-", "CNI-"))
+        for number, word in enumerate(words)
+        if number
+    )
 
 
 class Network:
@@ -52,7 +56,15 @@ class Network:
     def tables(self):
         status, output = self.run(["nft", "-j", "list", "tables"])
         try:
-            there = {(item["table"]["family"], item["table"]["name"]) for item in json.loads(output)["nftables"] if "table" in item} if status == 0 else set()
+            there = (
+                {
+                    (item["table"]["family"], item["table"]["name"])
+                    for item in json.loads(output)["nftables"]
+                    if "table" in item
+                }
+                if status == 0
+                else set()
+            )
         except (ValueError, KeyError):
             there = set()
         for family, name in NFT_TABLES:

@@ -42,14 +42,19 @@ def node_patch(node: dict, wish: dict) -> dict:
         # With kube_node_taints given, the control plane's own taint is the user's choice too.
         ours += [("node-role.kubernetes.io/control-plane", "NoSchedule")] if wish["taints"] is not None else []
         taints = [taint for taint in there if (taint["key"], taint["effect"]) not in ours] + wanted
-    record = {"labels": sorted(wish["labels"]), "taints": sorted([taint["key"], taint["effect"]] for taint in wish["taints"] or [])}
+    record = {
+        "labels": sorted(wish["labels"]),
+        "taints": sorted([taint["key"], taint["effect"]] for taint in wish["taints"] or []),
+    }
     patch = {}
     if changes:
         patch["metadata"] = {"labels": changes}
     if _sorted(taints) != _sorted(there):
         patch["spec"] = {"taints": taints}
     if record != {"labels": sorted(owned["labels"]), "taints": sorted(owned["taints"])}:
-        patch.setdefault("metadata", {})["annotations"] = {ANNOTATION: json.dumps(record, sort_keys=True) if any(record.values()) else None}
+        patch.setdefault("metadata", {})["annotations"] = {
+            ANNOTATION: json.dumps(record, sort_keys=True) if any(record.values()) else None
+        }
     return patch
 
 

@@ -35,7 +35,9 @@ class Source:
 
     def __init__(self, base="upstream", proxy=None, timeout=60, retries=3):
         self.base, self.timeout, self.retries = base.rstrip("/"), timeout, retries
-        self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({"http": proxy, "https": proxy} if proxy else {}))
+        self.opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({"http": proxy, "https": proxy} if proxy else {})
+        )
 
     def address(self, url):
         """The address, or the path, at which an upstream URL is found."""
@@ -59,7 +61,9 @@ class Source:
                     raise FetchError("%s: HTTP %d %s" % (address, error.code, error.reason)) from None
             except OSError as error:
                 if attempt == self.retries:
-                    raise FetchError("%s: %s (%d tries)" % (address, getattr(error, "reason", error), attempt)) from None
+                    raise FetchError(
+                        "%s: %s (%d tries)" % (address, getattr(error, "reason", error), attempt)
+                    ) from None
             time.sleep(2 ** (attempt - 1))
         raise FetchError(address)
 
@@ -103,6 +107,13 @@ def sha256(path):
     return digest.hexdigest()
 
 
+def copy(stream, out, digest):
+    """Copy a stream and digest it on the way."""
+    for block in iter(lambda: stream.read(BLOCK), b""):
+        digest.update(block)
+        out.write(block)
+
+
 def fetch(source, item, directory):
     """Bring one file into a directory and check it. Returns its path."""
     wanted = wanted_digest(source, item)
@@ -110,14 +121,15 @@ def fetch(source, item, directory):
     handle, path = tempfile.mkstemp(prefix=".kubewright-", dir=directory)
     with os.fdopen(handle, "wb") as out, source.open(item["url"]) as stream:
         try:
-            for block in iter(lambda: stream.read(BLOCK), b""):
-                digest.update(block)
-                out.write(block)
+            copy(stream, out, digest)
         except OSError as error:
             raise FetchError("%s: broke off: %s" % (source.address(item["url"]), error)) from None
     if digest.hexdigest() != wanted:
         os.unlink(path)
-        raise FetchError("%s from %s has SHA-256 %s, wanted %s" % (item["url"].rsplit("/", 1)[-1], source.address(item["url"]), digest.hexdigest(), wanted))
+        raise FetchError(
+            "%s from %s has SHA-256 %s, wanted %s"
+            % (item["url"].rsplit("/", 1)[-1], source.address(item["url"]), digest.hexdigest(), wanted)
+        )
     return path
 
 
@@ -142,10 +154,7 @@ def unpack(path, directory, strip, only):
                 handle, temporary = tempfile.mkstemp(prefix=".kubewright-", dir=directory)
                 digest = hashlib.sha256()
                 with os.fdopen(handle, "wb") as out:
-                    stream = archive.extractfile(member)
-                    for block in iter(lambda: stream.read(BLOCK), b""):
-                        digest.update(block)
-                        out.write(block)
+                    copy(archive.extractfile(member), out, digest)
                 os.chmod(temporary, member.mode & 0o755)
                 done.append((temporary, relative, digest.hexdigest()))
     except (tarfile.TarError, EOFError, OSError) as error:

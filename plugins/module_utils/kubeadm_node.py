@@ -31,7 +31,10 @@ CLIENT_CERTIFICATE = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 LEFTOVERS = [
     "DirAvailable--etc-kubernetes-manifests",
     "DirAvailable--var-lib-etcd",
-    *("FileAvailable--etc-kubernetes-manifests-%s.yaml" % name for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")),
+    *(
+        "FileAvailable--etc-kubernetes-manifests-%s.yaml" % name
+        for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
+    ),
     *("FileAvailable--etc-kubernetes-%s" % name for name in ("kubelet.conf", "bootstrap-kubelet.conf", "pki-ca.crt")),
     *("Port-%d" % port for port in (6443, 10259, 10257, 10250, 2379, 2380)),
 ]
@@ -44,10 +47,23 @@ class KubeadmError(Exception):
 
 def run(argv, timeout):
     """(exit status, output, error output) of a command; past the timeout it is ended and that is its error output."""
-    environment = {**os.environ, "PATH": "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin", "KUBECONFIG": ""}
+    environment = {
+        **os.environ,
+        "PATH": "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin",
+        "KUBECONFIG": "",
+    }
     try:
         # The lock file's descriptor goes along: while kubeadm runs, whoever started it, a second run waits.
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout, env=environment, close_fds=False, check=False)
+        done = subprocess.run(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            timeout=timeout,
+            env=environment,
+            close_fds=False,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         return 124, "", "%s did not end within %d s" % (os.path.basename(argv[0]), timeout)
     except OSError as error:
@@ -67,7 +83,9 @@ def only_one(timeout):
                 break
             except OSError:
                 if time.monotonic() > deadline:
-                    raise KubeadmError("another kubeadm still runs after %d s; look at `ps -C kubeadm` on the node" % timeout) from None
+                    raise KubeadmError(
+                        "another kubeadm still runs after %d s; look at `ps -C kubeadm` on the node" % timeout
+                    ) from None
                 time.sleep(0.5)
         yield
 
@@ -93,14 +111,22 @@ def kubeadm(arguments, timeout):
     """Output of a kubeadm command; KubeadmError with what it complained about."""
     status, output, errors = run([BIN + "kubeadm"] + arguments, timeout)
     if status:
-        lines = [line for line in (errors or output).splitlines() if line.strip() and not line.startswith(("W", "I", "To see the stack trace"))]
+        lines = [
+            line
+            for line in (errors or output).splitlines()
+            if line.strip() and not line.startswith(("W", "I", "To see the stack trace"))
+        ]
         raise KubeadmError("kubeadm %s: %s" % (" ".join(arguments[:2]), masked("\n".join(lines[-12:]))))
     return output
 
 
 def kubectl(arguments, timeout=15, config="admin.conf"):
     """(exit status, output) of kubectl with one of the node's own kubeconfigs."""
-    status, output, errors = run([BIN + "kubectl", "--kubeconfig", "%s/%s" % (KUBERNETES, config), "--request-timeout=%ds" % timeout] + arguments, timeout + 5)
+    status, output, errors = run(
+        [BIN + "kubectl", "--kubeconfig", "%s/%s" % (KUBERNETES, config), "--request-timeout=%ds" % timeout]
+        + arguments,
+        timeout + 5,
+    )
     return status, output or errors
 
 
@@ -111,7 +137,9 @@ def has(*names):
 
 def half_done():
     """Whether an earlier run left traces."""
-    return has("kubelet.conf") or has("manifests/etcd.yaml") or has("manifests/kube-apiserver.yaml") or has("pki/ca.crt")
+    return (
+        has("kubelet.conf") or has("manifests/etcd.yaml") or has("manifests/kube-apiserver.yaml") or has("pki/ca.crt")
+    )
 
 
 def ignoring():
@@ -123,7 +151,22 @@ def initialised():
     """Whether the cluster has what the last phases of `kubeadm init` make."""
     if not has("admin.conf", "manifests/kube-apiserver.yaml"):
         return False
-    return kubectl(["-n", "kube-system", "get", "configmap/kubeadm-config", "configmap/kubelet-config", "deployment/coredns", "daemonset/kube-proxy", "-o", "name"])[0] == 0
+    return (
+        kubectl(
+            [
+                "-n",
+                "kube-system",
+                "get",
+                "configmap/kubeadm-config",
+                "configmap/kubelet-config",
+                "deployment/coredns",
+                "daemonset/kube-proxy",
+                "-o",
+                "name",
+            ]
+        )[0]
+        == 0
+    )
 
 
 def init(config, timeout):
@@ -133,7 +176,10 @@ def init(config, timeout):
             return False
         token = "%s.%s" % (_random(6), _random(16))
         with config_file(config.replace("@token@", token)) as path:
-            kubeadm(["init", "--config", path, "--skip-token-print", "--skip-phases=show-join-command"] + ignoring(), timeout)
+            kubeadm(
+                ["init", "--config", path, "--skip-token-print", "--skip-phases=show-join-command"] + ignoring(),
+                timeout,
+            )
     return True
 
 
@@ -149,7 +195,9 @@ def wait_api(timeout):
         if status == 0:
             return
         if time.monotonic() > deadline:
-            raise KubeadmError("the API server was not ready within %d s: %s" % (timeout, masked(output.strip()[-400:])))
+            raise KubeadmError(
+                "the API server was not ready within %d s: %s" % (timeout, masked(output.strip()[-400:]))
+            )
         time.sleep(1)
 
 
@@ -178,14 +226,18 @@ def _lacking(name, control_plane):
             return "its etcd does not run: %s" % errors.strip()[-200:]
         members = etcd_members()
         if not any(member.get("name") == name and not member.get("isLearner") for member in members):
-            return "its etcd member does not vote (members: %s)" % ", ".join(member.get("name") or "?" for member in members)
+            return "its etcd member does not vote (members: %s)" % ", ".join(
+                member.get("name") or "?" for member in members
+            )
     return ""
 
 
 def etcd_members():
     """Members of the etcd cluster, asked from the local member over its JSON gateway."""
     context = ssl.create_default_context(cafile=KUBERNETES + "/pki/etcd/ca.crt")
-    context.load_cert_chain(KUBERNETES + "/pki/etcd/healthcheck-client.crt", KUBERNETES + "/pki/etcd/healthcheck-client.key")
+    context.load_cert_chain(
+        KUBERNETES + "/pki/etcd/healthcheck-client.crt", KUBERNETES + "/pki/etcd/healthcheck-client.key"
+    )
     request = urllib.request.Request("https://127.0.0.1:2379/v3/cluster/member/list", data=b"{}", method="POST")
     try:
         with urllib.request.urlopen(request, timeout=5, context=context) as answer:
@@ -197,11 +249,29 @@ def etcd_members():
 def credentials(config, control_planes, timeout):
     """What others need to join: {token, ca_hash, certificate_key}, valid for half an hour (the key for two hours)."""
     with only_one(timeout):
-        joined = kubeadm(["token", "create", "--ttl", "30m", "--print-join-command", "--kubeconfig", KUBERNETES + "/admin.conf"], 60)
-        found = {"token": _after(joined, "--token"), "ca_hash": _after(joined, "--discovery-token-ca-cert-hash"), "certificate_key": ""}
+        joined = kubeadm(
+            ["token", "create", "--ttl", "30m", "--print-join-command", "--kubeconfig", KUBERNETES + "/admin.conf"], 60
+        )
+        found = {
+            "token": _after(joined, "--token"),
+            "ca_hash": _after(joined, "--discovery-token-ca-cert-hash"),
+            "certificate_key": "",
+        }
         if control_planes:
             with config_file(config.replace("@token@", found["token"])) as path:
-                uploaded = kubeadm(["init", "phase", "upload-certs", "--upload-certs", "--config", path, "--kubeconfig", KUBERNETES + "/admin.conf"], 60)
+                uploaded = kubeadm(
+                    [
+                        "init",
+                        "phase",
+                        "upload-certs",
+                        "--upload-certs",
+                        "--config",
+                        path,
+                        "--kubeconfig",
+                        KUBERNETES + "/admin.conf",
+                    ],
+                    60,
+                )
             found["certificate_key"] = uploaded.split()[-1]
     return found
 

@@ -111,7 +111,9 @@ def intact(path, entry):
         info = os.stat(path)
     except OSError:
         return False
-    return info.st_size == entry["size"] and (info.st_mtime_ns == entry["mtime_ns"] or fetching.sha256(path) == entry["sha256"])
+    return info.st_size == entry["size"] and (
+        info.st_mtime_ns == entry["mtime_ns"] or fetching.sha256(path) == entry["sha256"]
+    )
 
 
 def bring(source, item, temporaries):
@@ -151,7 +153,14 @@ def place(item, files, record, source):
     for temporary, path, digest in files:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         info = os.stat(temporary)
-        entry = {"sha256": digest, "size": info.st_size, "mtime_ns": info.st_mtime_ns, "source": source.address(item["url"]), "url": item["url"], "version": item["version"]}
+        entry = {
+            "sha256": digest,
+            "size": info.st_size,
+            "mtime_ns": info.st_mtime_ns,
+            "source": source.address(item["url"]),
+            "url": item["url"],
+            "version": item["version"],
+        }
         former = record["artifacts"].get(path)
         if former is None and os.path.lexists(path):
             # A program of the same name that is not ours: kept aside, for reset to bring it back.
@@ -179,7 +188,9 @@ def problems(items):
 
 def install(module, wanted, record):
     """Bring and place the wanted items. Fails with every error at once, nothing in place."""
-    source = fetching.Source(module.params["source"], module.params["proxy"], module.params["timeout"], module.params["retries"])
+    source = fetching.Source(
+        module.params["source"], module.params["proxy"], module.params["timeout"], module.params["retries"]
+    )
     for item in wanted:
         owned.make_directory(os.path.dirname(item["dest"]) if item["dest"] else item["unpack"]["dest_dir"], record)
     temporaries = []
@@ -222,12 +233,26 @@ def main():
         module.fail_json(msg="; ".join(wrong))
     record = owned.read()
     wanted = [item for item in module.params["items"] if not installed(item, record)]
-    rows = [{"url": item["url"], "status": "to be installed" if item in wanted else "as it should be"} for item in module.params["items"]]
+    rows = [
+        {"url": item["url"], "status": "to be installed" if item in wanted else "as it should be"}
+        for item in module.params["items"]
+    ]
     if module.check_mode or not wanted:
-        module.exit_json(changed=bool(wanted), changed_paths=[], items=rows, diff=[{"before": "", "after": "%s %s\n" % (item["url"], item["version"])} for item in wanted])
+        module.exit_json(
+            changed=bool(wanted),
+            changed_paths=[],
+            items=rows,
+            diff=[{"before": "", "after": "%s %s\n" % (item["url"], item["version"])} for item in wanted],
+        )
     files, seconds = install(module, wanted, record)
-    rows = [{"url": item["url"], "status": "installed", "seconds": seconds[number]} for number, item in enumerate(wanted)]
-    module.exit_json(changed=True, changed_paths=sorted(path for group in files.values() for _temporary, path, _digest in group), items=rows)
+    rows = [
+        {"url": item["url"], "status": "installed", "seconds": seconds[number]} for number, item in enumerate(wanted)
+    ]
+    module.exit_json(
+        changed=True,
+        changed_paths=sorted(path for group in files.values() for _temporary, path, _digest in group),
+        items=rows,
+    )
 
 
 if __name__ == "__main__":

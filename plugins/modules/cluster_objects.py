@@ -75,7 +75,9 @@ class Cluster:
         argv = [KUBECTL, "--kubeconfig", self.module.params["kubeconfig"], *arguments]
         status, output, errors = self.module.run_command(argv, data=text)
         if status and not may_fail:
-            self.module.fail_json(msg="kubectl %s: %s" % (" ".join(arguments[:3]), errors.strip()), changes=self.changes)
+            self.module.fail_json(
+                msg="kubectl %s: %s" % (" ".join(arguments[:3]), errors.strip()), changes=self.changes
+            )
         return status, output, errors
 
     def keep_nodes(self):
@@ -92,15 +94,23 @@ class Cluster:
 
     def keep_manifests(self):
         record = self.record()
-        wanted = {item["name"]: item for item in self.module.params["manifests"] if item.get("state", "present") == "present"}
+        wanted = {
+            item["name"]: item for item in self.module.params["manifests"] if item.get("state", "present") == "present"
+        }
         new = {}
         for name, item in wanted.items():
             new[name] = self.apply(name, item.get("content") or "")
         for name, known in record.items():
-            for gone in [entry for entry in known if entry not in new.get(name, []) and not any(entry in others for others in new.values())]:
+            for gone in [
+                entry
+                for entry in known
+                if entry not in new.get(name, []) and not any(entry in others for others in new.values())
+            ]:
                 self.changes.append("manifest %s: delete %s" % (name, gone))
                 if not self.module.check_mode:
-                    self.kubectl("delete", "--ignore-not-found", "--wait=false", *objects.kubectl_target(gone), may_fail=False)
+                    self.kubectl(
+                        "delete", "--ignore-not-found", "--wait=false", *objects.kubectl_target(gone), may_fail=False
+                    )
         if new != record and not self.module.check_mode:
             self.write_record(new)
 
@@ -109,7 +119,9 @@ class Cluster:
         flags = ["--server-side", "--force-conflicts", "--field-manager=" + objects.MANAGER]
         status, output, errors = self.kubectl("diff", *flags, "-f", "-", text=content, may_fail=True)
         if status > 1:
-            self.module.fail_json(msg="manifest %s cannot be applied: %s" % (name, errors.strip()), changes=self.changes)
+            self.module.fail_json(
+                msg="manifest %s cannot be applied: %s" % (name, errors.strip()), changes=self.changes
+            )
         # Without the API (a client-side dry run) the objects' identities are read from the text itself.
         listed = self.kubectl("create", "--dry-run=client", "-o", "json", "-f", "-", text=content, may_fail=True)[1]
         identities = sorted(objects.identity(item) for item in _documents(listed))
@@ -120,7 +132,9 @@ class Cluster:
         return identities
 
     def record(self):
-        status, output, _errors = self.kubectl("-n", "kube-system", "get", "configmap", objects.CONFIG_MAP, "-o", "json", may_fail=True)
+        status, output, _errors = self.kubectl(
+            "-n", "kube-system", "get", "configmap", objects.CONFIG_MAP, "-o", "json", may_fail=True
+        )
         return json.loads(json.loads(output)["data"]["manifests"]) if status == 0 else {}
 
     def write_record(self, record):
@@ -130,7 +144,15 @@ class Cluster:
             "metadata": {"name": objects.CONFIG_MAP, "namespace": "kube-system"},
             "data": {"manifests": json.dumps(record, sort_keys=True)},
         }
-        self.kubectl("apply", "--server-side", "--force-conflicts", "--field-manager=" + objects.MANAGER, "-f", "-", text=json.dumps(document))
+        self.kubectl(
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "--field-manager=" + objects.MANAGER,
+            "-f",
+            "-",
+            text=json.dumps(document),
+        )
 
 
 def _documents(text):
@@ -158,7 +180,11 @@ def main():
     cluster = Cluster(module)
     cluster.keep_nodes()
     cluster.keep_manifests()
-    module.exit_json(changed=bool(cluster.changes), changes=cluster.changes, diff={"before": "", "after": "\n".join(cluster.changes) + "\n"} if cluster.changes else {})
+    module.exit_json(
+        changed=bool(cluster.changes),
+        changes=cluster.changes,
+        diff={"before": "", "after": "\n".join(cluster.changes) + "\n"} if cluster.changes else {},
+    )
 
 
 if __name__ == "__main__":

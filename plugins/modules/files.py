@@ -122,7 +122,12 @@ def wanted_mode(entry):
 
 
 def wanted(entry):
-    return entry["content"].encode(), wanted_mode(entry), pwd.getpwnam(entry["owner"]).pw_uid, grp.getgrnam(entry["group"]).gr_gid
+    return (
+        entry["content"].encode(),
+        wanted_mode(entry),
+        pwd.getpwnam(entry["owner"]).pw_uid,
+        grp.getgrnam(entry["group"]).gr_gid,
+    )
 
 
 def differs(entry, record):
@@ -159,7 +164,10 @@ def main():
         "group": {"type": "str", "default": "root"},
         "secret": {"type": "bool", "default": False, "no_log": False},
     }
-    module = AnsibleModule(argument_spec={"files": {"type": "list", "elements": "dict", "required": True, "options": entry_spec}}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={"files": {"type": "list", "elements": "dict", "required": True, "options": entry_spec}},
+        supports_check_mode=True,
+    )
     entries = module.params["files"]
     wrong = problems(entries)
     if wrong:

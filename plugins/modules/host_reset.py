@@ -56,18 +56,28 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.cleanup import 
 
 def main():
     module = AnsibleModule(
-        argument_spec={"keep_images": {"type": "bool", "default": False}, "keep_programs": {"type": "bool", "default": False}},
+        argument_spec={
+            "keep_images": {"type": "bool", "default": False},
+            "keep_programs": {"type": "bool", "default": False},
+        },
         supports_check_mode=True,
     )
     work = Cleanup(module.check_mode, module.params["keep_images"], module.params["keep_programs"])
     if not work.anything():
         if os.path.exists("/etc/kubernetes/kubelet.conf"):
-            module.warn("%s: the cluster node here was not made by this collection and is left alone; reset it by its own means (kubeadm reset)" % os.uname()[1])
+            module.warn(
+                "%s: the cluster node here was not made by this collection and is left alone; reset it by its own means (kubeadm reset)"
+                % os.uname()[1]
+            )
         module.exit_json(changed=False, removed=[], left=[])
     try:
         work.all()
     except OSError as error:
-        module.fail_json(msg="%s: %s: %s; run the reset again when that is mended" % (os.uname()[1], error.filename, error.strerror), removed=work.removed, left=work.left)
+        module.fail_json(
+            msg="%s: %s: %s; run the reset again when that is mended" % (os.uname()[1], error.filename, error.strerror),
+            removed=work.removed,
+            left=work.left,
+        )
     for item in work.left:
         module.warn("%s: %s was left: %s" % (os.uname()[1], item["path"], item["why"]))
     module.exit_json(changed=bool(work.removed), removed=work.removed, left=work.left)

@@ -104,7 +104,10 @@ from ansible_collections.kubewright.cluster.plugins.module_utils import kubeadm_
 
 
 def credentials(parameters):
-    return {"changed": True, "credentials": node.credentials(parameters["config"], parameters["control_plane"], parameters["timeout"])}
+    return {
+        "changed": True,
+        "credentials": node.credentials(parameters["config"], parameters["control_plane"], parameters["timeout"]),
+    }
 
 
 def init(parameters):
@@ -124,7 +127,12 @@ def pull(parameters):
 def join(parameters):
     try:
         changed = node.join(
-            parameters["config"], parameters["credentials"], parameters["node_name"], parameters["control_plane"], parameters["last_try"], parameters["timeout"]
+            parameters["config"],
+            parameters["credentials"],
+            parameters["node_name"],
+            parameters["control_plane"],
+            parameters["last_try"],
+            parameters["timeout"],
         )
     except node.KubeadmError as error:
         if parameters["last_try"]:
@@ -151,7 +159,11 @@ def predict(parameters):
 def main():
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "required": True, "choices": ["init", "wait", "pull", "credentials", "join", "gate"]},
+            "state": {
+                "type": "str",
+                "required": True,
+                "choices": ["init", "wait", "pull", "credentials", "join", "gate"],
+            },
             "config": {"type": "str"},
             "images": {"type": "list", "elements": "str", "default": []},
             "node_name": {"type": "str"},
@@ -160,7 +172,11 @@ def main():
             "last_try": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 600},
         },
-        required_if=[("state", "join", ["config", "credentials", "node_name"]), ("state", "init", ["config"]), ("state", "credentials", ["config"])],
+        required_if=[
+            ("state", "join", ["config", "credentials", "node_name"]),
+            ("state", "init", ["config"]),
+            ("state", "credentials", ["config"]),
+        ],
         supports_check_mode=True,
     )
     started = time.monotonic()

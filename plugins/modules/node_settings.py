@@ -60,7 +60,11 @@ class Node:
         self.module, self.changes, self.diff, self.problems = module, [], [], []
         self.record = owned.read()
         self.filesystems = self.text("/proc/filesystems")
-        self.in_container = os.path.exists("/run/.containerenv") or os.path.exists("/.dockerenv") or b"container=" in self.text("/proc/1/environ").encode()
+        self.in_container = (
+            os.path.exists("/run/.containerenv")
+            or os.path.exists("/.dockerenv")
+            or b"container=" in self.text("/proc/1/environ").encode()
+        )
 
     @staticmethod
     def text(path):
@@ -92,10 +96,21 @@ class Node:
                 continue
             if not self.change("load the module %s" % name):
                 continue
-            status, _output, errors = self.module.run_command(["modprobe", name], handle_exceptions=False) if self.module.get_bin_path("modprobe") else (1, "", "no modprobe")
+            status, _output, errors = (
+                self.module.run_command(["modprobe", name], handle_exceptions=False)
+                if self.module.get_bin_path("modprobe")
+                else (1, "", "no modprobe")
+            )
             if status and not settings.module_there(name, self.text("/proc/filesystems")):
-                hint = "load it on the host of this container" if self.in_container else "install the package with it (RHEL: kernel-modules-extra) and boot that kernel"
-                self.problems.append("%s: the kernel %s cannot load the module %s (%s); %s" % (os.uname()[1], os.uname()[2], name, errors.strip(), hint))
+                hint = (
+                    "load it on the host of this container"
+                    if self.in_container
+                    else "install the package with it (RHEL: kernel-modules-extra) and boot that kernel"
+                )
+                self.problems.append(
+                    "%s: the kernel %s cannot load the module %s (%s); %s"
+                    % (os.uname()[1], os.uname()[2], name, errors.strip(), hint)
+                )
         if names:
             self.keep_file(settings.MODULES_FILE, settings.modules_text(names))
 
@@ -126,7 +141,9 @@ class Node:
         noted = self.record["settings"].setdefault("swap", {"fstab": [], "units": []})
         if lines:
             after = settings.without_swap(fstab)
-            self.diff.append({"before_header": settings.FSTAB, "after_header": settings.FSTAB, "before": fstab, "after": after})
+            self.diff.append(
+                {"before_header": settings.FSTAB, "after_header": settings.FSTAB, "before": fstab, "after": after}
+            )
             if self.change("comment %d swap lines in %s" % (len(lines), settings.FSTAB)):
                 noted["fstab"] += [line for line in lines if line not in noted["fstab"]]
                 owned.write(self.record)
@@ -138,20 +155,36 @@ class Node:
                 owned.write(self.record)
                 self.run(["systemctl", "mask", "--now", unit])
         for device in devices:
-            if self.change("turn off swap on %s" % device) and device in settings.swap_devices(self.text("/proc/swaps")):
+            if self.change("turn off swap on %s" % device) and device in settings.swap_devices(
+                self.text("/proc/swaps")
+            ):
                 self.run(["swapoff", device])
         if lines and not self.module.check_mode:
             self.run(["systemctl", "daemon-reload"])
 
     def swap_units(self):
         """Units that would turn swap on again at boot: swap units not made from fstab, and zram's services."""
-        status, output, _errors = self.module.run_command(["systemctl", "list-units", "--type=swap", "--no-legend", "--plain", "--full"])
+        status, output, _errors = self.module.run_command(
+            ["systemctl", "list-units", "--type=swap", "--no-legend", "--plain", "--full"]
+        )
         found = [line.split()[0] for line in output.splitlines() if line.strip()] if status == 0 else []
         names = found + list(settings.SWAP_UNITS)
-        names += ["systemd-zram-setup@%s.service" % os.path.basename(device) for device in settings.swap_devices(self.text("/proc/swaps")) if "zram" in device]
-        status, output, _errors = self.module.run_command(["systemctl", "show", "-p", "Id,LoadState,UnitFileState,SourcePath", *names])
-        blocks = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in output.split("\n\n")]
-        return [block["Id"] for block in blocks if block.get("LoadState") == "loaded" and block.get("SourcePath") != settings.FSTAB and block.get("Id")]
+        names += [
+            "systemd-zram-setup@%s.service" % os.path.basename(device)
+            for device in settings.swap_devices(self.text("/proc/swaps"))
+            if "zram" in device
+        ]
+        status, output, _errors = self.module.run_command(
+            ["systemctl", "show", "-p", "Id,LoadState,UnitFileState,SourcePath", *names]
+        )
+        blocks = [
+            dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in output.split("\n\n")
+        ]
+        return [
+            block["Id"]
+            for block in blocks
+            if block.get("LoadState") == "loaded" and block.get("SourcePath") != settings.FSTAB and block.get("Id")
+        ]
 
     def run(self, argv):
         status, _output, errors = self.module.run_command(argv)

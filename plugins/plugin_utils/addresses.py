@@ -9,7 +9,17 @@ from netaddr import IPAddress, IPNetwork
 from netaddr.core import AddrFormatError
 
 # Interfaces that the cluster itself makes; their networks are no networks of the host.
-OWN_INTERFACES = ("cni", "kube-bridge", "kube-dummy-if", "flannel", "cali", "tunl", "veth", "vxlan.calico", "nodelocaldns")
+OWN_INTERFACES = (
+    "cni",
+    "kube-bridge",
+    "kube-dummy-if",
+    "flannel",
+    "cali",
+    "tunl",
+    "veth",
+    "vxlan.calico",
+    "nodelocaldns",
+)
 
 
 def is_address(text) -> bool:
@@ -56,12 +66,19 @@ def collisions(pods: list, services: list, nodes: dict) -> list:
     for pod in pods:
         for service in services:
             if _overlap(pod, service):
-                problems.append("kube_pod_cidrs %s and kube_service_cidrs %s overlap; choose separate networks" % (pod, service))
-    wanted = [("kube_pod_cidrs", network) for network in pods] + [("kube_service_cidrs", network) for network in services]
+                problems.append(
+                    "kube_pod_cidrs %s and kube_service_cidrs %s overlap; choose separate networks" % (pod, service)
+                )
+    wanted = [("kube_pod_cidrs", network) for network in pods] + [
+        ("kube_service_cidrs", network) for network in services
+    ]
     for label, network in wanted:
         for host, source, other in _host_networks(nodes, network.version):
             if _overlap(network, other):
-                problems.append("%s %s holds %s, %s; choose a network that no host uses" % (label, network, "%s of %s" % (other, host), source))
+                problems.append(
+                    "%s %s holds %s, %s; choose a network that no host uses"
+                    % (label, network, "%s of %s" % (other, host), source)
+                )
     return problems
 
 
@@ -72,7 +89,13 @@ def _host_networks(nodes, version):
             if route.get("dst") in (None, "default") or (route.get("dev") or "").startswith(OWN_INTERFACES):
                 continue
             found = _network(route["dst"])
-            if found is not None and found.version == version and found.prefixlen and not _ours(route) and (host, found) not in seen:
+            if (
+                found is not None
+                and found.version == version
+                and found.prefixlen
+                and not _ours(route)
+                and (host, found) not in seen
+            ):
                 seen.add((host, found))
                 yield host, "a route over %s" % route.get("dev"), found
         for resolver in network.get("nameservers") or []:
@@ -115,11 +138,18 @@ def node_address(wanted: str, network: dict) -> tuple:
         address = network.get("probe_source") or default.get("address") or (known[0] if known else None)
         return address, None if address else "has no address but loopback; set kube_node_ip"
     if is_address(wanted):
-        return wanted, None if wanted in known else "kube_node_ip %s is no address of the host (it has %s)" % (wanted, ", ".join(known))
+        return wanted, None if wanted in known else "kube_node_ip %s is no address of the host (it has %s)" % (
+            wanted,
+            ", ".join(known),
+        )
     if "/" in wanted:
         wish = _network(wanted)
         fits = [address for address in known if wish is not None and IPAddress(address) in wish]
-        return (fits[0], None) if fits else (None, "kube_node_ip %s holds no address of the host (it has %s)" % (wanted, ", ".join(known)))
+        return (
+            (fits[0], None)
+            if fits
+            else (None, "kube_node_ip %s holds no address of the host (it has %s)" % (wanted, ", ".join(known)))
+        )
     fits = [address for address, name in addresses if name == wanted]
     return (fits[0], None) if fits else (None, "kube_node_ip: the host has no interface %s with an address" % wanted)
 

@@ -11,11 +11,27 @@ from __future__ import annotations
 import re
 
 from . import quantity
-from .catalog import CGROUP_V1_PAGE, CGROUP_V1_REFUSED_FROM, CONTROL_PLANE_PORTS, KUBEADM_MINIMUM, KUBERNETES_ARCHITECTURES, WORKER_PORTS
+from .catalog import (
+    CGROUP_V1_PAGE,
+    CGROUP_V1_REFUSED_FROM,
+    CONTROL_PLANE_PORTS,
+    KUBEADM_MINIMUM,
+    KUBERNETES_ARCHITECTURES,
+    WORKER_PORTS,
+)
 from .endpoint import needs_proxy
 
 # Processes that hold the cluster's ports when the cluster is ours and half done.
-OWN_PROCESSES = ("kube-apiserver", "etcd", "kubelet", "kube-scheduler", "kube-controller", "kube-controller-manager", "kube-proxy", "haproxy")
+OWN_PROCESSES = (
+    "kube-apiserver",
+    "etcd",
+    "kubelet",
+    "kube-scheduler",
+    "kube-controller",
+    "kube-controller-manager",
+    "kube-proxy",
+    "haproxy",
+)
 _NAME = re.compile(r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")
 
 
@@ -27,12 +43,16 @@ def layout(control_planes: list, workers: list, exists: bool, needs: list) -> tu
     count = len(control_planes)
     if count == 2:
         (warnings if exists else refusals).append(
-            "two control planes (%s): with two etcd members the loss of either stops the cluster; use one or three" % ", ".join(control_planes)
+            "two control planes (%s): with two etcd members the loss of either stops the cluster; use one or three"
+            % ", ".join(control_planes)
         )
     elif count and count % 2 == 0:
         warnings.append("%d control planes survive no more losses than %d; use an odd number" % (count, count - 1))
     if "high_availability" in needs and count == 1:
-        refusals.append("kube_needs asks for high_availability, which takes three control planes; the inventory has one (%s)" % control_planes[0])
+        refusals.append(
+            "kube_needs asks for high_availability, which takes three control planes; the inventory has one (%s)"
+            % control_planes[0]
+        )
     return refusals, warnings
 
 
@@ -48,18 +68,25 @@ def names(nodes: dict) -> list:
             machines.setdefault(node["info"]["machine_id"], []).append(host)
     for name, hosts in seen.items():
         if len(hosts) > 1:
-            problems.append("%s have the same node name %s; rename the hosts or set kube_node_name" % (" and ".join(hosts), name))
+            problems.append(
+                "%s have the same node name %s; rename the hosts or set kube_node_name" % (" and ".join(hosts), name)
+            )
     for machine, hosts in machines.items():
         if len(hosts) > 1:
             problems.append(
-                "%s have the same machine id %s (a cloned disk?); remove /etc/machine-id there and run systemd-machine-id-setup" % (" and ".join(hosts), machine)
+                "%s have the same machine id %s (a cloned disk?); remove /etc/machine-id there and run systemd-machine-id-setup"
+                % (" and ".join(hosts), machine)
             )
     return problems
 
 
 def clocks(nodes: dict, tolerance: float) -> list:
     """Nodes whose clock is further from the controller's than the others', by more than the tolerance in seconds."""
-    offsets = {host: node["info"]["clock"]["offset_seconds"] for host, node in nodes.items() if (node["info"].get("clock") or {}).get("offset_seconds") is not None}
+    offsets = {
+        host: node["info"]["clock"]["offset_seconds"]
+        for host, node in nodes.items()
+        if (node["info"].get("clock") or {}).get("offset_seconds") is not None
+    }
     if len(offsets) < 2:
         return []
     ordered = sorted(offsets.values())
@@ -85,7 +112,10 @@ def host(name: str, info: dict, role: str, inputs: dict, version: tuple, member:
 def _platform(name, info, inputs, version, refusals, warnings):
     architecture = info["architecture"]["name"]
     if architecture not in KUBERNETES_ARCHITECTURES:
-        refusals.append("%s: Kubernetes has no release for the architecture %s (%s); use K3s there, or another machine" % (name, architecture, info["architecture"]["raw"]))
+        refusals.append(
+            "%s: Kubernetes has no release for the architecture %s (%s); use K3s there, or another machine"
+            % (name, architecture, info["architecture"]["raw"])
+        )
     if info["init"] != "systemd":
         refusals.append("%s: kubeadm nodes need systemd, the init system is %s; use K3s there" % (name, info["init"]))
     group = info["cgroup"]["version"]
@@ -96,15 +126,27 @@ def _platform(name, info, inputs, version, refusals, warnings):
         )
     for module in ("overlay", "br_netfilter"):
         if info["kernel"]["modules"].get(module) == "missing":
-            hint = "install kernel-modules-extra" if info["os"].get("family") == "redhat" else "install the kernel's modules package"
-            refusals.append("%s: the kernel %s has no module %s; %s and boot it" % (name, info["kernel"]["release"], module, hint))
+            hint = (
+                "install kernel-modules-extra"
+                if info["os"].get("family") == "redhat"
+                else "install the kernel's modules package"
+            )
+            refusals.append(
+                "%s: the kernel %s has no module %s; %s and boot it" % (name, info["kernel"]["release"], module, hint)
+            )
     if info.get("usr_read_only"):
         warnings.append("%s: /usr is read-only; programs go to /usr/local only if that is writable" % name)
     dns = info.get("dns") or {}
     if dns.get("loopback"):
-        warnings.append("%s: %s names a resolver on loopback, which pods cannot reach; CoreDNS would loop. Set kubelet_config.resolvConf to a file with the real servers" % (name, dns.get("resolv_conf")))
+        warnings.append(
+            "%s: %s names a resolver on loopback, which pods cannot reach; CoreDNS would loop. Set kubelet_config.resolvConf to a file with the real servers"
+            % (name, dns.get("resolv_conf"))
+        )
     if not (info.get("clock") or {}).get("synchronised") and not (info.get("virtualization") or {}).get("container"):
-        warnings.append("%s: nothing keeps the clock right; etcd and certificates depend on it (kube_time_service: chrony installs it)" % name)
+        warnings.append(
+            "%s: nothing keeps the clock right; etcd and certificates depend on it (kube_time_service: chrony installs it)"
+            % name
+        )
 
 
 def _resources(name, info, role, inputs, refusals, warnings):
@@ -113,7 +155,10 @@ def _resources(name, info, role, inputs, refusals, warnings):
     problems = []
     memory = info["memory"]["usable_bytes"]
     if memory is not None and memory < need["memory"]:
-        problems.append("%s: %s of memory, a %s needs %s (%s)" % (name, quantity.human(memory), words, quantity.human(need["memory"]), need["source"]))
+        problems.append(
+            "%s: %s of memory, a %s needs %s (%s)"
+            % (name, quantity.human(memory), words, quantity.human(need["memory"]), need["source"])
+        )
     cpus = info["cpus"]["count"]
     if cpus is not None and cpus < need["cpus"]:
         problems.append("%s: %d CPU, a %s needs %d (%s)" % (name, cpus, words, need["cpus"], need["source"]))
@@ -126,12 +171,17 @@ def _resources(name, info, role, inputs, refusals, warnings):
             refusals.append("%s: %s is on a read-only file system (%s)" % (name, path, disk["mount"]))
     disk = (info.get("disks") or {}).get("/var/lib/containerd") or {}
     if disk.get("free_bytes") is not None and disk["free_bytes"] < need["disk"]:
-        warnings.append("%s: %s free under %s, images and logs want %s" % (name, quantity.human(disk["free_bytes"]), disk["mount"], quantity.human(need["disk"])))
+        warnings.append(
+            "%s: %s free under %s, images and logs want %s"
+            % (name, quantity.human(disk["free_bytes"]), disk["mount"], quantity.human(need["disk"]))
+        )
 
 
 def ports(name: str, info: dict, role: str, api_port: int, endpoint: dict) -> list:
     """Ports that a node of this role needs and that another program holds."""
-    wanted = list(CONTROL_PLANE_PORTS) + [(api_port, "kube-apiserver")] if role == "control_plane" else list(WORKER_PORTS)
+    wanted = (
+        list(CONTROL_PLANE_PORTS) + [(api_port, "kube-apiserver")] if role == "control_plane" else list(WORKER_PORTS)
+    )
     if needs_proxy(endpoint["mode"], role):
         wanted.append((endpoint["port"], "API endpoint"))
     held = {item["port"]: item for item in info.get("ports") or [] if item.get("protocol") == "tcp"}
@@ -139,5 +189,8 @@ def ports(name: str, info: dict, role: str, api_port: int, endpoint: dict) -> li
     for port, purpose in wanted:
         holder = held.get(port)
         if holder and not str(holder.get("process") or "").startswith(OWN_PROCESSES):
-            problems.append("%s: port %d (%s) is taken by %s; stop that, or change the port" % (name, port, purpose, holder.get("process") or "another program"))
+            problems.append(
+                "%s: port %d (%s) is taken by %s; stop that, or change the port"
+                % (name, port, purpose, holder.get("process") or "another program")
+            )
     return problems

@@ -68,7 +68,14 @@ def hosts(registries: dict) -> list:
             lines += block
             secret = secret or has_secret
         name = "_default" if registry == "*" else registry
-        files.append({"path": "%s/%s/hosts.toml" % (CERTS, name), "content": "\n".join(lines) + "\n", "mode": "0600" if secret else "0644", "secret": secret})
+        files.append(
+            {
+                "path": "%s/%s/hosts.toml" % (CERTS, name),
+                "content": "\n".join(lines) + "\n",
+                "mode": "0600" if secret else "0644",
+                "secret": secret,
+            }
+        )
     return files
 
 
@@ -132,7 +139,11 @@ def problems(registries: dict) -> list:
         if not isinstance(endpoints, list) or not endpoints:
             found.append("kube_registries.mirrors[%s] has no endpoints; give a list of URLs" % registry)
             continue
-        found += ["kube_registries.mirrors[%s]: %r is no URL: write it as https://mirror.example" % (registry, item) for item in endpoints if "://" not in str(item)]
+        found += [
+            "kube_registries.mirrors[%s]: %r is no URL: write it as https://mirror.example" % (registry, item)
+            for item in endpoints
+            if "://" not in str(item)
+        ]
     for host, settings in (registries.get("configs") or {}).items():
         if not isinstance(settings, dict):
             found.append("kube_registries.configs[%s] is no map" % host)

@@ -20,19 +20,66 @@ def programs(version: str, components: dict, architecture: str, checksums: dict)
     https://kubernetes.io/releases/download/ and the release pages of each project on GitHub.
     """
     github = "https://github.com/"
-    containerd = "%scontainerd/containerd/releases/download/v%s/containerd-%s-linux-%s.tar.gz" % (github, components["containerd"], components["containerd"], architecture)
+    containerd = "%scontainerd/containerd/releases/download/v%s/containerd-%s-linux-%s.tar.gz" % (
+        github,
+        components["containerd"],
+        components["containerd"],
+        architecture,
+    )
     runc = "%sopencontainers/runc/releases/download/v%s" % (github, components["runc"])
-    cni = "%scontainernetworking/plugins/releases/download/v%s/cni-plugins-linux-%s-v%s.tgz" % (github, components["cni"], architecture, components["cni"])
-    crictl = "%skubernetes-sigs/cri-tools/releases/download/v%s/crictl-v%s-linux-%s.tar.gz" % (github, components["crictl"], components["crictl"], architecture)
+    cni = "%scontainernetworking/plugins/releases/download/v%s/cni-plugins-linux-%s-v%s.tgz" % (
+        github,
+        components["cni"],
+        architecture,
+        components["cni"],
+    )
+    crictl = "%skubernetes-sigs/cri-tools/releases/download/v%s/crictl-v%s-linux-%s.tar.gz" % (
+        github,
+        components["crictl"],
+        components["crictl"],
+        architecture,
+    )
     items = [
-        {"component": "containerd", "url": containerd, "checksum_url": containerd + ".sha256sum", "version": components["containerd"], "unpack": {"dest_dir": "/usr/local/bin", "strip": 1, "only": ["bin/*"]}},
-        {"component": "runc", "url": "%s/runc.%s" % (runc, architecture), "checksum_url": runc + "/runc.sha256sum", "version": components["runc"], "dest": "/usr/local/sbin/runc"},
-        {"component": "cni", "url": cni, "checksum_url": cni + ".sha256", "version": components["cni"], "unpack": {"dest_dir": "/opt/cni/bin", "strip": 0}},
-        {"component": "crictl", "url": crictl, "checksum_url": crictl + ".sha256", "version": components["crictl"], "unpack": {"dest_dir": "/usr/local/bin", "strip": 0}},
+        {
+            "component": "containerd",
+            "url": containerd,
+            "checksum_url": containerd + ".sha256sum",
+            "version": components["containerd"],
+            "unpack": {"dest_dir": "/usr/local/bin", "strip": 1, "only": ["bin/*"]},
+        },
+        {
+            "component": "runc",
+            "url": "%s/runc.%s" % (runc, architecture),
+            "checksum_url": runc + "/runc.sha256sum",
+            "version": components["runc"],
+            "dest": "/usr/local/sbin/runc",
+        },
+        {
+            "component": "cni",
+            "url": cni,
+            "checksum_url": cni + ".sha256",
+            "version": components["cni"],
+            "unpack": {"dest_dir": "/opt/cni/bin", "strip": 0},
+        },
+        {
+            "component": "crictl",
+            "url": crictl,
+            "checksum_url": crictl + ".sha256",
+            "version": components["crictl"],
+            "unpack": {"dest_dir": "/usr/local/bin", "strip": 0},
+        },
     ]
     for name in ("kubeadm", "kubelet", "kubectl"):
         url = "https://dl.k8s.io/release/v%s/bin/linux/%s/%s" % (version, architecture, name)
-        items.append({"component": "kubeadm", "url": url, "checksum_url": url + ".sha256", "version": "v" + version, "dest": "/usr/local/bin/" + name})
+        items.append(
+            {
+                "component": "kubeadm",
+                "url": url,
+                "checksum_url": url + ".sha256",
+                "version": "v" + version,
+                "dest": "/usr/local/bin/" + name,
+            }
+        )
     for item in items:
         if item["url"] in checksums:
             item.pop("checksum_url")
@@ -51,7 +98,11 @@ def packages(info: dict, role: str, mode: str, inputs: dict) -> list:
         missing.append("keepalived")
     if inputs["kube_network"]["plugin"] == "bridge" and not commands.get("nft"):
         missing.append("nftables")
-    if inputs["kube_time_service"] == "chrony" and not (info.get("clock") or {}).get("synchronised") and not (info.get("virtualization") or {}).get("container"):
+    if (
+        inputs["kube_time_service"] == "chrony"
+        and not (info.get("clock") or {}).get("synchronised")
+        and not (info.get("virtualization") or {}).get("container")
+    ):
         missing.append("chrony")
     return sorted(missing)
 
@@ -79,21 +130,42 @@ def files(node: dict, cluster: dict) -> dict:
     plain = [entry for entry in containerd_config.hosts(inputs["kube_registries"]) if not entry["secret"]]
     result = {
         "containerd": [
-            {"path": "/etc/containerd/config.toml", "content": containerd_config.config(info, driver, pause, data, bridge), "mode": "0644"},
-            {"path": "/etc/systemd/system/containerd.service", "content": units.containerd(in_container), "mode": "0644"},
-            {"path": "/etc/crictl.yaml", "content": "runtime-endpoint: unix:///run/containerd/containerd.sock\n", "mode": "0644"},
+            {
+                "path": "/etc/containerd/config.toml",
+                "content": containerd_config.config(info, driver, pause, data, bridge),
+                "mode": "0644",
+            },
+            {
+                "path": "/etc/systemd/system/containerd.service",
+                "content": units.containerd(in_container),
+                "mode": "0644",
+            },
+            {
+                "path": "/etc/crictl.yaml",
+                "content": "runtime-endpoint: unix:///run/containerd/containerd.sock\n",
+                "mode": "0644",
+            },
             *({"path": entry["path"], "content": entry["content"], "mode": entry["mode"]} for entry in plain),
         ],
         "kubelet": [
             {"path": "/etc/systemd/system/kubelet.service", "content": units.kubelet(), "mode": "0644"},
-            {"path": KUBELET_DROPIN, "content": dump(kubelet_config.kubelet_config(info, inputs, parse(cluster["version"]))), "mode": "0644"},
+            {
+                "path": KUBELET_DROPIN,
+                "content": dump(kubelet_config.kubelet_config(info, inputs, parse(cluster["version"]))),
+                "mode": "0644",
+            },
         ],
         "endpoint": [],
         "network": [],
     }
     if bridge and node["address"]:
         ipv4 = [cidr for cidr in cluster["pod_cidrs"] if ":" not in cidr]
-        result["network"] = network.bridge_files(ipv4[0] if ipv4 else "", node["address"], (info.get("python") or {}).get("executable") or "/usr/bin/python3", inputs["kube_network"]["options"])
+        result["network"] = network.bridge_files(
+            ipv4[0] if ipv4 else "",
+            node["address"],
+            (info.get("python") or {}).get("executable") or "/usr/bin/python3",
+            inputs["kube_network"]["options"],
+        )
     _endpoint_files(node, cluster, result)
     return result
 
@@ -110,8 +182,14 @@ def _endpoint_files(node, cluster, result):
     if endpoint["mode"] != "vip":
         return
     here = {"name": node["name"], "address": node["address"]}
-    text, _problems = keepalived(endpoint, node["inputs"]["kube_api_endpoint"], here, cluster["members"], node["info"]["network"])
+    text, _problems = keepalived(
+        endpoint, node["inputs"]["kube_api_endpoint"], here, cluster["members"], node["info"]["network"]
+    )
     result["endpoint"] += [
         {"path": DIRECTORY + "/keepalived.conf", "content": text, "mode": "0644"},
-        {"path": "/etc/systemd/system/kube-endpoint-vip.service", "content": units.virtual_address(DIRECTORY + "/keepalived.conf"), "mode": "0644"},
+        {
+            "path": "/etc/systemd/system/kube-endpoint-vip.service",
+            "content": units.virtual_address(DIRECTORY + "/keepalived.conf"),
+            "mode": "0644",
+        },
     ]

@@ -12,7 +12,12 @@ from __future__ import annotations
 import hashlib
 
 # Part of the desired files -> services that read them. The endpoint's reload keeps connections.
-SERVICES = {"containerd": ["containerd"], "kubelet": ["kubelet"], "endpoint": ["kube-endpoint", "kube-endpoint-vip"], "network": ["kube-bridge"]}
+SERVICES = {
+    "containerd": ["containerd"],
+    "kubelet": ["kubelet"],
+    "endpoint": ["kube-endpoint", "kube-endpoint-vip"],
+    "network": ["kube-bridge"],
+}
 RELOADED = ("kube-endpoint", "kube-endpoint-vip")
 # containerd reads these at each pull, crictl at each call.
 READ_AT_USE = ("/etc/containerd/certs.d/", "/etc/crictl.yaml", "/etc/kubernetes/kubewright/")
@@ -39,7 +44,10 @@ def wrong_programs(items: list, facts: dict) -> dict:
     for item in items:
         directory = (item.get("unpack") or {}).get("dest_dir")
         installed = [
-            record for path, record in records.items() if (path == item.get("dest") if item.get("dest") else path.startswith(directory + "/")) and _same_origin(record, item)
+            record
+            for path, record in records.items()
+            if (path == item.get("dest") if item.get("dest") else path.startswith(directory + "/"))
+            and _same_origin(record, item)
         ]
         name = (item.get("dest") or item["component"]).rsplit("/", 1)[-1]
         if not installed:
@@ -50,7 +58,9 @@ def wrong_programs(items: list, facts: dict) -> dict:
 
 
 def _same_origin(record, item):
-    return record.get("version") == item["version"] and str(record.get("source", "")).split("://", 1)[-1].endswith(item["url"].split("://", 1)[1])
+    return record.get("version") == item["version"] and str(record.get("source", "")).split("://", 1)[-1].endswith(
+        item["url"].split("://", 1)[1]
+    )
 
 
 def wrong_settings(wanted: dict, facts: dict) -> list:
@@ -90,7 +100,11 @@ def service_action(name: str, files: list, wrong: dict, programs_change: bool, f
     if programs_change:
         return "restarted", "its program changes"
     since = service.get("newest_process_epoch" if name in RELOADED else "started_epoch")
-    newer = [path for path in read if since is not None and ((facts.get("files") or {}).get(path) or {}).get("mtime", 0) > since + 1]
+    newer = [
+        path
+        for path in read
+        if since is not None and ((facts.get("files") or {}).get(path) or {}).get("mtime", 0) > since + 1
+    ]
     if newer:
         return verb, "%s changed after it started" % ", ".join(newer)
     if service.get("enabled") not in ("enabled", "static", "enabled-runtime"):

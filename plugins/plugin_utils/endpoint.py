@@ -30,19 +30,31 @@ def choose(wish: dict, api_port: int, control_planes: list) -> tuple:
     if mode == "vip" and address and not is_address(address):
         problems.append("kube_api_endpoint.address %r is no IP address, which a virtual address must be" % address)
     if mode in ("local", "none") and address:
-        problems.append("kube_api_endpoint.address has no meaning with mode %s; drop it or choose vip or external" % mode)
+        problems.append(
+            "kube_api_endpoint.address has no meaning with mode %s; drop it or choose vip or external" % mode
+        )
     if mode == "vip" and address in control_planes:
         problems.append("kube_api_endpoint.address %s is a node's own address; choose one that no host has" % address)
     if mode == "none" and len(control_planes) > 1:
-        problems.append("kube_api_endpoint.mode none fits one control plane, the inventory has %d; choose local, vip or external" % len(control_planes))
+        problems.append(
+            "kube_api_endpoint.mode none fits one control plane, the inventory has %d; choose local, vip or external"
+            % len(control_planes)
+        )
     if mode == "local":
         address = "127.0.0.1"
     if mode == "none":
         address = control_planes[0] if control_planes else "127.0.0.1"
     port = wish.get("port") or (ENDPOINT_PORT if mode in ("local", "vip") else api_port)
     if mode in ("local", "vip") and port == api_port:
-        problems.append("kube_api_endpoint.port %d is the API servers' own port (kube_api_port); the proxy needs another" % port)
-    return {"mode": mode, "address": address or "127.0.0.1", "port": port, "host_port": host_port(address or "127.0.0.1", port)}, problems
+        problems.append(
+            "kube_api_endpoint.port %d is the API servers' own port (kube_api_port); the proxy needs another" % port
+        )
+    return {
+        "mode": mode,
+        "address": address or "127.0.0.1",
+        "port": port,
+        "host_port": host_port(address or "127.0.0.1", port),
+    }, problems
 
 
 def needs_proxy(mode: str, role: str) -> bool:
@@ -92,7 +104,9 @@ def keepalived(endpoint: dict, wish: dict, member: dict, members: list, network:
     interface, holds = interface_of(endpoint["address"], network)
     interface = wish.get("interface") or interface
     if not interface:
-        return "", ["no interface's network holds the virtual address %s; set kube_api_endpoint.interface" % endpoint["address"]]
+        return "", [
+            "no interface's network holds the virtual address %s; set kube_api_endpoint.interface" % endpoint["address"]
+        ]
     if interface not in [item["name"] for item in network.get("interfaces") or []]:
         return "", ["kube_api_endpoint.interface %s does not exist" % interface]
     prefix = holds.split("/")[1] if holds else ("128" if ":" in endpoint["address"] else "32")

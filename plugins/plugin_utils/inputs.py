@@ -106,7 +106,7 @@ def _default(path, spec, problems):
 def _typed(value, wanted):
     """The value in the wanted type. Text is taken for what it plainly is, since `-e` gives only text."""
     if wanted in ("str", "path"):
-        if isinstance(value, bool) or isinstance(value, (dict, list)):
+        if isinstance(value, (bool, dict, list)):
             raise ValueError("%r is no text" % (value,))
         return os.path.expanduser(str(value)) if wanted == "path" else str(value)
     if wanted == "bool":

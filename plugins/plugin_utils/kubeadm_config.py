@@ -18,14 +18,23 @@ OWNED_CLUSTER = {
     "kubernetesVersion": "kube_version",
     "controlPlaneEndpoint": "kube_api_endpoint",
     "clusterName": "kube_cluster_name",
-    "networking": {"podSubnet": "kube_pod_cidrs", "serviceSubnet": "kube_service_cidrs", "dnsDomain": "kube_cluster_domain"},
+    "networking": {
+        "podSubnet": "kube_pod_cidrs",
+        "serviceSubnet": "kube_service_cidrs",
+        "dnsDomain": "kube_cluster_domain",
+    },
     "apiServer": {"certSANs": "kube_api_sans"},
 }
 OWNED_NODE = {
     "bootstrapTokens": "nothing (the token is made on the control plane)",
     "certificateKey": "nothing (the key is made on the control plane)",
     "discovery": "nothing (the plan joins a living control plane)",
-    "nodeRegistration": {"name": "kube_node_name", "taints": "kube_node_taints", "criSocket": "nothing (the runtime is containerd)", "ignorePreflightErrors": "kubeadm_ignore_preflight_errors"},
+    "nodeRegistration": {
+        "name": "kube_node_name",
+        "taints": "kube_node_taints",
+        "criSocket": "nothing (the runtime is containerd)",
+        "ignorePreflightErrors": "kubeadm_ignore_preflight_errors",
+    },
 }
 OWNED_PROXY = {"mode": "kube_proxy_mode", "clusterCIDR": "kube_pod_cidrs"}
 
@@ -99,7 +108,18 @@ def _timeouts(api, seconds):
     """Waits longer than kubeadm's own four minutes, for slow machines; the API has the field from v1beta4 on."""
     if not seconds or not api.endswith("v1beta4"):
         return {}
-    return {"timeouts": {name: "%ds" % seconds for name in ("controlPlaneComponentHealthCheck", "kubeletHealthCheck", "kubernetesAPICall", "tlsBootstrap", "discovery")}}
+    return {
+        "timeouts": dict.fromkeys(
+            (
+                "controlPlaneComponentHealthCheck",
+                "kubeletHealthCheck",
+                "kubernetesAPICall",
+                "tlsBootstrap",
+                "discovery",
+            ),
+            "%ds" % seconds,
+        )
+    }
 
 
 def init_documents(cluster: dict, node: dict) -> str:
@@ -109,15 +129,32 @@ def init_documents(cluster: dict, node: dict) -> str:
         "apiVersion": api,
         "kind": "InitConfiguration",
         # Only to get through `kubeadm init`: others join with a token of their own.
-        "bootstrapTokens": [{"token": "@token@", "ttl": "15m", "usages": ["authentication", "signing"], "groups": ["system:bootstrappers:kubeadm:default-node-token"]}],
+        "bootstrapTokens": [
+            {
+                "token": "@token@",
+                "ttl": "15m",
+                "usages": ["authentication", "signing"],
+                "groups": ["system:bootstrappers:kubeadm:default-node-token"],
+            }
+        ],
         "localAPIEndpoint": {"advertiseAddress": node["address"], "bindPort": cluster["api_port"]},
         "nodeRegistration": node_registration(node, api),
         **_timeouts(api, cluster["timeout"]),
     }
-    kubelet = {"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration", "clusterDomain": cluster["domain"], "cgroupDriver": node["cgroup_driver"]}
+    kubelet = {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "clusterDomain": cluster["domain"],
+        "cgroupDriver": node["cgroup_driver"],
+    }
     if node.get("fail_cgroup_v1") is False:
         kubelet["failCgroupV1"] = False
-    return dump(merge(init, cluster["init_extra"]), cluster_configuration(cluster), kubelet, proxy_configuration(cluster, node["in_container"]))
+    return dump(
+        merge(init, cluster["init_extra"]),
+        cluster_configuration(cluster),
+        kubelet,
+        proxy_configuration(cluster, node["in_container"]),
+    )
 
 
 def join_document(cluster: dict, node: dict) -> str:
@@ -126,12 +163,21 @@ def join_document(cluster: dict, node: dict) -> str:
     join = {
         "apiVersion": api,
         "kind": "JoinConfiguration",
-        "discovery": {"bootstrapToken": {"apiServerEndpoint": cluster["endpoint"], "token": "@token@", "caCertHashes": ["@ca_hash@"]}},
+        "discovery": {
+            "bootstrapToken": {
+                "apiServerEndpoint": cluster["endpoint"],
+                "token": "@token@",
+                "caCertHashes": ["@ca_hash@"],
+            }
+        },
         "nodeRegistration": node_registration(node, api),
         **_timeouts(api, cluster["timeout"]),
     }
     if node["role"] == "control_plane":
-        join["controlPlane"] = {"localAPIEndpoint": {"advertiseAddress": node["address"], "bindPort": cluster["api_port"]}, "certificateKey": "@certificate_key@"}
+        join["controlPlane"] = {
+            "localAPIEndpoint": {"advertiseAddress": node["address"], "bindPort": cluster["api_port"]},
+            "certificateKey": "@certificate_key@",
+        }
     return dump(merge(join, cluster["join_extra"]))
 
 

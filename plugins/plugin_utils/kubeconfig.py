@@ -45,7 +45,11 @@ def write(path: str, text: str, check: bool) -> bool:
 def merge_into(path: str, text: str, check: bool) -> bool:
     """Put this cluster, user and context into another kubeconfig; its former text stays beside it with the time in the name."""
     ours = yaml.safe_load(text)
-    theirs = (yaml.safe_load(_read(path)) if os.path.exists(path) else None) or {"apiVersion": "v1", "kind": "Config", "current-context": ours["current-context"]}
+    theirs = (yaml.safe_load(_read(path)) if os.path.exists(path) else None) or {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": ours["current-context"],
+    }
     before = dump(theirs)
     for kind in ("clusters", "users", "contexts"):
         names = [entry["name"] for entry in ours[kind]]

@@ -13,7 +13,12 @@ from . import quantity
 from .catalog import CGROUP_V1_REFUSED_FROM, GIB, MIB, RESERVED_CPU_STEPS, RESERVED_MEMORY_STEPS
 from .documents import merge, owned_keys
 
-OWNED = {"clusterDomain": "kube_cluster_domain", "cgroupDriver": "nothing (containerd and kubelet must agree)", "kubeReserved": "kube_reserved", "systemReserved": "kube_reserved"}
+OWNED = {
+    "clusterDomain": "kube_cluster_domain",
+    "cgroupDriver": "nothing (containerd and kubelet must agree)",
+    "kubeReserved": "kube_reserved",
+    "systemReserved": "kube_reserved",
+}
 
 
 def reserved(memory_bytes: float, cpus: float, wish: dict) -> dict:
@@ -25,9 +30,20 @@ def reserved(memory_bytes: float, cpus: float, wish: dict) -> dict:
     cpu = max(_share(cpus, RESERVED_CPU_STEPS), 0.06)
     kube_memory = max(memory / 2, 100 * MIB)
     return {
-        "kubeReserved": {"memory": wish.get("kube_memory") or quantity.memory(kube_memory), "cpu": wish.get("kube_cpu") or quantity.cpu(cpu / 2)},
-        "systemReserved": {"memory": wish.get("system_memory") or quantity.memory(kube_memory), "cpu": wish.get("system_cpu") or quantity.cpu(cpu / 2)},
-        "evictionHard": {"memory.available": "%dMi" % (100 if memory_bytes >= 2 * GIB else 50), "nodefs.available": "10%", "nodefs.inodesFree": "5%", "imagefs.available": "15%"},
+        "kubeReserved": {
+            "memory": wish.get("kube_memory") or quantity.memory(kube_memory),
+            "cpu": wish.get("kube_cpu") or quantity.cpu(cpu / 2),
+        },
+        "systemReserved": {
+            "memory": wish.get("system_memory") or quantity.memory(kube_memory),
+            "cpu": wish.get("system_cpu") or quantity.cpu(cpu / 2),
+        },
+        "evictionHard": {
+            "memory.available": "%dMi" % (100 if memory_bytes >= 2 * GIB else 50),
+            "nodefs.available": "10%",
+            "nodefs.inodesFree": "5%",
+            "imagefs.available": "15%",
+        },
     }
 
 

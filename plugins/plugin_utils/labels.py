@@ -21,7 +21,9 @@ def parse_taint(text: str) -> dict:
     head, _colon, effect = str(text).rpartition(":")
     key, _equals, value = head.partition("=")
     if effect not in EFFECTS or not _KEY.match(key) or not _VALUE.match(value):
-        raise ValueError("%r is no taint: write it as key=value:Effect, the effect one of %s" % (text, ", ".join(EFFECTS)))
+        raise ValueError(
+            "%r is no taint: write it as key=value:Effect, the effect one of %s" % (text, ", ".join(EFFECTS))
+        )
     return {"key": key, "value": value, "effect": effect}
 
 
@@ -62,7 +64,9 @@ def manifests(shared: dict) -> list:
     text = network.manifest(shared["kube_network"]["plugin"], shared["kube_network"]["options"])
     if text:
         result.append({"name": "kubewright-network", "content": text, "state": "present"})
-    return result + [{key: value for key, value in manifest.items() if value is not None} for manifest in shared["kube_manifests"]]
+    return result + [
+        {key: value for key, value in manifest.items() if value is not None} for manifest in shared["kube_manifests"]
+    ]
 
 
 def objects(nodes: dict, cluster: dict) -> dict:

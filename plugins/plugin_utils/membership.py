@@ -72,7 +72,9 @@ def _complete(node, is_control_plane, live):
     if not is_control_plane:
         return True
     members = live.get("etcd_members")
-    voting = members is None or any(member.get("name") == node["name"] and not member.get("learner") for member in members)
+    voting = members is None or any(
+        member.get("name") == node["name"] and not member.get("learner") for member in members
+    )
     return LABEL in (here.get("labels") or {}) and "kube-apiserver.yaml" in (cluster.get("manifests") or []) and voting
 
 
@@ -85,11 +87,27 @@ def problems(nodes: dict, control_planes: list, leader: str) -> list:
         if not (cluster.get("kubelet_conf") or has_data(node["info"]) or cluster.get("kind")):
             continue
         if cluster.get("kind") == "k3s":
-            found.append("%s: K3s is installed; a running cluster is never turned into kubeadm. Move its work to other machines, or uninstall it first" % host)
+            found.append(
+                "%s: K3s is installed; a running cluster is never turned into kubeadm. Move its work to other machines, or uninstall it first"
+                % host
+            )
         elif cluster.get("foreign"):
-            found.append("%s: a Kubernetes node that this collection did not make is here (%s); leave it out, or reset it by its own means first" % (host, cluster.get("role") or "unknown role"))
+            found.append(
+                "%s: a Kubernetes node that this collection did not make is here (%s); leave it out, or reset it by its own means first"
+                % (host, cluster.get("role") or "unknown role")
+            )
         elif cluster.get("ca_sha256") and authority != cluster.get("ca_sha256"):
-            found.append("%s: belongs to another cluster than %s (their certificate authorities differ); reset it first (kubewright.cluster.reset --limit %s)" % (host, leader, host))
-        elif cluster.get("role") == "control_plane" and host not in control_planes and "kube-apiserver.yaml" in (cluster.get("manifests") or []):
-            found.append("%s: is a control plane of the cluster and a worker in the inventory; put it into kube_control_plane, or reset it first" % host)
+            found.append(
+                "%s: belongs to another cluster than %s (their certificate authorities differ); reset it first (kubewright.cluster.reset --limit %s)"
+                % (host, leader, host)
+            )
+        elif (
+            cluster.get("role") == "control_plane"
+            and host not in control_planes
+            and "kube-apiserver.yaml" in (cluster.get("manifests") or [])
+        ):
+            found.append(
+                "%s: is a control plane of the cluster and a worker in the inventory; put it into kube_control_plane, or reset it first"
+                % host
+            )
     return found

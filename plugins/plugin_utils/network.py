@@ -23,7 +23,11 @@ DIRECTORY = "/etc/kubewright/bridge"
 def options_problems(plugin: str, options: dict, pod_networks: list) -> list:
     """Sentences on options that the plugin does not know and on networks that it cannot carry."""
     known = {"bridge": {"mtu"}, "kube-router": {"image", "args"}, "none": set()}[plugin]
-    found = ["kube_network.options has no key %s for the plugin %s (it knows %s)" % (key, plugin, ", ".join(sorted(known)) or "none") for key in sorted(set(options) - known)]
+    found = [
+        "kube_network.options has no key %s for the plugin %s (it knows %s)"
+        % (key, plugin, ", ".join(sorted(known)) or "none")
+        for key in sorted(set(options) - known)
+    ]
     if plugin == "bridge" and any(network.version == 6 for network in pod_networks):
         found.append("kube_network.plugin bridge carries IPv4 alone; choose kube-router for IPv6 pods")
     return found
@@ -40,7 +44,10 @@ def layer2_problems(plugin: str, nodes: list) -> list:
     if len(homes) < 2:
         return []
     parts = "; ".join("%s: %s" % (holds, ", ".join(hosts)) for holds, hosts in sorted(homes.items(), key=str))
-    return ["kube_network.plugin bridge needs all nodes in one network, they are in %d (%s); choose kube-router" % (len(homes), parts)]
+    return [
+        "kube_network.plugin bridge needs all nodes in one network, they are in %d (%s); choose kube-router"
+        % (len(homes), parts)
+    ]
 
 
 def bridge_files(pod_cidr: str, address: str, python: str, options: dict) -> list:
@@ -59,18 +66,28 @@ def bridge_files(pod_cidr: str, address: str, python: str, options: dict) -> lis
     }
     if options.get("mtu"):
         bridge["mtu"] = int(options["mtu"])
-    template = {"cniVersion": "1.0.0", "name": "kube-bridge", "plugins": [bridge, {"type": "portmap", "capabilities": {"portMappings": True}}]}
+    template = {
+        "cniVersion": "1.0.0",
+        "name": "kube-bridge",
+        "plugins": [bridge, {"type": "portmap", "capabilities": {"portMappings": True}}],
+    }
     return [
         {"path": CNI_TEMPLATE, "content": json.dumps(template, indent=2) + "\n", "mode": "0644"},
         {"path": DIRECTORY + "/routes.py", "content": _routes_program(), "mode": "0644"},
         {"path": DIRECTORY + "/masquerade.nft", "content": _MASQUERADE % {"pods": pod_cidr}, "mode": "0644"},
-        {"path": "/etc/systemd/system/kube-bridge.service", "content": _BRIDGE_UNIT % {"python": python, "address": address, "directory": DIRECTORY}, "mode": "0644"},
+        {
+            "path": "/etc/systemd/system/kube-bridge.service",
+            "content": _BRIDGE_UNIT % {"python": python, "address": address, "directory": DIRECTORY},
+            "mode": "0644",
+        },
     ]
 
 
 @lru_cache(maxsize=1)
 def _routes_program():
-    with open(os.path.join(os.path.dirname(__file__), "..", "..", "roles", "network", "files", "routes.py"), encoding="utf-8") as stream:
+    with open(
+        os.path.join(os.path.dirname(__file__), "..", "..", "roles", "network", "files", "routes.py"), encoding="utf-8"
+    ) as stream:
         return stream.read()
 
 
@@ -110,7 +127,12 @@ def bridge_rights() -> str:
     https://kubernetes.io/docs/reference/access-authn-authz/node/
     """
     meta = {"name": "kubewright:bridge"}
-    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": meta, "rules": [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch"]}]}
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": meta,
+        "rules": [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch"]}],
+    }
     binding = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRoleBinding",
@@ -137,12 +159,24 @@ def kube_router(options: dict) -> str:
         "cniVersion": "1.0.0",
         "name": "kube-router",
         "plugins": [
-            {"name": "kubernetes", "type": "bridge", "bridge": "kube-bridge", "isDefaultGateway": True, "hairpinMode": True, "ipam": {"type": "host-local"}},
+            {
+                "name": "kubernetes",
+                "type": "bridge",
+                "bridge": "kube-bridge",
+                "isDefaultGateway": True,
+                "hairpinMode": True,
+                "ipam": {"type": "host-local"},
+            },
             {"type": "portmap", "capabilities": {"portMappings": True, "snat": True}},
         ],
     }
     account = {"name": "kube-router", "namespace": "kube-system"}
-    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "kube-router"}, "rules": _KUBE_ROUTER_RULES}
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "kube-router"},
+        "rules": _KUBE_ROUTER_RULES,
+    }
     binding = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRoleBinding",
@@ -154,13 +188,22 @@ def kube_router(options: dict) -> str:
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account},
         role,
         binding,
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kube-router-cfg", "namespace": "kube-system", "labels": labels}, "data": {"cni-conf.json": json.dumps(conflist, indent=2)}},
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "kube-router-cfg", "namespace": "kube-system", "labels": labels},
+            "data": {"cni-conf.json": json.dumps(conflist, indent=2)},
+        },
         _kube_router_daemonset(image, labels, options.get("args") or []),
     )
 
 
 _KUBE_ROUTER_RULES = [
-    {"apiGroups": [""], "resources": ["namespaces", "pods", "services", "nodes", "endpoints"], "verbs": ["list", "get", "watch"]},
+    {
+        "apiGroups": [""],
+        "resources": ["namespaces", "pods", "services", "nodes", "endpoints"],
+        "verbs": ["list", "get", "watch"],
+    },
     {"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": ["list", "get", "watch"]},
     {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "get", "watch"]},
     {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]},
@@ -174,18 +217,43 @@ def _kube_router_daemonset(image, labels, args):
     container = {
         "name": "kube-router",
         "image": image,
-        "args": ["--run-router=true", "--run-firewall=true", "--run-service-proxy=false", "--bgp-graceful-restart=true", *args],
-        "env": [{"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}, {"name": "KUBE_ROUTER_CNI_CONF_FILE", "value": _CNI_FILE}],
-        "livenessProbe": {"httpGet": {"path": "/healthz", "port": 20244}, "initialDelaySeconds": 10, "periodSeconds": 5, "timeoutSeconds": 3},
+        "args": [
+            "--run-router=true",
+            "--run-firewall=true",
+            "--run-service-proxy=false",
+            "--bgp-graceful-restart=true",
+            *args,
+        ],
+        "env": [
+            {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+            {"name": "KUBE_ROUTER_CNI_CONF_FILE", "value": _CNI_FILE},
+        ],
+        "livenessProbe": {
+            "httpGet": {"path": "/healthz", "port": 20244},
+            "initialDelaySeconds": 10,
+            "periodSeconds": 5,
+            "timeoutSeconds": 3,
+        },
         "resources": {"requests": {"cpu": "100m", "memory": "100Mi"}},
         "securityContext": {"privileged": True},
-        "volumeMounts": [{"name": name, "mountPath": path, **({"readOnly": True} if name == "lib-modules" else {})} for name, path in mounts.items()],
+        "volumeMounts": [
+            {"name": name, "mountPath": path, **({"readOnly": True} if name == "lib-modules" else {})}
+            for name, path in mounts.items()
+        ],
     }
     install = {
         "name": "install-cni",
         "image": image,
-        "command": ["/bin/sh", "-c", "test -f %s || { cp /etc/kube-router/cni-conf.json %s.tmp && mv %s.tmp %s; }" % (_CNI_FILE, _CNI_FILE, _CNI_FILE, _CNI_FILE)],
-        "volumeMounts": [{"name": "cni-conf-dir", "mountPath": "/etc/cni/net.d"}, {"name": "kube-router-cfg", "mountPath": "/etc/kube-router"}],
+        "command": [
+            "/bin/sh",
+            "-c",
+            "test -f %s || { cp /etc/kube-router/cni-conf.json %s.tmp && mv %s.tmp %s; }"
+            % (_CNI_FILE, _CNI_FILE, _CNI_FILE, _CNI_FILE),
+        ],
+        "volumeMounts": [
+            {"name": "cni-conf-dir", "mountPath": "/etc/cni/net.d"},
+            {"name": "kube-router-cfg", "mountPath": "/etc/kube-router"},
+        ],
     }
     volumes = [
         {"name": "lib-modules", "hostPath": {"path": "/lib/modules", "type": "DirectoryOrCreate"}},

@@ -8,13 +8,28 @@ A pure function of facts and inputs: the same in whatever order the hosts come.
 
 from __future__ import annotations
 
-from . import addresses, checks, desired, difference, kubeadm_config, kubelet_config, membership, network, versions
-from . import containerd_config, decision, endpoint, inputs as inputs_module, labels
+from . import (
+    addresses,
+    checks,
+    containerd_config,
+    decision,
+    desired,
+    difference,
+    endpoint,
+    kubeadm_config,
+    kubelet_config,
+    labels,
+    membership,
+    network,
+    versions,
+)
+from . import inputs as inputs_module
 
 # Inputs that describe the cluster, and so must be the same on every host.
 CLUSTER_INPUTS = (
-    "kube_distribution kube_version kube_needs kube_cluster_name kube_cluster_domain kube_api_endpoint kube_api_port kube_api_sans kube_pod_cidrs kube_service_cidrs "
-    "kube_network kube_proxy_mode kube_manifests kube_kubeconfig kube_clock_tolerance kubeadm_cluster_config kubeadm_proxy_config"
+    "kube_distribution kube_version kube_needs kube_cluster_name kube_cluster_domain kube_api_endpoint "
+    "kube_api_port kube_api_sans kube_pod_cidrs kube_service_cidrs kube_network kube_proxy_mode "
+    "kube_manifests kube_kubeconfig kube_clock_tolerance kubeadm_cluster_config kubeadm_proxy_config"
 ).split()
 GROUPS = {"control_plane": ("kube_control_plane", "server"), "worker": ("kube_node", "agent")}
 
@@ -34,7 +49,9 @@ class Draft:
 
 def roles_of(groups: dict) -> tuple:
     """(control planes, workers) by the groups' names; a host in both is a control plane that takes work."""
-    named = {role: sorted({host for name in names for host in groups.get(name) or []}) for role, names in GROUPS.items()}
+    named = {
+        role: sorted({host for name in names for host in groups.get(name) or []}) for role, names in GROUPS.items()
+    }
     return named["control_plane"], [host for host in named["worker"] if host not in named["control_plane"]]
 
 
@@ -74,14 +91,31 @@ def _read_inputs(draft, hosts, control_planes, workers):
             by_text.setdefault(problem, []).append(host)
         info = hosts[host].get("info") or {}
         name = values["kube_node_name"] or str(info.get("hostname") or host).split(".")[0].lower()
-        draft.nodes[host] = {"host": host, "name": name, "role": "control_plane" if host in control_planes else "worker", "info": info, "inputs": values}
-    draft.refuse(text if len(where) == len(draft.nodes) else "%s: %s" % (", ".join(where), text) for text, where in by_text.items())
+        draft.nodes[host] = {
+            "host": host,
+            "name": name,
+            "role": "control_plane" if host in control_planes else "worker",
+            "info": info,
+            "inputs": values,
+        }
+    draft.refuse(
+        text if len(where) == len(draft.nodes) else "%s: %s" % (", ".join(where), text)
+        for text, where in by_text.items()
+    )
     for name in CLUSTER_INPUTS:
         values = {}
         for host, node in draft.nodes.items():
             values.setdefault(repr(node["inputs"][name]), []).append(host)
         if len(values) > 1:
-            draft.refuse(["%s describes the whole cluster and differs: %s" % (name, "; ".join("%s on %s" % (value, ", ".join(where)) for value, where in sorted(values.items())))])
+            draft.refuse(
+                [
+                    "%s describes the whole cluster and differs: %s"
+                    % (
+                        name,
+                        "; ".join("%s on %s" % (value, ", ".join(where)) for value, where in sorted(values.items())),
+                    )
+                ]
+            )
 
 
 def _cluster(draft, shared, state, control_planes):
@@ -91,16 +125,32 @@ def _cluster(draft, shared, state, control_planes):
     draft.warn(warnings)
     draft.refuse(refusals)
     if running and version != running.lstrip("v"):
-        draft.refuse(["kube_version %s differs from the running cluster's %s; site does not upgrade a running cluster: set kube_version to %s or leave it out" % (version, running, running.lstrip("v"))])
+        draft.refuse(
+            [
+                "kube_version %s differs from the running cluster's %s; site does not upgrade a running cluster: set kube_version to %s or leave it out"
+                % (version, running, running.lstrip("v"))
+            ]
+        )
     for host in control_planes + [host for host in draft.nodes if host not in control_planes]:
         node = draft.nodes[host]
         node["address"], problem = addresses.node_address(node["inputs"]["kube_node_ip"], node["info"]["network"])
         if problem:
             draft.refuse(["%s: %s" % (host, problem)])
-    members = sorted(({"name": draft.nodes[host]["name"], "address": draft.nodes[host]["address"]} for host in control_planes), key=lambda item: item["name"])
-    chosen, problems = endpoint.choose(shared["kube_api_endpoint"], shared["kube_api_port"], [item["address"] for item in members])
+    members = sorted(
+        ({"name": draft.nodes[host]["name"], "address": draft.nodes[host]["address"]} for host in control_planes),
+        key=lambda item: item["name"],
+    )
+    chosen, problems = endpoint.choose(
+        shared["kube_api_endpoint"], shared["kube_api_port"], [item["address"] for item in members]
+    )
     draft.refuse(problems)
-    sans = sorted({chosen["address"], *shared["kube_api_sans"], *(["127.0.0.1", "localhost"] if chosen["mode"] == "local" else [])})
+    sans = sorted(
+        {
+            chosen["address"],
+            *shared["kube_api_sans"],
+            *(["127.0.0.1", "localhost"] if chosen["mode"] == "local" else []),
+        }
+    )
     return {
         "version": version,
         "api_version": kubeadm_config.api_version(versions.parse(version)),
@@ -117,7 +167,14 @@ def _cluster(draft, shared, state, control_planes):
         "leader": state["leader"],
         "exists": state["initialised"],
         # Nothing on a node depends on the list of all nodes: networks, not addresses.
-        "direct": [*shared["kube_pod_cidrs"], *shared["kube_service_cidrs"], *_node_networks(draft), "." + shared["kube_cluster_domain"], ".svc", chosen["address"]],
+        "direct": [
+            *shared["kube_pod_cidrs"],
+            *shared["kube_service_cidrs"],
+            *_node_networks(draft),
+            "." + shared["kube_cluster_domain"],
+            ".svc",
+            chosen["address"],
+        ],
         "has_workers": len(draft.nodes) > len(control_planes),
         "shared": shared,
     }
@@ -125,7 +182,11 @@ def _cluster(draft, shared, state, control_planes):
 
 def _node_networks(draft):
     """The networks that hold the nodes' addresses."""
-    found = {addresses.interface_of(node["address"], node["info"]["network"])[1] for node in draft.nodes.values() if node["address"]}
+    found = {
+        addresses.interface_of(node["address"], node["info"]["network"])[1]
+        for node in draft.nodes.values()
+        if node["address"]
+    }
     return sorted(network for network in found if network)
 
 
@@ -141,10 +202,18 @@ def _check(draft, shared, cluster, state, control_planes, workers):
     services, problems = addresses.networks("kube_service_cidrs", shared["kube_service_cidrs"])
     draft.refuse(problems)
     # A member's routes are the cluster's own, and were looked at before it joined.
-    strangers = {host: node["info"]["network"] for host, node in draft.nodes.items() if not (node["info"].get("cluster") or {}).get("kubelet_conf")}
+    strangers = {
+        host: node["info"]["network"]
+        for host, node in draft.nodes.items()
+        if not (node["info"].get("cluster") or {}).get("kubelet_conf")
+    }
     draft.refuse(addresses.collisions(pods, services, strangers))
     draft.refuse(network.options_problems(cluster["plugin"], shared["kube_network"]["options"], pods))
-    placed = [{"host": host, "address": node["address"], "network": node["info"]["network"]} for host, node in draft.nodes.items() if node["address"]]
+    placed = [
+        {"host": host, "address": node["address"], "network": node["info"]["network"]}
+        for host, node in draft.nodes.items()
+        if node["address"]
+    ]
     draft.refuse(network.layer2_problems(cluster["plugin"], placed))
     cluster["pod_networks"] = pods
     draft.reasons += decision.reasons(draft.nodes, shared, control_planes)
@@ -157,28 +226,44 @@ def _check(draft, shared, cluster, state, control_planes, workers):
         draft.warn(warnings)
         if not joined:
             draft.refuse(checks.ports(host, node["info"], node["role"], cluster["api_port"], cluster["endpoint"]))
-        if cluster["endpoint"]["mode"] == "vip" and node["role"] == "control_plane" and addresses.is_address(cluster["endpoint"]["address"]):
+        if (
+            cluster["endpoint"]["mode"] == "vip"
+            and node["role"] == "control_plane"
+            and addresses.is_address(cluster["endpoint"]["address"])
+        ):
             here = {"name": node["name"], "address": node["address"]}
-            problems = endpoint.keepalived(cluster["endpoint"], shared["kube_api_endpoint"], here, cluster["members"], node["info"]["network"])[1]
+            problems = endpoint.keepalived(
+                cluster["endpoint"], shared["kube_api_endpoint"], here, cluster["members"], node["info"]["network"]
+            )[1]
             draft.refuse("%s: %s" % (host, text) for text in problems)
-        own = kubelet_config.problems(node["inputs"]["kubelet_config"]) + kubeadm_config.problems(node["inputs"]) + containerd_config.problems(node["inputs"]["kube_registries"])
+        own = (
+            kubelet_config.problems(node["inputs"]["kubelet_config"])
+            + kubeadm_config.problems(node["inputs"])
+            + containerd_config.problems(node["inputs"]["kube_registries"])
+        )
         draft.refuse(own + labels.problems(host, node["inputs"]))
 
 
 def _plan_node(draft, host, cluster, state):
     node = draft.nodes[host]
     info, values = node["info"], node["inputs"]
-    joined = state["complete"][host] or state["start"] == "wait" and bool((info.get("cluster") or {}).get("kubelet_conf"))
+    joined = (
+        state["complete"][host] or state["start"] == "wait" and bool((info.get("cluster") or {}).get("kubelet_conf"))
+    )
     components = versions.components(values["kube_artifacts"]["versions"])
     files = desired.files(node, cluster)
     wanted = {
         "settings": desired.settings(info, values, cluster["pod_networks"]),
         "packages": desired.packages(info, node["role"], cluster["endpoint"]["mode"], values),
-        "programs": desired.programs(cluster["version"], components, info["architecture"]["name"], values["kube_artifacts"]["checksums"]),
+        "programs": desired.programs(
+            cluster["version"], components, info["architecture"]["name"], values["kube_artifacts"]["checksums"]
+        ),
         "files": files,
     }
     steps, services = difference.steps(wanted, info, joined)
-    secret = difference.wrong_files(containerd_config.secret_files(values["kube_registries"], values["kube_http_proxy"], cluster["direct"]), info)
+    secret = difference.wrong_files(
+        containerd_config.secret_files(values["kube_registries"], values["kube_http_proxy"], cluster["direct"]), info
+    )
     if secret:
         steps["credentials"] = ["%s %s" % item for item in secret.items()]
         if containerd_config.ENVIRONMENT in secret and "containerd" not in services:
@@ -197,7 +282,15 @@ def _stages(host, node, cluster, state):
     """Which plays a node takes part in, and what kubeadm does on it first: init, wait, pull or nothing."""
     if node["joined"]:
         only_endpoint = set(node["steps"]) <= {"endpoint"}
-        stages = [] if not node["steps"] else ["prepare"] if state["start"] == "wait" else ["endpoint"] if only_endpoint else ["change"]
+        stages = (
+            []
+            if not node["steps"]
+            else ["prepare"]
+            if state["start"] == "wait"
+            else ["endpoint"]
+            if only_endpoint
+            else ["change"]
+        )
         if host == cluster["leader"] and (state["start"] == "wait"):
             return stages + ["start"], "wait"
         return stages, ""
@@ -212,7 +305,20 @@ def _documents(node, cluster):
     values, info = node["inputs"], node["info"]
     in_container = bool((info.get("virtualization") or {}).get("container"))
     shared = {
-        **{key: cluster[key] for key in ("version", "api_version", "name", "domain", "pod_cidrs", "service_cidrs", "proxy_mode", "api_port", "sans")},
+        **{
+            key: cluster[key]
+            for key in (
+                "version",
+                "api_version",
+                "name",
+                "domain",
+                "pod_cidrs",
+                "service_cidrs",
+                "proxy_mode",
+                "api_port",
+                "sans",
+            )
+        },
         "endpoint": cluster["endpoint"]["host_port"],
         "extra": cluster["shared"]["kubeadm_cluster_config"],
         "proxy_extra": cluster["shared"]["kubeadm_proxy_config"],
@@ -230,7 +336,9 @@ def _documents(node, cluster):
         "fail_cgroup_v1": False if info["cgroup"]["version"] != "v2" else None,
         "in_container": in_container,
     }
-    kind, make = ("join", kubeadm_config.join_document) if node["member"] == "pull" else ("init", kubeadm_config.init_documents)
+    kind, make = (
+        ("join", kubeadm_config.join_document) if node["member"] == "pull" else ("init", kubeadm_config.init_documents)
+    )
     # Name and address go in last: the same text serves all nodes that are alike.
     text = make(shared, mine).replace("@name@", node["name"]).replace("@address@", node["address"])
     return {kind: text, "images": images(cluster, node["role"])}
@@ -256,12 +364,31 @@ def images(cluster: dict, role: str) -> list:
     base, tag = "registry.k8s.io/", "v" + cluster["version"]
     names = [base + "kube-proxy:" + tag, base + "pause:" + known["pause"], base + "coredns/coredns:" + known["coredns"]]
     if role == "control_plane":
-        names = [base + name + ":" + tag for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler")] + [base + "etcd:" + known["etcd"]] + names
+        names = (
+            [base + name + ":" + tag for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler")]
+            + [base + "etcd:" + known["etcd"]]
+            + names
+        )
     return names
 
 
 def _result(draft, cluster, control_planes, workers):
-    keep = "name role address settings packages programs files steps services stages member joined kubeadm taints".split()
+    keep = [
+        "name",
+        "role",
+        "address",
+        "settings",
+        "packages",
+        "programs",
+        "files",
+        "steps",
+        "services",
+        "stages",
+        "member",
+        "joined",
+        "kubeadm",
+        "taints",
+    ]
     shown = {key: value for key, value in cluster.items() if key not in ("shared", "pod_networks", "has_workers")}
     shared = cluster.get("shared") or {}
     return {
@@ -273,7 +400,9 @@ def _result(draft, cluster, control_planes, workers):
         "control_planes": control_planes,
         "workers": workers,
         "ports": _ports(cluster) if cluster else [],
-        "images": sorted({image for role in ("control_plane", "worker") for image in images(cluster, role)}) if cluster else [],
+        "images": sorted({image for role in ("control_plane", "worker") for image in images(cluster, role)})
+        if cluster
+        else [],
         "manifests": labels.manifests(shared) if cluster else [],
         "reasons": draft.reasons,
         "warnings": draft.warnings,
@@ -286,15 +415,53 @@ def _result(draft, cluster, control_planes, workers):
 def _ports(cluster):
     """Who must be let through to whom: what a firewall between the nodes has to allow."""
     rows = [
-        {"port": cluster["api_port"], "protocol": "tcp", "to": "control planes", "from": "all nodes, administrators", "purpose": "kube-apiserver"},
+        {
+            "port": cluster["api_port"],
+            "protocol": "tcp",
+            "to": "control planes",
+            "from": "all nodes, administrators",
+            "purpose": "kube-apiserver",
+        },
         {"port": "2379-2380", "protocol": "tcp", "to": "control planes", "from": "control planes", "purpose": "etcd"},
         {"port": 10250, "protocol": "tcp", "to": "all nodes", "from": "control planes", "purpose": "kubelet"},
-        {"port": "30000-32767", "protocol": "tcp, udp", "to": "all nodes", "from": "clients of NodePort Services", "purpose": "Services"},
+        {
+            "port": "30000-32767",
+            "protocol": "tcp, udp",
+            "to": "all nodes",
+            "from": "clients of NodePort Services",
+            "purpose": "Services",
+        },
     ]
     if cluster["endpoint"]["mode"] == "vip":
-        rows.append({"port": cluster["endpoint"]["port"], "protocol": "tcp", "to": "control planes", "from": "all nodes, administrators", "purpose": "API endpoint"})
-        rows.append({"port": "-", "protocol": "vrrp (112)", "to": "control planes", "from": "control planes", "purpose": "virtual address"})
+        rows.append(
+            {
+                "port": cluster["endpoint"]["port"],
+                "protocol": "tcp",
+                "to": "control planes",
+                "from": "all nodes, administrators",
+                "purpose": "API endpoint",
+            }
+        )
+        rows.append(
+            {
+                "port": "-",
+                "protocol": "vrrp (112)",
+                "to": "control planes",
+                "from": "control planes",
+                "purpose": "virtual address",
+            }
+        )
     if cluster["plugin"] == "kube-router":
-        rows.append({"port": 179, "protocol": "tcp", "to": "all nodes", "from": "all nodes", "purpose": "BGP of kube-router"})
-    rows.append({"port": "-", "protocol": "all", "to": "all nodes", "from": "pod networks %s" % ", ".join(cluster["pod_cidrs"]), "purpose": "pods"})
+        rows.append(
+            {"port": 179, "protocol": "tcp", "to": "all nodes", "from": "all nodes", "purpose": "BGP of kube-router"}
+        )
+    rows.append(
+        {
+            "port": "-",
+            "protocol": "all",
+            "to": "all nodes",
+            "from": "pod networks %s" % ", ".join(cluster["pod_cidrs"]),
+            "purpose": "pods",
+        }
+    )
     return rows

@@ -12,7 +12,16 @@ def text(plan: dict) -> list:
     if plan.get("version"):
         lines += [
             "%s: %s %s, %s, endpoint %s at %s, network %s, kube-proxy %s"
-            % (plan["name"], plan["distribution"], plan["version"], plan["datastore"], plan["endpoint"]["mode"], plan["endpoint"]["host_port"], plan["plugin"], plan["proxy_mode"])
+            % (
+                plan["name"],
+                plan["distribution"],
+                plan["version"],
+                plan["datastore"],
+                plan["endpoint"]["mode"],
+                plan["endpoint"]["host_port"],
+                plan["plugin"],
+                plan["proxy_mode"],
+            )
         ]
     lines += ["because %s" % reason["text"] for reason in plan["reasons"]]
     lines += _table(plan["nodes"])
@@ -20,9 +29,17 @@ def text(plan: dict) -> list:
         for step, why in node.get("steps", {}).items():
             lines.append("%s: %s - %s" % (host, step, "; ".join(why)))
         if node.get("member"):
-            words = {"init": "initialise the cluster", "pull": "pull images, then join", "wait": "wait for the cluster to come up"}
+            words = {
+                "init": "initialise the cluster",
+                "pull": "pull images, then join",
+                "wait": "wait for the cluster to come up",
+            }
             lines.append("%s: kubeadm - %s" % (host, words[node["member"]]))
-    lines += ["to let through: %s/%s to %s from %s (%s)" % (row["port"], row["protocol"], row["to"], row["from"], row["purpose"]) for row in plan["ports"]]
+    lines += [
+        "to let through: %s/%s to %s from %s (%s)"
+        % (row["port"], row["protocol"], row["to"], row["from"], row["purpose"])
+        for row in plan["ports"]
+    ]
     lines += ["warning: " + warning for warning in plan["warnings"]]
     lines += ["refused: " + refusal for refusal in plan["refusals"]]
     if not plan["refusals"] and not any(node.get("steps") or node.get("member") for node in plan["nodes"].values()):
@@ -33,6 +50,14 @@ def text(plan: dict) -> list:
 def _table(nodes):
     rows = [("host", "node", "role", "address", "stages")]
     for host, node in sorted(nodes.items()):
-        rows.append((host, node["name"], node["role"].replace("_", " "), node.get("address") or "?", ", ".join(stage for stage in node.get("stages") or [] if stage != "leader") or "as it should be"))
+        rows.append(
+            (
+                host,
+                node["name"],
+                node["role"].replace("_", " "),
+                node.get("address") or "?",
+                ", ".join(stage for stage in node.get("stages") or [] if stage != "leader") or "as it should be",
+            )
+        )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]

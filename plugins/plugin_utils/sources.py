@@ -30,4 +30,7 @@ def missing(plan: dict, hosts: dict) -> list:
             full = os.path.join(os.path.expanduser(source), path)
             if not os.path.isfile(full):
                 lacking.setdefault(full, []).append(host)
-    return ["%s is missing, which %s needs; put it there or change kube_artifacts" % (path, ", ".join(where)) for path, where in sorted(lacking.items())]
+    return [
+        "%s is missing, which %s needs; put it there or change kube_artifacts" % (path, ", ".join(where))
+        for path, where in sorted(lacking.items())
+    ]

@@ -105,7 +105,8 @@ Wants=network-online.target
 [Service]
 Type=simple
 RuntimeDirectory=kube-endpoint-vip
-ExecStart=/usr/sbin/keepalived --dont-fork --log-console --use-file=%(config)s --pid=/run/kube-endpoint-vip/keepalived.pid --vrrp_pid=/run/kube-endpoint-vip/vrrp.pid
+ExecStart=/usr/sbin/keepalived --dont-fork --log-console --use-file=%(config)s \\
+    --pid=/run/kube-endpoint-vip/keepalived.pid --vrrp_pid=/run/kube-endpoint-vip/vrrp.pid
 ExecReload=/bin/kill -HUP $MAINPID
 KillMode=mixed
 Restart=always

@@ -39,16 +39,39 @@ def choose(wanted: str, running: str = "") -> tuple:
     except ValueError as error:
         return KUBERNETES[DEFAULT_MINOR]["patch"], [], ["kube_version: %s" % error]
     release = "%d.%d" % (major, minor_number)
-    version = "%s.%d" % (release, patch) if patch is not None else KUBERNETES.get(release, KUBERNETES[DEFAULT_MINOR])["patch"]
+    version = (
+        "%s.%d" % (release, patch) if patch is not None else KUBERNETES.get(release, KUBERNETES[DEFAULT_MINOR])["patch"]
+    )
     if patch is None and running and minor(running) == release:
         version = running.lstrip("v")
     oldest, newest = list(KUBERNETES)[0], list(KUBERNETES)[-1]
     if (major, minor_number) < parse(oldest)[:2]:
-        return version, [], ["kube_version %s is older than %s, the oldest supported release; choose one from %s to %s" % (wanted, oldest, oldest, newest)]
+        return (
+            version,
+            [],
+            [
+                "kube_version %s is older than %s, the oldest supported release; choose one from %s to %s"
+                % (wanted, oldest, oldest, newest)
+            ],
+        )
     if (major, minor_number) > parse(newest)[:2]:
         if patch is None or minor_number > parse(newest)[1] + 1:
-            return version, [], ["kube_version %s is not known; the newest known release is %s (name a full patch version to try the one after it)" % (wanted, newest)]
-        return version, ["Kubernetes %s is newer than %s, the newest release that this collection was tried with" % (version, newest)], []
+            return (
+                version,
+                [],
+                [
+                    "kube_version %s is not known; the newest known release is %s (name a full patch version to try the one after it)"
+                    % (wanted, newest)
+                ],
+            )
+        return (
+            version,
+            [
+                "Kubernetes %s is newer than %s, the newest release that this collection was tried with"
+                % (version, newest)
+            ],
+            [],
+        )
     return version, [], []
 
 

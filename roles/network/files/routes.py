@@ -33,7 +33,11 @@ def wanted(nodes, own):
     routes = {}
     for node in nodes:
         networks = [text for text in node.get("spec", {}).get("podCIDRs") or [] if ":" not in text]
-        addresses = [item["address"] for item in node.get("status", {}).get("addresses") or [] if item["type"] == "InternalIP" and ":" not in item["address"]]
+        addresses = [
+            item["address"]
+            for item in node.get("status", {}).get("addresses") or []
+            if item["type"] == "InternalIP" and ":" not in item["address"]
+        ]
         if networks and addresses and addresses[0] != own:
             routes[networks[0]] = addresses[0]
     return routes
@@ -42,7 +46,11 @@ def wanted(nodes, own):
 def difference(present, routes):
     """Arguments of `ip route` that turn the present routes into the wanted ones; both {network: gateway}."""
     gone = [["del", network, "proto", PROTOCOL] for network in sorted(set(present) - set(routes))]
-    new = [["replace", network, "via", gateway, "proto", PROTOCOL] for network, gateway in sorted(routes.items()) if present.get(network) != gateway]
+    new = [
+        ["replace", network, "via", gateway, "proto", PROTOCOL]
+        for network, gateway in sorted(routes.items())
+        if present.get(network) != gateway
+    ]
     return gone + new
 
 
@@ -81,7 +89,9 @@ def connect():
     server = urllib.parse.urlsplit(re.search(r"server:\s*(\S+)", text).group(1))
     authority = base64.b64decode(re.search(r"certificate-authority-data:\s*(\S+)", text).group(1)).decode()
     context = ssl.create_default_context(cadata=authority)
-    context.load_cert_chain(re.search(r"client-certificate:\s*(\S+)", text).group(1), re.search(r"client-key:\s*(\S+)", text).group(1))
+    context.load_cert_chain(
+        re.search(r"client-certificate:\s*(\S+)", text).group(1), re.search(r"client-key:\s*(\S+)", text).group(1)
+    )
     return http.client.HTTPSConnection(server.hostname, server.port or 443, timeout=WATCH_SECONDS + 10, context=context)
 
 
@@ -101,7 +111,9 @@ def follow(own):
         nodes = {item["metadata"]["name"]: item for item in listed["items"]}
         apply(wanted(nodes.values(), own))
         version = listed["metadata"]["resourceVersion"]
-        for line in ask(connection, "/api/v1/nodes?watch=true&resourceVersion=%s&timeoutSeconds=%d" % (version, WATCH_SECONDS)):
+        for line in ask(
+            connection, "/api/v1/nodes?watch=true&resourceVersion=%s&timeoutSeconds=%d" % (version, WATCH_SECONDS)
+        ):
             event = json.loads(line)
             if event["type"] == "ERROR":
                 return

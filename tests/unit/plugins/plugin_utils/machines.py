@@ -23,21 +23,38 @@ def machine(name="cp-1", address="10.0.0.11", memory=4 * GIB, cpus=4, **changes)
         "swap": {"total_bytes": 0, "devices": [], "fstab": []},
         "disks": {"/var/lib/containerd": {"mount": "/", "free_bytes": 50 * GIB, "kind": "ssd", "read_only": False}},
         "cgroup": {"version": "v2", "controllers": ["cpu", "memory"]},
-        "kernel": {"release": "6.1.0", "version": [6, 1, 0], "modules": {"overlay": "available", "br_netfilter": "available"}, "sysctls": {}},
+        "kernel": {
+            "release": "6.1.0",
+            "version": [6, 1, 0],
+            "modules": {"overlay": "available", "br_netfilter": "available"},
+            "sysctls": {},
+        },
         "init": "systemd",
         "os": {"id": "debian", "family": "debian", "version_id": "12"},
         "virtualization": {"container": None, "vm": "kvm"},
         "clock": {"epoch": 1.0, "offset_seconds": 0.1, "synchronised": True, "source": "chrony"},
         "network": {
-            "interfaces": [{"name": "eth0", "mtu": 1500, "up": True, "addresses": [{"address": address, "prefix": 24, "family": 4, "scope": "global"}]}],
-            "routes": [{"dst": "default", "via": "10.0.0.1", "dev": "eth0", "family": 4}, {"dst": "10.0.0.0/24", "dev": "eth0", "family": 4}],
+            "interfaces": [
+                {
+                    "name": "eth0",
+                    "mtu": 1500,
+                    "up": True,
+                    "addresses": [{"address": address, "prefix": 24, "family": 4, "scope": "global"}],
+                }
+            ],
+            "routes": [
+                {"dst": "default", "via": "10.0.0.1", "dev": "eth0", "family": 4},
+                {"dst": "10.0.0.0/24", "dev": "eth0", "family": 4},
+            ],
             "default_ipv4": {"address": address, "interface": "eth0", "gateway": "10.0.0.1"},
             "default_ipv6": None,
             "probe_source": address,
         },
         "dns": {"resolv_conf": "/etc/resolv.conf", "loopback": False},
         "ports": [],
-        "commands": {name: "/usr/sbin/" + name for name in ("conntrack", "iptables", "nft", "ip", "mount", "modprobe", "haproxy")},
+        "commands": {
+            name: "/usr/sbin/" + name for name in ("conntrack", "iptables", "nft", "ip", "mount", "modprobe", "haproxy")
+        },
         "services": {},
         "files": {},
         "owned": None,
@@ -56,10 +73,18 @@ def machine(name="cp-1", address="10.0.0.11", memory=4 * GIB, cpus=4, **changes)
 
 def inventory(control_planes=3, workers=1, inputs=None, **changes):
     """(hosts, groups) of a cluster of like machines, to give to the planner."""
-    names = ["cp-%d" % number for number in range(1, control_planes + 1)] + ["w-%d" % number for number in range(1, workers + 1)]
+    names = ["cp-%d" % number for number in range(1, control_planes + 1)] + [
+        "w-%d" % number for number in range(1, workers + 1)
+    ]
     hosts = {}
     for number, name in enumerate(names):
-        facts = machine(name, "10.%d.%d.%d" % (number // 62500, number // 250 % 250, number % 250 + 2) if len(names) > 200 else "10.0.0.%d" % (number + 11), **changes)
+        facts = machine(
+            name,
+            "10.%d.%d.%d" % (number // 62500, number // 250 % 250, number % 250 + 2)
+            if len(names) > 200
+            else "10.0.0.%d" % (number + 11),
+            **changes,
+        )
         if len(names) > 200:
             facts["network"]["interfaces"][0]["addresses"][0]["prefix"] = 8
             facts["network"]["routes"] = facts["network"]["routes"][:1]
@@ -74,16 +99,30 @@ def applied(facts, node, plan, joined=True):
         facts["kernel"]["modules"][module] = "loaded"
     facts["kernel"]["sysctls"].update(node["settings"]["sysctls"])
     written = [entry for part in node["files"].values() for entry in part]
-    written += [{"path": path, "content": "", "mode": "0644"} for path in ("/etc/modules-load.d/kubewright.conf", "/etc/sysctl.d/99-kubewright.conf")]
+    written += [
+        {"path": path, "content": "", "mode": "0644"}
+        for path in ("/etc/modules-load.d/kubewright.conf", "/etc/sysctl.d/99-kubewright.conf")
+    ]
     for entry in written:
-        facts["files"][entry["path"]] = {"sha256": hashlib.sha256(entry["content"].encode()).hexdigest(), "mode": entry["mode"], "mtime": 100.0, "owned": True}
+        facts["files"][entry["path"]] = {
+            "sha256": hashlib.sha256(entry["content"].encode()).hexdigest(),
+            "mode": entry["mode"],
+            "mtime": 100.0,
+            "owned": True,
+        }
     facts["owned"] = {"files": {entry["path"]: {"backup": None} for entry in written}}
     for item in node["programs"]:
         path = item.get("dest") or item["unpack"]["dest_dir"] + "/" + item["component"]
         facts["artifacts"][path] = {"version": item["version"], "sha256": "0", "source": item["url"], "intact": True}
     facts["commands"].update({name: "/usr/sbin/" + name for name in node["packages"]})
     for name in ("containerd", "kubelet", "kube-endpoint", "kube-endpoint-vip", "kube-bridge"):
-        facts["services"][name] = {"exists": True, "active": "active", "enabled": "enabled", "started_epoch": 200.0, "newest_process_epoch": 200.0}
+        facts["services"][name] = {
+            "exists": True,
+            "active": "active",
+            "enabled": "enabled",
+            "started_epoch": 200.0,
+            "newest_process_epoch": 200.0,
+        }
     if joined:
         control_plane = node["role"] == "control_plane"
         manifests = ["etcd.yaml", "kube-apiserver.yaml"] if control_plane else []
@@ -100,9 +139,16 @@ def live(plan):
     return {
         "healthy": True,
         "version": "v" + plan["version"],
-        "nodes": [{"name": node["name"], "labels": label if node["role"] == "control_plane" else {}, "ready": True} for node in plan["nodes"].values()],
+        "nodes": [
+            {"name": node["name"], "labels": label if node["role"] == "control_plane" else {}, "ready": True}
+            for node in plan["nodes"].values()
+        ],
         "kubeadm_config": {"ClusterConfiguration": "kind: ClusterConfiguration"},
-        "etcd_members": [{"name": node["name"], "learner": False} for node in plan["nodes"].values() if node["role"] == "control_plane"],
+        "etcd_members": [
+            {"name": node["name"], "learner": False}
+            for node in plan["nodes"].values()
+            if node["role"] == "control_plane"
+        ],
         "config_maps": ["kubeadm-config", "kubelet-config"],
         "daemonsets": ["kube-proxy"],
         "deployments": ["coredns"],

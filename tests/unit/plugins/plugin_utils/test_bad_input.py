@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.kubewright.cluster.plugins.plugin_utils import planner
-
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import GIB, inventory, machine
 
 
@@ -40,7 +39,10 @@ INPUTS = [
     ({"kube_api_endpoint": {"mode": "none"}}, "mode none fits one control plane, the inventory has 3"),
     ({"kube_api_endpoint": {"mode": "local", "port": 6443}}, "port 6443 is the API servers' own port"),
     ({"kube_api_endpoint": {"adress": "10.0.0.9"}}, "kube_api_endpoint has no key adress; did you mean address?"),
-    ({"kube_api_endpoint": {"mode": "vip", "address": "192.168.9.9"}}, "no interface's network holds the virtual address 192.168.9.9"),
+    (
+        {"kube_api_endpoint": {"mode": "vip", "address": "192.168.9.9"}},
+        "no interface's network holds the virtual address 192.168.9.9",
+    ),
     ({"kube_api_port": "https"}, "kube_api_port: 'https' is no number"),
     ({"kube_api_port": 6443.5}, "is no whole number"),
     ({"kube_allow_cgroup_v1": "perhaps"}, "'perhaps' is neither true nor false"),
@@ -53,8 +55,14 @@ INPUTS = [
     ({"kube_node_labels": {"a b": "c"}}, "a b=c is no valid label"),
     ({"kube_manifests": [{"name": "x"}]}, "kube_manifests[x] needs either content or src"),
     ({"kube_manifests": [{"content": "x"}]}, "kube_manifests[0].name is missing"),
-    ({"kubelet_config": {"clusterDomain": "x"}}, "kubelet_config.clusterDomain is set by the plan; use kube_cluster_domain"),
-    ({"kubeadm_cluster_config": {"networking": {"podSubnet": "x"}}}, "kubeadm_cluster_config.networking.podSubnet is set by the plan; use kube_pod_cidrs"),
+    (
+        {"kubelet_config": {"clusterDomain": "x"}},
+        "kubelet_config.clusterDomain is set by the plan; use kube_cluster_domain",
+    ),
+    (
+        {"kubeadm_cluster_config": {"networking": {"podSubnet": "x"}}},
+        "kubeadm_cluster_config.networking.podSubnet is set by the plan; use kube_pod_cidrs",
+    ),
     ({"kube_registries": {"mirrors": {"docker.io": {"endpoints": ["mirror"]}}}}, "'mirror' is no URL"),
     ({"kube_registries": {"configs": {"r.example": {"password": "x"}}}}, "has a password and no username"),
     ({"kube_distribution": "k3s"}, "this release installs kubeadm clusters only"),
@@ -71,16 +79,28 @@ MACHINES = [
     ({"cpus": 1}, "cp-1: 1 CPU, a control plane needs 2"),
     ({"cgroup__version": "v1"}, "cp-1: cgroup v1, which the kubelet refuses from 1.35 on"),
     ({"init": "openrc"}, "cp-1: kubeadm nodes need systemd, the init system is openrc"),
-    ({"architecture": {"name": "arm", "raw": "armv7l", "bits": 32}}, "has no release for the architecture arm (armv7l)"),
+    (
+        {"architecture": {"name": "arm", "raw": "armv7l", "bits": 32}},
+        "has no release for the architecture arm (armv7l)",
+    ),
     ({"kernel__modules": {"overlay": "missing"}}, "has no module overlay"),
-    ({"ports": [{"port": 6443, "protocol": "tcp", "address": "::", "process": "nginx"}]}, "cp-1: port 6443 (kube-apiserver) is taken by nginx"),
-    ({"ports": [{"port": 7443, "protocol": "tcp", "address": "::", "process": None}]}, "port 7443 (API endpoint) is taken by another program"),
+    (
+        {"ports": [{"port": 6443, "protocol": "tcp", "address": "::", "process": "nginx"}]},
+        "cp-1: port 6443 (kube-apiserver) is taken by nginx",
+    ),
+    (
+        {"ports": [{"port": 7443, "protocol": "tcp", "address": "::", "process": None}]},
+        "port 7443 (API endpoint) is taken by another program",
+    ),
     ({"disks": {"/var/lib/etcd": {"mount": "/", "read_only": True}}}, "/var/lib/etcd is on a read-only file system"),
     ({"machine_id": "0123"}, "cp-1 and cp-2 and cp-3 and w-1 have the same machine id 0123"),
     ({"hostname": "localhost"}, "cp-1 and cp-2 and cp-3 and w-1 have the same node name localhost"),
     ({"hostname": "bad_name"}, "the node name 'bad_name' is no valid DNS name"),
     ({"cluster": {"kind": "k3s"}}, "cp-1: K3s is installed"),
-    ({"cluster": {"kind": "kubeadm", "foreign": True, "kubelet_conf": True}}, "cp-1: a Kubernetes node that this collection did not make"),
+    (
+        {"cluster": {"kind": "kubeadm", "foreign": True, "kubelet_conf": True}},
+        "cp-1: a Kubernetes node that this collection did not make",
+    ),
 ]
 
 
@@ -103,7 +123,10 @@ def test_two_control_planes():
 
 
 def test_high_availability_with_one():
-    assert any("which takes three control planes" in text for text in refusals(*inventory(control_planes=1, inputs={"kube_needs": ["high_availability"]})))
+    assert any(
+        "which takes three control planes" in text
+        for text in refusals(*inventory(control_planes=1, inputs={"kube_needs": ["high_availability"]}))
+    )
 
 
 def test_unreachable():
@@ -115,19 +138,26 @@ def test_unreachable():
 def test_clocks():
     hosts, groups = inventory()
     hosts["cp-2"]["info"]["clock"]["offset_seconds"] = 61.0
-    assert any("cp-2: the clock is 61 s ahead of the other nodes, the limit is 30 s" in text for text in refusals(hosts, groups))
+    assert any(
+        "cp-2: the clock is 61 s ahead of the other nodes, the limit is 30 s" in text
+        for text in refusals(hosts, groups)
+    )
 
 
 def test_differing_inputs():
     hosts, groups = inventory()
     hosts["cp-2"]["inputs"]["kube_cluster_domain"] = "other.local"
-    assert any("kube_cluster_domain describes the whole cluster and differs" in text for text in refusals(hosts, groups))
+    assert any(
+        "kube_cluster_domain describes the whole cluster and differs" in text for text in refusals(hosts, groups)
+    )
 
 
 def test_two_clusters():
     hosts, groups = inventory()
     for number, host in enumerate(hosts):
-        hosts[host]["info"]["cluster"].update(kubelet_conf=True, ca_sha256=str(number // 3), kind="kubeadm", role="control_plane")
+        hosts[host]["info"]["cluster"].update(
+            kubelet_conf=True, ca_sha256=str(number // 3), kind="kubeadm", role="control_plane"
+        )
     assert any("w-1: belongs to another cluster than cp-1" in text for text in refusals(hosts, groups))
 
 

@@ -29,11 +29,24 @@ def stages(plan):
 
 def test_bare_cluster():
     plan = planner.cluster_plan(*inventory())
-    assert stages(plan) == {"cp-1": ["prepare", "start"], "cp-2": ["prepare", "start", "join"], "cp-3": ["prepare", "start", "join"], "w-1": ["prepare", "start", "join"]}
+    assert stages(plan) == {
+        "cp-1": ["prepare", "start"],
+        "cp-2": ["prepare", "start", "join"],
+        "cp-3": ["prepare", "start", "join"],
+        "w-1": ["prepare", "start", "join"],
+    }
     assert [node["member"] for node in plan["nodes"].values()] == ["init", "pull", "pull", "pull"]
 
 
-@pytest.mark.parametrize("inputs", [{}, {"kube_api_endpoint": {"address": "10.0.0.100"}}, {"kube_network": {"plugin": "kube-router"}}, {"kube_network": {"plugin": "none"}}])
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {},
+        {"kube_api_endpoint": {"address": "10.0.0.100"}},
+        {"kube_network": {"plugin": "kube-router"}},
+        {"kube_network": {"plugin": "none"}},
+    ],
+)
 def test_a_node_that_is_as_it_should_be_gets_no_step(inputs):
     hosts, groups, _plan = running(inputs=inputs)
     plan = planner.cluster_plan(hosts, groups)
@@ -63,7 +76,13 @@ def test_adding_a_worker_touches_nobody_else():
     hosts, groups, _plan = running()
     hosts["w-2"] = {"info": machine("w-2", "10.0.0.30"), "inputs": {}}
     groups["kube_node"].append("w-2")
-    assert stages(planner.cluster_plan(hosts, groups)) == {"cp-1": [], "cp-2": [], "cp-3": [], "w-1": [], "w-2": ["prepare", "start", "join"]}
+    assert stages(planner.cluster_plan(hosts, groups)) == {
+        "cp-1": [],
+        "cp-2": [],
+        "cp-3": [],
+        "w-1": [],
+        "w-2": ["prepare", "start", "join"],
+    }
 
 
 def test_adding_control_planes_tells_the_endpoints_only():
@@ -78,9 +97,15 @@ def test_adding_control_planes_tells_the_endpoints_only():
 
 def test_half_made_init_is_finished_where_it_began():
     hosts, groups = inventory()
-    hosts["cp-2"]["info"]["cluster"].update(manifests=["etcd.yaml", "kube-apiserver.yaml"], etcd_data=True, role="control_plane")
+    hosts["cp-2"]["info"]["cluster"].update(
+        manifests=["etcd.yaml", "kube-apiserver.yaml"], etcd_data=True, role="control_plane"
+    )
     plan = planner.cluster_plan(hosts, groups)
-    assert plan["leader"] == "cp-2" and plan["nodes"]["cp-2"]["member"] == "init" and plan["nodes"]["cp-1"]["member"] == "pull"
+    assert (
+        plan["leader"] == "cp-2"
+        and plan["nodes"]["cp-2"]["member"] == "init"
+        and plan["nodes"]["cp-1"]["member"] == "pull"
+    )
 
 
 @pytest.mark.parametrize("missing", ["learner", "label", "etcd member"])
@@ -158,8 +183,15 @@ def test_another_version_than_the_running_one_is_refused():
 
 def test_no_secret_in_the_plan():
     secret = "s3cr3t-word"
-    registries = {"configs": {"r.example": {"username": "u", "password": secret}}, "mirrors": {"docker.io": {"endpoints": ["https://r.example"]}}}
-    plan = planner.cluster_plan(*inventory(inputs={"kube_registries": registries, "kube_http_proxy": {"http": "http://u:%s@proxy:3128" % secret}}))
+    registries = {
+        "configs": {"r.example": {"username": "u", "password": secret}},
+        "mirrors": {"docker.io": {"endpoints": ["https://r.example"]}},
+    }
+    plan = planner.cluster_plan(
+        *inventory(
+            inputs={"kube_registries": registries, "kube_http_proxy": {"http": "http://u:%s@proxy:3128" % secret}}
+        )
+    )
     assert plan["refusals"] == [] and "credentials" in plan["nodes"]["w-1"]["steps"]
     assert secret not in repr(plan) and "dTpzM2NyM3Qtd29yZA" not in repr(plan)
 
