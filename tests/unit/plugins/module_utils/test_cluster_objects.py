@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Labels and taints: ours are set and taken away, others' are left."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.kubewright.cluster.plugins.module_utils import cluster_objects as objects
+
+CONTROL_PLANE = {"key": "node-role.kubernetes.io/control-plane", "value": "", "effect": "NoSchedule"}
+GPU = {"key": "gpu", "value": "yes", "effect": "NoSchedule"}
+
+
+def node(labels=None, taints=None, owned=None):
+    annotations = {objects.ANNOTATION: json.dumps(owned)} if owned else {}
+    return {"metadata": {"name": "n", "labels": labels or {}, "annotations": annotations}, "spec": {"taints": taints or []}}
+
+
+def merged(item, patch):
+    """The node after the merge patch."""
+    result = json.loads(json.dumps(item))
+    for part in ("labels", "annotations"):
+        for key, value in (patch.get("metadata") or {}).get(part, {}).items():
+            result["metadata"][part][key] = value
+            if value is None:
+                del result["metadata"][part][key]
+    if "spec" in patch:
+        result["spec"]["taints"] = patch["spec"]["taints"]
+    return result
+
+
+@pytest.mark.parametrize("item", [node(), node({"theirs": "1"}, [CONTROL_PLANE]), node({"disk": "hdd"}, [GPU])])
+@pytest.mark.parametrize("wish", [{"labels": {"disk": "ssd"}, "taints": None}, {"labels": {}, "taints": [GPU]}, {"labels": {"a": "b"}, "taints": []}])
+def test_set_once_and_taken_away_again(item, wish):
+    after = merged(item, objects.node_patch(item, wish))
+    assert objects.node_patch(after, wish) == {}
+    for key, value in wish["labels"].items():
+        assert after["metadata"]["labels"][key] == value
+    gone = merged(after, objects.node_patch(after, {"labels": {}, "taints": None}))
+    assert not set(wish["labels"]) & set(gone["metadata"]["labels"])
+    assert objects.ANNOTATION not in gone["metadata"]["annotations"]
+    assert gone["metadata"]["labels"].get("theirs") == item["metadata"]["labels"].get("theirs")
+
+
+def test_nobody_asked_nothing_done():
+    assert objects.node_patch(node({"theirs": "1"}, [CONTROL_PLANE]), {"labels": {}, "taints": None}) == {}
+
+
+def test_the_users_taints_replace_the_control_planes():
+    patch = objects.node_patch(node(taints=[CONTROL_PLANE, {"key": "x", "effect": "NoExecute"}]), {"labels": {}, "taints": []})
+    assert patch["spec"]["taints"] == [{"key": "x", "value": "", "effect": "NoExecute"}]
+
+
+def test_damaged_annotation_is_nobodys():
+    item = node()
+    item["metadata"]["annotations"][objects.ANNOTATION] = "{"
+    assert objects.owned_of(item) == {"labels": [], "taints": []}
+
+
+def test_identity_and_target():
+    item = {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "a", "namespace": "b"}}
+    assert objects.kubectl_target(objects.identity(item)) == ["-n", "b", "DaemonSet.v1.apps/a"]
+    item = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a"}}
+    assert objects.kubectl_target(objects.identity(item)) == ["Namespace/a"]

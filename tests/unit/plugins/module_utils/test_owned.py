@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The record of what is ours: atomic, kept before the thing itself, backups made once."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from ansible_collections.kubewright.cluster.plugins.module_utils import owned
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.setattr(owned, "BACKUPS", str(tmp_path / "before"))
+    return tmp_path
+
+
+def test_missing_or_damaged_is_empty(place):
+    assert owned.read(str(place / "none"))["files"] == {}
+    (place / "bad").write_text("{")
+    assert owned.read(str(place / "bad")) == {"schema": 1, "files": {}, "artifacts": {}, "directories": [], "settings": {}}
+    (place / "list").write_text("[]")
+    assert owned.read(str(place / "list"))["directories"] == []
+
+
+def test_written_and_read(place):
+    record = owned.read(str(place / "x/owned.json"))
+    record["files"]["/a"] = {"backup": None}
+    owned.write(record, str(place / "x/owned.json"))
+    assert owned.read(str(place / "x/owned.json")) == record
+    assert os.stat(place / "x/owned.json").st_mode & 0o777 == 0o644
+
+
+def test_atomic_write_leaves_nothing_on_failure(place):
+    with pytest.raises(OSError):
+        owned.write_atomically(str(place / "missing/file"), b"x", 0o600)
+    owned.write_atomically(str(place / "file"), b"secret", 0o600)
+    assert os.stat(place / "file").st_mode & 0o777 == 0o600
+    assert os.listdir(place) == ["file"]
+
+
+def test_former_file_is_kept_once(place):
+    (place / "config").write_text("theirs")
+    record = owned.read(str(place / "none"))
+    owned.keep_former(str(place / "config"), record)
+    (place / "config").write_text("ours")
+    owned.keep_former(str(place / "config"), record)
+    with open(record["files"][str(place / "config")]["backup"], encoding="utf-8") as stream:
+        assert stream.read() == "theirs"
+
+
+def test_made_directories_are_noted(place):
+    record = owned.read(str(place / "none"))
+    owned.make_directory(str(place / "a/b"), record)
+    owned.make_directory(str(place / "a/b"), record)
+    assert record["directories"] == [str(place / "a"), str(place / "a/b")]

@@ -1,0 +1,43 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Swap lines commented and brought back, files for the next boot."""
+
+from __future__ import annotations
+
+from ansible_collections.kubewright.cluster.plugins.module_utils import settings
+from hypothesis import given
+from hypothesis import strategies as st
+
+FSTAB = """# /etc/fstab
+UUID=1 / ext4 defaults 0 1
+UUID=2 none swap sw 0 0
+#UUID=3 none swap sw 0 0
+/swapfile\tnone\tswap\tsw\t0\t0
+"""
+
+
+def test_swap_lines():
+    assert settings.swap_lines(FSTAB) == ["UUID=2 none swap sw 0 0", "/swapfile\tnone\tswap\tsw\t0\t0"]
+
+
+def test_without_swap_and_back():
+    without = settings.without_swap(FSTAB)
+    assert settings.swap_lines(without) == []
+    assert settings.with_swap(without) == FSTAB
+
+
+@given(st.text(alphabet=st.sampled_from("# \tswapnoe/\nUID=1234"), max_size=300))
+def test_any_fstab_comes_back(text):
+    assert settings.with_swap(settings.without_swap(text)) == text or settings.MARK in text
+
+
+def test_swap_devices():
+    text = "Filename\tType\tSize\tUsed\tPriority\n/dev/zram0 partition 1048572 0 100\n/swap\\040file file 1 0 -2\n"
+    assert settings.swap_devices(text) == ["/dev/zram0", "/swap file"]
+
+
+def test_texts():
+    assert settings.modules_text(["overlay"]).endswith("\noverlay\n")
+    assert settings.sysctl_text({"b": "2", "a": "1"}).endswith("a = 1\nb = 2\n")
+    assert settings.sysctl_path("net.ipv4.ip_forward") == "/proc/sys/net/ipv4/ip_forward"
