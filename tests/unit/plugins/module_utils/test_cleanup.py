@@ -51,9 +51,18 @@ def test_network_on_a_bare_host_changes_nothing():
 
 
 def test_network_check_only_looks():
-    host, notes = FakeHost({"iptables-save": (0, SAVED), "ip link show dev cni0": (0, "x"), "ipset list -n": (0, "KUBE-X\nmine\n")}), []
+    host, notes = (
+        FakeHost(
+            {"iptables-save": (0, SAVED), "ip link show dev cni0": (0, "x"), "ipset list -n": (0, "KUBE-X\nmine\n")}
+        ),
+        [],
+    )
     cleanup_network.Network(host.run, lambda text: notes.append(text)).clean()
-    assert notes == ["take the cluster's chains out of iptables", "destroy the ipset KUBE-X", "delete the interface cni0"]
+    assert notes == [
+        "take the cluster's chains out of iptables",
+        "destroy the ipset KUBE-X",
+        "delete the interface cni0",
+    ]
     assert not any(argv[0].endswith("-restore") or "delete" in argv or "destroy" in argv for argv, _text in host.ran)
 
 

@@ -16,7 +16,10 @@ GPU = {"key": "gpu", "value": "yes", "effect": "NoSchedule"}
 
 def node(labels=None, taints=None, owned=None):
     annotations = {objects.ANNOTATION: json.dumps(owned)} if owned else {}
-    return {"metadata": {"name": "n", "labels": labels or {}, "annotations": annotations}, "spec": {"taints": taints or []}}
+    return {
+        "metadata": {"name": "n", "labels": labels or {}, "annotations": annotations},
+        "spec": {"taints": taints or []},
+    }
 
 
 def merged(item, patch):
@@ -33,7 +36,14 @@ def merged(item, patch):
 
 
 @pytest.mark.parametrize("item", [node(), node({"theirs": "1"}, [CONTROL_PLANE]), node({"disk": "hdd"}, [GPU])])
-@pytest.mark.parametrize("wish", [{"labels": {"disk": "ssd"}, "taints": None}, {"labels": {}, "taints": [GPU]}, {"labels": {"a": "b"}, "taints": []}])
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"labels": {"disk": "ssd"}, "taints": None},
+        {"labels": {}, "taints": [GPU]},
+        {"labels": {"a": "b"}, "taints": []},
+    ],
+)
 def test_set_once_and_taken_away_again(item, wish):
     after = merged(item, objects.node_patch(item, wish))
     assert objects.node_patch(after, wish) == {}
@@ -50,7 +60,9 @@ def test_nobody_asked_nothing_done():
 
 
 def test_the_users_taints_replace_the_control_planes():
-    patch = objects.node_patch(node(taints=[CONTROL_PLANE, {"key": "x", "effect": "NoExecute"}]), {"labels": {}, "taints": []})
+    patch = objects.node_patch(
+        node(taints=[CONTROL_PLANE, {"key": "x", "effect": "NoExecute"}]), {"labels": {}, "taints": []}
+    )
     assert patch["spec"]["taints"] == [{"key": "x", "value": "", "effect": "NoExecute"}]
 
 

@@ -108,7 +108,9 @@ def archive(path, names):
 
 
 def test_unpack(tmp_path):
-    done = fetching.unpack(archive(tmp_path / "a.tgz", ["bin/one", "bin/two", "doc/three"]), str(tmp_path), 1, ["bin/*"])
+    done = fetching.unpack(
+        archive(tmp_path / "a.tgz", ["bin/one", "bin/two", "doc/three"]), str(tmp_path), 1, ["bin/*"]
+    )
     assert sorted((relative, digest) for _path, relative, digest in done) == [("one", DIGEST), ("two", DIGEST)]
     assert all(os.stat(path).st_mode & 0o7777 == 0o755 for path, _relative, _digest in done)
 

@@ -20,7 +20,13 @@ def place(tmp_path, monkeypatch):
 def test_missing_or_damaged_is_empty(place):
     assert owned.read(str(place / "none"))["files"] == {}
     (place / "bad").write_text("{")
-    assert owned.read(str(place / "bad")) == {"schema": 1, "files": {}, "artifacts": {}, "directories": [], "settings": {}}
+    assert owned.read(str(place / "bad")) == {
+        "schema": 1,
+        "files": {},
+        "artifacts": {},
+        "directories": [],
+        "settings": {},
+    }
     (place / "list").write_text("[]")
     assert owned.read(str(place / "list"))["directories"] == []
 
