@@ -1,193 +1,261 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Proof of a cluster from one control plane: its nodes, its etcd, its versions, and a pod on every node for the nodes to probe.
+"""Proof of a cluster from one control plane: what its API says of it, and a pod on every node for the nodes to probe.
 
-The pods run the cluster's own CoreDNS image with a configuration that answers with the asker's address: no further image is needed.
-Standard library only.
+The pods run the cluster's own CoreDNS image without any configuration: so it answers each question with the asker's address,
+and no further image is needed. Standard library only.
 """
 
 from __future__ import annotations
 
-import re
+import calendar
+import secrets
 import time
+from concurrent.futures import ThreadPoolExecutor
 
-from .kubeadm_node import etcd_members, has
+from . import verify_etcd, verify_rules
+from .kube_api import ApiError
+from .probe import FAIL, OK, check
 
 NAME = "kubewright-verify"
-CORE = "/api/v1/namespaces/kube-system"
+MARK = "kubewright.cluster/verify"
+PORT = 5300
+LEFTOVER_SECONDS = 600
+NAMESPACES = "/api/v1/namespaces"
+CORE = NAMESPACES + "/kube-system"
 APPS = "/apis/apps/v1/namespaces/kube-system"
-HTTP_PORT, DNS_PORT = 8089, 5300
-COREFILE = ".:%d {\n    whoami\n    health :%d {\n        lameduck 0s\n    }\n}\n" % (DNS_PORT, HTTP_PORT)
 
 
-def check(name, status, text, node=None):
-    """One line of the report. status: ok, warn or fail."""
-    return {"name": name, "status": status, "text": text, "node": node}
+class Proof:
+    """One proof: what is asked and found on the way. Its pods live in a namespace of their own."""
+
+    def __init__(self, api, nodes, control_planes, timeout, image):
+        """nodes, control_planes: names that the cluster should have. image: of the pods; empty for the cluster's own CoreDNS."""
+        self.api, self.expected, self.control_planes, self.image = api, nodes, control_planes, image
+        self.deadline = time.monotonic() + timeout
+        self.checks = []
+
+    def read(self):
+        """The checks that only read."""
+        nodes = self.nodes()
+        self.checks += verify_rules.node_checks(nodes, self.expected)
+        self.checks += verify_etcd.etcd_checks(
+            verify_etcd.flags(), self.control_planes, min(self.deadline, time.monotonic() + 10)
+        )
+        self.checks += self.kubelets(nodes)
+        self.checks += self.system(nodes)
+        return nodes
+
+    def nodes(self):
+        """{name: Node}. A node that has just joined is waited for; one that was lost is not, since that takes for ever."""
+        while True:
+            nodes = {item["metadata"]["name"]: item for item in self.api.get("/api/v1/nodes")["items"]}
+            coming = [
+                name
+                for name in self.expected
+                if name in nodes and not verify_rules.ready(nodes[name])[0] and _young(nodes[name])
+            ]
+            if not coming or time.monotonic() > self.deadline:
+                return nodes
+            time.sleep(0.3)
+
+    def kubelets(self, nodes):
+        """The API reaches every kubelet: logs and exec need it. https://kubernetes.io/docs/reference/networking/ports-and-protocols/"""
+        names = sorted(name for name, node in nodes.items() if verify_rules.ready(node)[0])
+        with ThreadPoolExecutor(8) as pool:
+            problems = dict(zip(names, pool.map(self._kubelet, names)))
+        hint = "let the control planes through to its port 10250/tcp"
+        checks = [
+            check("kubelet from the API", FAIL, problem, name, hint) for name, problem in problems.items() if problem
+        ]
+        return checks or [check("kubelet from the API", OK, "the API reaches %d kubelets" % len(names))]
+
+    def _kubelet(self, name):
+        """Why the API does not reach a kubelet; None where it does."""
+        try:
+            status, text = self.api.ask("GET", "/api/v1/nodes/%s/proxy/healthz" % name)
+        except ApiError as error:
+            return str(error)
+        return (
+            None if status == 200 else "the API does not reach its kubelet: HTTP %d %s" % (status, text.strip()[:200])
+        )
+
+    def system(self, nodes):
+        """Workloads and static pods of kube-system, and the versions that run. New pods of a young cluster are waited for."""
+        patience = min(self.deadline, time.monotonic() + 30)
+        while True:
+            deployments, daemonsets = (
+                self.api.get("%s/%s" % (APPS, kind))["items"] for kind in ("deployments", "daemonsets")
+            )
+            static = self.api.get(CORE + "/pods?labelSelector=tier%3Dcontrol-plane")["items"]
+            checks = verify_rules.workload_checks(verify_rules.workloads(deployments, daemonsets))
+            checks += verify_rules.static_checks(static, self.control_planes)
+            if not any(item["status"] == FAIL for item in checks) or time.monotonic() > patience:
+                break
+            time.sleep(0.3)
+        return checks + verify_rules.skew_checks(verify_rules.versions_of(nodes, static, daemonsets))
+
+    def start(self):
+        """Make the pods. Returns the name of their namespace. The rest of the proof goes on while they start."""
+        image = self.image or self._coredns()
+        namespace = "%s-%s" % (NAME, secrets.token_hex(4))
+        for path, body in objects(namespace, image):
+            self.api.create(path, body)
+        return namespace
+
+    def _coredns(self):
+        found = self.api.get(APPS + "/deployments/coredns", missing_ok=True)
+        if found is None:
+            raise ApiError(
+                "there is no Deployment coredns in kube-system whose image could be used; set verify_image to a CoreDNS image"
+            )
+        return found["spec"]["template"]["spec"]["containers"][0]["image"]
+
+    def wait(self, namespace, nodes):
+        """{node: {ip, uid}} of the pods that run; one check for each node."""
+        wanted = sorted(name for name in nodes if verify_rules.ready(nodes[name])[0])
+        began = time.monotonic()
+        while True:
+            listed = self.api.get("%s/%s/pods" % (NAMESPACES, namespace))["items"]
+            pods = {_node_of(item): item for item in listed if not item["metadata"].get("deletionTimestamp")}
+            runs = {name: item for name, item in pods.items() if name in nodes and verify_rules.running(item)}
+            if set(wanted) <= set(runs) or time.monotonic() > self.deadline:
+                break
+            time.sleep(min(1.0, 0.1 + len(wanted) / 500))
+        seconds = time.monotonic() - began
+        for name in wanted:
+            if name in runs:
+                self.checks.append(check("pod", OK, "runs at %s" % runs[name]["status"]["podIP"], name))
+            else:
+                text = "no pod came up in %d s: %s" % (seconds, self._why(namespace, pods.get(name)))
+                self.checks.append(
+                    check("pod", FAIL, text, name, "look at `journalctl -u kubelet -u containerd` there")
+                )
+        return {name: {"ip": item["status"]["podIP"], "uid": item["metadata"]["uid"]} for name, item in runs.items()}
+
+    def _why(self, namespace, pod):
+        """The pod's state, and the last thing that was said about it: a network that cannot be set up is only told there."""
+        if pod is None:
+            return "none was made; look at the logs of kube-controller-manager and kube-scheduler"
+        path = "%s/%s/events?fieldSelector=involvedObject.name%%3D%s" % (NAMESPACES, namespace, pod["metadata"]["name"])
+        try:
+            events = [item["message"] for item in self.api.get(path)["items"] if item.get("type") == "Warning"]
+        except ApiError:
+            events = []
+        return "; ".join([verify_rules.why(pod)] + events[-1:])
 
 
-def objects(image):
-    """The pods' ConfigMap, DaemonSet and Service, by the path at which each is applied."""
+def begin(api, nodes, control_planes, timeout, image="", make_pods=True):
+    """All checks of the cluster as a whole, and a pod on every node: {checks, namespace, pods, service_ip, port}."""
+    proof = Proof(api, nodes, control_planes, timeout, image)
+    begun = {"checks": proof.checks, "namespace": None, "pods": {}, "service_ip": None, "port": PORT}
+    try:
+        if make_pods:
+            sweep(api)
+            begun["namespace"] = proof.start()
+    except ApiError as error:
+        proof.checks.append(
+            check("pod", FAIL, "the pods cannot be made: %s" % error, hint="the message says who refuses it")
+        )
+    try:
+        there = proof.read()
+        if begun["namespace"]:
+            begun["service_ip"] = api.get("%s/%s/services/%s" % (NAMESPACES, begun["namespace"], NAME))["spec"][
+                "clusterIP"
+            ]
+            begun["pods"] = proof.wait(begun["namespace"], there)
+    except ApiError as error:
+        proof.checks.append(
+            check("API", FAIL, str(error), hint="look at `crictl ps -a --name kube-apiserver` and its logs")
+        )
+    return begun
+
+
+def end(api, namespace):
+    """Take the pods and what belongs to them away, without waiting for it."""
+    api.delete("%s/%s" % (NAMESPACES, namespace))
+
+
+def sweep(api):
+    """Take away what a run that was killed has left. A younger one may belong to a run that still goes on."""
+    for item in api.get(NAMESPACES + "?labelSelector=" + MARK)["items"]:
+        if not item["metadata"].get("deletionTimestamp") and _age(item) > LEFTOVER_SECONDS:
+            end(api, item["metadata"]["name"])
+
+
+def _age(item):
+    created = calendar.timegm(time.strptime(item["metadata"]["creationTimestamp"], "%Y-%m-%dT%H:%M:%SZ"))
+    return time.time() - created
+
+
+def _young(node):
+    return _age(node) < verify_rules.YOUNG_SECONDS
+
+
+def _node_of(pod):
+    return pod["spec"].get("nodeName") or _bound(pod)
+
+
+def _bound(pod):
+    """The node that a DaemonSet's pod without a scheduler's word is meant for."""
+    try:
+        terms = pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][
+            "nodeSelectorTerms"
+        ]
+        return terms[0]["matchFields"][0]["values"][0]
+    except (KeyError, IndexError):
+        return None
+
+
+def objects(namespace, image):
+    """[(path to create it at, object)]: namespace, service account, DaemonSet and Service."""
     labels = {"app.kubernetes.io/name": NAME}
-    meta = {"name": NAME, "namespace": "kube-system", "labels": labels}
-    container = {
-        "name": "answer",
-        "image": image,
-        "imagePullPolicy": "IfNotPresent",
-        "args": ["-conf", "/etc/answer/Corefile"],
-        "ports": [{"containerPort": HTTP_PORT}],
-        "resources": {"requests": {"cpu": "10m", "memory": "20Mi"}, "limits": {"memory": "100Mi"}},
-        # The image's program carries that one capability as a file attribute; without it the kernel does not start it.
-        "securityContext": {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "runAsNonRoot": True, "runAsUser": 65532, "capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}},
-        "volumeMounts": [{"name": "config", "mountPath": "/etc/answer"}],
-    }
-    pod = {
+    here = {"namespace": namespace, "name": NAME, "labels": labels}
+    place = "%s/%s" % (NAMESPACES, namespace)
+    space = {"name": namespace, "labels": {MARK: "true", "pod-security.kubernetes.io/enforce": "privileged", **labels}}
+    ports = [{"name": kind.lower(), "protocol": kind, "port": PORT, "targetPort": PORT} for kind in ("UDP", "TCP")]
+    spec = {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod_spec(image)}}
+    return [
+        (NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": space}),
+        # One of our own: the namespace's default account comes a moment later, and no pod is made without one.
+        (place + "/serviceaccounts", {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": here}),
+        (
+            "/apis/apps/v1/namespaces/%s/daemonsets" % namespace,
+            {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": here, "spec": spec},
+        ),
+        (
+            place + "/services",
+            {"apiVersion": "v1", "kind": "Service", "metadata": here, "spec": {"selector": labels, "ports": ports}},
+        ),
+    ]
+
+
+def pod_spec(image):
+    """A CoreDNS without configuration answers every question with the asker's address (its plugin whoami)."""
+    return {
+        "serviceAccountName": NAME,
         "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 0,
         "tolerations": [{"operator": "Exists"}],
-        "containers": [container],
-        "volumes": [{"name": "config", "configMap": {"name": NAME}}],
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "containers": [
+            {
+                "name": "answer",
+                "image": image,
+                "args": ["-dns.port=%d" % PORT],
+                "resources": {"requests": {"cpu": "1m", "memory": "16Mi"}, "limits": {"memory": "128Mi"}},
+                # The program carries that one capability as a file attribute; without it the kernel does not start it.
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "runAsNonRoot": True,
+                    "runAsUser": 65532,
+                    "runAsGroup": 65532,
+                    "capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]},
+                    "seccompProfile": {"type": "RuntimeDefault"},
+                },
+            }
+        ],
     }
-    return {
-        CORE + "/configmaps/" + NAME: {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"Corefile": COREFILE}},
-        CORE + "/services/" + NAME: {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"selector": labels, "ports": [{"port": 80, "targetPort": HTTP_PORT}]}},
-        APPS + "/daemonsets/" + NAME: {
-            "apiVersion": "apps/v1",
-            "kind": "DaemonSet",
-            "metadata": meta,
-            "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}},
-        },
-    }
-
-
-def begin(api, expected, control_planes, timeout, make_pods):
-    """Checks of the cluster as a whole, and a pod on every node.
-
-    expected: names of the nodes. control_planes: how many there should be. Returns {checks, pods, service_ip, dns_ip}.
-    """
-    deadline = time.monotonic() + timeout
-    nodes = wait_nodes(api, expected, deadline)
-    checks = node_checks(nodes, expected) + etcd_checks(control_planes) + skew_checks(api, nodes)
-    checks.append(wait_dns(api, deadline))
-    found = {"checks": checks, "pods": {}, "service_ip": None, "dns_ip": dns_address(api)}
-    if not make_pods:
-        return found
-    image = api.get(APPS + "/deployments/coredns")["spec"]["template"]["spec"]["containers"][0]["image"]
-    for path, body in objects(image).items():
-        api.apply(path, body)
-    found["service_ip"] = api.get(CORE + "/services/" + NAME)["spec"]["clusterIP"]
-    found["pods"], problems = wait_pods(api, [name for name, node in nodes.items() if _ready(node)[0]], deadline)
-    checks += problems
-    return found
-
-
-def end(api):
-    """Take the pods and what belongs to them away."""
-    for path in objects(""):
-        api.delete(path)
-
-
-def _ready(node):
-    """(whether it is Ready, the kubelet's word on it)."""
-    condition = next((item for item in node["status"].get("conditions") or [] if item["type"] == "Ready"), {})
-    return condition.get("status") == "True", condition.get("message") or "it never reported"
-
-
-def wait_nodes(api, expected, deadline):
-    """The cluster's nodes by name, once all are there and Ready, or at the deadline as they are."""
-    while True:
-        nodes = {item["metadata"]["name"]: item for item in api.get("/api/v1/nodes")["items"]}
-        if time.monotonic() > deadline or all(name in nodes and _ready(nodes[name])[0] for name in expected):
-            return nodes
-        time.sleep(0.3)
-
-
-def node_checks(nodes, expected):
-    checks = []
-    for name in expected:
-        if name not in nodes:
-            checks.append(check("node", "fail", "is no member of the cluster; run site again", name))
-            continue
-        ready, word = _ready(nodes[name])
-        checks.append(check("node", "ok" if ready else "fail", "Ready" if ready else "not Ready: %s; see `journalctl -u kubelet` there" % word, name))
-    for name in sorted(set(nodes) - set(expected)):
-        checks.append(check("node", "warn", "is in the cluster and not in the inventory", name))
-    return checks
-
-
-def etcd_checks(control_planes):
-    """Every member started and a voter; as many as control planes."""
-    if not has("manifests/etcd.yaml"):
-        return [check("etcd", "ok", "external")]
-    members = etcd_members()
-    if not members:
-        return [check("etcd", "fail", "does not answer; see `crictl logs` of the etcd container")]
-    state = {item.get("name") or str(item.get("peerURLs")): "a learner" if item.get("isLearner") else "" if item.get("name") else "not started" for item in members}
-    wrong = ["%s is %s" % pair for pair in sorted(state.items()) if pair[1]]
-    if wrong or len(members) != control_planes:
-        text = "%d members, %d control planes; %s" % (len(members), control_planes, ", ".join(wrong) or "all vote")
-        return [check("etcd", "fail", text + "; compare `etcdctl member list` with the inventory and run site again")]
-    return [check("etcd", "ok", "%d members, all vote" % len(members))]
-
-
-def minor(version):
-    found = re.match(r"v?(\d+)\.(\d+)", version or "")
-    return (int(found.group(1)), int(found.group(2))) if found else (0, 0)
-
-
-def skew_checks(api, nodes):
-    """https://kubernetes.io/releases/version-skew-policy/: a kubelet is never newer than the API server, and at most three minors older."""
-    server = api.get("/version")["gitVersion"]
-    checks = []
-    for name, node in sorted(nodes.items()):
-        kubelet = node["status"]["nodeInfo"]["kubeletVersion"]
-        behind = minor(server)[1] - minor(kubelet)[1]
-        if not 0 <= behind <= 3:
-            checks.append(check("version skew", "fail", "kubelet %s, API server %s; allowed are the same minor and three below" % (kubelet, server), name))
-    return checks or [check("version skew", "ok", "API server %s, kubelets within three minors" % server)]
-
-
-def dns_address(api):
-    found = api.get(CORE + "/services/kube-dns", missing_ok=True)
-    return found["spec"]["clusterIP"] if found else None
-
-
-def wait_dns(api, deadline):
-    """CoreDNS available, waited for until the deadline."""
-    while True:
-        found = api.get(APPS + "/deployments/coredns", missing_ok=True)
-        if found is None:
-            return check("cluster DNS", "warn", "there is no deployment coredns in kube-system")
-        available, wanted = found["status"].get("availableReplicas", 0), found["spec"].get("replicas", 1)
-        if available >= wanted or time.monotonic() > deadline:
-            return check("cluster DNS", "ok" if available >= wanted else "fail", "%d of %d CoreDNS pods available" % (available, wanted))
-        time.sleep(0.3)
-
-
-def wait_pods(api, nodes, deadline):
-    """({node: {ip, uid}}, checks of those whose pod does not run)."""
-    while True:
-        listed = api.get(CORE + "/pods?labelSelector=app.kubernetes.io/name=" + NAME)["items"]
-        living = {item["spec"].get("nodeName"): item for item in listed if not item["metadata"].get("deletionTimestamp")}
-        running = {name: item for name, item in living.items() if item["status"].get("phase") == "Running" and item["status"].get("podIP") and _started(item)}
-        if time.monotonic() > deadline or set(nodes) <= set(running):
-            break
-        time.sleep(0.2)
-    checks = [check("pod", "fail", "no pod runs there: %s" % _why(living.get(name)), name) for name in nodes if name not in running]
-    return {name: {"ip": item["status"]["podIP"], "uid": item["metadata"]["uid"]} for name, item in running.items()}, checks
-
-
-def _started(pod):
-    return all(item.get("ready") for item in pod["status"].get("containerStatuses") or [{}])
-
-
-def _why(pod):
-    if pod is None:
-        return "none was made (is the controller manager well?)"
-    for item in pod["status"].get("containerStatuses") or []:
-        waiting = (item.get("state") or {}).get("waiting")
-        if waiting:
-            return "%s %s" % (waiting.get("reason"), waiting.get("message") or "")
-    conditions = [item.get("message") for item in pod["status"].get("conditions") or [] if item.get("message")]
-    return "%s %s" % (pod["status"].get("phase"), "; ".join(conditions))
-

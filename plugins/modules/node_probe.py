@@ -11,8 +11,10 @@ short_description: Prove a cluster from one node
 version_added: 0.1.0
 author: kubewright contributors (@kubewright)
 description:
-  - From within the node's own verification pod - HTTP to the pods of other nodes, DNS by name over UDP and TCP, a Service's cluster IP.
-  - From the node - the API through its endpoint, certificates' days left, services, and a manifest from each registry mirror.
+  - From within the node's own pod of the proof - UDP and TCP to the pods of other nodes and whether their addresses stay the same on the way,
+    DNS by name, a Service's cluster IP. In a cluster of more than eight nodes the next three are reached, in a ring over all.
+  - From the node itself - the API through its endpoint, the API server of a control plane, services, kubelet, containerd, days that the
+    certificates have left, and an image's manifest and configuration from each registry mirror.
   - Changes nothing.
 extends_documentation_fragment: [kubewright.cluster.attributes]
 attributes:
@@ -24,51 +26,60 @@ options:
     type: str
     required: true
   begun:
-    description: What M(kubewright.cluster.cluster_verify) returned.
+    description: What M(kubewright.cluster.cluster_verify) returned. Without it only the node itself is looked at.
     type: dict
-    required: true
-  cluster_domain:
-    description: DNS domain of the cluster.
-    type: str
-    default: cluster.local
+    default: {}
+  certificate_days:
+    description: A certificate with fewer days left is warned about.
+    type: int
+    default: 30
   seconds:
     description: How long a check is tried again before it fails.
     type: int
-    default: 30
+    default: 15
 """
 
 EXAMPLES = r"""
 - name: Probe
   kubewright.cluster.node_probe:
     node_name: w-1
-    begun: "{{ begun }}"
+    begun: "{{ verify_begun.begun }}"
+  register: verify_probed
 """
 
 RETURN = r"""
 checks:
-  description: Each with C(name), C(status) (ok, warn, fail), C(text), C(node).
+  description: Each with C(name), C(status) (ok, warn, fail), C(text), C(node), C(hint) (the way out) and C(ms).
   type: list
   elements: dict
   returned: always
+member:
+  description: Whether this machine is, or was, a node of a cluster.
+  type: bool
+  returned: always
 """
 
+import os
+import time
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kubewright.cluster.plugins.module_utils import verify_node
+from ansible_collections.kubewright.cluster.plugins.module_utils import probe_node, probe_pod
 
 
 def main():
     module = AnsibleModule(
         argument_spec={
             "node_name": {"type": "str", "required": True},
-            "begun": {"type": "dict", "required": True},
-            "cluster_domain": {"type": "str", "default": "cluster.local"},
-            "seconds": {"type": "int", "default": 30},
+            "begun": {"type": "dict", "default": {}},
+            "certificate_days": {"type": "int", "default": 30},
+            "seconds": {"type": "int", "default": 15},
         },
         supports_check_mode=True,
     )
-    parameters = module.params
-    checks = verify_node.probe(parameters["node_name"], parameters["begun"], parameters["cluster_domain"], parameters["seconds"])
-    module.exit_json(changed=False, checks=checks)
+    own, seconds = module.params["node_name"], module.params["seconds"]
+    checks = probe_node.checks(own, time.monotonic() + seconds, module.params["certificate_days"])
+    checks += probe_pod.checks(own, module.params["begun"], time.monotonic() + seconds)
+    module.exit_json(changed=False, checks=checks, member=os.path.exists(probe_node.KUBELET_CONF))
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ short_description: Put the checks of all nodes together
 version_added: 0.1.0
 author: kubewright contributors (@kubewright)
 description:
-  - Takes the verification pods away and reports what M(kubewright.cluster.cluster_verify) and M(kubewright.cluster.node_probe) (registered as
-    C(kube_probed)) found on all hosts of the play. Run it once, delegated to the control plane where the proof began.
+  - Takes the pods of the proof away and reports what M(kubewright.cluster.cluster_verify) (registered as C(verify_begun)) and
+    M(kubewright.cluster.node_probe) (registered as C(verify_probed)) found on all hosts of the play.
+  - Run it once, delegated to the control plane where the proof began. A failed check does not fail it.
 attributes:
   action:
     support: full
@@ -24,24 +25,23 @@ attributes:
     support: none
     description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
 options:
-  begun:
-    description: What M(kubewright.cluster.cluster_verify) returned.
-    type: dict
-    required: true
   plan:
     description: The plan.
     type: dict
     required: true
   json:
-    description: File on the controller for the report as JSON.
+    description: File on the controller for the report as JSON, for its owner alone. In check mode too.
+    type: path
+  bundle_dir:
+    description: Directory on the controller in which a support bundle would lie. Without it RV(bundle) is none.
     type: path
 """
 
 EXAMPLES = r"""
 - name: Report
   kubewright.cluster.verify_report:
-    begun: "{{ kube_begun.begun }}"
     plan: "{{ kube_planned.plan }}"
+    json: verify.json
   run_once: true
   delegate_to: "{{ kube_planned.plan.leader }}"
 """
@@ -51,18 +51,17 @@ healthy:
   description: Whether no check failed.
   type: bool
   returned: always
-summary:
-  description: The checks in words.
+report:
+  description: The report in words - a table of nodes and checks, the cluster as a whole, warnings and failures.
   type: list
   elements: str
   returned: always
 failures:
-  description: The failed checks in words.
-  type: list
-  elements: str
+  description: One message with every failed check and its way out. Empty where none failed.
+  type: str
   returned: always
-report:
-  description: The checks as data, as O(json) has them.
-  type: dict
+bundle:
+  description: Where a support bundle should be written, none for a healthy cluster.
+  type: str
   returned: always
 """
