@@ -49,7 +49,7 @@ class Stage:
             self.process = subprocess.Popen(
                 self.command,
                 cwd=self.directory,
-                env={**os.environ, "COLUMNS": "200", "KUBEWRIGHT_STAGE_LOG": str(self.log), **self.extra},
+                env={**os.environ, "NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1", "COLUMNS": "200", "KUBEWRIGHT_STAGE_LOG": str(self.log), **self.extra},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
