@@ -40,6 +40,7 @@ class ActionModule(ActionBase):
             "%s: left out, by --limit and because it %s" % (host, hosts[host]["error"] or "was not looked at")
             for host in absent
         ]
+        plan["refusals"] += self._read_manifests(plan["manifests"])
         if not plan["refusals"]:
             plan["refusals"] += sources.missing(plan, hosts) + _left_out(plan, part)
         result.update(changed=False, plan=plan)
@@ -47,6 +48,20 @@ class ActionModule(ActionBase):
             result.update(failed=True, msg=_message(plan["refusals"]))
             result.pop("plan")
         return result
+
+    def _read_manifests(self, manifests):
+        """Put the text of each manifest's file in place of its path. Returns sentences on files that cannot be read."""
+        problems = []
+        for manifest in manifests:
+            source = manifest.pop("src", None)
+            if not source:
+                continue
+            try:
+                with open(self._loader.path_dwim(source), encoding="utf-8") as stream:
+                    manifest["content"] = stream.read()
+            except (OSError, UnicodeDecodeError) as error:
+                problems.append("kube_manifests[%s]: %s: %s" % (manifest["name"], source, getattr(error, "strerror", error)))
+        return problems
 
 
 def _left_out(plan, part):

@@ -105,6 +105,7 @@ def host(name: str, info: dict, role: str, inputs: dict, version: tuple, member:
     _platform(name, info, inputs, version, refusals, warnings)
     if not member:
         _resources(name, info, role, inputs, refusals, warnings)
+    warnings += firewall(name, info)
     warnings += ["%s: %s" % (name, text) for text in info.get("warnings") or []]
     return refusals, warnings
 
@@ -175,6 +176,16 @@ def _resources(name, info, role, inputs, refusals, warnings):
             "%s: %s free under %s, images and logs want %s"
             % (name, quantity.human(disk["free_bytes"]), disk["mount"], quantity.human(need["disk"]))
         )
+
+
+def firewall(name: str, info: dict) -> list:
+    """Warnings on firewalls that are on: they are the host's, and not changed here; the plan lists what they must let through."""
+    known = info.get("firewall") or {}
+    found = [tool for tool in ("ufw", "firewalld") if known.get(tool) == "active"]
+    warnings = ["%s: %s is active; it must let through what the plan lists" % (name, tool) for tool in found]
+    if known.get("iptables_forward_policy") == "DROP":
+        warnings.append("%s: the firewall drops forwarded packets by default; pods of other nodes need a rule that accepts the pod networks" % name)
+    return warnings
 
 
 def ports(name: str, info: dict, role: str, api_port: int, endpoint: dict) -> list:

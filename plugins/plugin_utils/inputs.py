@@ -59,6 +59,8 @@ def _value(path, value, spec, problems):
         if spec.get("required"):
             problems.append("%s is missing" % path)
         return _default(path, spec, problems)
+    if isinstance(value, bool) and "off" in spec.get("choices", ()):
+        value = "on" if value else "off"  # YAML reads a bare off as false
     try:
         value = _typed(value, spec.get("type", "str"))
     except ValueError as error:

@@ -203,3 +203,15 @@ def test_no_secret_in_the_plan():
 ])  # fmt: skip
 def test_groups(groups, expected):
     assert planner.roles_of(groups) == expected
+
+
+def test_firewalls_are_named_and_left_alone():
+    hosts, groups = inventory()
+    hosts["w-1"]["info"]["firewall"] = {"ufw": "active", "iptables_forward_policy": "DROP"}
+    plan = planner.cluster_plan(hosts, groups)
+    assert plan["refusals"] == [] and sum("w-1" in text and "let through" in text or "forwarded" in text for text in plan["warnings"]) == 2
+
+
+def test_a_bare_off_is_off():
+    plan = planner.cluster_plan(*inventory(inputs={"kube_swap": False}))
+    assert plan["refusals"] == [] and plan["nodes"]["w-1"]["settings"]["swap"] == "off"
