@@ -1,0 +1,55 @@
+#!/bin/sh
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Turns a Debian root file system with the listed packages into a virtual machine's disk: what an ordinary server
+# is, with swap of both kinds, and without what only costs an emulated processor time.
+# Usage: setup.sh ROOT
+set -eu
+root=${1%/}
+
+# There but not running: whoever wants them starts them.
+rm -f "$root"/etc/systemd/system/multi-user.target.wants/haproxy.service \
+    "$root"/etc/systemd/system/multi-user.target.wants/keepalived.service
+# Work that a machine of an hour's life need not do, and terminals that nobody looks at.
+for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer \
+    e2scrub_reap.service systemd-pstore.service systemd-update-utmp.service systemd-update-utmp-runlevel.service \
+    getty@tty1.service serial-getty@ttyS0.service sys-kernel-debug.mount sys-kernel-tracing.mount; do
+    ln -sf /dev/null "$root/etc/systemd/system/$unit"
+done
+ln -sf /lib/systemd/system/multi-user.target "$root/etc/systemd/system/default.target"
+mkdir -p "$root/etc/systemd/journald.conf.d"
+printf '[Journal]\nStorage=volatile\n' > "$root/etc/systemd/journald.conf.d/lab.conf"
+
+# The network of QEMU's user mode has always the same addresses.
+cat > "$root/etc/systemd/network/10-lab.network" <<'CONF'
+[Match]
+Name=en* eth*
+
+[Network]
+Address=10.0.2.15/24
+Gateway=10.0.2.2
+LinkLocalAddressing=no
+IPv6AcceptRA=no
+CONF
+mkdir -p "$root/etc/systemd/system/multi-user.target.wants"
+ln -sf /lib/systemd/system/systemd-networkd.service "$root/etc/systemd/system/multi-user.target.wants/systemd-networkd.service"
+echo 'nameserver 10.0.2.3' > "$root/etc/resolv.conf"
+
+# A second disk is swap, and so is compressed memory: the collection has to turn both off for good.
+printf 'LABEL=swap none swap sw 0 0\n' > "$root/etc/fstab"
+printf '[zram0]\nzram-size = 64\n' > "$root/etc/systemd/zram-generator.conf"
+
+# Each machine has an identity and a host key of its own, from its first start on.
+: > "$root/etc/machine-id"
+rm -f "$root"/var/lib/dbus/machine-id "$root"/etc/ssh/ssh_host_*
+ln -s /etc/machine-id "$root/var/lib/dbus/machine-id"
+mkdir -p "$root/etc/systemd/system/ssh.service.d"
+cat > "$root/etc/systemd/system/ssh.service.d/lab.conf" <<'CONF'
+[Service]
+ExecStartPre=
+ExecStartPre=/bin/sh -c 'test -e /etc/ssh/ssh_host_ed25519_key || exec ssh-keygen -q -t ed25519 -N "" -f /etc/ssh/ssh_host_ed25519_key'
+CONF
+printf 'HostKey /etc/ssh/ssh_host_ed25519_key\nPasswordAuthentication no\nUseDNS no\n' > "$root/etc/ssh/sshd_config.d/lab.conf"
+echo 'LANG=C.UTF-8' > "$root/etc/default/locale"

@@ -1,0 +1,194 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A machine: its folder in the cache, and the process that runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from lablib import catalog
+from lablib.catalog import LabError
+
+from . import image, inventory, qemu
+
+SWAP = 256 * 2**20
+EVERY = 10
+SSH = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "IdentitiesOnly=yes")
+
+
+def root():
+    """Where the machines are."""
+    return catalog.cache("vm", "machines")
+
+
+@dataclass
+class Machine:
+    """A machine by its name; what it was made with is in its folder."""
+
+    name: str
+    memory: int = 3072
+    cpus: int = 2
+    base: str = ""
+
+    @property
+    def folder(self):
+        """Disk, key, log and inventory."""
+        return root() / self.name
+
+    @property
+    def port(self):
+        """The port on this host's loopback address that leads to the machine's SSH."""
+        return int((self.folder / "port").read_text(encoding="utf-8"))
+
+    def pid(self):
+        """The process that runs the machine, nothing when there is none: the number alone may be another's by now."""
+        try:
+            number = int((self.folder / "pid").read_text(encoding="utf-8"))
+            words = Path(f"/proc/{number}/cmdline").read_bytes().split(b"\0")
+        except (OSError, ValueError):
+            return None
+        return number if str(self.folder / "pid").encode() in words else None
+
+    def create(self):
+        """Makes the folder, with an empty disk over the base."""
+        base = image.have()
+        self.base = str(base)
+        self.folder.mkdir(parents=True, mode=0o700)
+        disk = self.folder / "root.qcow2"
+        run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(base / "root.raw"), str(disk))
+        with open(self.folder / "swap.raw", "wb") as file:
+            file.truncate(SWAP)
+        run("mkswap", "-q", "-L", "swap", str(self.folder / "swap.raw"))
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.name, "-f", str(self.folder / "id_ed25519"))
+        made = {"memory": self.memory, "cpus": self.cpus, "base": self.base}
+        (self.folder / "machine.json").write_text(json.dumps(made), encoding="utf-8")
+
+    def start(self):
+        """Starts the process, and writes the inventory that leads to it."""
+        for _attempt in range(3):  # another may take the port between our look and QEMU's
+            port = free_port()
+            done = subprocess.run(qemu.command(self, Path(self.base), port), capture_output=True, text=True, check=False)
+            if "host forwarding rule" not in done.stderr:
+                break
+        if done.returncode:
+            raise LabError(f"{self.name} does not start: {done.stderr.strip()}")
+        (self.folder / "port").write_text(str(port), encoding="utf-8")
+        (self.folder / "inventory.yml").write_text(inventory.text(self), encoding="utf-8")
+
+    def wait(self, seconds):
+        """Waits until the machine lets us in, and says meanwhile what it is doing."""
+        started = said = time.monotonic()
+        while not (greets(self.port) and self.ssh("true", 20)):
+            now = time.monotonic()
+            if self.pid() is None:
+                raise LabError(f"{self.name} ended while it started. The last it said: {self.last_word()}")
+            if now - started > seconds:
+                raise LabError(f"{self.name}: no SSH after {seconds} s. The last it said: {self.last_word()}")
+            if now - said >= EVERY:
+                said = now
+                print(f"{self.name} starts, {now - started:.0f} s: {self.last_word()}", flush=True)
+            time.sleep(0.5)
+        return time.monotonic() - started
+
+    def ssh(self, command, seconds):
+        """Whether a command succeeds on the machine."""
+        words = ["ssh", "-i", str(self.folder / "id_ed25519"), "-p", str(self.port), *SSH, "-o", "BatchMode=yes"]
+        try:
+            return subprocess.run([*words, "root@127.0.0.1", command], capture_output=True, timeout=seconds, check=False).returncode == 0
+        except subprocess.TimeoutExpired:
+            return False
+
+    def last_word(self):
+        """The last line of the console."""
+        try:
+            lines = (self.folder / "serial.log").read_text(encoding="utf-8", errors="replace").split("\n")
+        except OSError:
+            return "nothing"
+        return next((line.strip() for line in reversed(lines) if line.strip()), "nothing")[:120]
+
+    def stop(self, seconds):
+        """Shuts the machine down as its power button does; after `seconds` the process is ended."""
+        if seconds and self.pid() and press_power(self.folder / "monitor"):
+            gone(self, seconds)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            pid = self.pid()
+            if pid:
+                os.kill(pid, number)
+                gone(self, 10)
+
+    def destroy(self):
+        """Takes the machine away, and bases that no machine needs any more."""
+        self.stop(0)
+        shutil.rmtree(self.folder)
+        needed = {machine.base for machine in machines()} | {str(image.folder())}
+        for base in image.folder().parent.glob("base-*"):
+            if str(base) not in needed:
+                shutil.rmtree(base)
+
+
+def machines():
+    """All machines that there are."""
+    return [load(path.parent.name) for path in sorted(root().glob("*/machine.json"))]
+
+
+def load(name):
+    """A machine that there is."""
+    try:
+        made = json.loads((root() / name / "machine.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise LabError(f"there is no machine {name}: `vm create {name}` makes it.") from None
+    return Machine(name, **made)
+
+
+def run(*words):
+    """Runs a program; its complaint is the error."""
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise LabError(f"{words[0]}: {done.stderr.strip() or done.stdout.strip()}")
+
+
+def free_port():
+    """A port of the loopback address that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def greets(port):
+    """Whether an SSH server answers: QEMU itself accepts connections long before."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False
+
+
+def press_power(monitor):
+    """Presses the power button; False when nobody listens."""
+    try:
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(5)
+            line.connect(str(monitor))
+            line.recv(4096)
+            line.sendall(b"system_powerdown\n")
+            line.recv(4096)
+            return True
+    except OSError:
+        return False
+
+
+def gone(machine, seconds):
+    """Waits until the process is no more."""
+    end = time.monotonic() + seconds
+    while machine.pid() and time.monotonic() < end:
+        time.sleep(0.1)
