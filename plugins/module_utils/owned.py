@@ -9,6 +9,7 @@ An entry is written before the thing is put in place: a run that is killed in be
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -16,6 +17,17 @@ import tempfile
 
 PATH = "/etc/kubewright/owned.json"
 BACKUPS = "/etc/kubewright/before"
+LOCK = "/run/kubewright.lock"
+
+
+def take_turn(path: str = LOCK):
+    """Wait until no other module of ours changes this node, such as one that a killed run left at work; no entry is lost then.
+
+    Returns the open lock file: the turn ends with it, at the latest with the process.
+    """
+    lock = open(path, "w", encoding="utf-8")  # noqa: SIM115
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
 
 
 def read(path: str = PATH) -> dict:

@@ -231,6 +231,7 @@ def main():
     wrong = problems(module.params["items"])
     if wrong:
         module.fail_json(msg="; ".join(wrong))
+    lock = owned.take_turn()
     record = owned.read()
     wanted = [item for item in module.params["items"] if not installed(item, record)]
     rows = [
@@ -245,6 +246,7 @@ def main():
             diff=[{"before": "", "after": "%s %s\n" % (item["url"], item["version"])} for item in wanted],
         )
     files, seconds = install(module, wanted, record)
+    lock.close()
     rows = [
         {"url": item["url"], "status": "installed", "seconds": seconds[number]} for number, item in enumerate(wanted)
     ]

@@ -172,6 +172,7 @@ def main():
     wrong = problems(entries)
     if wrong:
         module.fail_json(msg="; ".join(wrong))
+    lock = owned.take_turn()
     record = owned.read()
     changed, diff, errors = [], [], []
     for entry in entries:
@@ -186,6 +187,7 @@ def main():
                 put(entry, record)
             except OSError as error:
                 errors.append("%s: %s" % (entry["path"], error.strerror))
+    lock.close()
     if errors:
         module.fail_json(msg="files could not be written: " + "; ".join(errors), changed_paths=changed)
     module.exit_json(changed=bool(changed), changed_paths=changed, diff=diff)

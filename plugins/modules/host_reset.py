@@ -51,6 +51,7 @@ left:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.kubewright.cluster.plugins.module_utils import owned
 from ansible_collections.kubewright.cluster.plugins.module_utils.cleanup import Cleanup
 
 
@@ -62,6 +63,7 @@ def main():
         },
         supports_check_mode=True,
     )
+    lock = owned.take_turn()
     work = Cleanup(module.check_mode, module.params["keep_images"], module.params["keep_programs"])
     if not work.anything():
         if os.path.exists("/etc/kubernetes/kubelet.conf"):
@@ -78,6 +80,7 @@ def main():
             removed=work.removed,
             left=work.left,
         )
+    lock.close()
     for item in work.left:
         module.warn("%s: %s was left: %s" % (os.uname()[1], item["path"], item["why"]))
     module.exit_json(changed=bool(work.removed), removed=work.removed, left=work.left)
