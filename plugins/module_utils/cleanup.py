@@ -33,7 +33,6 @@ DATA = (
     "/var/cache/kubewright",
     "/run/containerd",
     "/run/kubewright-kubeadm.lock",
-    "/run/kubewright.lock",
     "/etc/cni/net.d/10-containerd-net.conflist",
     "/etc/cni/net.d/10-kuberouter.conflist",
 )
