@@ -8,6 +8,7 @@ Standard library only. Safe to be killed anywhere and run again: the record goes
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -20,9 +21,17 @@ from .cleanup_network import Network
 from .fetching import sha256
 
 UNITS = ("kubelet", "kube-endpoint-vip", "kube-endpoint", "kube-bridge")
-# What Kubernetes and containerd make by themselves while they run.
+# What Kubernetes makes by itself while it runs; taken away where the kubelet is ours.
 DATA = (
-    "/etc/kubernetes",
+    "/etc/kubernetes/manifests",
+    "/etc/kubernetes/pki",
+    "/etc/kubernetes/tmp",
+    "/etc/kubernetes/admin.conf",
+    "/etc/kubernetes/super-admin.conf",
+    "/etc/kubernetes/kubelet.conf",
+    "/etc/kubernetes/bootstrap-kubelet.conf",
+    "/etc/kubernetes/controller-manager.conf",
+    "/etc/kubernetes/scheduler.conf",
     "/var/lib/etcd",
     "/var/lib/kubelet",
     "/var/lib/cni",
@@ -31,14 +40,14 @@ DATA = (
     "/var/log/containers",
     "/usr/libexec/kubernetes",
     "/var/cache/kubewright",
-    "/run/containerd",
     "/run/kubewright-kubeadm.lock",
-    "/etc/cni/net.d/10-containerd-net.conflist",
     "/etc/cni/net.d/10-kuberouter.conflist",
 )
+# What containerd makes; taken away where it is ours.
+RUNTIME = ("/run/containerd", "/etc/cni/net.d/10-containerd-net.conflist")
 IMAGES = ("/var/lib/containerd", "/opt/containerd")
-EMPTY_AFTERWARDS = ("/etc/cni/net.d", "/etc/cni", "/etc/containerd/conf.d", "/etc/containerd")
-MOUNTS = ("/var/lib/kubelet/", "/run/containerd/", "/run/netns/cni-", "/var/run/netns/cni-")
+EMPTY_AFTERWARDS = ("/etc/cni/net.d", "/etc/cni", "/etc/containerd/conf.d", "/etc/containerd", "/etc/kubernetes")
+MOUNTS = ("/var/lib/kubelet/", "/run/containerd/", "/run/netns/cni-")
 
 
 class Cleanup:
@@ -73,19 +82,33 @@ class Cleanup:
             self.record["files"] or self.record["artifacts"] or self.record["settings"] or os.path.exists(owned.PATH)
         )
 
+    def ours(self, unit):
+        """Whether we made a service here: another's kubelet or containerd keeps its data, pods and network."""
+        return "/etc/systemd/system/%s.service" % unit in self.record["files"]
+
     def all(self):
-        data_root = self.containerd_root()
         self.stop_units()
-        self.stop_pods()
-        self.unmount()
-        Network(self.run, self.note).clean()
-        for path in DATA + (() if self.keep_images else IMAGES + ((data_root,) if data_root else ())):
+        if self.ours("containerd"):
+            self.stop_pods()
+            self.unmount()
+        if self.ours("kubelet"):
+            Network(self.run, self.note).clean()
+        for path in self.data():
             self.remove(path)
         self.restore_settings()
         self.remove_programs()
         self.remove_files()
         self.remove_directories()
         self.finish()
+
+    def data(self):
+        """Paths of the data that goes."""
+        paths = DATA if self.ours("kubelet") else ()
+        if self.ours("containerd"):
+            paths += RUNTIME
+            if not self.keep_images:
+                paths += IMAGES + tuple(filter(None, [self.containerd_root()]))
+        return dict.fromkeys(paths)
 
     def containerd_root(self):
         try:
@@ -96,10 +119,7 @@ class Cleanup:
         return found.group(1) if found and found.group(1).endswith("/containerd") else None
 
     def stop_units(self):
-        names = [
-            name for name in UNITS + ("containerd",) if "/etc/systemd/system/%s.service" % name in self.record["files"]
-        ]
-        for name in names:
+        for name in filter(self.ours, UNITS + ("containerd",)):
             status, state = self.run(["systemctl", "show", "-p", "ActiveState,UnitFileState", "--value", name])
             words = state.split()
             if (
@@ -107,11 +127,11 @@ class Cleanup:
             ) and self.note("stop and disable %s" % name):
                 self.run(["systemctl", "disable", "--now", name])
                 self.run(["systemctl", "reset-failed", name])
+                if self.run(["systemctl", "show", "-p", "ActiveState", "--value", name])[1].split()[:1] == ["active"]:
+                    raise OSError(errno.EBUSY, "the service does not stop; nothing was removed yet", name)
 
     def stop_pods(self):
         """End the shims and the processes of pods: containerd leaves them running when it stops."""
-        if "/etc/systemd/system/containerd.service" not in self.record["files"]:
-            return
         found = pods()
         if not found or not self.note("end %d processes of pods" % len(found)):
             return
@@ -129,7 +149,12 @@ class Cleanup:
     def unmount(self):
         with open("/proc/mounts", encoding="utf-8") as stream:
             points = [line.split()[1].replace("\\040", " ") for line in stream]
-        ours = [point for point in reversed(points) if point.startswith(MOUNTS)]
+        used = network_namespaces()
+        ours = [
+            point
+            for point in reversed(points)
+            if point.startswith(MOUNTS) and ("/netns/cni-" not in point or inode(point) not in used)
+        ]
         if ours and self.note("unmount %d file systems of pods" % len(ours)):
             for point in ours:
                 if self.run(["umount", point])[0]:
@@ -139,23 +164,19 @@ class Cleanup:
 
     def remove(self, path):
         """Remove a file or tree; nothing on the other side of a mount point, and no mount point itself."""
-        if not os.path.lexists(path) or (
-            os.path.isdir(path) and not os.path.islink(path) and os.path.ismount(path) and not os.listdir(path)
-        ):
+        if not os.path.lexists(path):
             return
-        if not self.note("remove %s" % path):
-            return
-        inner = mounts_below(path)
-        if inner:
+        tree = os.path.isdir(path) and not os.path.islink(path)
+        inner = mounts_below(path) if tree else []
+        if inner and not (self.check and any(point.startswith(MOUNTS) for point in inner)):
             self.left.append({"path": path, "why": "%s is mounted there" % ", ".join(inner)})
-        elif os.path.islink(path) or not os.path.isdir(path):
-            os.unlink(path)
-        elif os.path.ismount(path):
-            for name in os.listdir(path):
-                child = os.path.join(path, name)
-                shutil.rmtree(child) if os.path.isdir(child) and not os.path.islink(child) else os.unlink(child)
-        else:
-            shutil.rmtree(path)
+        elif tree and os.path.ismount(path):
+            names = [name for name in os.listdir(path) if name != "lost+found"]
+            if names and self.note("empty %s" % path):
+                for name in names:
+                    delete(os.path.join(path, name))
+        elif self.note("remove %s" % path):
+            delete(path)
 
     def restore_settings(self):
         changed = self.record["settings"]
@@ -182,24 +203,35 @@ class Cleanup:
 
     def remove_programs(self):
         for path, entry in sorted(self.record["artifacts"].items()):
-            if self.keep_programs or not os.path.lexists(path):
+            if self.keep_programs or not os.path.lexists(path) or self.is_back(entry):
                 continue
             if os.path.islink(path) or sha256(path) != entry.get("sha256"):
-                self.left.append({"path": path, "why": "it was changed after it was installed"})
-            elif self.note("remove %s" % path):
-                os.unlink(path)
-            self.bring_back(path, entry.get("backup"))
+                why = "it was changed after it was installed"
+                if entry.get("backup"):
+                    why += "; what stood there before is %s" % entry["backup"]
+                self.left.append({"path": path, "why": why})
+            else:
+                self.take_back(path, entry)
 
     def remove_files(self):
         for path, entry in sorted(self.record["files"].items()):
-            if os.path.lexists(path) and self.note("remove %s" % path):
-                os.unlink(path)
-            self.bring_back(path, entry.get("backup"))
+            if not self.is_back(entry):
+                self.take_back(path, entry)
 
-    def bring_back(self, path, backup):
-        if backup and os.path.lexists(backup) and self.note("bring %s back as it was" % path):
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            shutil.move(backup, path)
+    @staticmethod
+    def is_back(entry):
+        """Whether a reset that was killed has brought back already what stood there before."""
+        return bool(entry.get("backup")) and not os.path.lexists(entry["backup"])
+
+    def take_back(self, path, entry):
+        """Bring back what stood there before, else remove what is ours. The backup goes last: a killed reset starts here again."""
+        if entry.get("backup"):
+            if self.note("bring %s back as it was" % path):
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                owned.copy_whole(entry["backup"], path)
+                os.unlink(entry["backup"])
+        elif os.path.lexists(path) and self.note("remove %s" % path):
+            os.unlink(path)
 
     def remove_directories(self):
         made = sorted(self.record["directories"], key=len, reverse=True)
@@ -217,15 +249,55 @@ class Cleanup:
             return
         self.run(["systemctl", "daemon-reload"])
         if self.keep_programs:
-            self.record.update(files={}, settings={}, directories=[])
+            there = [path for path in self.record["directories"] if os.path.isdir(path)]
+            self.record.update(files={}, settings={}, directories=there)
             owned.write(self.record)
         else:
-            shutil.rmtree(os.path.dirname(owned.PATH), ignore_errors=True)
+            self.forget()
+
+    def forget(self):
+        """Remove our own directory: the record last, and what somebody may still want back not at all."""
+        place = os.path.dirname(owned.PATH)
+        if not os.path.isdir(place):
+            return
+        kept = any(
+            entry.get("backup") and os.path.lexists(entry["backup"]) for entry in self.record["artifacts"].values()
+        )
+        for name in os.listdir(place):
+            path = os.path.join(place, name)
+            if path != owned.PATH and not (kept and path == owned.BACKUPS):
+                delete(path)
+        delete(owned.PATH)
+        if not kept:
+            os.rmdir(place)
+
+
+def delete(path):
+    """Delete a file, a link or a tree; no error where it is gone."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)
+
+
+def inode(path):
+    try:
+        return os.stat(path).st_ino
+    except OSError:
+        return None
+
+
+def network_namespaces():
+    """Inodes of the network namespaces in use by others than our pods: Podman's containers have theirs under the same names."""
+    ours = set(pods())
+    return {
+        inode("/proc/%s/ns/net" % pid) for pid in filter(str.isdigit, os.listdir("/proc")) if int(pid) not in ours
+    } - {None}
 
 
 def pods():
     """Processes of pods and their shims, by command line and control group."""
-    found = []
+    found, here = [], inode("/proc/self/ns/pid")
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open("/proc/%s/cmdline" % pid, "rb") as stream:
@@ -234,7 +306,9 @@ def pods():
                 group = stream.read()
         except OSError:
             continue
-        if b"containerd-shim" in command.split(b"\0")[0] and b"k8s.io" in command or "kubepods" in group:
+        shim = b"containerd-shim" in command.split(b"\0")[0] and b"k8s.io" in command
+        # A node in a container on this host has shims and pods too: other process namespace, control group further down.
+        if ":/kubepods" in group or (shim and inode("/proc/%s/ns/pid" % pid) == here):
             found.append(int(pid))
     return found
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 
 LINKS = ("cni0", "kube-bridge", "kube-dummy-if")
 SET = re.compile(r"^(KUBE-|kube-router-|inet6:kube-router-)")
@@ -17,15 +18,29 @@ NFT_TABLES = (("ip", "kubewright"), ("ip", "kube-proxy"), ("ip6", "kube-proxy"))
 ROUTE_PROTOCOL = "107"
 
 
-def without_cluster(saved):
-    """The text of iptables-save without the chains and rules of kube-proxy, kubelet, kube-router and the CNI plugins."""
-    return "".join(line for line in saved.splitlines(keepends=True) if not _ours(line))
+def removal(saved):
+    """What iptables-restore --noflush needs to take the chains and rules of kube-proxy, kubelet, kube-router and the CNI plugins
+    out of the text of iptables-save; empty where there are none. Others' rules are not named: they keep their counters."""
+    tables = []
+    for line in saved.splitlines():
+        if line.startswith("*"):
+            tables.append((line, [], []))
+        elif _ours(line) and line.startswith(":"):
+            tables[-1][1].append(line[1:].split()[0])
+        elif _ours(line) and line.startswith("-A ") and not line[3:].startswith(("KUBE-", "CNI-")):
+            tables[-1][2].append("-D" + line[2:])
+    lines = []
+    for name, chains, rules in tables:
+        if chains or rules:
+            flushed = [":%s - [0:0]" % chain for chain in chains]
+            lines += [name, *flushed, *rules, *("-X " + chain for chain in chains), "COMMIT"]
+    return "".join(line + "\n" for line in lines)
 
 
 def _ours(line):
     if line.startswith(":"):
         return line[1:].startswith(("KUBE-", "CNI-"))
-    words = line.split()
+    words = shlex.split(line)  # a rule's comment is one word, whatever it says
     return any(
         words[number - 1] in ("-A", "-N", "-j", "-g") and word.startswith(("KUBE-", "CNI-"))
         for number, word in enumerate(words)
@@ -49,9 +64,9 @@ class Network:
     def chains(self):
         for family in ("iptables", "ip6tables"):
             status, saved = self.run([family + "-save"])
-            kept = without_cluster(saved) if status == 0 else saved
-            if status == 0 and kept != saved and self.note("take the cluster's chains out of %s" % family):
-                self.run([family + "-restore"], kept)
+            gone = removal(saved) if status == 0 else ""
+            if gone and self.note("take the cluster's chains out of %s" % family):
+                self.run([family + "-restore", "--noflush"], gone)
 
     def tables(self):
         status, output = self.run(["nft", "-j", "list", "tables"])

@@ -89,5 +89,18 @@ def keep_former(path: str, record: dict) -> None:
     if os.path.lexists(path):
         backup = os.path.join(BACKUPS, path.strip("/").replace("/", "--"))
         os.makedirs(BACKUPS, mode=0o700, exist_ok=True)
-        shutil.copy2(path, backup, follow_symlinks=False)
+        copy_whole(path, backup)
     record["files"][path] = {"backup": backup}
+
+
+def copy_whole(source: str, path: str) -> None:
+    """Copy a file or link with mode, owner and times; it is there at once or not at all."""
+    temporary = os.path.join(os.path.dirname(path), ".kubewright-" + os.path.basename(path))
+    if os.path.lexists(temporary):
+        os.unlink(temporary)
+    shutil.copy2(source, temporary, follow_symlinks=False)
+    info = os.lstat(source)
+    os.chown(temporary, info.st_uid, info.st_gid, follow_symlinks=False)
+    if not os.path.islink(temporary):
+        os.chmod(temporary, info.st_mode & 0o7777)
+    os.replace(temporary, path)

@@ -31,8 +31,10 @@ COMMIT
 
 
 def test_only_the_clusters_chains_go():
-    assert cleanup_network.without_cluster(SAVED) == KEPT
-    assert cleanup_network.without_cluster(KEPT) == KEPT
+    gone = cleanup_network.removal(SAVED)
+    assert "-X KUBE-SERVICES\n-X CNI-HOSTPORT-DNAT\n" in gone
+    assert "MINE" not in gone and "MASQUERADE" not in gone
+    assert cleanup_network.removal(KEPT) == ""
 
 
 class FakeHost:

@@ -1,0 +1,141 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What reset must never do: lose another's file when it is run again after a kill, or take another's cluster along."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from ansible_collections.kubewright.cluster.plugins.module_utils import cleanup, cleanup_network, owned
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    monkeypatch.setattr(owned, "PATH", str(tmp_path / "record/owned.json"))
+    monkeypatch.setattr(owned, "BACKUPS", str(tmp_path / "record/before"))
+    made = cleanup.Cleanup()
+    made.run = lambda argv, text=None: (1, "")
+    made.record = owned.read(owned.PATH)
+    return made
+
+
+def test_a_second_reset_after_a_kill_keeps_the_file_brought_back(work, tmp_path):
+    config = tmp_path / "config"
+    config.write_text("theirs")
+    owned.keep_former(str(config), work.record)
+    config.write_text("ours")
+    work.remove_files()
+    work.remove_files()
+    assert config.read_text() == "theirs"
+
+
+def test_a_second_reset_after_a_kill_keeps_the_program_brought_back(work, tmp_path):
+    tool = tmp_path / "tool"
+    tool.write_text("theirs")
+    owned.keep_former(str(tool), work.record)
+    entry = {"backup": work.record["files"].pop(str(tool))["backup"]}
+    tool.write_text("ours")
+    work.record["artifacts"][str(tool)] = dict(entry, sha256=cleanup.sha256(str(tool)))
+    work.remove_programs()
+    work.remove_programs()
+    assert tool.read_text() == "theirs" and work.left == []
+
+
+def test_a_changed_program_is_not_overwritten_by_what_stood_there_before(work, tmp_path):
+    tool = tmp_path / "tool"
+    tool.write_text("theirs")
+    owned.keep_former(str(tool), work.record)
+    entry = {"backup": work.record["files"].pop(str(tool))["backup"]}
+    tool.write_text("changed by its user")
+    work.record["artifacts"][str(tool)] = dict(entry, sha256="0" * 64)
+    work.remove_programs()
+    work.finish()
+    assert tool.read_text() == "changed by its user"
+    assert os.path.exists(entry["backup"]) and entry["backup"] in work.left[0]["why"]
+
+
+def test_owner_of_what_stood_before_comes_back(work, tmp_path):
+    if os.getuid():
+        pytest.skip("needs root")
+    config = tmp_path / "config"
+    config.write_text("theirs")
+    os.chown(config, 12345, 12346)
+    os.chmod(config, 0o640)
+    owned.keep_former(str(config), work.record)
+    config.unlink()
+    config.write_text("ours")
+    work.remove_files()
+    info = os.stat(config)
+    assert (info.st_uid, info.st_gid, info.st_mode & 0o777) == (12345, 12346, 0o640)
+
+
+def test_another_cluster_on_a_host_whose_kernel_settings_are_ours_is_left(work, tmp_path, monkeypatch):
+    """The role node alone was used here; kubelet, etcd and containerd are somebody else's."""
+    work.record["files"]["/etc/modules-load.d/kubewright-test.conf"] = {"backup": None}
+    gone, ran = [], []
+    monkeypatch.setattr(work, "remove", gone.append)
+    monkeypatch.setattr(work, "run", lambda argv, text=None: ran.append(argv) or (1, ""))
+    work.all()
+    assert gone == []
+    assert not any(argv[0] in ("umount", "nft", "ip", "ipset") or "iptables" in argv[0] for argv in ran)
+
+
+def test_the_record_goes_last(work, tmp_path, monkeypatch):
+    owned.write(work.record, owned.PATH)
+    (tmp_path / "record/bridge").mkdir()
+    (tmp_path / "record/before").mkdir()
+    real, order = os.unlink, []
+    monkeypatch.setattr(os, "unlink", lambda path, **more: order.append(str(path)) or real(path, **more))
+    work.finish()
+    assert order[-1] == owned.PATH and not (tmp_path / "record").exists()
+
+
+def test_a_service_that_does_not_stop_ends_the_reset(work):
+    work.record["files"]["/etc/systemd/system/kubelet.service"] = {"backup": None}
+    work.run = lambda argv, text=None: (0, "active\nenabled\n")
+    with pytest.raises(OSError, match="does not stop"):
+        work.stop_units()
+
+
+def test_what_is_left_for_a_mount_is_not_said_to_be_removed(work, tmp_path, monkeypatch):
+    (tmp_path / "data/inner").mkdir(parents=True)
+    monkeypatch.setattr(cleanup, "mounts_below", lambda path: [path + "/inner"])
+    work.remove(str(tmp_path / "data"))
+    assert work.removed == [] and work.left
+
+
+def test_lost_and_found_stays_on_a_volume(work, tmp_path, monkeypatch):
+    (tmp_path / "etcd/lost+found").mkdir(parents=True)
+    (tmp_path / "etcd/member").mkdir()
+    monkeypatch.setattr(os.path, "ismount", lambda path: str(path).endswith("/etcd"))
+    work.remove(str(tmp_path / "etcd"))
+    assert os.listdir(tmp_path / "etcd") == ["lost+found"]
+    removed = list(work.removed)
+    work.remove(str(tmp_path / "etcd"))
+    assert work.removed == removed
+
+
+SAVED = """*nat
+:PREROUTING ACCEPT [7:9]
+:KUBE-SERVICES - [0:0]
+:MINE - [0:0]
+-A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-A PREROUTING -p tcp -m comment --comment "not -j KUBE- at all" -j MINE
+-A KUBE-SERVICES -d 10.96.0.1/32 -j KUBE-SVC-X
+COMMIT
+*filter
+:INPUT ACCEPT [0:0]
+COMMIT
+"""
+
+
+def test_only_our_rules_are_named_to_iptables():
+    """Others' rules are not written anew: their counters stay, and a rule added meanwhile is not lost."""
+    assert cleanup_network.removal(SAVED) == (
+        "*nat\n:KUBE-SERVICES - [0:0]\n"
+        '-D PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES\n'
+        "-X KUBE-SERVICES\nCOMMIT\n"
+    )
+    assert cleanup_network.removal("*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n") == ""
