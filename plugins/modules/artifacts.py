@@ -231,7 +231,7 @@ def main():
     wrong = problems(module.params["items"])
     if wrong:
         module.fail_json(msg="; ".join(wrong))
-    lock = owned.take_turn()
+    lock = None if module.check_mode else owned.take_turn()
     record = owned.read()
     wanted = [item for item in module.params["items"] if not installed(item, record)]
     rows = [
@@ -246,7 +246,8 @@ def main():
             diff=[{"before": "", "after": "%s %s\n" % (item["url"], item["version"])} for item in wanted],
         )
     files, seconds = install(module, wanted, record)
-    lock.close()
+    if lock:
+        lock.close()
     rows = [
         {"url": item["url"], "status": "installed", "seconds": seconds[number]} for number, item in enumerate(wanted)
     ]

@@ -29,7 +29,7 @@ options:
         description: Text of the file.
         type: str
       state:
-        description: V(file) has O(files[].content), V(directory) is made, V(absent) is taken away if it is ours.
+        description: V(file) has O(files[].content), V(directory) is made, V(absent) is taken away if it is ours, and what stood there before comes back.
         type: str
         default: file
         choices: [file, directory, absent]
@@ -69,6 +69,7 @@ changed_paths:
 import grp
 import os
 import pwd
+import shutil
 import stat
 
 from ansible.module_utils.basic import AnsibleModule
@@ -146,6 +147,10 @@ def put(entry, record):
         owned.write(record)
     elif entry["state"] == "absent":
         os.unlink(path)
+        backup = record["files"].pop(path)["backup"]
+        if backup:
+            shutil.move(backup, path)
+        owned.write(record)
     else:
         content, mode, owner, group = wanted(entry)
         owned.make_directory(os.path.dirname(path), record)
@@ -172,7 +177,7 @@ def main():
     wrong = problems(entries)
     if wrong:
         module.fail_json(msg="; ".join(wrong))
-    lock = owned.take_turn()
+    lock = None if module.check_mode else owned.take_turn()
     record = owned.read()
     changed, diff, errors = [], [], []
     for entry in entries:
@@ -187,7 +192,8 @@ def main():
                 put(entry, record)
             except OSError as error:
                 errors.append("%s: %s" % (entry["path"], error.strerror))
-    lock.close()
+    if lock:
+        lock.close()
     if errors:
         module.fail_json(msg="files could not be written: " + "; ".join(errors), changed_paths=changed)
     module.exit_json(changed=bool(changed), changed_paths=changed, diff=diff)

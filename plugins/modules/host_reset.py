@@ -63,7 +63,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    lock = owned.take_turn()
+    lock = None if module.check_mode else owned.take_turn()
     work = Cleanup(module.check_mode, module.params["keep_images"], module.params["keep_programs"])
     if not work.anything():
         if os.path.exists("/etc/kubernetes/kubelet.conf"):
@@ -80,7 +80,8 @@ def main():
             removed=work.removed,
             left=work.left,
         )
-    lock.close()
+    if lock:
+        lock.close()
     for item in work.left:
         module.warn("%s: %s was left: %s" % (os.uname()[1], item["path"], item["why"]))
     module.exit_json(changed=bool(work.removed), removed=work.removed, left=work.left)

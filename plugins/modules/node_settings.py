@@ -201,13 +201,14 @@ def main():
         },
         supports_check_mode=True,
     )
-    lock = owned.take_turn()
+    lock = None if module.check_mode else owned.take_turn()
     node = Node(module)
     node.load_modules(module.params["modules"])
     node.set_sysctls({name: str(value) for name, value in module.params["sysctls"].items()})
     if module.params["swap"] == "off":
         node.swap_off()
-    lock.close()
+    if lock:
+        lock.close()
     if node.problems:
         module.fail_json(msg="; ".join(node.problems), changes=node.changes)
     module.exit_json(changed=bool(node.changes), changes=node.changes, diff=node.diff)
