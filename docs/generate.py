@@ -44,7 +44,7 @@ def words(text, here: str) -> str:
 
 def link(target: str, here: str) -> str:
     """A plugin of ours leads to its page."""
-    name, _, kind = target.partition("#")
+    name, _hash, kind = target.partition("#")
     if not name.startswith(COLLECTION + "."):
         return f"`{name}`"
     path = f"{KINDS[kind or 'module']}/{name.rpartition('.')[2]}.md"

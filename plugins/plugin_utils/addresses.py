@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from netaddr import IPAddress, IPNetwork
-from netaddr.core import AddrFormatError
+from ipaddress import ip_address, ip_interface
 
 # Interfaces that the cluster itself makes; their networks are no networks of the host.
 OWN_INTERFACES = (
@@ -25,31 +24,31 @@ OWN_INTERFACES = (
 def is_address(text) -> bool:
     """Whether the text is one IP address."""
     try:
-        IPAddress(str(text))
-    except (AddrFormatError, ValueError):
+        ip_address(str(text))
+    except ValueError:
         return False
     return True
 
 
 def family(text) -> int:
     """4 or 6, of an address or a network."""
-    return IPNetwork(str(text)).version
+    return ip_interface(str(text)).version
 
 
 def networks(name: str, texts: list) -> tuple:
-    """(IPNetwork list, problems) of an input with one network for each address family."""
+    """(list of networks, problems) of an input with one network for each address family."""
     found, problems = [], []
     for text in texts:
         try:
-            network = IPNetwork(str(text))
-        except (AddrFormatError, ValueError):
+            given = ip_interface(str(text))
+        except ValueError:
             problems.append("%s: %r is no network: write it as 10.244.0.0/16" % (name, text))
             continue
         if "/" not in str(text):
             problems.append("%s: %s has no prefix length" % (name, text))
-        elif network.ip != network.cidr.ip:
-            problems.append("%s: %s has host bits set; the network is %s" % (name, text, network.cidr))
-        found.append(network.cidr)
+        elif given.ip != given.network.network_address:
+            problems.append("%s: %s has host bits set; the network is %s" % (name, text, given.network))
+        found.append(given.network)
     if not texts:
         problems.append("%s is empty; give one network" % name)
     if len(found) > 2 or len({network.version for network in found}) < len(found):
@@ -111,13 +110,13 @@ def _ours(route):
 
 def _network(text):
     try:
-        return IPNetwork(str(text)).cidr
-    except (AddrFormatError, ValueError):
+        return ip_interface(str(text)).network
+    except ValueError:
         return None
 
 
 def _overlap(one, other):
-    return one.version == other.version and (one in other or other in one)
+    return one.version == other.version and one.overlaps(other)
 
 
 def node_address(wanted: str, network: dict) -> tuple:
@@ -144,7 +143,7 @@ def node_address(wanted: str, network: dict) -> tuple:
         )
     if "/" in wanted:
         wish = _network(wanted)
-        fits = [address for address in known if wish is not None and IPAddress(address) in wish]
+        fits = [address for address in known if wish is not None and ip_address(address) in wish]
         return (
             (fits[0], None)
             if fits
@@ -159,7 +158,7 @@ def interface_of(address: str, network: dict) -> tuple:
     for interface in network.get("interfaces") or []:
         for item in interface.get("addresses") or []:
             here = _network("%s/%s" % (item["address"], item["prefix"]))
-            if here is not None and IPAddress(address) in here:
+            if here is not None and ip_address(address) in here:
                 return interface["name"], str(here)
     return None, None
 
