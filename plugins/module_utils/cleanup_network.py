@@ -16,6 +16,8 @@ LINKS = ("cni0", "kube-bridge", "kube-dummy-if")
 SET = re.compile(r"^(KUBE-|kube-router-|inet6:kube-router-)")
 NFT_TABLES = (("ip", "kubewright"), ("ip", "kube-proxy"), ("ip6", "kube-proxy"))
 ROUTE_PROTOCOL = "107"
+# kube-router: the protocol of its routes, and the table for what goes through its tunnels (pkg/routing in its source).
+KUBE_ROUTER_PROTOCOL, KUBE_ROUTER_TABLE = "17", "77"
 
 
 def removal(saved):
@@ -58,6 +60,7 @@ class Network:
         self.chains()
         self.tables()
         self.sets()
+        self.kube_router()
         self.links()
         self.routes()
 
@@ -91,6 +94,23 @@ class Network:
         for name in output.split() if status == 0 else ():
             if SET.match(name) and self.note("destroy the ipset %s" % name):
                 self.run(["ipset", "destroy", name])
+
+    def kube_router(self):
+        """Its routes, tunnels and rule, where its bridge says that it was here."""
+        if self.run(["ip", "link", "show", "dev", "kube-bridge"])[0]:
+            return
+        if not self.note("delete kube-router's routes, tunnels and routing rule"):
+            return
+        tunnels = [
+            line.split()[1].split("@")[0].rstrip(":") for line in self.run(["ip", "-o", "link", "show"])[1].splitlines()
+        ]
+        for name in tunnels:
+            if name.startswith("tun-"):
+                self.run(["ip", "link", "delete", name])
+        self.run(["ip", "-4", "route", "flush", "proto", KUBE_ROUTER_PROTOCOL])
+        self.run(["ip", "-4", "route", "flush", "table", KUBE_ROUTER_TABLE])
+        if KUBE_ROUTER_TABLE in self.run(["ip", "rule", "show", "table", KUBE_ROUTER_TABLE])[1]:
+            self.run(["ip", "rule", "delete", "table", KUBE_ROUTER_TABLE])
 
     def links(self):
         for name in LINKS:
