@@ -20,12 +20,15 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.local_engine im
     words,
 )
 from ansible_collections.kubewright.cluster.plugins.module_utils.local_host import (
+    inotify_shortage,
     network_create_arguments,
+    read,
     run_arguments,
 )
 from ansible_collections.kubewright.cluster.plugins.module_utils.local_images import Loader
 from ansible_collections.kubewright.cluster.plugins.module_utils.local_nodes import LocalError
 
+INOTIFY = "/proc/sys/fs/inotify/max_user_instances"
 SUITES = {"debian12": "bookworm", "debian13": "trixie"}
 # systemd stops in a second or two; what hangs longer is killed.
 STOP_SECONDS = "20"
@@ -120,6 +123,7 @@ class Cluster:
         if not self.check_mode:
             cluster = {"name": self.name, "network": self.network, "image": image, "key": self._key()}
             cluster["resolv_conf"] = self._resolv_conf()
+            self._allow_inotify(len(boxes) + len(nodes))
             with self._timed("made"):
                 together(lambda node: self._create(cluster, node), nodes)
         return [
@@ -127,6 +131,21 @@ class Cluster:
              "image": image, "running": False, "status": "planned"}
             for node in nodes
         ]  # fmt: skip
+
+    def _allow_inotify(self, count):
+        """Raises the machine's limit of inotify instances where it would end the nodes at their start."""
+        text = read(INOTIFY)
+        wanted = inotify_shortage(count, int(text) if text.strip().isdigit() else None)
+        if wanted is None:
+            return
+        try:
+            with open(INOTIFY, "w", encoding="utf-8") as file:
+                file.write(str(wanted))
+        except OSError as error:
+            raise LocalError(
+                f"{INOTIFY} is {text.strip()}, {count} nodes need {wanted}, and it cannot be raised: {error.strerror}."
+            ) from None
+        self.actions.append(f"raised {INOTIFY} from {text.strip()} to {wanted}")
 
     def _create(self, cluster, node):
         failure = self.engine.failure(*run_arguments(self.engine.host, cluster, node))

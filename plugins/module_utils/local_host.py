@@ -210,6 +210,15 @@ def read_host():
     }
 
 
+def inotify_shortage(nodes, limit):
+    """The number of inotify instances to allow for so many container nodes, or None where the limit is enough.
+
+    systemd, kubelet, containerd and the pods of a node hold about thirty, all counted for one user of the machine.
+    """
+    wanted = 128 + 64 * nodes
+    return wanted if limit is not None and limit < wanted else None
+
+
 def choose_engine(wanted, run):
     """The engine to use: (program, facts). `run` takes a command and returns (code, out, err)."""
     reasons = []

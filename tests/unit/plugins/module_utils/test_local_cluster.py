@@ -22,6 +22,12 @@ DOCKER_BOX = {
 }  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def enough_inotify(monkeypatch):
+    """The machine's own limit is neither read nor raised."""
+    monkeypatch.setattr(local_cluster, "INOTIFY", "/nowhere/max_user_instances")
+
+
 def test_containers_of_both_engines_are_described_alike():
     ours = local_engine.described(PODMAN_BOX, "kubewright")
     assert (ours["cluster"], ours["groups"], ours["address"]) == ("demo", ["kube_control_plane", "etcd"], "10.131.0.10")

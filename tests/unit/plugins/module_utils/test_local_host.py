@@ -200,3 +200,9 @@ def test_no_engine_says_why_for_each(engines, installed, reasons):
         local_host.choose_engine("auto", run)
     for reason in reasons:
         assert reason in str(error.value)
+
+
+def test_inotify_instances_are_raised_for_many_nodes_only():
+    assert local_host.inotify_shortage(4, 1024) is None
+    assert local_host.inotify_shortage(4, None) is None
+    assert local_host.inotify_shortage(4, 128) == 384
