@@ -25,16 +25,7 @@ def text(plan: dict) -> list:
         ]
     lines += ["because %s" % reason["text"] for reason in plan["reasons"]]
     lines += _table(plan["nodes"])
-    for host, node in sorted(plan["nodes"].items()):
-        for step, why in node.get("steps", {}).items():
-            lines.append("%s: %s - %s" % (host, step, "; ".join(why)))
-        if node.get("member"):
-            words = {
-                "init": "initialise the cluster",
-                "pull": "pull images, then join",
-                "wait": "wait for the cluster to come up",
-            }
-            lines.append("%s: kubeadm - %s" % (host, words[node["member"]]))
+    lines += _steps(plan["nodes"])
     lines += [
         "to let through: %s/%s to %s from %s (%s)"
         % (row["port"], row["protocol"], row["to"], row["from"], row["purpose"])
@@ -45,6 +36,26 @@ def text(plan: dict) -> list:
     if not plan["refusals"] and not any(node.get("steps") or node.get("member") for node in plan["nodes"].values()):
         lines.append("every node is as it should be: nothing to do")
     return lines
+
+
+def _steps(nodes):
+    """A line for each thing to do and its reasons; nodes that are alike share it."""
+    words = {
+        "init": "initialise the cluster",
+        "pull": "pull images, then join",
+        "wait": "wait for the cluster to come up",
+    }
+    alike = {}
+    for host, node in sorted(nodes.items()):
+        for step, why in node.get("steps", {}).items():
+            alike.setdefault((step, "; ".join(why)), []).append(host)
+        if node.get("member"):
+            alike.setdefault(("kubeadm", words[node["member"]]), []).append(host)
+    return ["%s: %s - %s" % (_names(hosts), step, why) for (step, why), hosts in alike.items()]
+
+
+def _names(hosts):
+    return ", ".join(hosts) if len(hosts) <= 8 else "%s and %d more" % (", ".join(hosts[:6]), len(hosts) - 6)
 
 
 def _table(nodes):
