@@ -90,7 +90,7 @@ def _read_inputs(draft, hosts, control_planes, workers):
         for problem in problems:
             by_text.setdefault(problem, []).append(host)
         info = hosts[host].get("info") or {}
-        name = values["kube_node_name"] or str(info.get("hostname") or host).split(".")[0].lower()
+        name = values["kube_node_name"] or str(info.get("hostname") or host).partition(".")[0].lower()
         draft.nodes[host] = {
             "host": host,
             "name": name,

@@ -45,7 +45,8 @@ def tokens():
     if not os.path.exists("/etc/kubernetes/admin.conf"):
         return []
     template = "{range .items[?(@.type=='bootstrap.kubernetes.io/token')]}{.data.token-secret}{'\\n'}{end}"
-    command = ["kubectl", "--cache-dir=/run/kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "get", "secrets", "-n", "kube-system", "-o", "jsonpath=" + template]
+    command = ["kubectl", "--cache-dir=/run/kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "get", "secrets"]
+    command += ["-n", "kube-system", "-o", "jsonpath=" + template]
     return [base64.b64decode(line) for line in subprocess.check_output(command).split()]
 
 

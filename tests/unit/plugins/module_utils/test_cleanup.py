@@ -59,7 +59,7 @@ def test_network_check_only_looks():
         ),
         [],
     )
-    cleanup_network.Network(host.run, lambda text: notes.append(text)).clean()
+    cleanup_network.Network(host.run, notes.append).clean()
     assert notes == [
         "take the cluster's chains out of iptables",
         "destroy the ipset KUBE-X",

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import http.server
 import io
@@ -81,7 +82,7 @@ def test_missing_file(mirror):
 
 
 def test_http_mirror(mirror):
-    handler = lambda *arguments: http.server.SimpleHTTPRequestHandler(*arguments, directory=str(mirror / "mirror"))  # noqa: E731
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(mirror / "mirror"))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     here = fetching.Source("http://127.0.0.1:%d" % server.server_port, retries=1)
