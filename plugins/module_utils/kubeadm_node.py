@@ -201,6 +201,30 @@ def wait_api(timeout):
         time.sleep(1)
 
 
+def reconfigure(config, timeout):
+    """Write this control plane's static pods anew; the kubelet restarts those that differ.
+
+    The serving certificate is made anew too: its names are among what may have changed, and its authority stays.
+    """
+    with only_one(timeout), config_file(config.replace("@token@", "%s.%s" % (_random(6), _random(16)))) as path:
+        for name in ("apiserver.crt", "apiserver.key"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink("%s/pki/%s" % (KUBERNETES, name))
+        kubeadm(["init", "phase", "certs", "apiserver", "--config", path], timeout)
+        kubeadm(["init", "phase", "control-plane", "all", "--config", path], timeout)
+        # The API server reads its certificate anew by itself; its pod must be seen to be the new one before the gate asks.
+        time.sleep(2)
+
+
+def upload(config, timeout):
+    """Keep the configuration in the cluster, for joins and upgrades to come."""
+    with only_one(timeout), config_file(config.replace("@token@", "%s.%s" % (_random(6), _random(16)))) as path:
+        kubeadm(
+            ["init", "phase", "upload-config", "kubeadm", "--config", path, "--kubeconfig", KUBERNETES + "/admin.conf"],
+            timeout,
+        )
+
+
 def gate(name, control_plane, timeout):
     """Wait until this node serves: API ready, node Ready, etcd member started and voting."""
     if control_plane:

@@ -28,11 +28,13 @@ options:
       - V(pull) pulls O(images) that are missing.
       - V(credentials) makes a token, and a key for the certificates where O(control_plane), for others to join. Run it under C(no_log).
       - V(join) joins the node, or finishes a half-done join.
+      - V(reconfigure) writes the static pods of a control plane anew from O(config), and the API server's certificate where its names changed.
+      - V(upload) keeps O(config) in the cluster, once every control plane has it.
       - V(gate) waits until a changed node serves again - its kubelet and, on a control plane, its API server answer, the node is Ready and its
         etcd member votes. C(Ready) alone would hide a member that does not take part.
     type: str
     required: true
-    choices: [init, wait, pull, credentials, join, gate]
+    choices: [init, wait, pull, credentials, join, reconfigure, upload, gate]
   config:
     description: kubeadm's configuration file, with C(@token@), C(@ca_hash@) and C(@certificate_key@) where the secrets go.
     type: str
@@ -141,6 +143,16 @@ def join(parameters):
     return {"changed": changed, "joined": True}
 
 
+def reconfigure(parameters):
+    node.reconfigure(parameters["config"], parameters["timeout"])
+    return {"changed": True}
+
+
+def upload(parameters):
+    node.upload(parameters["config"], parameters["timeout"])
+    return {"changed": True}
+
+
 def gate(parameters):
     node.gate(parameters["node_name"], parameters["control_plane"], parameters["timeout"])
     return {"changed": False}
@@ -162,7 +174,7 @@ def main():
             "state": {
                 "type": "str",
                 "required": True,
-                "choices": ["init", "wait", "pull", "credentials", "join", "gate"],
+                "choices": ["init", "wait", "pull", "credentials", "join", "reconfigure", "upload", "gate"],
             },
             "config": {"type": "str"},
             "images": {"type": "list", "elements": "str", "default": []},

@@ -184,7 +184,10 @@ def firewall(name: str, info: dict) -> list:
     found = [tool for tool in ("ufw", "firewalld") if known.get(tool) == "active"]
     warnings = ["%s: %s is active; it must let through what the plan lists" % (name, tool) for tool in found]
     if known.get("iptables_forward_policy") == "DROP":
-        warnings.append("%s: the firewall drops forwarded packets by default; pods of other nodes need a rule that accepts the pod networks" % name)
+        warnings.append(
+            "%s: the firewall drops forwarded packets by default; pods of other nodes need a rule that accepts the pod networks"
+            % name
+        )
     return warnings
 
 

@@ -15,6 +15,7 @@ from . import (
     decision,
     desired,
     difference,
+    drift,
     endpoint,
     kubeadm_config,
     kubelet_config,
@@ -216,6 +217,9 @@ def _check(draft, shared, cluster, state, control_planes, workers):
     ]
     draft.refuse(network.layer2_problems(cluster["plugin"], placed))
     cluster["pod_networks"] = pods
+    there, wanted = drift.stored(state["live"]), kubeadm_config.cluster_configuration(_kubeadm_cluster(cluster))
+    draft.refuse(drift.fixed(there, wanted) if state["initialised"] else [])
+    cluster["drift"] = drift.changed(there, wanted) if state["initialised"] else []
     draft.reasons += decision.reasons(draft.nodes, shared, control_planes)
     draft.refuse(decision.refusals(draft.nodes, shared))
     version = versions.parse(cluster["version"])
@@ -268,64 +272,42 @@ def _plan_node(draft, host, cluster, state):
         steps["credentials"] = ["%s %s" % item for item in secret.items()]
         if containerd_config.ENVIRONMENT in secret and "containerd" not in services:
             services["containerd"] = "restarted"
+    if joined and node["role"] == "control_plane" and cluster["drift"]:
+        steps["control-plane"] = cluster["drift"]
     node.update(wanted)
     node.update({"steps": steps, "services": services, "joined": joined})
     node["taints"] = labels.taints(node, cluster["has_workers"])
     node["stages"], node["member"] = _stages(host, node, cluster, state)
     if host == cluster["leader"]:
         node["stages"].append("leader")
-    if node["member"] == "pull" or host == cluster["leader"]:
+    if node["member"] == "pull" or host == cluster["leader"] or "control-plane" in steps:
         node["kubeadm"] = _documents(node, cluster)
 
 
 def _stages(host, node, cluster, state):
     """Which plays a node takes part in, and what kubeadm does on it first: init, wait, pull or nothing."""
-    if node["joined"]:
-        only_endpoint = set(node["steps"]) <= {"endpoint"}
-        stages = (
-            []
-            if not node["steps"]
-            else ["prepare"]
-            if state["start"] == "wait"
-            else ["endpoint"]
-            if only_endpoint
-            else ["change"]
-        )
-        if host == cluster["leader"] and (state["start"] == "wait"):
-            return stages + ["start"], "wait"
-        return stages, ""
-    stages = ["prepare"] if node["steps"] else []
-    if host == cluster["leader"] and state["start"] == "init":
-        return stages + ["start"], "init"
-    return stages + ["start", "join"], "pull"
+    leads = host == cluster["leader"]
+    if not node["joined"]:
+        stages = ["prepare"] if node["steps"] else []
+        if leads and state["start"] == "init":
+            return stages + ["start"], "init"
+        return stages + ["start", "join"], "pull"
+    stages = []
+    if state["start"] == "wait":
+        # The whole cluster stands still: all are started together, not one after another behind the gate.
+        stages = ["prepare"] if node["steps"] else []
+        return (stages + ["start"], "wait") if leads else (stages, "")
+    if node["steps"]:
+        stages = ["endpoint"] if set(node["steps"]) <= {"endpoint"} else ["change"]
+    return stages, ""
 
 
 def _documents(node, cluster):
     """kubeadm's file for this node, and the images it will need."""
     values, info = node["inputs"], node["info"]
-    in_container = bool((info.get("virtualization") or {}).get("container"))
-    shared = {
-        **{
-            key: cluster[key]
-            for key in (
-                "version",
-                "api_version",
-                "name",
-                "domain",
-                "pod_cidrs",
-                "service_cidrs",
-                "proxy_mode",
-                "api_port",
-                "sans",
-            )
-        },
-        "endpoint": cluster["endpoint"]["host_port"],
-        "extra": cluster["shared"]["kubeadm_cluster_config"],
-        "proxy_extra": cluster["shared"]["kubeadm_proxy_config"],
-        "init_extra": values["kubeadm_init_config"],
-        "join_extra": values["kubeadm_join_config"],
-        "timeout": values["kubeadm_timeout"] or (900 if (info.get("virtualization") or {}).get("vm") == "qemu" else 0),
-    }
+    timeout = values["kubeadm_timeout"] or (900 if (info.get("virtualization") or {}).get("vm") == "qemu" else 0)
+    extra = {"init_extra": values["kubeadm_init_config"], "join_extra": values["kubeadm_join_config"]}
+    shared = {**_kubeadm_cluster(cluster), **extra, "timeout": timeout}
     mine = {
         "name": "@name@",
         "address": "@address@",
@@ -334,14 +316,23 @@ def _documents(node, cluster):
         "ignore": preflight_exceptions(info, values),
         "cgroup_driver": kubelet_config.cgroup_driver(info),
         "fail_cgroup_v1": False if info["cgroup"]["version"] != "v2" else None,
-        "in_container": in_container,
+        "in_container": bool((info.get("virtualization") or {}).get("container")),
     }
-    kind, make = (
-        ("join", kubeadm_config.join_document) if node["member"] == "pull" else ("init", kubeadm_config.init_documents)
-    )
+    make = kubeadm_config.join_document if node["member"] == "pull" else kubeadm_config.init_documents
     # Name and address go in last: the same text serves all nodes that are alike.
     text = make(shared, mine).replace("@name@", node["name"]).replace("@address@", node["address"])
-    return {kind: text, "images": images(cluster, node["role"])}
+    return {"join" if node["member"] == "pull" else "init": text, "images": images(cluster, node["role"])}
+
+
+def _kubeadm_cluster(cluster):
+    """What kubeadm_config needs of the cluster."""
+    names = "version api_version name domain pod_cidrs service_cidrs proxy_mode api_port sans".split()
+    return {
+        **{name: cluster[name] for name in names},
+        "endpoint": cluster["endpoint"]["host_port"],
+        "extra": cluster["shared"]["kubeadm_cluster_config"],
+        "proxy_extra": cluster["shared"]["kubeadm_proxy_config"],
+    }
 
 
 def preflight_exceptions(info: dict, values: dict) -> list:

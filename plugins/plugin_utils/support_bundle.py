@@ -39,7 +39,8 @@ def pack(path: str, report: list) -> list:
             with tarfile.open(os.path.join(parts(path), name)) as part:
                 for member in part:
                     data = part.extractfile(member)
-                    member.name = "%s/%s" % (top, member.name)
+                    # A long name has its own header, which would win.
+                    member.name, member.pax_headers = "%s/%s" % (top, member.name), {}
                     bundle.addfile(member, data)
     os.replace(temporary, path)
     shutil.rmtree(parts(path))

@@ -23,6 +23,44 @@ KINDS = (
 NAMED = 4  # so many nodes are named in a line, of more it is said how many
 
 
+def scope(plan: dict, looks: dict, check_mode: bool = False) -> dict:
+    """What is to be proved: {leader, nodes, control_planes, servers}; also from a plan that has refusals.
+
+    plan: the plan. looks: node_info's "node" by inventory name, of the hosts that answered.
+    leader: the inventory name of the control plane to ask. nodes, control_planes: names in the cluster. servers: addresses with port.
+    In check mode nodes that are still to join are left out.
+    """
+    hosts = plan["nodes"]
+    if check_mode:
+        hosts = {host: node for host, node in hosts.items() if node.get("joined", _has_kubelet(looks.get(host)))}
+    candidates = [host for host in plan["control_planes"] if host in looks] or plan["control_planes"]
+    leader = plan.get("leader") or max(candidates, key=lambda host: _life(looks.get(host)), default=None)
+    return {
+        "leader": leader,
+        "nodes": sorted(node["name"] for node in hosts.values()),
+        "control_planes": sorted(node["name"] for node in hosts.values() if node["role"] == "control_plane"),
+        "servers": ["%s:%d" % (member["address"], plan["api_port"]) for member in plan.get("members") or []],
+    }
+
+
+def _has_kubelet(look):
+    return bool(((look or {}).get("cluster") or {}).get("kubelet_conf"))
+
+
+def _life(look):
+    """How good a control plane is to ask: 2 with an API that answers, 1 with an administrator's kubeconfig."""
+    cluster = (look or {}).get("cluster") or {}
+    return 2 if (cluster.get("live") or {}).get("healthy") else int(bool(cluster.get("admin_conf")))
+
+
+def doubts(plan: dict) -> list:
+    """Warnings for what the plan refuses: the cluster is proved all the same."""
+    return [
+        {"name": "plan", "status": "warn", "text": text, "node": None, "hint": "site would refuse it", "ms": None}
+        for text in plan.get("refusals") or []
+    ]
+
+
 def document(plan: dict, checks: list, seconds: float | None = None) -> dict:
     """What is written as JSON. healthy: nothing failed."""
     count = {status: sum(item["status"] == status for item in checks) for status in ORDER}
@@ -71,17 +109,8 @@ def text(document_: dict) -> list:
 def sentence(item: dict) -> str:
     """One check as a sentence with its way out."""
     where = "%s, " % item["node"] if item["node"] else ""
-    return "%s%s: %s%s" % (where, item["name"], item["text"], ". To do: " + item["hint"] if item.get("hint") else "")
-
-
-def failures(checks: list) -> str:
-    """One message with every failed check; empty when there is none."""
-    failed = [sentence(item) for item in checks if item["status"] == "fail"]
-    if not failed:
-        return ""
-    return "%d %s failed:\n" % (len(failed), "check" if len(failed) == 1 else "checks") + "\n".join(
-        "  - " + line for line in failed
-    )
+    text = item["text"].rstrip(". ") if item.get("hint") else item["text"]
+    return "%s%s: %s%s" % (where, item["name"], text, ". To do: " + item["hint"] if item.get("hint") else "")
 
 
 def _table(checks):

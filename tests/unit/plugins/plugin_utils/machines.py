@@ -143,7 +143,7 @@ def live(plan):
             {"name": node["name"], "labels": label if node["role"] == "control_plane" else {}, "ready": True}
             for node in plan["nodes"].values()
         ],
-        "kubeadm_config": {"ClusterConfiguration": "kind: ClusterConfiguration"},
+        "kubeadm_config": {"ClusterConfiguration": plan["nodes"][plan["leader"]]["kubeadm"]["init"].split("---\n")[2]},
         "etcd_members": [
             {"name": node["name"], "learner": False}
             for node in plan["nodes"].values()

@@ -9,6 +9,7 @@ import copy
 import random
 
 import pytest
+import yaml
 from ansible_collections.kubewright.cluster.plugins.plugin_utils import planner, report
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory, machine
 
@@ -209,9 +210,58 @@ def test_firewalls_are_named_and_left_alone():
     hosts, groups = inventory()
     hosts["w-1"]["info"]["firewall"] = {"ufw": "active", "iptables_forward_policy": "DROP"}
     plan = planner.cluster_plan(hosts, groups)
-    assert plan["refusals"] == [] and sum("w-1" in text and "let through" in text or "forwarded" in text for text in plan["warnings"]) == 2
+    assert (
+        plan["refusals"] == []
+        and sum("w-1" in text and "let through" in text or "forwarded" in text for text in plan["warnings"]) == 2
+    )
 
 
 def test_a_bare_off_is_off():
     plan = planner.cluster_plan(*inventory(inputs={"kube_swap": False}))
     assert plan["refusals"] == [] and plan["nodes"]["w-1"]["settings"]["swap"] == "off"
+
+
+def with_stored(hosts, **changes):
+    """The cluster's own record of its configuration, as kubeadm keeps it."""
+    stored = {
+        "apiServer": {"certSANs": ["127.0.0.1", "localhost"]},
+        "clusterName": "kubernetes",
+        "controlPlaneEndpoint": "127.0.0.1:7443",
+        "networking": {"dnsDomain": "cluster.local", "podSubnet": "10.244.0.0/16", "serviceSubnet": "10.96.0.0/12"},
+        "etcd": {"local": {"dataDir": "/var/lib/etcd"}},
+        **changes,
+    }
+    for node in hosts.values():
+        if node["info"]["cluster"]["live"]:
+            node["info"]["cluster"]["live"]["kubeadm_config"] = {"ClusterConfiguration": yaml.safe_dump(stored)}
+
+
+def test_the_stored_configuration_calls_for_nothing():
+    hosts, groups, _plan = running()
+    with_stored(hosts)
+    plan = planner.cluster_plan(hosts, groups)
+    assert plan["refusals"] == [] and plan["drift"] == [] and not any(stages(plan).values())
+
+
+def test_a_changed_argument_reaches_each_control_plane():
+    hosts, groups, _plan = running()
+    with_stored(hosts)
+    for node in hosts.values():
+        node["inputs"]["kubeadm_cluster_config"] = {"apiServer": {"extraArgs": [{"name": "v", "value": "3"}]}}
+    plan = planner.cluster_plan(hosts, groups)
+    assert stages(plan) == {"cp-1": ["change"], "cp-2": ["change"], "cp-3": ["change"], "w-1": []}
+    assert "advertiseAddress: '10.0.0.13'" in plan["nodes"]["cp-3"]["kubeadm"]["init"]
+
+
+def test_a_dropped_argument_is_taken_away():
+    hosts, groups, _plan = running()
+    with_stored(hosts, scheduler={"extraArgs": [{"name": "v", "value": "3"}]})
+    assert stages(planner.cluster_plan(hosts, groups))["cp-1"] == ["change"]
+
+
+def test_what_a_cluster_is_born_with_is_refused_to_change():
+    hosts, groups, _plan = running()
+    with_stored(hosts, controlPlaneEndpoint="10.0.0.100:7443", networking={"podSubnet": "10.99.0.0/16"})
+    refusals = planner.cluster_plan(hosts, groups)["refusals"]
+    assert any("kube_api_endpoint: the running cluster has 10.0.0.100:7443" in text for text in refusals)
+    assert any("kube_pod_cidrs: the running cluster has 10.99.0.0/16" in text for text in refusals)
