@@ -3,13 +3,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # What a host is like, in lines that can be compared: files, units, kernel settings, network, mounts.
-# Left out is what a host writes by itself: logs, caches, random seeds, compiled Python.
+# Left out is what a host writes by itself: logs, caches, random seeds, compiled Python; and what containerd and the kubelet leave where a
+# test's container differs from a machine: the mode of a volume, an empty /usr/lib/modules.
 set -eu
 LC_ALL=C
 export LC_ALL
 
 volatile() {
-    grep -vE '^\S+ /(var/(log|cache|tmp|lib/(systemd|apt|dpkg|chrony|private))/|etc/(ld.so.cache|machine-id|hostname|hosts|resolv.conf|mtab)|root/\.|var/lib/sudo)|__pycache__'
+    grep -vE '^\S+ /(var/(log|cache|tmp|lib/(systemd|apt|dpkg|chrony|private))/|etc/(ld.so.cache|machine-id|hostname|hosts|resolv.conf|mtab)|root/\.|var/lib/sudo)|/var/lib/(containerd|kubelet|etcd) $|/usr/lib/modules $|__pycache__'
 }
 
 echo "# files"
@@ -26,14 +27,17 @@ systemctl list-unit-files --no-legend --no-pager --plain | awk '$2 != "generated
 systemctl list-units --no-legend --no-pager --plain --state=active --type=service | awk '{print $1}' | grep -vE '^(user|session|getty|systemd-|run-)' | sort
 
 echo "# kernel settings"
-sysctl -a 2>/dev/null | grep -E '^(net\.(ipv4\.(ip_forward|conf\.(all|default)\.)|ipv6\.conf\.(all|default)\.forwarding|bridge\.)|vm\.(overcommit_memory|panic_on_oom)|kernel\.panic)' | sort
+settings='^net\.(ipv4\.(ip_forward|conf\.(all|default)\.)|ipv6\.conf\.(all|default)\.forwarding|bridge\.)'
+systemd-detect-virt -cq || settings="$settings|^vm\.(overcommit_memory|panic_on_oom)|^kernel\.panic" # a container shares these
+sysctl -a 2>/dev/null | grep -E "$settings" | sort
 
 echo "# network"
 ip -o link show | awk '{print $2}' | sed 's/@.*//' | sort
 ip route show table all | grep -v '^local\|^broadcast\|^ff00\|^fe80\|linkdown' | sed 's/ *$//' | sort
 ip rule | sort
-iptables-save 2>/dev/null | grep -v '^#\|^:' | sort || true
-nft list tables 2>/dev/null | sort || true
+# Rules and chains that somebody made; the kernel's own chains come with a table and stay empty.
+iptables-save 2>/dev/null | grep -E '^-A|^:.* - ' | sed 's/ \[.*//' | sort || true
+nft list tables 2>/dev/null | grep -vE '^table ip6? (filter|mangle|nat|raw|security)$' | sort || true
 
 echo "# mounts"
 awk '{print $2}' /proc/self/mounts | grep -vE '^/(proc|sys|dev|run/(user|credentials))' | sort

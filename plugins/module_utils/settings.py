@@ -16,6 +16,16 @@ SYSCTL_FILE = "/etc/sysctl.d/99-kubewright.conf"
 FSTAB = "/etc/fstab"
 MARK = "#kubewright# "
 HEADER = "# Made by kubewright.cluster.\n"
+# Kernel settings that kubelet and kube-proxy change by themselves while they run.
+CLUSTER_SYSCTLS = (
+    "kernel.keys.root_maxbytes",
+    "kernel.keys.root_maxkeys",
+    "kernel.panic",
+    "kernel.panic_on_oops",
+    "net.ipv4.conf.all.route_localnet",
+    "vm.overcommit_memory",
+    "vm.panic_on_oom",
+)
 SWAP_UNITS = ("dphys-swapfile.service", "zramswap.service", "zram-config.service")
 # Where a feature shows itself when it is built into the kernel, or loaded outside of a container.
 TRACES = {

@@ -114,7 +114,19 @@ class Node:
         if names:
             self.keep_file(settings.MODULES_FILE, settings.modules_text(names))
 
+    def note_cluster_sysctls(self):
+        """Notes, before there is a cluster, what it will change by itself. Containers share all but the network's settings with others."""
+        if self.module.check_mode or settings.SYSCTL_FILE in self.record["files"]:
+            return
+        noted = self.record["settings"].setdefault("sysctls", {})
+        for name in settings.CLUSTER_SYSCTLS:
+            there = settings.sysctl_value(name)
+            if there is not None and (name.startswith("net.") or not self.in_container):
+                noted.setdefault(name, there)
+
     def set_sysctls(self, values):
+        if values:
+            self.note_cluster_sysctls()
         for name, value in sorted(values.items()):
             there = settings.sysctl_value(name)
             if there == value or (there is None and self.in_container):
