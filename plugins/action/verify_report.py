@@ -35,21 +35,17 @@ class ActionModule(ActionBase):
             host: {"name": plan["nodes"][host]["name"], "probed": _result(hostvars[host], "verify_probed")}
             for host in hosts
         }
-        result.update(changed=False, healthy=True, failures="", bundle=None, report=[], _ansible_verbose_always=True)
+        result.update(changed=False, healthy=True, bundle=None, report=[], _ansible_verbose_always=True)
         if begun.get("nothing") and not any((node["probed"] or {}).get("member") for node in probed.values()):
             return {**result, "report": ["There is nothing to verify: none of these hosts is a node of a cluster."]}
         checks = list(begun["checks"])
         for node in probed.values():
             checks += list((node["probed"] or {}).get("checks") or [])
-        checks += verify_report.unheard(probed) + self._end(begun, task_vars)
+        checks += verify_report.unheard(probed) + verify_report.doubts(plan) + self._end(begun, task_vars)
         document = verify_report.document(plan, checks)
         if arguments["json"]:
             kubeconfig.write(arguments["json"], json.dumps(document, indent=2) + "\n", False)
-        result.update(
-            healthy=document["healthy"],
-            failures=verify_report.failures(document["checks"]),
-            report=verify_report.text(document),
-        )
+        result.update(healthy=document["healthy"], report=verify_report.text(document))
         if not document["healthy"] and arguments["bundle_dir"]:
             name = "kubewright-support-%s.tar.gz" % time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
             result["bundle"] = os.path.join(arguments["bundle_dir"], name)

@@ -82,9 +82,9 @@ class Api:
         except ValueError:
             raise ApiError("%s %s: the answer is no JSON: %s" % (method, path, text[:200])) from None
 
-    def ask(self, method, path, body=None):
+    def ask(self, method, path, body=None, patience=None):
         """(status, text) of one request, asked again while the API is silent or busy and patience lasts."""
-        deadline = time.monotonic() + self.patience
+        deadline = time.monotonic() + (self.patience if patience is None else patience)
         while True:
             status, text = self._round(method, path, body)
             if status not in BUSY + (None,) or time.monotonic() > deadline:

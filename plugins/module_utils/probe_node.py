@@ -133,24 +133,19 @@ def servers():
 
 def endpoints(own, deadline):
     """The API answers at each of these addresses, with a certificate that holds for it."""
-    found = []
-    for url in servers():
-        _answer, problem, spent = tried(deadline, lambda url=url: readyz(url))
-        if problem:
-            hint = "look at `journalctl -u kube-endpoint` there, and at the API servers behind it"
-            found.append(
-                check(
-                    "API endpoint",
-                    FAIL,
-                    "%s does not answer in %.0f s: %s" % (url, spent / 1000, problem),
-                    own,
-                    hint,
-                    spent,
-                )
-            )
-        else:
-            found.append(check("API endpoint", OK, "%s is ready" % url, own, ms=spent))
-    return found
+    urls = servers()
+    if not urls:
+        return [check("API endpoint", FAIL, "kubelet.conf names no server", own, "run site again")]
+    hint = "look at `journalctl -u kube-endpoint` there, and at the API servers behind it"
+    with ThreadPoolExecutor(len(urls)) as pool:
+        return list(pool.map(lambda url: _api(own, "API endpoint", url, deadline, hint), urls))
+
+
+def _api(own, name, url, deadline, hint):
+    _answer, problem, spent = tried(deadline, lambda: readyz(url))
+    if problem:
+        return check(name, FAIL, "%s does not answer in %.0f s: %s" % (url, spent / 1000, problem), own, hint, spent)
+    return check(name, OK, "%s is ready" % url, own, ms=spent)
 
 
 def own_api(own, deadline):
@@ -159,15 +154,8 @@ def own_api(own, deadline):
     if server is None:
         return []
     url = "https://%s:%d" % (("[%s]" if ":" in server[0] else "%s") % server[0], server[1])
-    _answer, problem, spent = tried(deadline, lambda: readyz(url))
-    if problem:
-        hint = "look at `crictl ps -a --name kube-apiserver` and its logs there"
-        return [
-            check(
-                "API server", FAIL, "%s does not answer in %.0f s: %s" % (url, spent / 1000, problem), own, hint, spent
-            )
-        ]
-    return [check("API server", OK, "%s is ready" % url, own, ms=spent)]
+    hint = "look at `crictl ps -a --name kube-apiserver` and its logs there"
+    return [_api(own, "API server", url, deadline, hint)]
 
 
 def readyz(url):

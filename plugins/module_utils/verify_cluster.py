@@ -35,6 +35,7 @@ class Proof:
         self.api, self.expected, self.control_planes, self.image = api, nodes, control_planes, image
         self.deadline = time.monotonic() + timeout
         self.checks = []
+        self.silent = set()
 
     def read(self):
         """The checks that only read."""
@@ -61,10 +62,14 @@ class Proof:
             time.sleep(0.3)
 
     def kubelets(self, nodes):
-        """The API reaches every kubelet: logs and exec need it. https://kubernetes.io/docs/reference/networking/ports-and-protocols/"""
+        """The API reaches every kubelet: logs and exec need it.
+
+        https://kubernetes.io/docs/reference/networking/ports-and-protocols/
+        """
         names = sorted(name for name, node in nodes.items() if verify_rules.ready(node)[0])
         with ThreadPoolExecutor(8) as pool:
             problems = dict(zip(names, pool.map(self._kubelet, names)))
+        self.silent = {name for name, problem in problems.items() if problem}
         hint = "let the control planes through to its port 10250/tcp"
         checks = [
             check("kubelet from the API", FAIL, problem, name, hint) for name, problem in problems.items() if problem
@@ -74,9 +79,9 @@ class Proof:
     def _kubelet(self, name):
         """Why the API does not reach a kubelet; None where it does."""
         try:
-            status, text = self.api.ask("GET", "/api/v1/nodes/%s/proxy/healthz" % name)
+            status, text = self.api.ask("GET", "/api/v1/nodes/%s/proxy/healthz" % name, patience=5)
         except ApiError as error:
-            return str(error)
+            return "the API does not reach its kubelet: %s" % str(error).rpartition(": ")[2]
         return (
             None if status == 200 else "the API does not reach its kubelet: HTTP %d %s" % (status, text.strip()[:200])
         )
@@ -108,7 +113,8 @@ class Proof:
         found = self.api.get(APPS + "/deployments/coredns", missing_ok=True)
         if found is None:
             raise ApiError(
-                "there is no Deployment coredns in kube-system whose image could be used; set verify_image to a CoreDNS image"
+                "there is no Deployment coredns in kube-system whose image could be used; set verify_image to a CoreDNS image",
+                404,
             )
         return found["spec"]["template"]["spec"]["containers"][0]["image"]
 
@@ -120,7 +126,8 @@ class Proof:
             listed = self.api.get("%s/%s/pods" % (NAMESPACES, namespace))["items"]
             pods = {_node_of(item): item for item in listed if not item["metadata"].get("deletionTimestamp")}
             runs = {name: item for name, item in pods.items() if name in nodes and verify_rules.running(item)}
-            if set(wanted) <= set(runs) or time.monotonic() > self.deadline:
+            # A node that the API does not reach is not waited for: that it is lost shows only after a while.
+            if set(wanted) - self.silent <= set(runs) or time.monotonic() > self.deadline:
                 break
             time.sleep(min(1.0, 0.1 + len(wanted) / 500))
         seconds = time.monotonic() - began
@@ -152,24 +159,29 @@ def begin(api, nodes, control_planes, timeout, image="", make_pods=True):
     begun = {"checks": proof.checks, "namespace": None, "pods": {}, "service_ip": None, "port": PORT}
     try:
         if make_pods:
-            sweep(api)
-            begun["namespace"] = proof.start()
-    except ApiError as error:
-        proof.checks.append(
-            check("pod", FAIL, "the pods cannot be made: %s" % error, hint="the message says who refuses it")
-        )
-    try:
+            begun["namespace"] = _started(proof)
         there = proof.read()
         if begun["namespace"]:
-            begun["service_ip"] = api.get("%s/%s/services/%s" % (NAMESPACES, begun["namespace"], NAME))["spec"][
-                "clusterIP"
-            ]
+            service = api.get("%s/%s/services/%s" % (NAMESPACES, begun["namespace"], NAME))
+            begun["service_ip"] = service["spec"]["clusterIP"]
             begun["pods"] = proof.wait(begun["namespace"], there)
     except ApiError as error:
-        proof.checks.append(
-            check("API", FAIL, str(error), hint="look at `crictl ps -a --name kube-apiserver` and its logs")
-        )
+        hint = "look at `crictl ps -a --name kube-apiserver` and its logs"
+        proof.checks.append(check("API", FAIL, str(error), hint=hint))
     return begun
+
+
+def _started(proof):
+    """The namespace of the pods, or None and a check where the API refuses them. That it is silent is for the caller."""
+    try:
+        sweep(proof.api)
+        return proof.start()
+    except ApiError as error:
+        if error.status is None:
+            raise
+        hint = "the message says who refuses it"
+        proof.checks.append(check("pod", FAIL, "the pods cannot be made: %s" % error, hint=hint))
+        return None
 
 
 def end(api, namespace):

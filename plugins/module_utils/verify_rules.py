@@ -143,7 +143,9 @@ def why(pod):
         if waiting and waiting.get("reason") != "ContainerCreating":
             return ("%s %s" % (waiting.get("reason"), waiting.get("message") or "")).strip()
     words = [item["message"] for item in status.get("conditions") or [] if item.get("message")]
-    return ("%s %s" % (status.get("phase") or "unknown", "; ".join(words))).strip()
+    if status.get("phase") == "Pending" and not status.get("containerStatuses") and not words:
+        words = ["its kubelet has not taken it up"]
+    return ": ".join(filter(None, [status.get("phase") or "unknown", "; ".join(words)]))
 
 
 def running(pod):

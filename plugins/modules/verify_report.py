@@ -56,10 +56,6 @@ report:
   type: list
   elements: str
   returned: always
-failures:
-  description: One message with every failed check and its way out. Empty where none failed.
-  type: str
-  returned: always
 bundle:
   description: Where a support bundle should be written, none for a healthy cluster.
   type: str
