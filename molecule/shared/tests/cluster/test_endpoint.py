@@ -5,24 +5,31 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import testinfra
+
 testinfra_hosts = ["ansible://all"]
+INVENTORY = Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent
+
+
+def server(host):
+    """The address that the kubelet uses."""
+    return host.check_output("sed -n 's/^ *server: //p' /etc/kubernetes/kubelet.conf | tr -d '\"'")
 
 
 def test_the_endpoint_leads_to_an_api(host):
-    server = host.check_output("sed -n 's/^ *server: //p' /etc/kubernetes/kubelet.conf | tr -d '\"'")
-    assert host.check_output(f"curl -sS --cacert /etc/kubernetes/pki/ca.crt {server}/livez") == "ok"
+    assert host.check_output(f"curl -sS --cacert /etc/kubernetes/pki/ca.crt {server(host)}/livez") == "ok"
 
 
 def test_the_vip_is_on_one_control_plane(host, inputs, members):
-    endpoint = inputs.get("kube_api_endpoint", {})
-    if endpoint.get("mode") != "vip":
-        return
-    assert host.service("kube-endpoint-vip").is_running
-    holders = [name for name in members["control_planes"] if holds(host, name, endpoint["address"])]
+    if inputs.get("kube_api_endpoint", {}).get("mode") != "vip":
+        pytest.skip("the endpoint is no virtual address")
+    address = urlsplit(server(host)).hostname
+    hosts = {name: testinfra.get_host(f"ansible://{name}", ansible_inventory=str(INVENTORY)) for name in members["control_planes"]}
+    assert all(one.service("kube-endpoint-vip").is_running for one in hosts.values())
+    holders = [name for name, one in hosts.items() if f" {address}/" in one.check_output("ip -o -4 address show")]
     assert len(holders) == 1, holders
-
-
-def holds(host, name, address):
-    """Whether a node has the address."""
-    other = host.get_host(f"ansible://{name}", ansible_inventory=host.backend.ansible_inventory) if hasattr(host.backend, "ansible_inventory") else host
-    return f" {address}/" in other.check_output("ip -o -4 address show")
