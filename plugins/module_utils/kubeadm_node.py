@@ -244,7 +244,28 @@ def _lacking(name, control_plane):
     status, output = kubectl(["get", "node", name, "-o", "jsonpath=" + path], 5, "kubelet.conf")
     if status or output.strip() != "True":
         return "the node is not Ready (%s)" % masked(output.strip()[-200:])
-    if control_plane and os.path.exists(KUBERNETES + "/manifests/etcd.yaml"):
+    if not control_plane:
+        return ""
+    path = '{range .items[*]}{.metadata.name}={.status.conditions[?(@.type=="Ready")].status} {end}'
+    status, output = kubectl(
+        [
+            "-n",
+            "kube-system",
+            "get",
+            "pods",
+            "-l",
+            "tier=control-plane",
+            "--field-selector",
+            "spec.nodeName=" + name,
+            "-o",
+            "jsonpath=" + path,
+        ],
+        5,
+    )
+    waiting = [word for word in output.split() if not word.endswith("=True")]
+    if status or waiting:
+        return "its static pods are not ready (%s)" % masked(" ".join(waiting)[-300:])
+    if os.path.exists(KUBERNETES + "/manifests/etcd.yaml"):
         status, output, errors = run([BIN + "crictl", "ps", "--name", "^etcd$", "-q"], 10)
         if status or not output.strip():
             return "its etcd does not run: %s" % errors.strip()[-200:]

@@ -88,7 +88,7 @@ class Proof:
 
     def system(self, nodes):
         """Workloads and static pods of kube-system, and the versions that run. New pods of a young cluster are waited for."""
-        patience = min(self.deadline, time.monotonic() + 30)
+        patience = min(self.deadline, time.monotonic() + 60)
         while True:
             deployments, daemonsets = (
                 self.api.get("%s/%s" % (APPS, kind))["items"] for kind in ("deployments", "daemonsets")
