@@ -76,7 +76,7 @@ class Api:
         if status == 404 and missing_ok:
             return None
         if status >= 300:
-            raise ApiError("%s %s: %s" % (method, path.partition("?")[0], _reason(status, text)), status)
+            raise ApiError("%s %s: %s" % (method, path.partition("?")[0], reason(status, text)), status)
         try:
             return json.loads(text)
         except ValueError:
@@ -127,7 +127,7 @@ class Api:
                     raise
 
 
-def _reason(status, text):
+def reason(status, text):
     """The API's own word on a refusal."""
     try:
         return "HTTP %d, %s" % (status, json.loads(text)["message"])
