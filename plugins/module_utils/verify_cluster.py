@@ -15,7 +15,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from . import verify_etcd, verify_rules
-from .kube_api import ApiError
+from .kube_api import ApiError, reason
 from .probe import FAIL, OK, check
 
 NAME = "kubewright-verify"
@@ -82,9 +82,7 @@ class Proof:
             status, text = self.api.ask("GET", "/api/v1/nodes/%s/proxy/healthz" % name, patience=5)
         except ApiError as error:
             return "the API does not reach its kubelet: %s" % str(error).rpartition(": ")[2]
-        return (
-            None if status == 200 else "the API does not reach its kubelet: HTTP %d %s" % (status, text.strip()[:200])
-        )
+        return None if status == 200 else "the API does not reach its kubelet: %s" % reason(status, text.strip())
 
     def system(self, nodes):
         """Workloads and static pods of kube-system, and the versions that run. New pods of a young cluster are waited for."""

@@ -80,7 +80,7 @@ class Cluster:
 
     def ask(self, _method, path, patience=None):
         name = path.split("/")[4]
-        return (502, "dial tcp: timeout") if name in self.silent else (200, "ok")
+        return (503, '{"message": "dial tcp: timeout"}') if name in self.silent else (200, "ok")
 
 
 @pytest.fixture(autouse=True)
@@ -153,7 +153,7 @@ def test_a_kubelet_that_the_api_does_not_reach_is_told_and_not_waited_for():
     began = time.monotonic()
     found = failed(begin(cluster, timeout=30))
     assert time.monotonic() - began < 5
-    assert found[("kubelet from the API", "b")] == "the API does not reach its kubelet: HTTP 502 dial tcp: timeout"
+    assert found[("kubelet from the API", "b")] == "the API does not reach its kubelet: HTTP 503, dial tcp: timeout"
 
 
 def test_a_pod_that_does_not_come_up_is_told_with_its_last_event():
