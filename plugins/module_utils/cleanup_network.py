@@ -14,6 +14,8 @@ import shlex
 
 LINKS = ("cni0", "kube-bridge", "kube-dummy-if")
 SET = re.compile(r"^(KUBE-|kube-router-|inet6:kube-router-)")
+# A rule of kube-router's that names nothing of its own but says what it is for (pkg/controllers/netpol and routing in its source).
+KUBE_ROUTER_COMMENT = "allow outbound node port traffic on node interface with which node ip is associated"
 NFT_TABLES = (("ip", "kubewright"), ("ip", "kube-proxy"), ("ip6", "kube-proxy"))
 ROUTE_PROTOCOL = "107"
 # kube-router: the protocol of its routes, and the table for what goes through its tunnels (pkg/routing in its source).
@@ -44,9 +46,11 @@ def _ours(line):
         return line[1:].startswith(("KUBE-", "CNI-"))
     words = shlex.split(line)  # a rule's comment is one word, whatever it says
     return any(
-        words[number - 1] in ("-A", "-N", "-j", "-g") and word.startswith(("KUBE-", "CNI-"))
-        for number, word in enumerate(words)
-        if number
+        (option in ("-A", "-N", "-j", "-g") and word.startswith(("KUBE-", "CNI-")))
+        or (option == "--match-set" and SET.match(word))
+        or (option in ("-i", "-o") and word == "kube-bridge")
+        or (option == "--comment" and word == KUBE_ROUTER_COMMENT)
+        for option, word in zip(words, words[1:])
     )
 
 

@@ -37,6 +37,16 @@ def test_only_the_clusters_chains_go():
     assert cleanup_network.removal(KEPT) == ""
 
 
+def test_rules_of_kube_router_go():
+    rules = [
+        'FORWARD -i kube-bridge -m comment --comment "allow outbound traffic from pods" -j ACCEPT',
+        'FORWARD -o eth0 -m comment --comment "%s" -j ACCEPT' % cleanup_network.KUBE_ROUTER_COMMENT,
+        "POSTROUTING -m set --match-set kube-router-pod-subnets src -j MASQUERADE --random-fully",
+    ]
+    saved = "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -o eth0 -j ACCEPT\n%sCOMMIT\n" % "".join("-A %s\n" % rule for rule in rules)
+    assert cleanup_network.removal(saved) == "*filter\n%sCOMMIT\n" % "".join("-D %s\n" % rule for rule in rules)
+
+
 class FakeHost:
     def __init__(self, answers):
         self.answers, self.ran = answers, []
