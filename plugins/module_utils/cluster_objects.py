@@ -66,6 +66,30 @@ def _sorted(taints):
     return sorted(taints, key=lambda taint: (taint["key"], taint["effect"]))
 
 
+def crowded(pods: list, nodes: list) -> dict:
+    """The pod to move where several sit on one node and another node can take one; empty where all is well.
+
+    CoreDNS tolerates the control plane's own taint and no other (kubeadm's manifest).
+    """
+    places = {pod["spec"].get("nodeName") for pod in pods}
+    if len(pods) < 2 or len(places) != 1 or None in places:
+        return {}
+    fit = [
+        node["metadata"]["name"]
+        for node in nodes
+        if not (node.get("spec") or {}).get("unschedulable")
+        and all(
+            taint["key"] == "node-role.kubernetes.io/control-plane"
+            for taint in (node.get("spec") or {}).get("taints") or []
+        )
+        and any(
+            item["type"] == "Ready" and item["status"] == "True"
+            for item in (node.get("status") or {}).get("conditions") or []
+        )
+    ]
+    return pods[-1] if set(fit) - places else {}
+
+
 def identity(item: dict) -> str:
     """ "apps/v1|DaemonSet|kube-system|kube-router": what an object is known by."""
     meta = item["metadata"]

@@ -12,6 +12,7 @@ version_added: 0.1.0
 author: kubewright contributors (@kubewright)
 description:
   - Runs on a control plane. Sets labels and taints of nodes and applies manifests (server side), in one call.
+  - Moves one of CoreDNS' pods where all of them sit on one node, as they do when the first node was alone. The loss of that node would take DNS along.
   - Owns what it sets. A label, a taint or an object that is dropped from the input is taken away; what others set stays.
 attributes:
   check_mode:
@@ -80,11 +81,19 @@ class Cluster:
             )
         return status, output, errors
 
-    def keep_nodes(self):
+    def keep_dns_spread(self, nodes):
+        pods = objects.items_of(
+            self.kubectl("-n", "kube-system", "get", "pods", "-l", "k8s-app=kube-dns", "-o", "json")[1]
+        )
+        crowded = objects.crowded(pods, nodes)
+        if crowded:
+            self.changes.append("move %s away from %s" % (crowded["metadata"]["name"], crowded["spec"]["nodeName"]))
+            if not self.module.check_mode:
+                self.kubectl("-n", "kube-system", "delete", "pod", "--wait=false", crowded["metadata"]["name"])
+
+    def keep_nodes(self, nodes):
         wishes = self.module.params["nodes"]
-        if not wishes:
-            return
-        for node in objects.items_of(self.kubectl("get", "nodes", "-o", "json")[1]):
+        for node in nodes:
             name = node["metadata"]["name"]
             patch = objects.node_patch(node, wishes[name]) if name in wishes else {}
             if patch:
@@ -178,7 +187,9 @@ def main():
     if module.check_mode and not os.path.exists(module.params["kubeconfig"]):
         module.exit_json(changed=True, changes=["there is no cluster yet: everything is to be applied"])
     cluster = Cluster(module)
-    cluster.keep_nodes()
+    nodes = objects.items_of(cluster.kubectl("get", "nodes", "-o", "json")[1])
+    cluster.keep_nodes(nodes)
+    cluster.keep_dns_spread(nodes)
     cluster.keep_manifests()
     module.exit_json(
         changed=bool(cluster.changes),

@@ -77,3 +77,29 @@ def test_identity_and_target():
     assert objects.kubectl_target(objects.identity(item)) == ["-n", "b", "DaemonSet.v1.apps/a"]
     item = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a"}}
     assert objects.kubectl_target(objects.identity(item)) == ["Namespace/a"]
+
+
+def machine(name, ready="True", **spec):
+    return {"metadata": {"name": name}, "spec": spec, "status": {"conditions": [{"type": "Ready", "status": ready}]}}
+
+
+def pod(name, place):
+    return {"metadata": {"name": name}, "spec": {"nodeName": place}}
+
+
+@pytest.mark.parametrize(
+    ("places", "nodes", "moves"),
+    [
+        (["a", "a"], [machine("a"), machine("b", taints=[CONTROL_PLANE])], True),
+        (["a", "b"], [machine("a"), machine("b")], False),
+        (["a"], [machine("a"), machine("b")], False),
+        (["a", "a"], [machine("a")], False),
+        (["a", "a"], [machine("a"), machine("b", ready="False")], False),
+        (["a", "a"], [machine("a"), machine("b", unschedulable=True)], False),
+        (["a", "a"], [machine("a"), machine("b", taints=[GPU])], False),
+        ([None, None], [machine("a"), machine("b")], False),
+    ],
+)
+def test_dns_is_spread_where_another_node_can_take_it(places, nodes, moves):
+    pods = [pod(str(number), place) for number, place in enumerate(places)]
+    assert bool(objects.crowded(pods, nodes)) == moves
