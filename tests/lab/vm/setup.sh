@@ -15,9 +15,16 @@ rm -f "$root"/etc/systemd/system/multi-user.target.wants/haproxy.service \
 # Work that a machine of an hour's life need not do, and terminals that nobody looks at.
 for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer \
     e2scrub_reap.service systemd-pstore.service systemd-update-utmp.service systemd-update-utmp-runlevel.service \
-    getty@tty1.service serial-getty@ttyS0.service sys-kernel-debug.mount sys-kernel-tracing.mount; do
+    getty@tty1.service serial-getty@ttyS0.service sys-kernel-debug.mount sys-kernel-tracing.mount \
+    sys-kernel-config.mount sys-fs-fuse-connections.mount proc-sys-fs-binfmt_misc.automount systemd-binfmt.service \
+    systemd-repart.service modprobe@drm.service modprobe@dm_mod.service modprobe@loop.service modprobe@fuse.service \
+    modprobe@configfs.service; do
     ln -sf /dev/null "$root/etc/systemd/system/$unit"
 done
+# Drivers that are tried for the kind of processor alone.
+for module in powernow_k8 kvm_amd kvm_intel acpi_cpufreq aesni_intel; do
+    echo "blacklist $module"
+done > "$root/etc/modprobe.d/lab.conf"
 ln -sf /lib/systemd/system/multi-user.target "$root/etc/systemd/system/default.target"
 mkdir -p "$root/etc/systemd/journald.conf.d"
 printf '[Journal]\nStorage=volatile\n' > "$root/etc/systemd/journald.conf.d/lab.conf"

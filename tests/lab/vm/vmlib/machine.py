@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -114,7 +115,8 @@ class Machine:
             lines = (self.folder / "serial.log").read_text(encoding="utf-8", errors="replace").split("\n")
         except OSError:
             return "nothing"
-        return next((line.strip() for line in reversed(lines) if line.strip()), "nothing")[:120]
+        words = (re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x1f]", "", line).strip() for line in reversed(lines))
+        return next((line for line in words if line), "nothing")[:120]
 
     def stop(self, seconds):
         """Shuts the machine down as its power button does; after `seconds` the process is ended."""
