@@ -71,6 +71,7 @@ def main() -> int:
     stages = catalog.chosen(stages, parser.parse_args().stage)
     LOGS.mkdir(parents=True, exist_ok=True)
     catalog.make_copy()
+    catalog.bootstrap_pip()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     started = time.monotonic()
     Ticker(stages).start()

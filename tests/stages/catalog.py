@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 from .stage import CACHE, ROOT, Stage
 
@@ -32,6 +35,23 @@ def make_copy() -> None:
         if not target.exists() or source.stat().st_mtime_ns != target.stat().st_mtime_ns:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target, follow_symlinks=False)
+
+
+PIP = """import subprocess, sys
+subprocess.check_call([sys.executable, "-m", "ensurepip"])
+sys.exit(subprocess.call([sys.executable, "-m", "pip", "install", "-q", "pip==%s", "setuptools", "wheel"]))
+"""
+
+
+def bootstrap_pip() -> None:
+    """ansible-test begins its environments with a script from a site of its own; PyPI has that pip too, and is enough."""
+    package = importlib.util.find_spec("ansible_test").submodule_search_locations[0]
+    source = Path(package, "_internal", "python_requirements.py").read_text(encoding="utf-8")
+    for version in set(re.findall(r"pip='([0-9.]+)'", source)):
+        script = Path.home() / ".ansible/test/cache" / f"get_pip_{version.replace('.', '_')}.py"
+        if not script.exists():
+            script.parent.mkdir(parents=True, exist_ok=True)
+            script.write_text(PIP % version, encoding="utf-8")
 
 
 def lint() -> list[Stage]:
@@ -64,6 +84,7 @@ def clusters() -> list[Stage]:
             Stage(f"molecule:{name}", ["molecule", "--no-report", "test", "-s", name], needs=("lab:up",), lane="clusters")
             for name in scenarios
         ),
+        Stage("controller", ["tests/controller.sh"], needs=("lab:up",), lane="clusters"),
     ]
 
 
