@@ -11,6 +11,9 @@
 KUBEWRIGHT_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 export KUBEWRIGHT_CACHE=${KUBEWRIGHT_CACHE:-$HOME/.cache/kubewright}
 venv=$KUBEWRIGHT_CACHE/venv
+# Checkouts share all that is made, and nothing that says where they are.
+KUBEWRIGHT_WORK=$KUBEWRIGHT_CACHE/checkouts/$(echo "$KUBEWRIGHT_ROOT" | sha256sum | cut -c1-12)
+export KUBEWRIGHT_WORK
 
 wanted_packages() {
     cat "$KUBEWRIGHT_ROOT/tests/apt.txt" "$KUBEWRIGHT_ROOT/tests/lab/apt.txt" | sed 's/#.*//' | xargs -n1 | sort -u
@@ -69,8 +72,8 @@ environment() {
 }
 
 collection() {
-    local link=$KUBEWRIGHT_CACHE/collections/ansible_collections/kubewright/cluster
-    [ "$(readlink "$link")" != "$KUBEWRIGHT_ROOT" ] || return 0
+    local link=$KUBEWRIGHT_WORK/collections/ansible_collections/kubewright/cluster
+    [ ! -e "$link" ] || return 0
     mkdir -p "$(dirname "$link")"
     ln -sfn "$KUBEWRIGHT_ROOT" "$link"
 }
@@ -86,6 +89,6 @@ set_up() {
 set_up || exit 1
 if [ "${1:-}" = env ]; then
     export PATH=$venv/bin:$PATH
-    export ANSIBLE_COLLECTIONS_PATH=$KUBEWRIGHT_CACHE/collections
+    export ANSIBLE_COLLECTIONS_PATH=$KUBEWRIGHT_WORK/collections
     export ANSIBLE_CONFIG=$KUBEWRIGHT_ROOT/ansible.cfg
 fi

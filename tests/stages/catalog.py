@@ -12,10 +12,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from pathlib import Path
 
-from .stage import CACHE, ROOT, Stage
+from .stage import ROOT, Stage
 
-COPY = CACHE / "test" / "ansible_collections" / "kubewright" / "cluster"
+COPIES = Path(os.environ["KUBEWRIGHT_WORK"]) / "copy"
+COPY = COPIES / "ansible_collections" / "kubewright" / "cluster"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 # The shortest first, so that what is broken is seen early.
 SCENARIOS = ("node", "containerd", "kubeadm-single", "kubeadm-vip", "kubeadm-ha", "kubeadm-vm")
@@ -90,7 +92,7 @@ def clusters() -> list[Stage]:
 
 def everything() -> list[Stage]:
     """All stages, in order."""
-    inside = {"ANSIBLE_COLLECTIONS_PATH": str(CACHE / "test")}
+    inside = {"ANSIBLE_COLLECTIONS_PATH": str(COPIES)}
     return [
         *lint(),
         Stage("units", ["ansible-test", "units", "--python", PYTHON], directory=COPY, extra=inside),
