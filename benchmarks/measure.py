@@ -5,7 +5,7 @@
 """Measures on the lab's nodes: overhead against the bare script, the second run, kills, the loss of a control plane.
 
     benchmarks/measure.py overhead --pairs 5
-    benchmarks/measure.py second | add-worker | kill --seeds 12 | loss --mode local | loss --mode vip
+    benchmarks/measure.py second | add-worker | scale | kill --seeds 12 | loss --mode local | loss --mode vip
 
 The lab must be up (tests/lab/lab up). Each measure makes its own nodes (cluster "bench") and takes them away.
 """
@@ -13,6 +13,7 @@ The lab must be up (tests/lab/lab up). Each measure makes its own nodes (cluster
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import pathlib
 import random
@@ -233,6 +234,19 @@ def kill(options):
     sys.exit("%d of %d failed" % (failures, options.seeds) if failures else 0)
 
 
+def scale(_options):
+    """Seconds to plan many nodes, from the unit tests' machines."""
+    sys.path.insert(0, str(CACHE / "collections"))
+    base = "ansible_collections.kubewright.cluster."
+    planner = importlib.import_module(base + "plugins.plugin_utils.planner")
+    machines = importlib.import_module(base + "tests.unit.plugins.plugin_utils.machines")
+    for count in (100, 1000, 10000):
+        hosts, groups = machines.inventory(3, count - 3, {"kube_pod_cidrs": ["172.16.0.0/12"]})
+        started = time.monotonic()
+        plan = planner.cluster_plan(hosts, groups)
+        print("%6d nodes: %.2f s, %d refusals" % (count, time.monotonic() - started, len(plan["refusals"])))
+
+
 CLIENT = r"""
 import ssl, sys, time, urllib.request
 context = ssl._create_unverified_context()
@@ -296,6 +310,7 @@ def main():
     for name, default in (("overhead", 5), ("second", 5)):
         commands.add_parser(name).add_argument("--pairs", type=int, default=default)
     commands.add_parser("add-worker")
+    commands.add_parser("scale")
     killing = commands.add_parser("kill")
     killing.add_argument("--seeds", type=int, default=12)
     killing.add_argument("--first", type=int, default=0)
