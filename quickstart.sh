@@ -54,7 +54,22 @@ make_nodes() {
 
 install_cluster() { ansible-playbook kubewright.cluster.site -i "$inventory" "${arguments[@]}"; }
 
-show_plan() { ansible-playbook kubewright.cluster.plan -i "$inventory" "${arguments[@]}" | tee "$KUBEWRIGHT_CACHE/plan.txt"; }
+show_plan() {
+    plan=$KUBEWRIGHT_WORK/plan.json
+    ansible-playbook kubewright.cluster.plan -i "$inventory" -e plan_json="$plan" "${arguments[@]}" >"$KUBEWRIGHT_WORK/plan.log" || {
+        cat "$KUBEWRIGHT_WORK/plan.log"
+        return 1
+    }
+    plan_in_words
+}
+
+plan_in_words() {
+    PYTHONPATH=$ANSIBLE_COLLECTIONS_PATH python - "$plan" <<'PYTHON'
+import json, sys
+from ansible_collections.kubewright.cluster.plugins.plugin_utils import report
+print("\n".join(report.text(json.load(open(sys.argv[1])))))
+PYTHON
+}
 
 # A kubectl of ours goes with the lab; the first control plane has one in any case.
 nodes() {
@@ -68,7 +83,7 @@ nodes() {
 
 summary() {
     printf '\n== The plan that was carried out\n'
-    sed -n '/^TASK \[Show the plan\]/,/^PLAY RECAP/{/^TASK/d;/^PLAY/d;/^ok:/d;/^$/d;s/^ *msg:$//;s/^ *- //;p}' "$KUBEWRIGHT_CACHE/plan.txt"
+    plan_in_words
     printf '\n== Seconds\n'
     printf '%s\n' "${times[@]}"
 }
@@ -105,7 +120,7 @@ cat <<TEXT
 == How to go on
 kubectl:      export KUBECONFIG=$kubeconfig
 ${kubectl:+              $kubectl get pods -A}
-a node:       podman exec -it $name-cp1 bash
+a node:       $(command -v podman >/dev/null && echo podman || echo docker) exec -it $name-cp1 bash
 run it again: ./quickstart.sh$([ $control_planes = 3 ] || echo " --single") --name $name --version $version    (changes nothing)
 take it away: ./quickstart.sh --destroy --name $name
 TEXT

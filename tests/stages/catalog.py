@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from pathlib import Path
 
 from .stage import ROOT, Stage
 
