@@ -49,7 +49,7 @@ stage() {
 set_up() { . tests/setup.sh env; }
 
 make_nodes() {
-    ansible-playbook kubewright.cluster.local -e local_name="$name" -e local_control_planes=$control_planes -e local_workers=$workers
+    ansible-playbook kubewright.cluster.local -i localhost, -e local_name="$name" -e local_control_planes=$control_planes -e local_workers=$workers
 }
 
 install_cluster() { ansible-playbook kubewright.cluster.site -i "$inventory" "${arguments[@]}"; }
@@ -98,7 +98,7 @@ if [ -n "$inventory" ]; then
 fi
 
 if [ -n "$destroy" ]; then
-    ansible-playbook kubewright.cluster.local -e local_name="$name" -e local_state=absent
+    ansible-playbook kubewright.cluster.local -i localhost, -e local_name="$name" -e local_state=absent
     printf '\nGone. The servers of the lab stop with: tests/lab/lab down. The cache is %s.\n' "$KUBEWRIGHT_CACHE"
     exit
 fi

@@ -82,7 +82,7 @@ def clusters() -> list[Stage]:
         *lab,
         local,
         *(
-            Stage(f"molecule:{name}", ["molecule", "--no-report", "test", "-s", name], needs=("lab:up",), lane="clusters")
+            Stage(f"molecule:{name}", ["molecule", "test", "-s", name], needs=("lab:up",), lane="clusters")
             for name in scenarios
         ),
         Stage("controller", ["tests/controller.sh"], needs=("lab:up",), lane="clusters"),
