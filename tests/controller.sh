@@ -23,7 +23,7 @@ image=$(podman inspect --format '{{.ImageName}}' $name-cp1)
 
 run() {
     podman --runtime "$(podman inspect --format '{{.OCIRuntime}}' $name-cp1)" run --rm --network host --ulimit nofile=8192:8192 --ulimit nproc=4096:4096 \
-        -e PYTHONPATH="$packages" -e PYTHONDONTWRITEBYTECODE=1 -e HOME=/tmp -e ANSIBLE_HOME=/tmp/ansible -e ANSIBLE_COLLECTIONS_PATH="$KUBEWRIGHT_CACHE/collections" \
+        -e PYTHONPATH="$packages" -e PYTHONDONTWRITEBYTECODE=1 -e HOME=/tmp -e ANSIBLE_HOME=/tmp/ansible -e ANSIBLE_COLLECTIONS_PATH="$KUBEWRIGHT_WORK/collections" \
         -e ANSIBLE_NOCOLOR=1 -w "$PWD" --entrypoint /usr/bin/python3 "$image" -m ansible playbook "$@"
 }
 

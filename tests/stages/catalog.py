@@ -13,9 +13,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .stage import ROOT, Stage
+from .stage import ROOT, WORK, Stage
 
-COPIES = Path(os.environ["KUBEWRIGHT_WORK"]) / "copy"
+COPIES = WORK / "copy"
 COPY = COPIES / "ansible_collections" / "kubewright" / "cluster"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 # The shortest first, so that what is broken is seen early.
