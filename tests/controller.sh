@@ -23,6 +23,7 @@ image=$(podman inspect --format '{{.ImageName}}' $name-cp1)
 
 run() {
     podman --runtime "$(podman inspect --format '{{.OCIRuntime}}' $name-cp1)" run --rm --network host --ulimit nofile=8192:8192 --ulimit nproc=4096:4096 \
+        -v "$PWD:$PWD:ro" -v "$KUBEWRIGHT_CACHE:$KUBEWRIGHT_CACHE" \
         -e PYTHONPATH="$packages" -e PYTHONDONTWRITEBYTECODE=1 -e HOME=/tmp -e ANSIBLE_HOME=/tmp/ansible -e ANSIBLE_COLLECTIONS_PATH="$KUBEWRIGHT_WORK/collections" \
         -e ANSIBLE_NOCOLOR=1 -w "$PWD" --entrypoint /usr/bin/python3 "$image" -m ansible playbook "$@"
 }
@@ -30,6 +31,9 @@ run() {
 run --version | head -n 1
 run kubewright.cluster.site -i "$inventory"
 run kubewright.cluster.site -i "$inventory" | tee "$KUBEWRIGHT_CACHE/controller/second.log"
-grep -q 'changed=0 .*failed=0' "$KUBEWRIGHT_CACHE/controller/second.log"
+if grep -E 'changed=[1-9]' "$KUBEWRIGHT_CACHE/controller/second.log"; then
+    echo "the second run changed something" >&2
+    exit 1
+fi
 run kubewright.cluster.verify -i "$inventory"
 run kubewright.cluster.reset -i "$inventory" -e reset_confirm=true
