@@ -14,13 +14,7 @@ description:
   - Runs on a control plane. Sets labels and taints of nodes and applies manifests (server side), in one call.
   - Moves one of CoreDNS' pods where all of them sit on one node, as they do when the first node was alone. The loss of that node would take DNS along.
   - Owns what it sets. A label, a taint or an object that is dropped from the input is taken away; what others set stays.
-attributes:
-  check_mode:
-    support: full
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
-  diff_mode:
-    support: full
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+extends_documentation_fragment: [kubewright.cluster.attributes]
 options:
   nodes:
     description: By node name a map with C(labels) (a map) and C(taints) (list of C(key), C(value), C(effect); null leaves taints alone).

@@ -13,13 +13,10 @@ author: kubewright contributors (@kubewright)
 description:
   - Carries out on one node what the plan says that kubeadm has to do there, and finishes what an earlier run left half done.
   - A kubeadm that still runs on the node (left by a run that was killed) is waited for, not disturbed.
+extends_documentation_fragment: [kubewright.cluster.attributes]
 attributes:
-  check_mode:
-    support: full
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
   diff_mode:
     support: none
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
 options:
   state:
     description:

@@ -13,16 +13,7 @@ author: kubewright contributors (@kubewright)
 description:
   - Reads C(admin.conf) on a control plane and writes it on the controller with mode 0600 and with an address that the controller reaches.
   - Keeps its hands off the user's own C(~/.kube/config) unless O(merge_into) asks for it; then the old file is kept beside it.
-attributes:
-  action:
-    support: full
-    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
-  check_mode:
-    support: full
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
-  diff_mode:
-    support: none
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+extends_documentation_fragment: [kubewright.cluster.attributes.action]
 options:
   path:
     description: File to write on the controller.

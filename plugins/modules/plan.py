@@ -15,16 +15,7 @@ description:
     and every host's inputs, and returns what each node should be and what differs from it.
   - Every problem of every node is in one message, before anything is changed.
   - Runs on the controller; use it with C(run_once).
-attributes:
-  action:
-    support: full
-    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
-  check_mode:
-    support: full
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
-  diff_mode:
-    support: none
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+extends_documentation_fragment: [kubewright.cluster.attributes.action]
 options:
   refuse:
     description: Whether a plan that cannot be carried out fails the task.

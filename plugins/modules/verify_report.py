@@ -14,16 +14,7 @@ description:
   - Takes the pods of the proof away and reports what M(kubewright.cluster.cluster_verify) (registered as C(verify_begun)) and
     M(kubewright.cluster.node_probe) (registered as C(verify_probed)) found on all hosts of the play.
   - Run it once, delegated to the control plane where the proof began. A failed check does not fail it.
-attributes:
-  action:
-    support: full
-    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
-  check_mode:
-    support: full
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
-  diff_mode:
-    support: none
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+extends_documentation_fragment: [kubewright.cluster.attributes.action]
 options:
   plan:
     description: The plan.

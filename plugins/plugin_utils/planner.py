@@ -18,6 +18,7 @@ from . import (
     drift,
     endpoint,
     kubeadm_config,
+    kubeadm_plan,
     kubelet_config,
     labels,
     membership,
@@ -217,7 +218,7 @@ def _check(draft, shared, cluster, state, control_planes, workers):
     ]
     draft.refuse(network.layer2_problems(cluster["plugin"], placed))
     cluster["pod_networks"] = pods
-    there, wanted = drift.stored(state["live"]), kubeadm_config.cluster_configuration(_kubeadm_cluster(cluster))
+    there, wanted = drift.stored(state["live"]), kubeadm_config.cluster_configuration(kubeadm_plan.cluster_of(cluster))
     draft.refuse(drift.fixed(there, wanted) if state["initialised"] else [])
     cluster["drift"] = drift.changed(there, wanted) if state["initialised"] else []
     draft.reasons += decision.reasons(draft.nodes, shared, control_planes)
@@ -281,7 +282,7 @@ def _plan_node(draft, host, cluster, state):
     if host == cluster["leader"]:
         node["stages"].append("leader")
     if node["member"] == "pull" or host == cluster["leader"] or "control-plane" in steps:
-        node["kubeadm"] = _documents(node, cluster)
+        node["kubeadm"] = kubeadm_plan.documents(node, cluster)
 
 
 def _stages(host, node, cluster, state):
@@ -300,67 +301,6 @@ def _stages(host, node, cluster, state):
     if node["steps"]:
         stages = ["endpoint"] if set(node["steps"]) <= {"endpoint"} else ["change"]
     return stages, ""
-
-
-def _documents(node, cluster):
-    """kubeadm's file for this node, and the images it will need."""
-    values, info = node["inputs"], node["info"]
-    timeout = values["kubeadm_timeout"] or (900 if (info.get("virtualization") or {}).get("vm") == "qemu" else 0)
-    extra = {"init_extra": values["kubeadm_init_config"], "join_extra": values["kubeadm_join_config"]}
-    shared = {**_kubeadm_cluster(cluster), **extra, "timeout": timeout}
-    mine = {
-        "name": "@name@",
-        "address": "@address@",
-        "role": node["role"],
-        "taints": node["taints"],
-        "ignore": preflight_exceptions(info, values),
-        "cgroup_driver": kubelet_config.cgroup_driver(info),
-        "fail_cgroup_v1": False if info["cgroup"]["version"] != "v2" else None,
-        "in_container": bool((info.get("virtualization") or {}).get("container")),
-    }
-    make = kubeadm_config.join_document if node["member"] == "pull" else kubeadm_config.init_documents
-    # Name and address go in last: the same text serves all nodes that are alike.
-    text = make(shared, mine).replace("@name@", node["name"]).replace("@address@", node["address"])
-    return {"join" if node["member"] == "pull" else "init": text, "images": images(cluster, node["role"])}
-
-
-def _kubeadm_cluster(cluster):
-    """What kubeadm_config needs of the cluster."""
-    names = "version api_version name domain pod_cidrs service_cidrs proxy_mode api_port sans".split()
-    return {
-        **{name: cluster[name] for name in names},
-        "endpoint": cluster["endpoint"]["host_port"],
-        "extra": cluster["shared"]["kubeadm_cluster_config"],
-        "proxy_extra": cluster["shared"]["kubeadm_proxy_config"],
-    }
-
-
-def preflight_exceptions(info: dict, values: dict) -> list:
-    """kubeadm preflight checks that cannot pass on this host and need not: in containers, and where the inputs allow less."""
-    ignored = set(values["kubeadm_ignore_preflight_errors"])
-    if (info.get("virtualization") or {}).get("container"):
-        ignored |= {"SystemVerification", "Swap", "FileContent--proc-sys-net-bridge-bridge-nf-call-iptables"}
-    if info["cgroup"]["version"] != "v2":
-        ignored.add("SystemVerification")
-    if values["kube_swap"] == "keep":
-        ignored.add("Swap")
-    if values["kube_allow_small_nodes"]:
-        ignored |= {"Mem", "NumCPU"}
-    return sorted(ignored)
-
-
-def images(cluster: dict, role: str) -> list:
-    """Images that a node of this role runs, as `kubeadm config images list` names them."""
-    known = versions.images_of(cluster["version"])
-    base, tag = "registry.k8s.io/", "v" + cluster["version"]
-    names = [base + "kube-proxy:" + tag, base + "pause:" + known["pause"], base + "coredns/coredns:" + known["coredns"]]
-    if role == "control_plane":
-        names = (
-            [base + name + ":" + tag for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler")]
-            + [base + "etcd:" + known["etcd"]]
-            + names
-        )
-    return names
 
 
 def _result(draft, cluster, control_planes, workers):
@@ -390,8 +330,10 @@ def _result(draft, cluster, control_planes, workers):
         "cluster_domain": shared.get("kube_cluster_domain"),
         "control_planes": control_planes,
         "workers": workers,
-        "ports": _ports(cluster) if cluster else [],
-        "images": sorted({image for role in ("control_plane", "worker") for image in images(cluster, role)})
+        "ports": kubeadm_plan.ports(cluster) if cluster else [],
+        "images": sorted(
+            {image for role in ("control_plane", "worker") for image in kubeadm_plan.images(cluster, role)}
+        )
         if cluster
         else [],
         "manifests": labels.manifests(shared) if cluster else [],
@@ -401,58 +343,3 @@ def _result(draft, cluster, control_planes, workers):
         "nodes": {host: {key: node[key] for key in keep if key in node} for host, node in draft.nodes.items()},
         "objects": labels.objects(draft.nodes, cluster) if cluster else {},
     }
-
-
-def _ports(cluster):
-    """Who must be let through to whom: what a firewall between the nodes has to allow."""
-    rows = [
-        {
-            "port": cluster["api_port"],
-            "protocol": "tcp",
-            "to": "control planes",
-            "from": "all nodes, administrators",
-            "purpose": "kube-apiserver",
-        },
-        {"port": "2379-2380", "protocol": "tcp", "to": "control planes", "from": "control planes", "purpose": "etcd"},
-        {"port": 10250, "protocol": "tcp", "to": "all nodes", "from": "control planes", "purpose": "kubelet"},
-        {
-            "port": "30000-32767",
-            "protocol": "tcp, udp",
-            "to": "all nodes",
-            "from": "clients of NodePort Services",
-            "purpose": "Services",
-        },
-    ]
-    if cluster["endpoint"]["mode"] == "vip":
-        rows.append(
-            {
-                "port": cluster["endpoint"]["port"],
-                "protocol": "tcp",
-                "to": "control planes",
-                "from": "all nodes, administrators",
-                "purpose": "API endpoint",
-            }
-        )
-        rows.append(
-            {
-                "port": "-",
-                "protocol": "vrrp (112)",
-                "to": "control planes",
-                "from": "control planes",
-                "purpose": "virtual address",
-            }
-        )
-    if cluster["plugin"] == "kube-router":
-        rows.append(
-            {"port": 179, "protocol": "tcp", "to": "all nodes", "from": "all nodes", "purpose": "BGP of kube-router"}
-        )
-    rows.append(
-        {
-            "port": "-",
-            "protocol": "all",
-            "to": "all nodes",
-            "from": "pod networks %s" % ", ".join(cluster["pod_cidrs"]),
-            "purpose": "pods",
-        }
-    )
-    return rows
