@@ -26,18 +26,30 @@ def read(path):
         return b""
 
 
+def private_line(pem):
+    """A line of a PEM key that is private: RSA keys begin with what the certificate tells too, EC keys with the secret."""
+    lines = pem.splitlines()
+    return lines[len(lines) * 3 // 5] if len(lines) > 10 else lines[1]
+
+
 def secrets():
     """{what it is: bytes that would give it away}."""
     found = {}
     for path in glob.glob("/etc/kubernetes/pki/**/*.key", recursive=True):
-        found[path] = read(path).splitlines()[2]
+        found[path] = private_line(read(path))
     for path in glob.glob("/etc/kubernetes/*.conf"):
         for number, data in enumerate(re.findall(rb"client-key-data: (\S+)", read(path))):
-            found["%s key %d" % (path, number)] = base64.b64decode(data).splitlines()[2]
-            found["%s key %d, encoded" % (path, number)] = data[100:200]
+            found["%s key %d" % (path, number)] = private_line(base64.b64decode(data))
+            middle = len(data) * 3 // 5
+            found["%s key %d, encoded" % (path, number)] = data[middle : middle + 80]
     for number, token in enumerate(tokens()):
         found["bootstrap token %d" % number] = token
     return found
+
+
+def private_line(key):
+    """A line near the end of a PEM key. Its first lines are the public half, which the certificate has too."""
+    return key.splitlines()[-4]
 
 
 def tokens():
@@ -72,7 +84,10 @@ def places():
     for process in glob.glob("/proc/[0-9]*"):
         yield process + "/cmdline of " + read(process + "/comm").decode().strip(), read(process + "/cmdline")
     yield "units", subprocess.run(["systemctl", "show", "--no-pager", "*"], stdout=subprocess.PIPE, check=False).stdout
-    yield "journal", subprocess.run(["journalctl", "-o", "cat", "--no-pager"], stdout=subprocess.PIPE, check=False).stdout
+    yield (
+        "journal",
+        subprocess.run(["journalctl", "-o", "cat", "--no-pager"], stdout=subprocess.PIPE, check=False).stdout,
+    )
     for top in ("/etc", "/opt", "/root", "/home", "/run", "/tmp", "/usr/local", "/var"):
         for path in readable(top):
             yield path, read(path)
@@ -80,6 +95,9 @@ def places():
 
 def main():
     known = secrets()
+    if "--reveal" in sys.argv:  # for a search on the controller, in Ansible's own output
+        sys.stdout.buffer.write(b"\n".join(base64.b64encode(secret) for secret in known.values()))
+        return
     count = 0
     for place, content in places():
         count += 1
@@ -88,7 +106,8 @@ def main():
                 print("%s is in %s" % (name, place))
     print("searched %d places for %d secrets" % (count, len(known)), file=sys.stderr)
     if "--reveal" in sys.argv:  # for a search on the controller, in Ansible's own output
-        sys.stdout.buffer.write(b"\n".join(base64.b64encode(secret) for secret in known.values()))
+        for secret in known.values():
+            print("secret %s" % base64.b64encode(secret).decode())
 
 
 main()
