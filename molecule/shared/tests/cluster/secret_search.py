@@ -28,14 +28,17 @@ def read(path):
 
 def private_line(pem):
     """A line of a PEM key that is private: RSA keys begin with what the certificate tells too, EC keys with the secret."""
-    lines = pem.splitlines()
+    key = re.search(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END", pem, re.DOTALL)
+    lines = key.group(0).splitlines() if key else []
+    if len(lines) < 3:
+        return b""
     return lines[len(lines) * 3 // 5] if len(lines) > 10 else lines[1]
 
 
 def secrets():
     """{what it is: bytes that would give it away}."""
     found = {}
-    for path in glob.glob("/etc/kubernetes/pki/**/*.key", recursive=True):
+    for path in glob.glob("/etc/kubernetes/pki/**/*.key", recursive=True) + glob.glob("/var/lib/kubelet/pki/*"):
         found[path] = private_line(read(path))
     for path in glob.glob("/etc/kubernetes/*.conf"):
         for number, data in enumerate(re.findall(rb"client-key-data: (\S+)", read(path))):
@@ -45,11 +48,6 @@ def secrets():
     for number, token in enumerate(tokens()):
         found["bootstrap token %d" % number] = token
     return found
-
-
-def private_line(key):
-    """A line near the end of a PEM key. Its first lines are the public half, which the certificate has too."""
-    return key.splitlines()[-4]
 
 
 def tokens():
@@ -102,7 +100,7 @@ def main():
     for place, content in places():
         count += 1
         for name, secret in known.items():
-            if secret and secret in content:
+            if secret in content:
                 print("%s is in %s" % (name, place))
     print("searched %d places for %d secrets" % (count, len(known)), file=sys.stderr)
     if "--reveal" in sys.argv:  # for a search on the controller, in Ansible's own output
