@@ -94,18 +94,16 @@ def places():
 def main():
     known = secrets()
     if "--reveal" in sys.argv:  # for a search on the controller, in Ansible's own output
-        sys.stdout.buffer.write(b"\n".join(base64.b64encode(secret) for secret in known.values()))
+        for secret in filter(None, known.values()):
+            print("secret", base64.b64encode(secret).decode())
         return
     count = 0
     for place, content in places():
         count += 1
         for name, secret in known.items():
-            if secret in content:
+            if secret and secret in content:
                 print("%s is in %s" % (name, place))
     print("searched %d places for %d secrets" % (count, len(known)), file=sys.stderr)
-    if "--reveal" in sys.argv:  # for a search on the controller, in Ansible's own output
-        for secret in known.values():
-            print("secret %s" % base64.b64encode(secret).decode())
 
 
 main()
