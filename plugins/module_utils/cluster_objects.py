@@ -66,6 +66,23 @@ def _sorted(taints):
     return sorted(taints, key=lambda taint: (taint["key"], taint["effect"]))
 
 
+def may_crowd(pods: list, nodes: list) -> bool:
+    """Whether several pods sit, or will come to sit, on one node of several."""
+    places = {pod["spec"].get("nodeName") for pod in pods} - {None}
+    return len(pods) > 1 and len(nodes) > 1 and len(places) < 2
+
+
+def settled(pods: list, nodes: list) -> bool:
+    """Whether every pod has its place and every node is Ready."""
+    return all(pod["spec"].get("nodeName") for pod in pods) and all(is_ready(node) for node in nodes)
+
+
+def is_ready(node: dict) -> bool:
+    """Whether the kubelet reports the node Ready."""
+    conditions = (node.get("status") or {}).get("conditions") or []
+    return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
+
+
 def crowded(pods: list, nodes: list) -> dict:
     """The pod to move where several sit on one node and another node can take one; empty where all is well.
 
@@ -82,10 +99,7 @@ def crowded(pods: list, nodes: list) -> dict:
             taint["key"] == "node-role.kubernetes.io/control-plane"
             for taint in (node.get("spec") or {}).get("taints") or []
         )
-        and any(
-            item["type"] == "Ready" and item["status"] == "True"
-            for item in (node.get("status") or {}).get("conditions") or []
-        )
+        and is_ready(node)
     ]
     return pods[-1] if set(fit) - places else {}
 

@@ -25,6 +25,10 @@ options:
     type: list
     elements: dict
     default: []
+  spread_dns:
+    description: Whether to move a CoreDNS pod where all sit on one node. New nodes are waited for then, for a minute at most.
+    type: bool
+    default: true
   kubeconfig:
     description: Kubeconfig on the control plane.
     type: path
@@ -53,11 +57,13 @@ changes:
 
 import json
 import os
+import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubewright.cluster.plugins.module_utils import cluster_objects as objects
 
 KUBECTL = "/usr/local/bin/kubectl"
+WAIT_SECONDS = 60
 
 
 class Cluster:
@@ -75,15 +81,25 @@ class Cluster:
             )
         return status, output, errors
 
-    def keep_dns_spread(self, nodes):
-        pods = objects.items_of(
-            self.kubectl("-n", "kube-system", "get", "pods", "-l", "k8s-app=kube-dns", "-o", "json")[1]
-        )
+    def keep_dns_spread(self):
+        """Once the nodes are Ready (new ones take a moment), move a CoreDNS pod where all sit on one node."""
+        deadline = time.monotonic() + (0 if self.module.check_mode else WAIT_SECONDS)
+        while True:
+            nodes = objects.items_of(self.kubectl("get", "nodes", "-o", "json")[1])
+            pods = objects.items_of(
+                self.kubectl("-n", "kube-system", "get", "pods", "-l", "k8s-app=kube-dns", "-o", "json")[1]
+            )
+            if not objects.may_crowd(pods, nodes):
+                return
+            if time.monotonic() > deadline or objects.settled(pods, nodes):
+                break
+            time.sleep(1)
         crowded = objects.crowded(pods, nodes)
         if crowded:
             self.changes.append("move %s away from %s" % (crowded["metadata"]["name"], crowded["spec"]["nodeName"]))
             if not self.module.check_mode:
-                self.kubectl("-n", "kube-system", "delete", "pod", "--wait=false", crowded["metadata"]["name"])
+                name = crowded["metadata"]["name"]
+                self.kubectl("-n", "kube-system", "delete", "pod", "--wait=false", name)
 
     def keep_nodes(self, nodes):
         wishes = self.module.params["nodes"]
@@ -174,6 +190,7 @@ def main():
         argument_spec={
             "nodes": {"type": "dict", "default": {}},
             "manifests": {"type": "list", "elements": "dict", "default": []},
+            "spread_dns": {"type": "bool", "default": True},
             "kubeconfig": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
         },
         supports_check_mode=True,
@@ -183,8 +200,10 @@ def main():
     cluster = Cluster(module)
     nodes = objects.items_of(cluster.kubectl("get", "nodes", "-o", "json")[1])
     cluster.keep_nodes(nodes)
-    cluster.keep_dns_spread(nodes)
     cluster.keep_manifests()
+    # After the manifests: the network among them makes the nodes Ready.
+    if module.params["spread_dns"]:
+        cluster.keep_dns_spread()
     module.exit_json(
         changed=bool(cluster.changes),
         changes=cluster.changes,

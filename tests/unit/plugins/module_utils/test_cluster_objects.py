@@ -103,3 +103,19 @@ def pod(name, place):
 def test_dns_is_spread_where_another_node_can_take_it(places, nodes, moves):
     pods = [pod(str(number), place) for number, place in enumerate(places)]
     assert bool(objects.crowded(pods, nodes)) == moves
+
+
+@pytest.mark.parametrize(
+    ("places", "ready", "may", "settled"),
+    [
+        (["a", "a"], ["True", "True"], True, True),
+        (["a", "a"], ["True", "False"], True, False),
+        ([None, "a"], ["True", "True"], True, False),
+        (["a", "b"], ["True", "False"], False, False),
+        (["a", "a"], ["True"], False, True),
+    ],
+)
+def test_new_nodes_are_waited_for_before_dns_is_spread(places, ready, may, settled):
+    nodes = [machine(name, state) for name, state in zip("ab", ready)]
+    pods = [pod(str(number), place) for number, place in enumerate(places)]
+    assert (objects.may_crowd(pods, nodes), objects.settled(pods, nodes)) == (may, settled)
