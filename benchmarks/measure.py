@@ -236,7 +236,7 @@ def kill(options):
 
 def scale(_options):
     """Seconds to plan many nodes, from the unit tests' machines."""
-    sys.path.insert(0, str(CACHE / "collections"))
+    sys.path.insert(0, os.environ["ANSIBLE_COLLECTIONS_PATH"].split(":")[0])
     base = "ansible_collections.kubewright.cluster."
     planner = importlib.import_module(base + "plugins.plugin_utils.planner")
     machines = importlib.import_module(base + "tests.unit.plugins.plugin_utils.machines")
