@@ -158,7 +158,7 @@ class Host:
             return None
         return digest.hexdigest()
 
-    def run(self, argv, timeout=3):
+    def run(self, argv, timeout=10):
         """Output of a command; None where it is missing, fails or takes too long."""
         try:
             done = subprocess.run(
