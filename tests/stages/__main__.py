@@ -6,13 +6,17 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import signal
 import sys
 import threading
 import time
 
 from . import catalog
-from .stage import LOGS, Stage, Ticker
+from .stage import CACHE, LOGS, Stage, Ticker
+
+# Open as long as the run lasts.
+HELD: list = []
 
 
 def finish(stage: Stage) -> None:
@@ -27,6 +31,8 @@ def lane(stages: list[Stage], everyone: list[Stage], before: list[threading.Thre
     for thread in before:
         thread.join()
     states = {stage.name: stage for stage in everyone}
+    if stages and stages[0].lane == "lab":
+        HELD.append(alone())
     for stage in stages:
         if any(states[name].state != "passed" for name in stage.needs if name in states):
             stage.state, stage.failed = "not run", 1
@@ -34,6 +40,17 @@ def lane(stages: list[Stage], everyone: list[Stage], before: list[threading.Thre
             continue
         stage.run()
         finish(stage)
+
+
+def alone():
+    """Scenarios have one name on a machine: a second run, of another checkout perhaps, waits for the first."""
+    handle = (CACHE / "clusters.lock").open("w")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("  ... another run of the tests has the nodes; waiting for it", flush=True)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    return handle
 
 
 def run(stages: list[Stage]) -> None:

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+CACHE = Path(os.environ["KUBEWRIGHT_CACHE"])
 WORK = Path(os.environ["KUBEWRIGHT_WORK"])
 LOGS = WORK / "logs"
 COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")

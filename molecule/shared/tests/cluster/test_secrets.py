@@ -9,6 +9,8 @@ import base64
 import os
 from pathlib import Path
 
+import pytest
+
 testinfra_hosts = ["ansible://all"]
 SEARCH = base64.b64encode(Path(__file__).with_name("secret_search.py").read_bytes()).decode()
 
@@ -26,7 +28,7 @@ def test_no_secret_on_the_node(host):
 def test_no_secret_in_what_ansible_printed(host):
     log = os.environ.get("KUBEWRIGHT_STAGE_LOG")
     if not log:
-        return
+        pytest.skip("no log: not run by ./test.sh")
     printed = Path(log).read_bytes()
     lines = search(host, "--reveal").stdout.splitlines()
     known = [base64.b64decode(line.split()[1]) for line in lines if line.startswith("secret ")]
