@@ -92,7 +92,7 @@ def run_arguments(network):
     for port in (REGISTRY_PORT, ARTIFACT_PORT):
         words += ["--publish", f"127.0.0.1:{port}:{port}"]
     words += ["--volume", f"{catalog.cache('registry')}:/var/lib/registry"]
-    words += ["--volume", f"{catalog.cache('artifacts')}:/artifacts:ro", "--volume", f"{SERVE}:/serve.py:ro"]
+    words += ["--volume", f"{catalog.cache('artifacts')}:/artifacts:ro", "--volume", f"{catalog.cache('serve.py')}:/serve.py:ro"]
     return [*words, image_name(), "python3", "-u", "/serve.py"]
 
 
@@ -143,6 +143,8 @@ def start():
         return False
     for folder in ("registry", "artifacts"):
         catalog.cache(folder).mkdir(parents=True, exist_ok=True)
+    # Its own copy: checkouts come and go, and share the container.
+    catalog.cache("serve.py").write_bytes(SERVE.read_bytes())
     make_image()
     if running is not None:
         remove()
