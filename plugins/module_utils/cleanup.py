@@ -196,6 +196,9 @@ class Cleanup:
             self.run(["swapon", "-a"])
             for unit in swap.get("units") or []:
                 self.run(["systemctl", "start", unit])
+        for name in reversed(changed.get("modules") or []):
+            if os.path.isdir("/sys/module/" + name) and self.note("unload the module %s" % name):
+                self.run(["modprobe", "-r", name])  # one that somebody else uses by now stays
         for name, value in sorted((changed.get("sysctls") or {}).items()):
             if settings.sysctl_value(name) not in (value, None) and self.note("set %s back to %s" % (name, value)):
                 with open(settings.sysctl_path(name), "w", encoding="utf-8") as stream:

@@ -96,6 +96,10 @@ class Node:
                 continue
             if not self.change("load the module %s" % name):
                 continue
+            if not self.in_container:  # there, others may use it
+                noted = self.record["settings"].setdefault("modules", [])
+                noted += [name] if name not in noted else []
+                owned.write(self.record)
             status, _output, errors = (
                 self.module.run_command(["modprobe", name], handle_exceptions=False)
                 if self.module.get_bin_path("modprobe")
@@ -165,7 +169,9 @@ class Node:
             if self.change("mask %s" % unit):
                 noted["units"] += [unit] if unit not in noted["units"] else []
                 owned.write(self.record)
-                self.run(["systemctl", "mask", "--now", unit])
+                # Stopped first: a masked unit no longer knows what to turn off.
+                self.run(["systemctl", "stop", unit])
+                self.run(["systemctl", "mask", unit])
         for device in devices:
             if self.change("turn off swap on %s" % device) and device in settings.swap_devices(
                 self.text("/proc/swaps")
