@@ -201,7 +201,7 @@ def kill(options):
     for seed in range(options.first, options.first + options.seeds):
         make()
         # Spread over the run, the random part within its slice: init and the joins are among them.
-        at = options.span * (seed % options.seeds + random.Random(seed).random()) / options.seeds
+        at = options.span * (seed % options.of + random.Random(seed).random()) / options.of
         process = subprocess.Popen(
             ["ansible-playbook", "kubewright.cluster.site", "-i", str(INVENTORY)],
             cwd=ROOT,
@@ -313,6 +313,7 @@ def main():
     commands.add_parser("scale")
     killing = commands.add_parser("kill")
     killing.add_argument("--seeds", type=int, default=12)
+    killing.add_argument("--of", type=int, default=12, help="slices of the span that the seeds are spread over")
     killing.add_argument("--first", type=int, default=0)
     killing.add_argument("--span", type=float, default=85.0, help="seconds of a whole run")
     commands.add_parser("loss").add_argument("--mode", choices=["local", "vip"], default="local")

@@ -90,16 +90,21 @@ class Engine:
         return None if code == 0 else words(err) or words(out) or f"code {code}"
 
     def containers(self, network):
-        """Every container there is, ours or not: {name, cluster, groups, address, image, running, status, spec}."""
+        """Every container there is, ours or not: {name, cluster, groups, address, image, running, lost, status, spec}."""
         for _attempt in range(3):
             identifiers = self("ps", "--all", "--quiet", "--no-trunc").split()
             if not identifiers:
                 return []
             code, out, err = run([self.program, "inspect", "--type", "container", *identifiers])
             if code == 0:
-                return [described(box, network) for box in json.loads(out)]
+                return [described(box, network, self._lost(box["State"])) for box in json.loads(out)]
         # A container that went away between the two questions makes inspect fail; three times in a row is another matter.
         raise LocalError(f"{self.host['engine']} inspect failed: {words(err)}")
+
+    def _lost(self, state):
+        """Whether Podman calls it running though its processes are gone: it does when its own watcher was killed too."""
+        here = self.host["engine"] == "podman" and os.path.isdir("/proc/self")
+        return bool(here and state.get("Pid") and not os.path.isdir(f"/proc/{state['Pid']}"))
 
     def networks(self):
         """The subnets of the engine's networks: {name: [subnet]}."""
@@ -113,7 +118,7 @@ def _subnets(net):
     return [entry.get("subnet") or entry.get("Subnet") for entry in listed]
 
 
-def described(box, network):
+def described(box, network, lost=False):
     """What matters of an inspected container."""
     labels = box["Config"].get("Labels") or {}
     attached = (box["NetworkSettings"].get("Networks") or {}).get(network) or {}
@@ -125,8 +130,9 @@ def described(box, network):
         "address": labels.get(ADDRESS_LABEL) or attached.get("IPAddress") or wanted,
         "spec": labels.get(SPEC_LABEL),
         "image": box.get("ImageName") or box["Config"].get("Image"),
-        "running": bool(box["State"].get("Running")),
-        "status": box["State"].get("Status"),
+        "running": bool(box["State"].get("Running")) and not lost,
+        "lost": lost,
+        "status": "lost" if lost else box["State"].get("Status"),
         "attached": bool(attached),
     }
 

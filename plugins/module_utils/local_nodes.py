@@ -118,6 +118,12 @@ def decide(state, cluster, nodes, containers):
             todo["refusals"].append(f"There is no cluster {cluster} to start: make it with state present.")
     elif state == "present":
         _decide_present(cluster, nodes, containers, ours, todo)
+    lost = sorted((name for name, box in ours.items() if box.get("lost")), key=natural)
+    if lost and state in ("present", "started"):
+        todo["refusals"].append(
+            f"{', '.join(lost)}: Podman calls it running, but its processes are gone (killed together with Podman's own"
+            f" watcher), and Podman cannot start it again. Remove the cluster {cluster} with state absent, then make it anew."
+        )
     return todo
 
 

@@ -106,7 +106,9 @@ def state():
     found = engine().inspect("container", CONTAINER)
     if not found:
         return None, None
-    return found["State"]["Running"], found["Config"]["Labels"].get("kubewright.lab")
+    # Podman goes on calling it running when its processes and Podman's own watcher were killed together.
+    alive = engine().name != "podman" or Path(f"/proc/{found['State']['Pid']}").exists()
+    return found["State"]["Running"] and alive, found["Config"]["Labels"].get("kubewright.lab")
 
 
 def answers(port):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import threading
 import time
 
@@ -112,3 +113,16 @@ def test_what_remains_is_the_sum_over_the_workers_or_the_longest():
 
 def test_an_address_keeps_its_hardware_address():
     assert services.hardware_address("10.131.0.2") == "02:42:0a:83:00:02"
+
+
+@pytest.mark.parametrize("name, alive, running", [("podman", True, True), ("podman", False, False), ("docker", False, True)])
+def test_a_server_that_podman_only_believes_to_run_is_made_again(monkeypatch, name, alive, running):
+    box = {"State": {"Running": True, "Pid": os.getpid() if alive else 2**22 + 1}, "Config": {"Labels": {"kubewright.lab": "d"}}}
+
+    class Engine:
+        def inspect(self, *_words):
+            return box
+
+    Engine.name = name
+    monkeypatch.setattr(services, "engine", Engine)
+    assert services.state() == (running, "d")

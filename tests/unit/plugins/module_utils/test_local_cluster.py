@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
 import threading
 
@@ -34,6 +36,17 @@ def test_containers_of_both_engines_are_described_alike():
     assert ours["attached"] and ours["running"]
     theirs = local_engine.described(DOCKER_BOX, "kubewright")
     assert (theirs["name"], theirs["cluster"], theirs["address"], theirs["attached"]) == ("someones", None, None, False)
+
+
+def test_a_container_whose_processes_were_killed_with_its_watcher_is_lost(monkeypatch):
+    """Podman 4.3 still says running then: seen where everything of a login session was killed."""
+    gone = dict(PODMAN_BOX, State={"Running": True, "Status": "running", "Pid": 2**22 + 1})
+    here = dict(PODMAN_BOX, State={"Running": True, "Status": "running", "Pid": os.getpid()})
+    for engine, box, lost in (("podman", gone, True), ("podman", here, False), ("docker", gone, False)):
+        answers = {"ps": "1", "inspect": json.dumps([box])}
+        monkeypatch.setattr(local_engine, "run", lambda words, *_more, answers=answers: (0, answers[words[1]], ""))
+        found = local_engine.Engine(engine, {"engine": engine}).containers("kubewright")[0]
+        assert (found["lost"], found["running"]) == (lost, not lost)
 
 
 def test_every_failure_of_many_is_told():

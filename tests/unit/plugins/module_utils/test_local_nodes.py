@@ -157,6 +157,15 @@ def test_states_take_only_what_they_change():
     assert "no cluster demo" in local_nodes.decide("started", "demo", [], [])["refusals"][0]
 
 
+def test_a_lost_node_is_refused_with_the_way_out_and_can_be_removed():
+    there = [box("demo-cp1", running=False, lost=True), box("demo-w1")]
+    for state in ("present", "started"):
+        (refusal,) = local_nodes.decide(state, "demo", [], there)["refusals"]
+        assert "demo-cp1: " in refusal and "state absent" in refusal
+    assert local_nodes.decide("stopped", "demo", [], there)["stop"] == ["demo-w1"]
+    assert local_nodes.decide("absent", "demo", [], there)["remove"] == ["demo-cp1", "demo-w1"]
+
+
 def test_inventory_has_groups_addresses_and_the_users_variables_last():
     nodes = [
         {"name": "demo-w1", "groups": ["kube_node"], "address": "10.131.0.11"},
