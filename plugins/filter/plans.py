@@ -5,8 +5,18 @@
 
 from __future__ import annotations
 
+import functools
+
 from ansible.errors import AnsibleFilterError
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import containerd_config, planner, report, sources
+from ansible_collections.kubewright.cluster.plugins.module_utils.detect import hardware
+from ansible_collections.kubewright.cluster.plugins.plugin_utils import (
+    containerd_config,
+    planner,
+    quantity,
+    report,
+    sources,
+    versions,
+)
 
 
 def cluster_plan(facts, inputs=None, groups=None):
@@ -28,6 +38,45 @@ def credential_files(plan, registries=None, proxy=None):
     return containerd_config.secret_files(registries or {}, proxy or {}, plan["direct"])
 
 
+def kubeadm_config(plan, host=None):
+    """kubeadm's configuration file for a host of a plan."""
+    nodes = plan.get("nodes") if isinstance(plan, dict) else None
+    if not isinstance(nodes, dict):
+        raise AnsibleFilterError("kubeadm_config takes a plan, as cluster_plan and kubewright.cluster.plan give it")
+    host = host or plan.get("leader")
+    if host not in nodes:
+        raise AnsibleFilterError(
+            "kubeadm_config: %s is no host of this plan; it has %s" % (host, ", ".join(sorted(nodes)))
+        )
+    made = nodes[host].get("kubeadm") or {}
+    text = made.get("init") or made.get("join")
+    if not text:
+        why = "; ".join(plan.get("refusals") or []) or "it is a member already, and kubeadm needs no file for it"
+        raise AnsibleFilterError("kubeadm_config: there is none for %s: %s" % (host, why))
+    return text
+
+
+def told(name, function):
+    """The function as a filter: its ValueErrors are what the user reads."""
+
+    @functools.wraps(function)
+    def filtered(*arguments, **named):
+        try:
+            return function(*arguments, **named)
+        except ValueError as error:
+            raise AnsibleFilterError("%s: %s" % (name, error)) from error
+
+    return filtered
+
+
+PLAIN = {
+    "kube_arch": hardware.released_name,
+    "kube_quantity": quantity.convert,
+    "kube_version_satisfies": versions.satisfies,
+    "kube_upgrade_path": versions.upgrade_path,
+}
+
+
 class FilterModule:
     """Filters of the collection."""
 
@@ -37,4 +86,6 @@ class FilterModule:
             "plan_report": report.text,
             "credential_files": credential_files,
             "artifact_paths": sources.paths,
+            "kubeadm_config": kubeadm_config,
+            **{name: told(name, function) for name, function in PLAIN.items()},
         }

@@ -17,6 +17,7 @@ KUBERNETES = {
     "1.37": {"patch": "1.37.2", "etcd": "3.7.0-0", "coredns": "v1.14.6", "pause": "3.10.2"},
 }
 DEFAULT_MINOR = "1.36"
+SKEW_PAGE = "https://kubernetes.io/releases/version-skew-policy/"
 
 # Component releases installed beside Kubernetes.
 COMPONENTS = {"containerd": "2.2.9", "runc": "1.4.3", "cni": "1.9.1", "crictl": "1.37.0"}

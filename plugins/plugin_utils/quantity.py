@@ -30,6 +30,24 @@ def parse(text) -> float:
     return float(number) * 10 ** int(exponent or 0) * factor
 
 
+def convert(value, unit=None):
+    """A quantity as a number, or written in a unit.
+
+    value: "512Mi", "250m" or a number. Without a unit the number it stands for (an int where it is whole): bytes, CPUs.
+    unit: one of Ki Mi Gi Ti Pi Ei k M G T P E m, or "" for a plain number; the result is text such as "512Mi", with three digits after the
+    point at most. Raises ValueError.
+    """
+    number = parse(value)
+    if unit is None:
+        return int(number) if number == int(number) else number
+    factor = {**BINARY, **DECIMAL}.get(unit)
+    if factor is None:
+        raise ValueError(
+            "%r is no unit of quantities: take one of %s" % (unit, ", ".join([*BINARY, *filter(None, DECIMAL)]))
+        )
+    return "%s%s" % (("%.3f" % (number / factor)).rstrip("0").rstrip("."), unit)
+
+
 def memory(number: float) -> str:
     """Bytes as a whole number of MiB, rounded down: 536870912 is "512Mi"."""
     return "%dMi" % (number // 2**20)

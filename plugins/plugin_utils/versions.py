@@ -7,9 +7,21 @@ from __future__ import annotations
 
 import re
 
-from .catalog import COMPONENTS, DEFAULT_MINOR, KUBERNETES
+from .catalog import COMPONENTS, DEFAULT_MINOR, KUBERNETES, SKEW_PAGE
 
 _VERSION = re.compile(r"^v?([0-9]+)\.([0-9]+)(?:\.([0-9]+))?([-+].*)?$")
+_CLAUSE = re.compile(r"^(==|!=|>=|<=|>|<|=|~)?\s*(v?[0-9][^\s,]*)$")
+_PRERELEASE = re.compile(r"^-([0-9A-Za-z.-]+)")
+_TESTS = {
+    "==": lambda order: order == 0,
+    "=": lambda order: order == 0,
+    "~": lambda order: order == 0,
+    "!=": lambda order: order != 0,
+    ">=": lambda order: order >= 0,
+    "<=": lambda order: order <= 0,
+    ">": lambda order: order > 0,
+    "<": lambda order: order < 0,
+}
 
 
 def parse(text: str) -> tuple:
@@ -83,3 +95,64 @@ def components(overrides: dict) -> dict:
 def images_of(version: str) -> dict:
     """etcd's, CoreDNS' and pause's image tags that the kubeadm of this version names; the newest known for others."""
     return KUBERNETES.get(minor(version)) or KUBERNETES[list(KUBERNETES)[-1]]
+
+
+def _rank(text):
+    """What a full version is ordered by: a pre-release comes before its release, as https://semver.org/ has it."""
+    major, minor_number, patch = parse(text)
+    found = _PRERELEASE.match(_VERSION.match(str(text).strip()).group(4) or "")
+    words = found.group(1).split(".") if found else []
+    pre = tuple((0, int(word), "") if word.isdigit() else (1, 0, word) for word in words)
+    return (major, minor_number, patch or 0, not words, pre)
+
+
+def satisfies(version: str, requirement: str) -> bool:
+    """Whether a version meets every clause of a requirement such as ">=1.34, <1.38, !=1.36.0".
+
+    A clause without an operator is "==". A clause that names no patch is about the minor release: "1.36" is met by every 1.36.x,
+    ">1.36" by 1.37.0 and not by 1.36.9. What follows a plus (v1.36.3+k3s1) does not count. Raises ValueError.
+    """
+    clauses = [clause.strip() for clause in str(requirement).split(",") if clause.strip()]
+    if not clauses:
+        raise ValueError("%r is no requirement: write it as 1.36 or >=1.34,<1.38" % (requirement,))
+    return all(_meets(version, clause) for clause in clauses)
+
+
+def _meets(version, clause):
+    found = _CLAUSE.match(clause)
+    if not found:
+        raise ValueError("%r is no requirement: write it as 1.36 or >=1.34,<1.38" % (clause,))
+    operator, wanted = found.group(1) or "==", found.group(2)
+    if parse(wanted)[2] is None:
+        mine, limit = parse(version)[:2], parse(wanted)[:2]
+    else:
+        mine, limit = _rank(version), _rank(wanted)
+    return _TESTS[operator]((mine > limit) - (mine < limit))
+
+
+def upgrade_path(running: str, wanted: str) -> list:
+    """The versions to install one after another from a running one to a wanted one, the last being the wanted.
+
+    kubeadm goes from one minor release to the next and skips none (SKEW_PAGE); between them the newest known patch is taken, or patch 0 of
+    a release that is not known. wanted without a patch is the newest known one. Nothing where it runs already. Raises ValueError.
+    """
+    major, minor_number, patch = parse(running)
+    if patch is None:
+        raise ValueError("%r is no full version: write it as 1.36.3" % (running,))
+    target = wanted if parse(wanted)[2] is not None else _newest(*parse(wanted)[:2], running=running)
+    if parse(target)[0] != major:
+        raise ValueError("%s to %s: there is no path between major releases" % (running, wanted))
+    if _rank(target) < _rank(running):
+        raise ValueError(
+            "%s is older than %s: Kubernetes is not downgraded; restore a backup of the older cluster instead (%s)"
+            % (wanted, running, SKEW_PAGE)
+        )
+    steps = [_newest(major, step) for step in range(minor_number + 1, parse(target)[1])]
+    return steps + ([target.lstrip("v")] if _rank(target) != _rank(running) else [])
+
+
+def _newest(major, minor_number, running=""):
+    """The newest known patch of a release, and no older one than what runs."""
+    release = "%d.%d" % (major, minor_number)
+    known = KUBERNETES.get(release, {}).get("patch", release + ".0")
+    return running.lstrip("v") if running and minor(running) == release and _rank(running) > _rank(known) else known

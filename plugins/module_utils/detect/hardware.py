@@ -18,10 +18,13 @@ ARCHITECTURES = {
     "armv7l": "arm",
     "armv6l": "arm",
     "armhf": "arm",
+    "arm": "arm",
+    "386": "386",
     "i386": "386",
     "i586": "386",
     "i686": "386",
     "ppc64le": "ppc64le",
+    "ppc64el": "ppc64le",
     "s390x": "s390x",
     "riscv64": "riscv64",
 }
@@ -36,6 +39,14 @@ def architecture(host, machine):
     name = ARCHITECTURES.get(raw.lower(), raw.lower())
     bits = elf_bits(host.head("/bin/sh", 20)) or machine["pointer_bits"]
     return {"name": NARROW.get(name, name) if bits == 32 else name, "raw": raw, "bits": bits}
+
+
+def released_name(machine):
+    """The name that Kubernetes' and K3s's releases use, of what `uname -m`, Ansible or Debian call it. Raises ValueError."""
+    name = ARCHITECTURES.get(str(machine).strip().lower())
+    if not name:
+        raise ValueError("%r is no known architecture: known are %s" % (machine, ", ".join(sorted(ARCHITECTURES))))
+    return name
 
 
 def elf_bits(head):
