@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes docs/reference from the roles' argument specs and the plugins' documentation.
+"""Writes docs/reference from the roles' argument specs, the plugins' documentation and the rules of the decision.
 
     docs/generate.py            write it
     docs/generate.py --check    fail when what is there is out of date
@@ -11,7 +11,9 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -128,12 +130,27 @@ def inputs_page(roles: dict) -> str:
     return text
 
 
+def place(source: str) -> str:
+    """A link to a page: of the web, or of docs."""
+    return f"<{source}>" if "://" in source else f"[{source}](../{source.partition('/')[2]})"
+
+
+def rules_page() -> str:
+    """The rules that decide between the distributions, from the data that the planner uses."""
+    sys.path[:0] = os.environ["ANSIBLE_COLLECTIONS_PATH"].split(":")
+    rules = importlib.import_module("ansible_collections.kubewright.cluster.plugins.plugin_utils.rules")
+    text = "# Rules of the decision\n\nAsked in this order. A plan's `reasons` name the rule, the node, its value and the limit.\n\n"
+    lines = ["| rule | looks at | does | source |", "|---|---|---|---|"]
+    lines += [f"| `{rule}` | {what} | {does} | {place(source)} |" for rule, what, does, source in rules.table()]
+    return text + "\n".join(lines) + "\n"
+
+
 def pages() -> dict:
     """Every page by its path below docs/reference."""
     dump = subprocess.check_output(["ansible-doc", "--metadata-dump", COLLECTION])
     found = {kind: plugins for kind, plugins in json.loads(dump)["all"].items() if kind in KINDS and plugins}
-    made = {"inputs.md": HEAD + inputs_page(found["role"])}
-    index = "# Reference\n\n[All inputs](inputs.md), role by role.\n"
+    made = {"inputs.md": HEAD + inputs_page(found["role"]), "rules.md": HEAD + rules_page()}
+    index = "# Reference\n\n[All inputs](inputs.md), role by role. [The rules of the decision](rules.md).\n"
     for kind, plugins in sorted(found.items(), key=lambda pair: pair[0] != "role"):
         index += f"\n## {KINDS[kind].capitalize()}\n\n"
         for name, plugin in sorted(plugins.items()):

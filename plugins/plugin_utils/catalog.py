@@ -38,6 +38,19 @@ KUBEADM_MINIMUM = {
     "worker": {"memory": 1700 * MIB, "cpus": 1, "disk": 5 * GIB, "source": KUBEADM_PAGE},
 }
 K3S_PAGE = "https://docs.k3s.io/installation/requirements"
+# 2 GB and 512 MB as K3s's page has them, less what firmware and kernel keep for themselves (as kubeadm's preflight allows).
+K3S_MINIMUM = {
+    "control_plane": {"memory": 1700 * MIB, "cpus": 2, "source": K3S_PAGE},
+    "worker": {"memory": 435 * MIB, "cpus": 1, "source": K3S_PAGE},
+}
+K3S_ARCHITECTURES = ("amd64", "arm64", "arm")
+# "etcd is write intensive; SD cards and eMMC cannot handle the IO load": K3S_PAGE, and
+# https://etcd.io/docs/v3.6/op-guide/hardware/#disks for the latency that it needs.
+SLOW_DISKS = ("sd", "emmc")
+ETCD_PAGE = "https://etcd.io/docs/v3.6/faq/#what-is-failure-tolerance"
+KUBEADM_ETCD_PAGE = "https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/ha-topology/"
+K3S_DATASTORE_PAGE = "https://docs.k3s.io/datastore"
+WINDOWS_PAGE = "https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/adding-windows-nodes/"
 
 # cgroup v1: the kubelet refuses to start from 1.35 on unless failCgroupV1 is false.
 CGROUP_V1_PAGE = "https://kubernetes.io/docs/concepts/architecture/cgroups/"

@@ -1,86 +1,267 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which distribution, and why: each rule says what it decides, on which node's number, against which limit, from which source."""
+"""Which distribution, and why: each rule says what it decides, on which node's number, against which limit, from which source.
+
+Nothing is scored. The first rule of rules.table() that has something to say decides; the others are told as reasons or warnings.
+"""
 
 from __future__ import annotations
 
 from . import quantity
-from .catalog import K3S_PAGE, KUBEADM_MINIMUM, KUBERNETES_ARCHITECTURES
+from .catalog import ETCD_PAGE, K3S_DATASTORE_PAGE, KUBEADM_ETCD_PAGE, SLOW_DISKS
+from .rules import HARD, LIMITS, MACHINE_RULES, NEEDS
+
+TITLES = {"kubeadm": "kubeadm", "k3s": "K3s"}
+OTHER = {"kubeadm": "k3s", "k3s": "kubeadm"}
 
 
-def obstacles(nodes: dict) -> list:
-    """Reasons against kubeadm on these machines: [{rule, node, value, limit, source, text}]."""
+def decide(nodes: dict, shared: dict, control_planes: list) -> dict:
+    """The distribution of a cluster.
+
+    nodes: by host {role, info}. shared: the cluster's inputs.
+    Returns {distribution, datastore, reasons, alternatives, warnings, refusals}. A reason is {rule, node, value, limit, source, text}; an
+    alternative {distribution, text}: what would have to change for the other one.
+    """
+    against = {name: obstacles(name, nodes) for name in LIMITS}
+    chosen, reasons, refusals = _choose(nodes, shared, against)
+    datastore, why = _datastore(chosen, shared, control_planes)
+    # What a machine lacks for kubeadm is refused, or told, beside all else that is wrong with it.
+    elsewhere = ("memory", "cpus") if chosen == "kubeadm" else ()
+    warnings = [
+        "%s: %s" % (TITLES[chosen], row["text"]) for row in _soft(against[chosen]) if row["rule"] not in elsewhere
+    ]
+    return {
+        "distribution": chosen,
+        "datastore": datastore,
+        "reasons": reasons + why,
+        "alternatives": _alternatives(chosen, shared, against),
+        "warnings": warnings,
+        "refusals": refusals + _needs_refused(chosen, shared["kube_needs"]),
+    }
+
+
+def not_yet(found: dict, shared: dict) -> str:
+    """K3s is decided on, and cannot be carried out yet."""
+    if shared["kube_distribution"] == "k3s":
+        return "kube_distribution k3s: this release installs kubeadm clusters only; set kube_distribution to kubeadm or auto"
+    why = "; ".join(row["text"] for row in found["reasons"] if row["rule"] not in ("etcd", "datastore"))
+    return "%s, and this release installs kubeadm clusters only; %s" % (why, found["alternatives"][0]["text"])
+
+
+def obstacles(distribution: str, nodes: dict) -> list:
+    """What speaks against a distribution on these machines, in the order of the rules and of the hosts' names."""
     found = []
-    for host, node in sorted(nodes.items()):
-        info, need = node["info"], KUBEADM_MINIMUM[node["role"]]
-        memory = info["memory"]["usable_bytes"]
-        if memory is not None and memory < need["memory"]:
-            text = "%s has %s of memory, kubeadm needs %s" % (
-                host,
-                quantity.human(memory),
-                quantity.human(need["memory"]),
-            )
-            found.append(_reason("memory", host, memory, need["memory"], need["source"], text))
-        architecture = info["architecture"]["name"]
-        if architecture not in KUBERNETES_ARCHITECTURES:
-            text = "%s is %s, for which Kubernetes has no release" % (host, architecture)
-            found.append(
-                _reason("architecture", host, architecture, ", ".join(KUBERNETES_ARCHITECTURES), need["source"], text)
-            )
-        if info["init"] != "systemd":
-            found.append(
-                _reason(
-                    "init",
-                    host,
-                    info["init"],
-                    "systemd",
-                    need["source"],
-                    "%s has %s, kubeadm's nodes need systemd" % (host, info["init"]),
-                )
-            )
+    alone = [node["role"] for node in nodes.values()].count("control_plane") == 1
+    limits = {**LIMITS[distribution], "alone": alone}
+    for rule in MACHINE_RULES:
+        for host, node in sorted(nodes.items()):
+            row = _RULES[rule](host, node, distribution, limits)
+            if row:
+                found.append(row)
     return found
 
 
-def reasons(nodes: dict, shared: dict, control_planes: list) -> list:
-    """Why the distribution is what it is."""
-    if shared["kube_distribution"] == "kubeadm":
-        return [_reason("wish", None, "kubeadm", None, None, "kubeadm: kube_distribution asks for it")]
-    if obstacles(nodes):
+def _choose(nodes, shared, against):
+    """(distribution, reasons, refusals)."""
+    installed = _installed(nodes)
+    if installed:
+        return installed[0], installed[1], _never_flipped(installed, shared["kube_distribution"])
+    if shared["kube_distribution"] != "auto":
+        wish = shared["kube_distribution"]
+        return wish, [_reason("wish", None, wish, None, None, "%s: kube_distribution asks for it" % TITLES[wish])], []
+    for_needs = _wanted_by_needs(shared["kube_needs"])
+    hard = {name: [row for row in rows if row["rule"] in HARD] for name, rows in against.items()}
+    if len(for_needs) == 2:
+        names = ", ".join(sorted(row["value"] for rows in for_needs.values() for row in rows))
+        return "kubeadm", [], ["kube_needs: %s cannot be met by one distribution; leave one of them out" % names]
+    for name, rows in for_needs.items():
+        return name, rows, [_impossible(name, hard[name])] if hard[name] else []
+    if hard["kubeadm"]:
+        refusals = [_impossible("k3s", hard["k3s"])] if hard["k3s"] else []
+        return "k3s", [_told("K3s", row) for row in against["kubeadm"]], refusals
+    if against["kubeadm"] and not shared["kube_allow_small_nodes"] and not hard["k3s"]:
+        return "k3s", [_told("K3s", row) for row in against["kubeadm"]], []
+    return "kubeadm", _for_kubeadm(nodes, against["kubeadm"], hard["k3s"]), []
+
+
+def _for_kubeadm(nodes, weak, never_k3s):
+    """Why kubeadm: the machines are fit for it, or there is no other, or the user accepts what they lack."""
+    if not weak:
+        return [_smallest(nodes)]
+    if never_k3s:
+        return [_told("kubeadm", row) for row in never_k3s]
+    return [_told("kubeadm, as kube_allow_small_nodes has it", row) for row in weak]
+
+
+def _installed(nodes):
+    """(distribution, reasons) of the cluster that is there, or None. Several kinds on one inventory are another rule's to refuse."""
+    found = {}
+    for host, node in sorted(nodes.items()):
+        kind = (node["info"].get("cluster") or {}).get("kind")
+        if kind in LIMITS:
+            found.setdefault(kind, []).append(host)
+    if not found:
+        return None
+    kind = min(found, key=lambda name: (-len(found[name]), name))
+    text = "%s: it is what runs on %s" % (TITLES[kind], ", ".join(found[kind][:3]))
+    return kind, [_reason("installed", found[kind][0], kind, None, None, text)]
+
+
+def _never_flipped(installed, wish):
+    if wish in ("auto", installed[0]):
         return []
-    smallest = min(nodes, key=lambda host: nodes[host]["info"]["memory"]["usable_bytes"] or 0)
-    memory = nodes[smallest]["info"]["memory"]["usable_bytes"] or 0
-    need = KUBEADM_MINIMUM[nodes[smallest]["role"]]
-    text = "kubeadm: every node has what it needs; the smallest, %s, has %s of memory (limit %s)" % (
-        smallest,
-        quantity.human(memory),
-        quantity.human(need["memory"]),
-    )
-    count = len(control_planes)
-    spread = (
-        "one control plane: no loss is survived"
-        if count == 1
-        else "%d control planes with an etcd member each survive the loss of %d" % (count, (count - 1) // 2)
-    )
     return [
-        _reason("memory", smallest, memory, need["memory"], need["source"], text),
-        _reason("etcd", None, count, None, "https://etcd.io/docs/v3.6/faq/#what-is-failure-tolerance", spread),
+        "kube_distribution %s: %s is what runs here, and a running cluster is not turned into another distribution; "
+        "set kube_distribution to %s or auto, or move what runs to a new cluster on other machines"
+        % (wish, TITLES[installed[0]], installed[0])
     ]
 
 
-def refusals(nodes: dict, shared: dict) -> list:
-    """What this release cannot carry out."""
-    if shared["kube_distribution"] == "k3s":
-        return [
-            "kube_distribution k3s: this release installs kubeadm clusters only; set kube_distribution to kubeadm or auto"
-        ]
-    if shared["kube_distribution"] == "auto" and obstacles(nodes) and not shared["kube_allow_small_nodes"]:
-        texts = "; ".join(reason["text"] for reason in obstacles(nodes))
-        return [
-            "kube_distribution auto: K3s fits these machines better (%s; %s), and this release installs kubeadm clusters only"
-            % (texts, K3S_PAGE)
-        ]
-    return []
+def _wanted_by_needs(needs):
+    """Reasons by distribution. A need that only weighs gives way to one that must."""
+    rows = {}
+    must = any(NEEDS[need]["hard"] for need in needs if need in NEEDS)
+    for need in sorted(set(needs) & set(NEEDS)):
+        data = NEEDS[need]
+        if must and not data["hard"]:
+            continue
+        text = "%s: kube_needs asks for %s; %s %s" % (TITLES[data["for"]], need, TITLES[data["for"]], data["text"])
+        rows.setdefault(data["for"], []).append(_reason("need", None, need, None, data["source"], text))
+    return rows
+
+
+def _needs_refused(chosen, needs):
+    """Needs that the chosen distribution cannot meet."""
+    return [
+        "kube_needs: %s %s; leave %s out, or set kube_distribution to %s"
+        % (TITLES[NEEDS[need]["for"]], NEEDS[need]["text"], need, NEEDS[need]["for"])
+        for need in sorted(set(needs) & set(NEEDS))
+        if NEEDS[need]["hard"] and NEEDS[need]["for"] != chosen
+    ]
+
+
+def _impossible(name, rows):
+    return "%s cannot run on these machines: %s; take %s out of the inventory (%s)" % (
+        TITLES[name],
+        "; ".join(row["text"] for row in rows),
+        ", ".join(dict.fromkeys(row["node"] for row in rows)),
+        LIMITS[name]["source"],
+    )
+
+
+def _told(title, row):
+    return {**row, "text": "%s: %s" % (title, row["text"])}
+
+
+def _smallest(nodes):
+    """The node that came closest to the limit."""
+
+    def room(host):
+        memory = nodes[host]["info"]["memory"]["usable_bytes"]
+        return ((memory or 0) - LIMITS["kubeadm"]["minimum"][nodes[host]["role"]]["memory"], host)
+
+    host = min(nodes, key=room)
+    memory = nodes[host]["info"]["memory"]["usable_bytes"] or 0
+    need = LIMITS["kubeadm"]["minimum"][nodes[host]["role"]]
+    text = "kubeadm: every node has what it needs; the smallest, %s, has %s of memory (limit %s)" % (
+        host,
+        quantity.human(memory),
+        quantity.human(need["memory"]),
+    )
+    return _reason("memory", host, memory, need["memory"], need["source"], text)
+
+
+def _datastore(chosen, shared, control_planes):
+    """(datastore, reasons)."""
+    count = len(control_planes)
+    if "external_database" in shared["kube_needs"] and chosen == "k3s":
+        text = "external database: kube_needs asks for it, and it survives what it survives"
+        return "external database", [_reason("datastore", None, count, None, K3S_DATASTORE_PAGE, text)]
+    if chosen == "k3s" and count == 1:
+        text = "SQLite: one server, which needs no cluster of its datastore; its loss is not survived"
+        return "SQLite", [_reason("datastore", control_planes[0], count, None, K3S_DATASTORE_PAGE, text)]
+    name = "embedded etcd" if chosen == "k3s" else "stacked etcd"
+    if count == 1:
+        text = "one control plane: no loss is survived"
+    else:
+        text = "%d control planes with an etcd member each survive the loss of %d" % (count, (count - 1) // 2)
+    return name, [_reason("etcd", None, count, None, ETCD_PAGE if count > 1 else KUBEADM_ETCD_PAGE, text)]
+
+
+def _alternatives(chosen, shared, against):
+    """What would have to change for the other distribution."""
+    other = OTHER[chosen]
+    hard = [row for row in against[other] if row["rule"] in HARD]
+    soft = _soft(against[other])
+    pieces = ["%s replaced (%s)" % (row["node"], row["text"]) for row in hard]
+    pieces += [row["text"] for row in soft]
+    if shared["kube_distribution"] == chosen or not pieces:
+        pieces.append("kube_distribution set to %s" % other)
+    return [{"distribution": other, "text": "%s would take: %s" % (TITLES[other], "; ".join(pieces))}]
+
+
+def _soft(rows):
+    return [row for row in rows if row["rule"] not in HARD]
+
+
+# -- the rules of machines: (host, node, distribution, limits) to a reason against it, or None ---------------------------
+
+
+def _architecture(host, node, distribution, limits):
+    name = node["info"]["architecture"]["name"]
+    if name is None or name in limits["architectures"]:
+        return None
+    text = "%s is %s, for which %s has no release" % (host, name, {"kubeadm": "Kubernetes", "k3s": "K3s"}[distribution])
+    return _reason("architecture", host, name, ", ".join(limits["architectures"]), limits["source"], text)
+
+
+def _init(host, node, distribution, limits):
+    name = node["info"]["init"]
+    if name in limits["inits"]:
+        return None
+    text = "%s has the init system %s, %s needs %s" % (host, name, TITLES[distribution], " or ".join(limits["inits"]))
+    return _reason("init", host, name, ", ".join(limits["inits"]), limits["source"], text)
+
+
+def _memory(host, node, distribution, limits):
+    value, need = node["info"]["memory"]["usable_bytes"], limits["minimum"][node["role"]]["memory"]
+    if value is None or value >= need:
+        return None
+    text = "%s has %s of memory, %s needs %s" % (
+        host,
+        quantity.human(value),
+        TITLES[distribution],
+        quantity.human(need),
+    )
+    return _reason("memory", host, value, need, limits["source"], text)
+
+
+def _cpus(host, node, distribution, limits):
+    value, need = node["info"]["cpus"]["count"], limits["minimum"][node["role"]]["cpus"]
+    if value is None or value >= need:
+        return None
+    text = "%s has %g CPU, a %s of %s needs %d" % (
+        host,
+        value,
+        node["role"].replace("_", " "),
+        TITLES[distribution],
+        need,
+    )
+    return _reason("cpus", host, value, need, limits["source"], text)
+
+
+def _etcd_disk(host, node, distribution, limits):
+    kind = ((node["info"].get("disks") or {}).get("/var/lib/etcd") or {}).get("kind")
+    # K3s's single server stores in SQLite, and needs no such disk.
+    if node["role"] != "control_plane" or kind not in SLOW_DISKS or (distribution == "k3s" and limits["alone"]):
+        return None
+    name = {"sd": "an SD card", "emmc": "eMMC"}[kind]
+    text = "%s has its etcd on %s, which wears out and is too slow for it; an SSD is not" % (host, name)
+    return _reason("etcd_disk", host, kind, "ssd, nvme", LIMITS["k3s"]["source"], text)
+
+
+_RULES = {"architecture": _architecture, "init": _init, "memory": _memory, "cpus": _cpus, "etcd_disk": _etcd_disk}
 
 
 def _reason(rule, node, value, limit, source, text):

@@ -20,6 +20,15 @@ from .documents import dump
 DIRECTORY = "/etc/kubewright/bridge"
 
 
+def needs_problems(plugin: str, needs: list) -> list:
+    """Needs that a plugin does not meet."""
+    if "network_policy" in needs and plugin == "bridge":
+        return [
+            "kube_needs asks for network_policy, which the bridge does not enforce; set kube_network.plugin to kube-router, or to none and bring one that does"
+        ]
+    return []
+
+
 def options_problems(plugin: str, options: dict, pod_networks: list) -> list:
     """Sentences on options that the plugin does not know and on networks that it cannot carry."""
     known = {"bridge": {"mtu"}, "kube-router": {"image", "args"}, "none": set()}[plugin]

@@ -210,6 +210,7 @@ def _check(draft, shared, cluster, state, control_planes, workers):
         if not (node["info"].get("cluster") or {}).get("kubelet_conf")
     }
     draft.refuse(addresses.collisions(pods, services, strangers))
+    draft.refuse(network.needs_problems(cluster["plugin"], shared["kube_needs"]))
     draft.refuse(network.options_problems(cluster["plugin"], shared["kube_network"]["options"], pods))
     placed = [
         {"host": host, "address": node["address"], "network": node["info"]["network"]}
@@ -221,8 +222,7 @@ def _check(draft, shared, cluster, state, control_planes, workers):
     there, wanted = drift.stored(state["live"]), kubeadm_config.cluster_configuration(kubeadm_plan.cluster_of(cluster))
     draft.refuse(drift.fixed(there, wanted) if state["initialised"] else [])
     cluster["drift"] = drift.changed(there, wanted) if state["initialised"] else []
-    draft.reasons += decision.reasons(draft.nodes, shared, control_planes)
-    draft.refuse(decision.refusals(draft.nodes, shared))
+    cluster.update(_decide(draft, shared, control_planes))
     version = versions.parse(cluster["version"])
     for host, node in draft.nodes.items():
         joined = state["complete"][host] or membership.has_data(node["info"])
@@ -247,6 +247,17 @@ def _check(draft, shared, cluster, state, control_planes, workers):
             + containerd_config.problems(node["inputs"]["kube_registries"])
         )
         draft.refuse(own + labels.problems(host, node["inputs"]))
+
+
+def _decide(draft, shared, control_planes):
+    """The distribution with its datastore; what speaks for and against it goes into the draft."""
+    found = decision.decide(draft.nodes, shared, control_planes)
+    draft.reasons += found["reasons"]
+    draft.warn(found["warnings"])
+    draft.refuse(found["refusals"])
+    if found["distribution"] == "k3s":
+        draft.refuse([decision.not_yet(found, shared)])
+    return {name: found[name] for name in ("distribution", "datastore", "alternatives")}
 
 
 def _plan_node(draft, host, cluster, state):
@@ -324,8 +335,9 @@ def _result(draft, cluster, control_planes, workers):
     shared = cluster.get("shared") or {}
     return {
         "schema": 1,
-        "distribution": "kubeadm",
-        "datastore": "stacked etcd",
+        "distribution": None,
+        "datastore": None,
+        "alternatives": [],
         **shown,
         "cluster_domain": shared.get("kube_cluster_domain"),
         "control_planes": control_planes,

@@ -24,6 +24,7 @@ def text(plan: dict) -> list:
             )
         ]
     lines += ["because %s" % reason["text"] for reason in plan["reasons"]]
+    lines += ["instead: %s" % other["text"] for other in plan["alternatives"]]
     lines += _table(plan["nodes"])
     lines += _steps(plan["nodes"])
     lines += [

@@ -65,6 +65,8 @@ INPUTS = [
     ),
     ({"kube_registries": {"mirrors": {"docker.io": {"endpoints": ["mirror"]}}}}, "'mirror' is no URL"),
     ({"kube_registries": {"configs": {"r.example": {"password": "x"}}}}, "has a password and no username"),
+    ({"kube_needs": ["network_policy"]}, "the bridge does not enforce; set kube_network.plugin to kube-router"),
+    ({"kube_needs": ["external_database"]}, "K3s stores in PostgreSQL or MySQL"),
     ({"kube_distribution": "k3s"}, "this release installs kubeadm clusters only"),
 ]
 
@@ -78,6 +80,7 @@ MACHINES = [
     ({"memory": GIB}, "cp-1: 1.0 GiB of memory, a control plane needs 1.7 GiB"),
     ({"cpus": 1}, "cp-1: 1 CPU, a control plane needs 2"),
     ({"cgroup__version": "v1"}, "cp-1: cgroup v1, which the kubelet refuses from 1.35 on"),
+    ({"cgroup__controllers": ["cpu"]}, "cp-1: the kernel's memory cgroup is off"),
     ({"init": "openrc"}, "cp-1: kubeadm nodes need systemd, the init system is openrc"),
     (
         {"architecture": {"name": "arm", "raw": "armv7l", "bits": 32}},

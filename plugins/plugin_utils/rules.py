@@ -1,0 +1,125 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules of the decision as data: the code asks them in this order, and the decision guide prints them.
+
+Plain data: nothing here computes.
+"""
+
+from __future__ import annotations
+
+from .catalog import (
+    ETCD_PAGE,
+    K3S_ARCHITECTURES,
+    K3S_DATASTORE_PAGE,
+    K3S_MINIMUM,
+    K3S_PAGE,
+    KUBEADM_MINIMUM,
+    KUBEADM_PAGE,
+    KUBERNETES_ARCHITECTURES,
+    MIB,
+    SLOW_DISKS,
+    WINDOWS_PAGE,
+)
+
+# No number and no rule of another's: what an operator must be able to rely on.
+OURS = "docs/decision.md"
+
+# Needs that one distribution alone meets, or meets better. hard: the other cannot.
+NEEDS = {
+    "external_database": {
+        "for": "k3s",
+        "hard": True,
+        "text": "stores in PostgreSQL or MySQL, kubeadm's API server in etcd alone",
+        "source": K3S_DATASTORE_PAGE,
+    },
+    "windows_workers": {
+        "for": "kubeadm",
+        "hard": True,
+        "text": "takes Windows workers, K3s runs on Linux alone",
+        "source": WINDOWS_PAGE,
+    },
+    "low_footprint": {
+        "for": "k3s",
+        "hard": False,
+        "text": "is one process, and an agent needs a quarter of the memory",
+        "source": K3S_PAGE,
+    },
+}
+
+# What a machine must be for a distribution. hard: it does not run otherwise; soft: it runs badly.
+MACHINE_RULES = ("architecture", "init", "memory", "cpus", "etcd_disk")
+LIMITS = {
+    "kubeadm": {
+        "architectures": KUBERNETES_ARCHITECTURES,
+        "inits": ("systemd",),
+        "minimum": KUBEADM_MINIMUM,
+        "source": KUBEADM_PAGE,
+    },
+    "k3s": {
+        "architectures": K3S_ARCHITECTURES,
+        "inits": ("systemd", "openrc"),
+        "minimum": K3S_MINIMUM,
+        "source": K3S_PAGE,
+    },
+}
+HARD = ("architecture", "init")
+
+
+def _memory(distribution):
+    need = {role: row["memory"] // MIB for role, row in LIMITS[distribution]["minimum"].items()}
+    return "%d MiB on a control plane and %d MiB on a worker" % (need["control_plane"], need["worker"])
+
+
+def table() -> list:
+    """Rows of the decision guide in the order in which the rules are asked: (rule, what it looks at, what it does, source)."""
+    rows = [
+        ("installed", "a cluster that is there", "its distribution is kept; another wish is refused", OURS),
+        ("wish", "`kube_distribution`", "wins; a machine that cannot run it is refused, a weak one is told", OURS),
+    ]
+    for name, need in NEEDS.items():
+        rows.append(
+            ("need", "`kube_needs: [%s]`" % name, "%s: it %s" % (_TITLES[need["for"]], need["text"]), need["source"])
+        )
+    kubeadm, k3s = LIMITS["kubeadm"], LIMITS["k3s"]
+    rows += [
+        (
+            "architecture",
+            "each node's architecture",
+            "kubeadm on %s; else K3s, on %s; else refused"
+            % (", ".join(kubeadm["architectures"]), ", ".join(k3s["architectures"])),
+            kubeadm["source"],
+        ),
+        ("init", "each node's init system", "kubeadm with systemd; K3s with OpenRC too; else refused", k3s["source"]),
+        (
+            "memory",
+            "memory that each node's cluster may use (limits of container or slice count)",
+            "kubeadm needs %s; else K3s, which needs %s" % (_memory("kubeadm"), _memory("k3s")),
+            kubeadm["source"],
+        ),
+        (
+            "cpus",
+            "CPUs of each control plane",
+            "kubeadm from %d on; else K3s" % kubeadm["minimum"]["control_plane"]["cpus"],
+            kubeadm["source"],
+        ),
+        (
+            "etcd_disk",
+            "disk under /var/lib/etcd of each control plane",
+            "%s: K3s, whose single server stores in SQLite; with three servers a warning"
+            % " or ".join(_DISKS[kind] for kind in SLOW_DISKS),
+            K3S_PAGE,
+        ),
+        (
+            "etcd",
+            "number of control planes",
+            "two are refused, an even number is told; one survives no loss",
+            ETCD_PAGE,
+        ),
+        ("default", "none of the above", "kubeadm: every node has what it needs", kubeadm["source"]),
+    ]
+    return rows
+
+
+_TITLES = {"kubeadm": "kubeadm", "k3s": "K3s"}
+_DISKS = {"sd": "SD card", "emmc": "eMMC"}
