@@ -11,6 +11,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.kubewright.cluster.plugins.module_utils.detect import hardware
 from ansible_collections.kubewright.cluster.plugins.plugin_utils import (
     containerd_config,
+    page,
     planner,
     quantity,
     report,
@@ -84,6 +85,7 @@ class FilterModule:
         return {
             "cluster_plan": cluster_plan,
             "plan_report": report.text,
+            "plan_html": page.html,
             "credential_files": credential_files,
             "artifact_paths": sources.paths,
             "kubeadm_config": kubeadm_config,

@@ -86,7 +86,6 @@ class Proof:
 
     def system(self, nodes):
         """Workloads and static pods of kube-system, and the versions that run. New pods of a young cluster are waited for."""
-        patience = min(self.deadline, time.monotonic() + 60)
         while True:
             deployments, daemonsets = (
                 self.api.get("%s/%s" % (APPS, kind))["items"] for kind in ("deployments", "daemonsets")
@@ -94,7 +93,7 @@ class Proof:
             static = self.api.get(CORE + "/pods?labelSelector=tier%3Dcontrol-plane")["items"]
             checks = verify_rules.workload_checks(verify_rules.workloads(deployments, daemonsets))
             checks += verify_rules.static_checks(static, self.control_planes)
-            if not any(item["status"] == FAIL for item in checks) or time.monotonic() > patience:
+            if not any(item["status"] == FAIL for item in checks) or time.monotonic() > self.deadline:
                 break
             time.sleep(0.3)
         return checks + verify_rules.skew_checks(verify_rules.versions_of(nodes, static, daemonsets))

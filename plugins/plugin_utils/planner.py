@@ -79,7 +79,8 @@ def cluster_plan(hosts: dict, groups: dict) -> dict:
     cluster = _cluster(draft, shared, state, control_planes)
     _check(draft, shared, cluster, state, control_planes, workers)
     if draft.refusals:
-        return _result(draft, {}, control_planes, workers)
+        known = {name: cluster[name] for name in ("name", "distribution", "datastore", "alternatives")}
+        return {**_result(draft, {}, control_planes, workers), **known}
     for host in control_planes + workers:
         _plan_node(draft, host, cluster, state)
     return _result(draft, cluster, control_planes, workers)
@@ -100,6 +101,8 @@ def _read_inputs(draft, hosts, control_planes, workers):
             "info": info,
             "inputs": values,
         }
+        if info:
+            draft.nodes[host]["machine"] = _machine(info)
     draft.refuse(
         text if len(where) == len(draft.nodes) else "%s: %s" % (", ".join(where), text)
         for text, where in by_text.items()
@@ -118,6 +121,18 @@ def _read_inputs(draft, hosts, control_planes, workers):
                     )
                 ]
             )
+
+
+def _machine(info):
+    """What a reader of the plan wants to know of the machine."""
+    system = info.get("os") or {}
+    return {
+        "architecture": info["architecture"]["name"],
+        "cpus": info["cpus"]["count"],
+        "memory_bytes": info["memory"]["usable_bytes"],
+        "os": " ".join(filter(None, [system.get("id"), system.get("version_id")])) or "unknown system",
+        "board": (info.get("board") or {}).get("model"),
+    }
 
 
 def _cluster(draft, shared, state, control_planes):
@@ -318,6 +333,7 @@ def _result(draft, cluster, control_planes, workers):
     keep = [
         "name",
         "role",
+        "machine",
         "address",
         "settings",
         "packages",

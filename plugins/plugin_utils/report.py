@@ -26,7 +26,7 @@ def text(plan: dict) -> list:
     lines += ["because %s" % reason["text"] for reason in plan["reasons"]]
     lines += ["instead: %s" % other["text"] for other in plan["alternatives"]]
     lines += _table(plan["nodes"])
-    lines += _steps(plan["nodes"])
+    lines += steps(plan["nodes"])
     lines += [
         "to let through: %s/%s to %s from %s (%s)"
         % (row["port"], row["protocol"], row["to"], row["from"], row["purpose"])
@@ -39,7 +39,7 @@ def text(plan: dict) -> list:
     return lines
 
 
-def _steps(nodes):
+def steps(nodes: dict) -> list:
     """A line for each thing to do and its reasons; nodes that are alike share it."""
     words = {
         "init": "initialise the cluster",

@@ -98,6 +98,7 @@ def everything() -> list[Stage]:
         *lint(),
         Stage("units", ["ansible-test", "units", "--python", PYTHON], directory=COPY, extra=inside),
         Stage("sanity", ["ansible-test", "sanity", "--python", PYTHON], directory=COPY, extra=inside),
+        Stage("page", ["pytest", "-p", "no:cacheprovider", "tests/page"]),
         *clusters(),
     ]
 
