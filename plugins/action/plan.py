@@ -31,7 +31,9 @@ class ActionModule(ActionBase):
         groups = {name: list(hosts) for name, hosts in task_vars["groups"].items()}
         hostvars = task_vars["hostvars"]
         control_planes, workers = planner.roles_of(groups)
-        hosts = {host: _host(hostvars[host], looked_up.get(host)) for host in control_planes + workers}
+        # Without any role the machines themselves say which they should have.
+        named = control_planes + workers if control_planes else sorted(groups["all"])
+        hosts = {host: _host(hostvars[host], looked_up.get(host)) for host in named}
         part = task_vars.get("ansible_play_hosts_all") or []
         absent = sorted(host for host in workers if host not in part and not hosts[host]["info"])
         groups = {name: [host for host in members if host not in absent] for name, members in groups.items()}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 
+from . import layout as roles
 from . import quantity
 from .catalog import (
     CGROUP_V1_PAGE,
@@ -36,11 +37,12 @@ OWN_PROCESSES = (
 _NAME = re.compile(r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")
 
 
-def layout(control_planes: list, workers: list, exists: bool, needs: list) -> tuple:
-    """(refusals, warnings) on how many nodes have which role."""
+def layout(control_planes: list, workers: list, exists: bool, needs: list, known: dict = None) -> tuple:
+    """(refusals, warnings) on how many nodes have which role. known: node_info of all hosts, for a proposal where no role is given."""
     refusals, warnings = [], []
     if not control_planes:
-        refusals.append("no host is in the group kube_control_plane (or server); put one or three there")
+        proposed = roles.sentence(known or {}) or "put one or three there"
+        refusals.append("no host is in the group kube_control_plane (or server); %s" % proposed)
     count = len(control_planes)
     if count == 2:
         (warnings if exists else refusals).append(

@@ -67,11 +67,12 @@ def cluster_plan(hosts: dict, groups: dict) -> dict:
     draft = Draft()
     control_planes, workers = roles_of(groups)
     _read_inputs(draft, hosts, control_planes, workers)
-    for host in control_planes + workers:
+    for host in control_planes + workers if control_planes else sorted(hosts):
         if not hosts[host].get("info"):
             draft.refuse(["%s: %s" % (host, hosts[host].get("error") or "was not looked at")])
     if draft.refusals or not control_planes:
-        refusals, warnings = checks.layout(control_planes, workers, False, [])
+        known = {host: row["info"] for host, row in hosts.items() if row.get("info")}
+        refusals, warnings = checks.layout(control_planes, workers, False, [], known)
         draft.refuse(refusals)
         return _result(draft, {}, control_planes, workers)
     shared = draft.nodes[control_planes[0]]["inputs"]
