@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -19,3 +20,19 @@ def test_check_mode_finds_nothing_to_do():
     changed = re.findall(r"^(\S+) +: ok=\d+ +changed=(\d+)", done.stdout, re.MULTILINE)
     assert changed
     assert {number for _host, number in changed} == {"0"}, done.stdout
+
+
+def test_the_plan_of_a_complete_cluster_has_no_steps_and_can_be_shown(tmp_path):
+    inventory = Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent
+    files = {name: tmp_path / f"plan.{name}" for name in ("json", "html")}
+    wanted = [word for name, path in files.items() for word in ("-e", f"plan_{name}={path}")]
+    command = ["ansible-playbook", "kubewright.cluster.plan", "-i", str(inventory), *wanted]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    plan = json.loads(files["json"].read_text())
+    assert plan["distribution"] == "kubeadm" and plan["reasons"][0]["rule"] in ("installed", "wish")
+    assert {host: node["steps"] for host, node in plan["nodes"].items()} == dict.fromkeys(plan["nodes"], {})
+    page = files["html"].read_text()
+    assert "Every node is as it should be: nothing to do." in page
+    assert all(node["address"] in page for node in plan["nodes"].values())
+    assert {path.stat().st_mode & 0o777 for path in files.values()} == {0o600}
