@@ -7,4 +7,5 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "lab"))
+LAB = Path(__file__).resolve().parents[2] / "lab"
+sys.path[:0] = [str(LAB), str(LAB / "vm")]
