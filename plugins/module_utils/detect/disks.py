@@ -26,7 +26,9 @@ NETWORK = (
 MEMORY = ("tmpfs", "ramfs", "overlay", "squashfs", "rootfs")
 # The worst first: a volume over several disks is as slow as its slowest.
 SLOWEST = ("network", "sd", "emmc", "hdd", "unknown", "virtual", "ssd", "nvme")
-HYPERVISORS = ("VMware", "Msft", "QEMU", "VBOX", "Virtual")
+HYPERVISORS = ("VMware", "Msft", "QEMU", "VBOX", "Virtual", "PersistentDisk", "VDASD")
+# Block devices that look local and are not, by their model.
+REMOTE = ("Amazon Elastic Block Store",)
 
 
 def mounts(text):
@@ -95,13 +97,17 @@ def block_kind(host, place, depth=0):
     if host.exists(place + "/partition"):
         place = os.path.dirname(place)
     name = os.path.basename(place)
-    if name.startswith(("nbd", "rbd", "drbd")) or "/session" in place:
+    label = "%s %s" % (host.line(place + "/device/vendor"), host.line(place + "/device/model"))
+    if name.startswith(("nbd", "rbd", "drbd")) or "/session" in place or any(word in label for word in REMOTE):
         return "network"
     if name.startswith("nvme"):
         return "nvme"
     if name.startswith("mmcblk"):
         return "sd" if host.line(place + "/device/type") == "SD" else "emmc"
-    vendor = "%s %s" % (host.line(place + "/device/vendor"), host.line(place + "/device/model"))
-    if name.startswith(("vd", "xvd", "loop", "zram", "ram")) or any(word in vendor for word in HYPERVISORS):
+    if name.startswith(("vd", "xvd", "loop", "zram", "ram")) or any(word in label for word in HYPERVISORS):
         return "virtual"
-    return {"0": "ssd", "1": "hdd"}.get(host.line(place + "/queue/rotational"), "unknown")
+    kind = {"0": "ssd", "1": "hdd"}.get(host.line(place + "/queue/rotational"), "unknown")
+    if kind == "hdd" and "/usb" in place:
+        # Behind USB the kernel is seldom told, and takes it to rotate: https://github.com/jaypipes/ghw/issues/122
+        return "ssd" if "SSD" in label else "unknown"
+    return kind

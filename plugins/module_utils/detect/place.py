@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 CMDLINES = ("/boot/firmware/cmdline.txt", "/boot/cmdline.txt")
+CLOCKSOURCE = "/sys/devices/system/clocksource/clocksource0/%s_clocksource"
 CONTAINERS = {
     "podman": "podman",
     "docker": "docker",
@@ -28,6 +29,7 @@ VENDORS = (
     ("innotek", "other"),
     ("parallels", "other"),
     ("bhyve", "other"),
+    ("nutanix ahv", "kvm"),
     ("kvm", "kvm"),
     ("openstack", "kvm"),
     ("kubevirt", "kvm"),
@@ -90,15 +92,18 @@ def virtual_machine(host):
     """Kind of virtual machine, or None on bare metal."""
     dmi = {
         name: (host.line("/sys/class/dmi/id/" + name) or "").lower()
-        for name in ("sys_vendor", "product_name", "bios_vendor", "board_vendor")
+        for name in ("sys_vendor", "product_name", "bios_vendor", "board_vendor", "chassis_vendor")
     }
     text = " ".join(dmi.values())
     information = host.read("/proc/cpuinfo") or ""
-    flagged = bool(re.search(r"^flags\s*:.*\bhypervisor\b", information, re.M))
+    flags = re.search(r"^flags\s*:(.*)$", information, re.M)
+    flagged = bool(flags and re.search(r"\bhypervisor\b", flags.group(1)))
     if "microsoft" in dmi["sys_vendor"] and "virtual machine" in dmi["product_name"]:
         return "hyperv"
     if "amazon" in dmi["sys_vendor"]:
         return None if ".metal" in dmi["product_name"] else "kvm"
+    if "google compute engine" in text and flags and not flagged:
+        return None  # its bare metal says the same in DMI
     for word, name in VENDORS:
         if word in text:
             return _accelerated(host, information) if name in ("kvm", "qemu") else name
@@ -107,14 +112,18 @@ def virtual_machine(host):
 
 def _accelerated(host, information):
     """QEMU with hardware acceleration is KVM; without it the processor itself is emulated, and slow."""
-    clock = host.line("/sys/devices/system/clocksource/clocksource0/current_clocksource")
-    return "qemu" if "QEMU TCG" in information or clock in ("hpet", "acpi_pm") else "kvm"
+    clock, offered = (host.line(CLOCKSOURCE % name) for name in ("current", "available"))
+    # Where the kernel lists its clocks, KVM's own is among them; only x86 has one.
+    none_of_kvm = bool(offered) and "tsc" in offered.split() and "kvm-clock" not in offered.split()
+    return "qemu" if "QEMU TCG" in information or clock in ("hpet", "acpi_pm") or none_of_kvm else "kvm"
 
 
 def _without_dmi(host, information, flagged):
     """Small and other machines tell it elsewhere: ACPI, the device tree, s390x's sysinfo."""
     if host.line("/sys/hypervisor/type") == "xen":
         return "xen"
+    if (host.line(CLOCKSOURCE % "current") or "").startswith("hyperv"):
+        return "hyperv"
     table = host.head("/sys/firmware/acpi/tables/DSDT", 24) or b""
     if (
         b"FIRECK" in table
@@ -129,9 +138,9 @@ def _without_dmi(host, information, flagged):
     text = (tree + " " + (control.group(1) if control else "")).lower()
     if text.strip():
         return "kvm" if "kvm" in text else "xen" if "xen" in text else "other"
-    if (
-        host.exists("/proc/device-tree/ibm,partition-name")
-        and "qemu" in (host.line("/proc/device-tree/model") or "").lower()
-    ):
-        return "kvm"
+    if host.exists("/proc/device-tree/ibm,partition-name"):
+        if "qemu" in (host.line("/proc/device-tree/model") or "").lower():
+            return "kvm"
+        # A partition of PowerVM. https://github.com/systemd/systemd/pull/17236 tells it by the same.
+        return "other" if host.exists("/proc/device-tree/hmc-managed?") else None
     return "other" if flagged else None

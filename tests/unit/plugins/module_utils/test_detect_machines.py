@@ -9,7 +9,8 @@ import pathlib
 
 import pytest
 import yaml
-from ansible_collections.kubewright.cluster.plugins.module_utils.detect import node
+from ansible_collections.kubewright.cluster.plugins.module_utils.detect import disks, node
+from ansible_collections.kubewright.cluster.plugins.plugin_utils import decision
 from ansible_collections.kubewright.cluster.tests.unit.fixtures.recording import Files
 
 MACHINES = sorted((pathlib.Path(__file__).parents[2] / "fixtures" / "machines").glob("*.yml"))
@@ -27,6 +28,9 @@ class Machine(Files):
     def machine(self):
         fixed = {"hostname": "machine", "ticks": 100, "python": "3.11.2", "executable": "/usr/bin/python3"}
         return {**fixed, **self.uname}
+
+    def writable(self, path):
+        return not disks.covering(disks.mounts(self.read("/proc/mounts")), path)[3]
 
     def _bytes(self, path, limit):
         # Paths beneath a link are those beneath its target.
@@ -52,3 +56,15 @@ def test_machine(path):
     assert fixture["sources"] and len(fixture["facts"]) >= 5
     facts = node.look(host=Machine(fixture))
     assert {key: at(facts, key) for key in fixture["facts"]} == fixture["facts"]
+
+
+@pytest.mark.parametrize("path", MACHINES, ids=lambda path: path.stem)
+def test_every_machine_can_be_decided_on(path):
+    """Whatever is unknown of it: a distribution with a reason, or a refusal that says why."""
+    facts = node.look(host=Machine(yaml.safe_load(path.read_text(encoding="utf-8"))))
+    shared = {"kube_distribution": "auto", "kube_needs": [], "kube_allow_small_nodes": False}
+    found = decision.decide({"one": {"role": "control_plane", "info": facts}}, shared, ["one"])
+    assert found["distribution"] in ("kubeadm", "k3s") and found["reasons"]
+    small = facts["memory"]["usable_bytes"] is not None and facts["memory"]["usable_bytes"] < 1700 * 2**20
+    narrow = facts["architecture"]["name"] == "arm"
+    assert found["distribution"] == "k3s" or not (small or narrow)
