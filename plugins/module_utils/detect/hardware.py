@@ -124,11 +124,13 @@ def memory(host, cgroup):
     known = meminfo(host.read("/proc/meminfo"))
     total, limit = known.get("MemTotal"), memory_limit(host, cgroup)
     usable = limit if total is None or limit is not None and limit < total else total
+    available = known.get("MemAvailable")
     return {
         "total_bytes": total,
         "limit_bytes": limit,
         "usable_bytes": usable,
-        "available_bytes": known.get("MemAvailable"),
+        # What the host has left is no more than what may be used of it.
+        "available_bytes": min(available, usable) if available is not None and usable is not None else available,
     }
 
 

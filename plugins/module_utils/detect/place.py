@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+# What firmware says that nobody filled in.
+PLACEHOLDERS = ("Default string", "To Be Filled By O.E.M.", "System manufacturer", "System Product Name", "Not Specified")
 CMDLINES = ("/boot/firmware/cmdline.txt", "/boot/cmdline.txt")
 CLOCKSOURCE = "/sys/devices/system/clocksource/clocksource0/%s_clocksource"
 CONTAINERS = {
@@ -47,7 +49,7 @@ def board(host):
     model = (
         host.line("/proc/device-tree/model")
         or host.line("/sys/firmware/devicetree/base/model")
-        or " ".join(filter(None, dmi))
+        or " ".join(word for word in dmi if word and word not in PLACEHOLDERS)
         or None
     )
     pi = bool(model and "Raspberry Pi" in model)
