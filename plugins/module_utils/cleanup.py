@@ -20,6 +20,9 @@ from . import owned, settings
 from .cleanup_network import Network
 from .fetching import sha256
 
+# The kubelet tells logind how long a shutdown may wait for it:
+# https://github.com/kubernetes/kubernetes/blob/master/pkg/kubelet/nodeshutdown/systemd/inhibit_linux.go
+LOGIND = "/etc/systemd/logind.conf.d/99-kubelet.conf"
 UNITS = ("kubelet", "kube-endpoint-vip", "kube-endpoint", "kube-bridge")
 # What Kubernetes makes by itself while it runs; taken away where the kubelet is ours.
 DATA = (
@@ -42,11 +45,19 @@ DATA = (
     "/var/cache/kubewright",
     "/run/kubewright-kubeadm.lock",
     "/etc/cni/net.d/10-kuberouter.conflist",
+    LOGIND,
 )
 # What containerd makes; taken away where it is ours.
 RUNTIME = ("/run/containerd", "/etc/cni/net.d/10-containerd-net.conflist")
 IMAGES = ("/var/lib/containerd", "/opt/containerd")
-EMPTY_AFTERWARDS = ("/etc/cni/net.d", "/etc/cni", "/etc/containerd/conf.d", "/etc/containerd", "/etc/kubernetes")
+EMPTY_AFTERWARDS = (
+    "/etc/cni/net.d",
+    "/etc/cni",
+    "/etc/containerd/conf.d",
+    "/etc/containerd",
+    "/etc/kubernetes",
+    "/etc/systemd/logind.conf.d",
+)
 MOUNTS = ("/var/lib/kubelet/", "/run/containerd/", "/run/netns/cni-")
 
 
@@ -93,8 +104,11 @@ class Cleanup:
             self.unmount()
         if self.ours("kubelet"):
             Network(self.run, self.note).clean()
+        waited_for_kubelet = os.path.exists(LOGIND)
         for path in self.data():
             self.remove(path)
+        if waited_for_kubelet and not os.path.exists(LOGIND):
+            self.run(["systemctl", "try-reload-or-restart", "systemd-logind"])
         self.restore_settings()
         self.remove_programs()
         self.remove_files()

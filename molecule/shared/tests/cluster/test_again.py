@@ -11,11 +11,14 @@ import re
 import subprocess
 from pathlib import Path
 
+# Their output is read: no colours in it, wherever these tests run.
+PLAIN = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
+
 
 def test_check_mode_finds_nothing_to_do():
     inventory = Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent
     command = ["ansible-playbook", "kubewright.cluster.site", "--check", "--diff", "-i", str(inventory)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=PLAIN)
     assert done.returncode == 0, done.stdout + done.stderr
     changed = re.findall(r"^(\S+) +: ok=\d+ +changed=(\d+)", done.stdout, re.MULTILINE)
     assert changed
@@ -27,7 +30,7 @@ def test_the_plan_of_a_complete_cluster_has_no_steps_and_can_be_shown(tmp_path):
     files = {name: tmp_path / f"plan.{name}" for name in ("json", "html")}
     wanted = [word for name, path in files.items() for word in ("-e", f"plan_{name}={path}")]
     command = ["ansible-playbook", "kubewright.cluster.plan", "-i", str(inventory), *wanted]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=PLAIN)
     assert done.returncode == 0, done.stdout + done.stderr
     plan = json.loads(files["json"].read_text())
     assert plan["distribution"] == "kubeadm" and plan["reasons"][0]["rule"] in ("installed", "wish")
