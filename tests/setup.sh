@@ -7,6 +7,7 @@
 # All of it is in $KUBEWRIGHT_CACHE (default ~/.cache/kubewright). When everything is there, it is done in a blink.
 #   tests/setup.sh          set up
 #   . tests/setup.sh env    set up, and set PATH and ANSIBLE_COLLECTIONS_PATH in this shell
+#   . tests/setup.sh env FILE    the same with the packages that this file lists
 
 KUBEWRIGHT_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 export KUBEWRIGHT_CACHE=${KUBEWRIGHT_CACHE:-$HOME/.cache/kubewright}
@@ -15,8 +16,10 @@ venv=$KUBEWRIGHT_CACHE/venv
 KUBEWRIGHT_WORK=$KUBEWRIGHT_CACHE/checkouts/$(echo "$KUBEWRIGHT_ROOT" | sha256sum | cut -c1-12)
 export KUBEWRIGHT_WORK
 
+lists=("$KUBEWRIGHT_ROOT/tests/apt.txt" "$KUBEWRIGHT_ROOT/tests/lab/apt.txt" "${@:2}")
+
 wanted_packages() {
-    cat "$KUBEWRIGHT_ROOT/tests/apt.txt" "$KUBEWRIGHT_ROOT/tests/lab/apt.txt" | sed 's/#.*//' | xargs -n1 | sort -u
+    cat "${lists[@]}" | sed 's/#.*//' | xargs -n1 | sort -u
     python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
 }
 
