@@ -19,9 +19,7 @@ COPIES = WORK / "copy"
 COPY = COPIES / "ansible_collections" / "kubewright" / "cluster"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 # The shortest first, so that what is broken is seen early.
-SCENARIOS = ("node", "containerd", "kubeadm-single", "kubeadm-vip", "kubeadm-ha")
-# Run when they are named: on an emulated processor this one has not come to its end yet.
-ON_REQUEST = ("kubeadm-vm",)
+SCENARIOS = ("node", "containerd", "kubeadm-single", "kubeadm-vip", "kubeadm-ha", "kubeadm-vm")
 
 
 def make_copy() -> None:
@@ -79,7 +77,7 @@ def clusters() -> list[Stage]:
         Stage("lab:up", ["tests/lab/lab", "up"], needs=("lab:build",), lane="lab"),
     ]
     local = Stage("local", ["pytest", "-p", "no:cacheprovider", "tests/lab/nodes"], needs=("lab:up",), lane="clusters")
-    scenarios = [name for name in SCENARIOS + ON_REQUEST if (ROOT / "molecule" / name / "molecule.yml").exists()]
+    scenarios = [name for name in SCENARIOS if (ROOT / "molecule" / name / "molecule.yml").exists()]
     return [
         *lab,
         local,
@@ -106,7 +104,7 @@ def everything() -> list[Stage]:
 def chosen(stages: list[Stage], words: list[str]) -> list[Stage]:
     """Those whose name is given, or begins with a given word (`lint`, `molecule:kubeadm-ha`); clusters bring the lab with them."""
     if not words:
-        return [stage for stage in stages if stage.name.removeprefix("molecule:") not in ON_REQUEST]
+        return stages
     known = {stage.name for stage in stages} | {stage.name.split(":")[0] for stage in stages}
     unknown = [word for word in words if word not in known]
     if unknown:
