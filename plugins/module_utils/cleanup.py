@@ -50,14 +50,7 @@ DATA = (
 # What containerd makes; taken away where it is ours.
 RUNTIME = ("/run/containerd", "/etc/cni/net.d/10-containerd-net.conflist")
 IMAGES = ("/var/lib/containerd", "/opt/containerd")
-EMPTY_AFTERWARDS = (
-    "/etc/cni/net.d",
-    "/etc/cni",
-    "/etc/containerd/conf.d",
-    "/etc/containerd",
-    "/etc/kubernetes",
-    "/etc/systemd/logind.conf.d",
-)
+EMPTY_AFTERWARDS = ("/etc/cni/net.d", "/etc/cni", "/etc/containerd/conf.d", "/etc/containerd", "/etc/kubernetes")
 MOUNTS = ("/var/lib/kubelet/", "/run/containerd/", "/run/netns/cni-")
 
 
@@ -108,6 +101,8 @@ class Cleanup:
         for path in self.data():
             self.remove(path)
         if waited_for_kubelet and not os.path.exists(LOGIND):
+            if not os.listdir(os.path.dirname(LOGIND)):
+                os.rmdir(os.path.dirname(LOGIND))
             self.run(["systemctl", "try-reload-or-restart", "systemd-logind"])
         self.restore_settings()
         self.remove_programs()
