@@ -27,6 +27,11 @@ CORE = NAMESPACES + "/kube-system"
 APPS = "/apis/apps/v1/namespaces/kube-system"
 
 
+def pace(timeout):
+    """By how much each single answer may be later than usual: who gives the whole more than 60 seconds has slow machines."""
+    return max(1.0, timeout / 60)
+
+
 class Proof:
     """One proof: what is asked and found on the way. Its pods live in a namespace of their own."""
 
@@ -34,19 +39,20 @@ class Proof:
         """nodes, control_planes: names that the cluster should have. image: of the pods; empty for the cluster's own CoreDNS."""
         self.api, self.expected, self.control_planes, self.image = api, nodes, control_planes, image
         self.deadline = time.monotonic() + timeout
+        self.pace = pace(timeout)
         self.checks = []
-        self.silent = set()
 
     def read(self):
-        """The checks that only read."""
+        """What the API knows of the cluster. Returns its Node objects by name."""
         nodes = self.nodes()
         self.checks += verify_rules.node_checks(nodes, self.expected)
-        self.checks += verify_etcd.etcd_checks(
-            verify_etcd.flags(), self.control_planes, min(self.deadline, time.monotonic() + 10)
-        )
-        self.checks += self.kubelets(nodes)
         self.checks += self.system(nodes)
         return nodes
+
+    def etcd(self):
+        """The datastore, asked past the API: where that is silent, this may say why."""
+        deadline = time.monotonic() + 10 * self.pace
+        self.checks += verify_etcd.etcd_checks(verify_etcd.flags(), self.control_planes, deadline, 3 * self.pace)
 
     def nodes(self):
         """{name: Node}. A node that has just joined is waited for; one that was lost is not, since that takes for ever."""
@@ -67,19 +73,21 @@ class Proof:
         https://kubernetes.io/docs/reference/networking/ports-and-protocols/
         """
         names = sorted(name for name, node in nodes.items() if verify_rules.ready(node)[0])
+        problems = self.unreached(names)
+        hint = "let the control planes through to its port 10250/tcp"
+        checks = [check("kubelet from the API", FAIL, problem, name, hint) for name, problem in problems.items()]
+        self.checks += checks or [check("kubelet from the API", OK, "the API reaches %d kubelets" % len(names))]
+
+    def unreached(self, names):
+        """{node: why} of those whose kubelet the API does not reach."""
         with ThreadPoolExecutor(8) as pool:
             problems = dict(zip(names, pool.map(self._kubelet, names)))
-        self.silent = {name for name, problem in problems.items() if problem}
-        hint = "let the control planes through to its port 10250/tcp"
-        checks = [
-            check("kubelet from the API", FAIL, problem, name, hint) for name, problem in problems.items() if problem
-        ]
-        return checks or [check("kubelet from the API", OK, "the API reaches %d kubelets" % len(names))]
+        return {name: problem for name, problem in problems.items() if problem}
 
     def _kubelet(self, name):
         """Why the API does not reach a kubelet; None where it does."""
         try:
-            status, text = self.api.ask("GET", "/api/v1/nodes/%s/proxy/healthz" % name, patience=5)
+            status, text = self.api.ask("GET", "/api/v1/nodes/%s/proxy/healthz" % name, patience=5 * self.pace)
         except ApiError as error:
             return "the API does not reach its kubelet: %s" % str(error).rpartition(": ")[2]
         return None if status == 200 else "the API does not reach its kubelet: %s" % reason(status, text.strip())
@@ -118,13 +126,13 @@ class Proof:
     def wait(self, namespace, nodes):
         """{node: {ip, uid}} of the pods that run; one check for each node."""
         wanted = sorted(name for name in nodes if verify_rules.ready(nodes[name])[0])
-        began = time.monotonic()
+        began, silent = time.monotonic(), set(self.unreached(wanted))
         while True:
             listed = self.api.get("%s/%s/pods" % (NAMESPACES, namespace))["items"]
             pods = {_node_of(item): item for item in listed if not item["metadata"].get("deletionTimestamp")}
             runs = {name: item for name, item in pods.items() if name in nodes and verify_rules.running(item)}
             # A node that the API does not reach is not waited for: that it is lost shows only after a while.
-            if set(wanted) - self.silent <= set(runs) or time.monotonic() > self.deadline:
+            if set(wanted) - silent <= set(runs) or time.monotonic() > self.deadline:
                 break
             time.sleep(min(1.0, 0.1 + len(wanted) / 500))
         seconds = time.monotonic() - began
@@ -162,9 +170,12 @@ def begin(api, nodes, control_planes, timeout, image="", make_pods=True):
             service = api.get("%s/%s/services/%s" % (NAMESPACES, begun["namespace"], NAME))
             begun["service_ip"] = service["spec"]["clusterIP"]
             begun["pods"] = proof.wait(begun["namespace"], there)
+        # Last: while everything starts, a small machine's kubelet is slow to answer.
+        proof.kubelets(there)
     except ApiError as error:
         hint = "look at `crictl ps -a --name kube-apiserver` and its logs"
         proof.checks.append(check("API", FAIL, str(error), hint=hint))
+    proof.etcd()
     return begun
 
 

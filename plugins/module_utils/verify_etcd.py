@@ -78,12 +78,15 @@ class Etcd:
         return tried(deadline, lambda: self.ask(urls[0], "/v3/maintenance/status"))[:2]
 
 
-def etcd_checks(how, control_planes, deadline):
-    """All checks. how: flags(). control_planes: names of the nodes that should each have a member when etcd is stacked."""
+def etcd_checks(how, control_planes, deadline, timeout=3):
+    """All checks. how: flags(). control_planes: names of the nodes that should each have a member when etcd is stacked.
+
+    timeout: seconds for one answer of a member.
+    """
     if not how.get("servers"):
         return []
     try:
-        etcd = Etcd(how)
+        etcd = Etcd(how, timeout)
     except (OSError, KeyError, ValueError) as error:
         return [check("etcd", FAIL, "its certificates cannot be read: %s" % error)]
     members, problem, _ms = tried(deadline, etcd.members)

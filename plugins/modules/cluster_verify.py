@@ -82,7 +82,8 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.probe import FA
 def begin(parameters, make_pods):
     """The proof's first half; a failed check where there is no API to ask."""
     try:
-        api = kube_api.Api(servers(parameters["servers"]))
+        patience = 10 * verify_cluster.pace(parameters["timeout"])
+        api = kube_api.Api(servers(parameters["servers"]), timeout=patience, patience=patience)
     except kube_api.ApiError as error:
         checks = [check("API", FAIL, str(error), hint="run site, or look at the control plane")]
         return {"checks": checks, "namespace": None, "pods": {}, "nothing": kube_api.local_server() is None}

@@ -20,10 +20,10 @@ HELD: list = []
 
 
 def finish(stage: Stage) -> None:
-    """Tells how a stage ended; a failure with the end of its log."""
+    """Tells how a stage ended; a failure with its causes and the end of its log."""
     print(f"{stage.state:7} {stage.name} ({stage.seconds:.0f} s)", flush=True)
     if stage.state == "failed":
-        print(f"{stage.tail()}\n    all of it: {stage.log}", flush=True)
+        print(f"{stage.why()}\n    all of it: {stage.log}", flush=True)
 
 
 def lane(stages: list[Stage], everyone: list[Stage], before: list[threading.Thread]) -> None:

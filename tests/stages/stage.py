@@ -73,9 +73,22 @@ class Stage:
             lines = [line.strip() for line in COLOUR.sub("", log.read().decode(errors="replace")).splitlines()]
         return next((line for line in reversed(lines) if line), "")[:100]
 
-    def tail(self, lines: int = 40) -> str:
-        """The end of the log."""
-        return "\n".join("    " + line for line in self.log.read_text(errors="replace").splitlines()[-lines:])
+    def why(self, lines: int = 20) -> str:
+        """What failed, and the end of the log."""
+        text = self.log.read_text(errors="replace")
+        return causes(text) + "\n    ...\n" + "\n".join("    " + line for line in text.splitlines()[-lines:])
+
+
+def causes(text: str, lines: int = 30) -> str:
+    """What failed, by Ansible's and pytest's own words: often far above the end of a log, where clearing up is told of."""
+    found: list[str] = []
+    for block in re.split(r"\n\s*\n", COLOUR.sub("", text)):
+        if re.search(r"^\.\.\.ignoring", block, re.MULTILINE):
+            continue
+        at = re.search(r"^(fatal: \[|failed: \[|FAILED |E  +)", block, re.MULTILINE)
+        if at:
+            found += [line.rstrip()[:600] for line in block[at.start() :].splitlines()]
+    return "\n".join("    " + line for line in found[:lines])
 
 
 def count(text: str, good: bool) -> tuple[int, int]:

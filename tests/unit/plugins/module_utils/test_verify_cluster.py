@@ -190,6 +190,34 @@ def test_a_silent_api_is_one_failure():
     assert list(failed(begin(Silent("ab")))) == [("API", None)]
 
 
+def test_where_the_api_is_silent_etcd_is_asked_all_the_same(monkeypatch):
+    class Silent(Cluster):
+        def get(self, path, missing_ok=False):
+            raise ApiError("GET %s: 10.0.0.1:6443: Connection refused" % path)
+
+    lost = [{"name": "etcd", "status": "fail", "text": "does not answer", "node": None}]
+    monkeypatch.setattr(verify_etcd, "etcd_checks", lambda *_arguments: lost)
+    assert list(failed(begin(Silent("ab")))) == [("API", None), ("etcd", None)]
+
+
+def test_a_kubelet_that_is_slow_while_everything_starts_is_asked_again():
+    cluster = Cluster("ab")
+    cluster.silent = {"b"}
+    answers = cluster.ask
+
+    def ask(method, path, patience=None):
+        answer = answers(method, path, patience)
+        cluster.silent = set()
+        return answer
+
+    cluster.ask = ask
+    assert failed(begin(cluster)) == {}
+
+
+def test_slow_machines_get_more_time_for_each_answer():
+    assert [verify_cluster.pace(seconds) for seconds in (10, 60, 600)] == [1, 1, 10]
+
+
 def test_leftovers_are_taken_away_and_running_proofs_are_not():
     def namespace(name, created, **more):
         return {"metadata": {"name": name, "creationTimestamp": created, **more}}
