@@ -7,6 +7,13 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_interface
 
+try:
+    import netaddr
+except ImportError:  # what is refused is refused without it; only the proposal of another network is lacking
+    netaddr = None
+
+PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")  # https://www.rfc-editor.org/rfc/rfc1918
+
 # Interfaces that the cluster itself makes; their networks are no networks of the host.
 OWN_INTERFACES = (
     "cni",
@@ -62,23 +69,45 @@ def collisions(pods: list, services: list, nodes: dict) -> list:
     nodes: by host name, the `network` part of its node_info.
     """
     problems = []
-    for pod in pods:
-        for service in services:
-            if _overlap(pod, service):
-                problems.append(
-                    "kube_pod_cidrs %s and kube_service_cidrs %s overlap; choose separate networks" % (pod, service)
-                )
     wanted = [("kube_pod_cidrs", network) for network in pods] + [
         ("kube_service_cidrs", network) for network in services
     ]
+    there = {
+        version: list(_host_networks(nodes, version)) for version in {network.version for _label, network in wanted}
+    }
+    taken = {network for rows in there.values() for _host, _source, network in rows} | {*pods, *services}
+    for pod in pods:
+        for service in services:
+            if _overlap(pod, service):
+                text = "kube_pod_cidrs %s and kube_service_cidrs %s overlap; choose separate networks" % (pod, service)
+                problems.append(text + _such_as(pod, taken))
     for label, network in wanted:
-        for host, source, other in _host_networks(nodes, network.version):
+        for host, source, other in there[network.version]:
             if _overlap(network, other):
-                problems.append(
-                    "%s %s holds %s, %s; choose a network that no host uses"
-                    % (label, network, "%s of %s" % (other, host), source)
+                text = "%s %s holds %s of %s, %s; choose a network that no host uses" % (
+                    label,
+                    network,
+                    other,
+                    host,
+                    source,
                 )
+                problems.append(text + _such_as(network, taken))
     return problems
+
+
+def _such_as(network, taken):
+    """The way out by name."""
+    found = free(network.prefixlen, sorted(taken, key=str)) if network.version == 4 else None
+    return ", such as %s" % found if found else ""
+
+
+def free(prefix: int, taken: list) -> str | None:
+    """The first private IPv4 network of this prefix length that touches none of the taken ones; None where there is none."""
+    if netaddr is None:
+        return None
+    left = netaddr.IPSet(PRIVATE) - netaddr.IPSet(str(network) for network in taken if network.version == 4)
+    found = next((block for block in left.iter_cidrs() if block.prefixlen <= prefix), None)
+    return None if found is None else str(next(found.subnet(prefix)))
 
 
 def _host_networks(nodes, version):

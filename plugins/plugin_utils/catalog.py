@@ -16,7 +16,7 @@ KUBERNETES = {
     "1.36": {"patch": "1.36.3", "etcd": "3.6.8-0", "coredns": "v1.14.2", "pause": "3.10.2"},
     "1.37": {"patch": "1.37.2", "etcd": "3.7.0-0", "coredns": "v1.14.6", "pause": "3.10.2"},
 }
-DEFAULT_MINOR = "1.36"
+RELEASES_PAGE = "https://kubernetes.io/releases/"
 SKEW_PAGE = "https://kubernetes.io/releases/version-skew-policy/"
 
 # Component releases installed beside Kubernetes.
@@ -55,6 +55,12 @@ WINDOWS_PAGE = "https://kubernetes.io/docs/setup/production-environment/tools/ku
 # cgroup v1: the kubelet refuses to start from 1.35 on unless failCgroupV1 is false.
 CGROUP_V1_PAGE = "https://kubernetes.io/docs/concepts/architecture/cgroups/"
 CGROUP_V1_REFUSED_FROM = (1, 35)
+
+# kube-proxy's nftables mode: the oldest kernel that its page names.
+PROXY_PAGE = "https://kubernetes.io/docs/reference/networking/virtual-ips/#proxy-mode-nftables"
+NFTABLES_KERNEL = (5, 13)
+# The kubelet's default: https://kubernetes.io/docs/reference/config-api/kubelet-config.v1beta1/ (maxPods).
+MAX_PODS = 110
 
 # https://kubernetes.io/docs/reference/networking/ports-and-protocols/
 PORTS_PAGE = "https://kubernetes.io/docs/reference/networking/ports-and-protocols/"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from . import quantity
 from .catalog import ETCD_PAGE, K3S_DATASTORE_PAGE, KUBEADM_ETCD_PAGE, SLOW_DISKS
-from .rules import HARD, LIMITS, MACHINE_RULES, NEEDS
+from .rules import HARD, LIMITS, MACHINE_RULES, NEEDS, reason
 
 TITLES = {"kubeadm": "kubeadm", "k3s": "K3s"}
 OTHER = {"kubeadm": "k3s", "k3s": "kubeadm"}
@@ -69,7 +69,7 @@ def _choose(nodes, shared, against):
         return installed[0], installed[1], _never_flipped(installed, shared["kube_distribution"])
     if shared["kube_distribution"] != "auto":
         wish = shared["kube_distribution"]
-        return wish, [_reason("wish", None, wish, None, None, "%s: kube_distribution asks for it" % TITLES[wish])], []
+        return wish, [reason("wish", None, wish, None, None, "%s: kube_distribution asks for it" % TITLES[wish])], []
     for_needs = _wanted_by_needs(shared["kube_needs"])
     hard = {name: [row for row in rows if row["rule"] in HARD] for name, rows in against.items()}
     if len(for_needs) == 2:
@@ -105,7 +105,7 @@ def _installed(nodes):
         return None
     kind = min(found, key=lambda name: (-len(found[name]), name))
     text = "%s: it is what runs on %s" % (TITLES[kind], ", ".join(found[kind][:3]))
-    return kind, [_reason("installed", found[kind][0], kind, None, None, text)]
+    return kind, [reason("installed", found[kind][0], kind, None, None, text)]
 
 
 def _never_flipped(installed, wish):
@@ -127,7 +127,7 @@ def _wanted_by_needs(needs):
         if must and not data["hard"]:
             continue
         text = "%s: kube_needs asks for %s; %s %s" % (TITLES[data["for"]], need, TITLES[data["for"]], data["text"])
-        rows.setdefault(data["for"], []).append(_reason("need", None, need, None, data["source"], text))
+        rows.setdefault(data["for"], []).append(reason("need", None, need, None, data["source"], text))
     return rows
 
 
@@ -169,7 +169,7 @@ def _smallest(nodes):
         quantity.human(memory),
         quantity.human(need["memory"]),
     )
-    return _reason("memory", host, memory, need["memory"], need["source"], text)
+    return reason("memory", host, memory, need["memory"], need["source"], text)
 
 
 def _datastore(chosen, shared, control_planes):
@@ -177,16 +177,16 @@ def _datastore(chosen, shared, control_planes):
     count = len(control_planes)
     if "external_database" in shared["kube_needs"] and chosen == "k3s":
         text = "external database: kube_needs asks for it, and it survives what it survives"
-        return "external database", [_reason("datastore", None, count, None, K3S_DATASTORE_PAGE, text)]
+        return "external database", [reason("datastore", None, count, None, K3S_DATASTORE_PAGE, text)]
     if chosen == "k3s" and count == 1:
         text = "SQLite: one server, which needs no cluster of its datastore; its loss is not survived"
-        return "SQLite", [_reason("datastore", control_planes[0], count, None, K3S_DATASTORE_PAGE, text)]
+        return "SQLite", [reason("datastore", control_planes[0], count, None, K3S_DATASTORE_PAGE, text)]
     name = "embedded etcd" if chosen == "k3s" else "stacked etcd"
     if count == 1:
         text = "one control plane: no loss is survived"
     else:
         text = "%d control planes with an etcd member each survive the loss of %d" % (count, (count - 1) // 2)
-    return name, [_reason("etcd", None, count, None, ETCD_PAGE if count > 1 else KUBEADM_ETCD_PAGE, text)]
+    return name, [reason("etcd", None, count, None, ETCD_PAGE if count > 1 else KUBEADM_ETCD_PAGE, text)]
 
 
 def _alternatives(chosen, shared, against):
@@ -213,7 +213,7 @@ def _architecture(host, node, distribution, limits):
     if name is None or name in limits["architectures"]:
         return None
     text = "%s is %s, for which %s has no release" % (host, name, {"kubeadm": "Kubernetes", "k3s": "K3s"}[distribution])
-    return _reason("architecture", host, name, ", ".join(limits["architectures"]), limits["source"], text)
+    return reason("architecture", host, name, ", ".join(limits["architectures"]), limits["source"], text)
 
 
 def _init(host, node, distribution, limits):
@@ -221,7 +221,7 @@ def _init(host, node, distribution, limits):
     if name in limits["inits"]:
         return None
     text = "%s has the init system %s, %s needs %s" % (host, name, TITLES[distribution], " or ".join(limits["inits"]))
-    return _reason("init", host, name, ", ".join(limits["inits"]), limits["source"], text)
+    return reason("init", host, name, ", ".join(limits["inits"]), limits["source"], text)
 
 
 def _memory(host, node, distribution, limits):
@@ -234,7 +234,7 @@ def _memory(host, node, distribution, limits):
         TITLES[distribution],
         quantity.human(need),
     )
-    return _reason("memory", host, value, need, limits["source"], text)
+    return reason("memory", host, value, need, limits["source"], text)
 
 
 def _cpus(host, node, distribution, limits):
@@ -248,7 +248,7 @@ def _cpus(host, node, distribution, limits):
         TITLES[distribution],
         need,
     )
-    return _reason("cpus", host, value, need, limits["source"], text)
+    return reason("cpus", host, value, need, limits["source"], text)
 
 
 def _etcd_disk(host, node, distribution, limits):
@@ -258,11 +258,7 @@ def _etcd_disk(host, node, distribution, limits):
         return None
     name = {"sd": "an SD card", "emmc": "eMMC"}[kind]
     text = "%s has its etcd on %s, which wears out and is too slow for it; an SSD is not" % (host, name)
-    return _reason("etcd_disk", host, kind, "ssd, nvme", LIMITS["k3s"]["source"], text)
+    return reason("etcd_disk", host, kind, "ssd, nvme", LIMITS["k3s"]["source"], text)
 
 
 _RULES = {"architecture": _architecture, "init": _init, "memory": _memory, "cpus": _cpus, "etcd_disk": _etcd_disk}
-
-
-def _reason(rule, node, value, limit, source, text):
-    return {"rule": rule, "node": node, "value": value, "limit": limit, "source": source, "text": text}

@@ -17,7 +17,10 @@ from .catalog import KUBE_ROUTER
 from .containerd_config import CNI_TEMPLATE
 from .documents import dump
 
+PAGE = "docs/networks.md"
 DIRECTORY = "/etc/kubewright/bridge"
+# The file in /etc/cni/net.d that each plugin leaves: containerd's rendering of the template, and what kube-router writes.
+CONFIGURATION = {"bridge": "10-containerd-net.conflist", "kube-router": "10-kuberouter.conflist"}
 
 
 def needs_problems(plugin: str, needs: list) -> list:
@@ -42,20 +45,23 @@ def options_problems(plugin: str, options: dict, pod_networks: list) -> list:
     return found
 
 
-def layer2_problems(plugin: str, nodes: list) -> list:
-    """The bridge needs all nodes in one layer 2 network. nodes: [{host, address, network (facts)}]."""
-    if plugin != "bridge" or len(nodes) < 2:
-        return []
-    homes = {}
+def homes(nodes: list) -> dict:
+    """Hosts by the layer 2 network that holds their addresses. nodes: [{host, address, network (facts)}]."""
+    found = {}
     for node in nodes:
         _name, holds = interface_of(node["address"], node["network"])
-        homes.setdefault(holds, []).append(node["host"])
-    if len(homes) < 2:
+        found.setdefault(holds, []).append(node["host"])
+    return found
+
+
+def layer2_problems(plugin: str, places: dict) -> list:
+    """The bridge needs all nodes in one layer 2 network. places: homes()."""
+    if plugin != "bridge" or len(places) < 2:
         return []
-    parts = "; ".join("%s: %s" % (holds, ", ".join(hosts)) for holds, hosts in sorted(homes.items(), key=str))
+    parts = "; ".join("%s: %s" % (holds, ", ".join(hosts)) for holds, hosts in sorted(places.items(), key=str))
     return [
         "kube_network.plugin bridge needs all nodes in one network, they are in %d (%s); choose kube-router"
-        % (len(homes), parts)
+        % (len(places), parts)
     ]
 
 
@@ -218,7 +224,7 @@ _KUBE_ROUTER_RULES = [
     {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]},
     {"apiGroups": [""], "resources": ["services/status"], "verbs": ["update"]},
 ]
-_CNI_FILE = "/etc/cni/net.d/10-kuberouter.conflist"
+_CNI_FILE = "/etc/cni/net.d/" + CONFIGURATION["kube-router"]
 
 
 def _kube_router_daemonset(image, labels, args):

@@ -85,7 +85,7 @@ def _machines(plan):
     for host, node in nodes:
         machine, least = node["machine"], need[node["role"]]
         rows.append(
-            "<tr><th scope=row>%s</th><td>%s</td><td>%s</td><td>%s</td><td>%s</td><td>%s</td></tr>"
+            "<tr><th scope=row>%s</th><td>%s</td><td>%s</td><td>%s</td><td>%s</td><td>%s</td><td>%s</td></tr>"
             % (
                 escape(host),
                 node["role"].replace("_", " "),
@@ -97,16 +97,32 @@ def _machines(plan):
                     most["memory_bytes"],
                     quantity.human(machine["memory_bytes"] or 0),
                 ),
+                _left(node.get("capacity")),
                 escape(
                     ", ".join(stage for stage in node.get("stages") or [] if stage != "leader") or "as it should be"
                 ),
             )
         )
-    head = "".join("<th scope=col>%s</th>" % word for word in ("host", "role", "machine", "CPUs", "memory", "to do"))
+    head = "".join(
+        "<th scope=col>%s</th>" % word for word in ("host", "role", "machine", "CPUs", "memory", "for pods", "to do")
+    )
     note = "<p>The line in a bar is the least that %s needs of that role.</p>" % (plan["distribution"] or "kubeadm")
     table = "<table><thead><tr>%s</tr></thead><tbody>%s</tbody></table>" % (head, "".join(rows))
     return _section(
         "Machines", '<div class=wide tabindex=0 role=region aria-label="Machines">%s</div>\n%s' % (table, note)
+    )
+
+
+def _left(capacity):
+    """What the kubelet leaves to pods, and how many it takes."""
+    if not capacity or capacity["allocatable"]["memory_bytes"] is None:
+        return "unknown" if capacity else ""
+    left, pods = capacity["allocatable"], capacity["pods"]
+    return "%g CPUs, %s<span class=aside> %d pods of 128 MiB, at most %d</span>" % (
+        left["cpus"] or 0,
+        escape(quantity.human(left["memory_bytes"])),
+        pods["of_128Mi"],
+        pods["limit"],
     )
 
 

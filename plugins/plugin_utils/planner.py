@@ -9,20 +9,16 @@ A pure function of facts and inputs: the same in whatever order the hosts come.
 from __future__ import annotations
 
 from . import (
-    addresses,
+    capacity,
     checks,
+    cluster,
     containerd_config,
-    decision,
     desired,
     difference,
-    drift,
-    endpoint,
-    kubeadm_config,
     kubeadm_plan,
     kubelet_config,
     labels,
     membership,
-    network,
     versions,
 )
 from . import inputs as inputs_module
@@ -77,14 +73,14 @@ def cluster_plan(hosts: dict, groups: dict) -> dict:
         return _result(draft, {}, control_planes, workers)
     shared = draft.nodes[control_planes[0]]["inputs"]
     state = membership.find(draft.nodes, control_planes)
-    cluster = _cluster(draft, shared, state, control_planes)
-    _check(draft, shared, cluster, state, control_planes, workers)
+    described = cluster.describe(draft, shared, state, control_planes)
+    cluster.examine(draft, shared, described, state, control_planes, workers)
     if draft.refusals:
-        known = {name: cluster[name] for name in ("name", "distribution", "datastore", "alternatives")}
+        known = {name: described[name] for name in ("name", "distribution", "datastore", "alternatives")}
         return {**_result(draft, {}, control_planes, workers), **known}
     for host in control_planes + workers:
-        _plan_node(draft, host, cluster, state)
-    return _result(draft, cluster, control_planes, workers)
+        _plan_node(draft, host, described, state)
+    return _result(draft, described, control_planes, workers)
 
 
 def _read_inputs(draft, hosts, control_planes, workers):
@@ -136,146 +132,6 @@ def _machine(info):
     }
 
 
-def _cluster(draft, shared, state, control_planes):
-    """What all nodes share."""
-    running = state["live"].get("version") or ""
-    version, warnings, refusals = versions.choose(shared["kube_version"], running)
-    draft.warn(warnings)
-    draft.refuse(refusals)
-    if running and version != running.lstrip("v"):
-        draft.refuse(
-            [
-                "kube_version %s differs from the running cluster's %s; site does not upgrade a running cluster: set kube_version to %s or leave it out"
-                % (version, running, running.lstrip("v"))
-            ]
-        )
-    for host in control_planes + [host for host in draft.nodes if host not in control_planes]:
-        node = draft.nodes[host]
-        node["address"], problem = addresses.node_address(node["inputs"]["kube_node_ip"], node["info"]["network"])
-        if problem:
-            draft.refuse(["%s: %s" % (host, problem)])
-    members = sorted(
-        ({"name": draft.nodes[host]["name"], "address": draft.nodes[host]["address"]} for host in control_planes),
-        key=lambda item: item["name"],
-    )
-    chosen, problems = endpoint.choose(
-        shared["kube_api_endpoint"], shared["kube_api_port"], [item["address"] for item in members]
-    )
-    draft.refuse(problems)
-    sans = sorted(
-        {
-            chosen["address"],
-            *shared["kube_api_sans"],
-            *(["127.0.0.1", "localhost"] if chosen["mode"] == "local" else []),
-        }
-    )
-    return {
-        "version": version,
-        "api_version": kubeadm_config.api_version(versions.parse(version)),
-        "name": shared["kube_cluster_name"],
-        "domain": shared["kube_cluster_domain"],
-        "endpoint": chosen,
-        "api_port": shared["kube_api_port"],
-        "members": members,
-        "sans": sans,
-        "pod_cidrs": shared["kube_pod_cidrs"],
-        "service_cidrs": shared["kube_service_cidrs"],
-        "proxy_mode": shared["kube_proxy_mode"],
-        "plugin": shared["kube_network"]["plugin"],
-        "leader": state["leader"],
-        "exists": state["initialised"],
-        # Nothing on a node depends on the list of all nodes: networks, not addresses.
-        "direct": [
-            *shared["kube_pod_cidrs"],
-            *shared["kube_service_cidrs"],
-            *_node_networks(draft),
-            "." + shared["kube_cluster_domain"],
-            ".svc",
-            chosen["address"],
-        ],
-        "has_workers": len(draft.nodes) > len(control_planes),
-        "shared": shared,
-    }
-
-
-def _node_networks(draft):
-    """The networks that hold the nodes' addresses."""
-    found = {
-        addresses.interface_of(node["address"], node["info"]["network"])[1]
-        for node in draft.nodes.values()
-        if node["address"]
-    }
-    return sorted(network for network in found if network)
-
-
-def _check(draft, shared, cluster, state, control_planes, workers):
-    refusals, warnings = checks.layout(control_planes, workers, state["initialised"], shared["kube_needs"])
-    draft.refuse(refusals)
-    draft.warn(warnings)
-    draft.refuse(checks.names(draft.nodes))
-    draft.refuse(checks.clocks(draft.nodes, shared["kube_clock_tolerance"]))
-    draft.refuse(membership.problems(draft.nodes, control_planes, state["leader"]))
-    pods, problems = addresses.networks("kube_pod_cidrs", shared["kube_pod_cidrs"])
-    draft.refuse(problems)
-    services, problems = addresses.networks("kube_service_cidrs", shared["kube_service_cidrs"])
-    draft.refuse(problems)
-    # A member's routes are the cluster's own, and were looked at before it joined.
-    strangers = {
-        host: node["info"]["network"]
-        for host, node in draft.nodes.items()
-        if not (node["info"].get("cluster") or {}).get("kubelet_conf")
-    }
-    draft.refuse(addresses.collisions(pods, services, strangers))
-    draft.refuse(network.needs_problems(cluster["plugin"], shared["kube_needs"]))
-    draft.refuse(network.options_problems(cluster["plugin"], shared["kube_network"]["options"], pods))
-    placed = [
-        {"host": host, "address": node["address"], "network": node["info"]["network"]}
-        for host, node in draft.nodes.items()
-        if node["address"]
-    ]
-    draft.refuse(network.layer2_problems(cluster["plugin"], placed))
-    cluster["pod_networks"] = pods
-    there, wanted = drift.stored(state["live"]), kubeadm_config.cluster_configuration(kubeadm_plan.cluster_of(cluster))
-    draft.refuse(drift.fixed(there, wanted) if state["initialised"] else [])
-    cluster["drift"] = drift.changed(there, wanted) if state["initialised"] else []
-    cluster.update(_decide(draft, shared, control_planes))
-    version = versions.parse(cluster["version"])
-    for host, node in draft.nodes.items():
-        joined = state["complete"][host] or membership.has_data(node["info"])
-        refusals, warnings = checks.host(host, node["info"], node["role"], node["inputs"], version, joined)
-        draft.refuse(refusals)
-        draft.warn(warnings)
-        if not joined:
-            draft.refuse(checks.ports(host, node["info"], node["role"], cluster["api_port"], cluster["endpoint"]))
-        if (
-            cluster["endpoint"]["mode"] == "vip"
-            and node["role"] == "control_plane"
-            and addresses.is_address(cluster["endpoint"]["address"])
-        ):
-            here = {"name": node["name"], "address": node["address"]}
-            problems = endpoint.keepalived(
-                cluster["endpoint"], shared["kube_api_endpoint"], here, cluster["members"], node["info"]["network"]
-            )[1]
-            draft.refuse("%s: %s" % (host, text) for text in problems)
-        own = (
-            kubelet_config.problems(node["inputs"]["kubelet_config"])
-            + kubeadm_config.problems(node["inputs"])
-            + containerd_config.problems(node["inputs"]["kube_registries"])
-        )
-        draft.refuse(own + labels.problems(host, node["inputs"]))
-
-
-def _decide(draft, shared, control_planes):
-    """The distribution with its datastore; what speaks for and against it goes into the draft."""
-    found = decision.decide(draft.nodes, shared, control_planes)
-    draft.reasons += found["reasons"]
-    draft.warn(found["warnings"])
-    draft.refuse(found["refusals"])
-    if found["distribution"] == "k3s":
-        draft.refuse([decision.not_yet(found, shared)])
-    return {name: found[name] for name in ("distribution", "datastore", "alternatives")}
-
-
 def _plan_node(draft, host, cluster, state):
     node = draft.nodes[host]
     info, values = node["info"], node["inputs"]
@@ -303,6 +159,9 @@ def _plan_node(draft, host, cluster, state):
     if joined and node["role"] == "control_plane" and cluster["drift"]:
         steps["control-plane"] = cluster["drift"]
     node.update(wanted)
+    node["capacity"] = capacity.capacity(
+        info, kubelet_config.kubelet_config(info, values, versions.parse(cluster["version"]))
+    )
     node.update({"steps": steps, "services": services, "joined": joined})
     node["taints"] = labels.taints(node, cluster["has_workers"])
     node["stages"], node["member"] = _stages(host, node, cluster, state)
@@ -335,6 +194,7 @@ def _result(draft, cluster, control_planes, workers):
         "name",
         "role",
         "machine",
+        "capacity",
         "address",
         "settings",
         "packages",
@@ -348,7 +208,9 @@ def _result(draft, cluster, control_planes, workers):
         "kubeadm",
         "taints",
     ]
-    shown = {key: value for key, value in cluster.items() if key not in ("shared", "pod_networks", "has_workers")}
+    shown = {
+        key: value for key, value in cluster.items() if key not in ("shared", "pod_networks", "has_workers", "homes")
+    }
     shared = cluster.get("shared") or {}
     return {
         "schema": 1,

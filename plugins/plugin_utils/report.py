@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from . import quantity
+
 
 def text(plan: dict) -> list:
     """Lines: what the cluster will be, why, each node, what changes where, warnings and refusals."""
@@ -59,8 +61,17 @@ def _names(hosts):
     return ", ".join(hosts) if len(hosts) <= 8 else "%s and %d more" % (", ".join(hosts[:6]), len(hosts) - 6)
 
 
+def _room(node):
+    """CPUs, memory, and what the kubelet leaves of both to pods."""
+    machine = node.get("machine") or {"cpus": None, "memory_bytes": None}
+    left = (node.get("capacity") or {}).get("allocatable") or {"cpus": None, "memory_bytes": None}
+    words = ["?" if part["cpus"] is None else "%g" % part["cpus"] for part in (machine, left)]
+    sizes = ["?" if part["memory_bytes"] is None else quantity.human(part["memory_bytes"]) for part in (machine, left)]
+    return words[0], sizes[0], "%s, %s" % (words[1], sizes[1]) if left["cpus"] is not None else "?"
+
+
 def _table(nodes):
-    rows = [("host", "node", "role", "address", "stages")]
+    rows = [("host", "node", "role", "address", "cpus", "memory", "for pods", "stages")]
     for host, node in sorted(nodes.items()):
         rows.append(
             (
@@ -68,6 +79,7 @@ def _table(nodes):
                 node["name"],
                 node["role"].replace("_", " "),
                 node.get("address") or "?",
+                *_room(node),
                 ", ".join(stage for stage in node.get("stages") or [] if stage != "leader") or "as it should be",
             )
         )

@@ -3,12 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The rules of the decision as data: the code asks them in this order, and the decision guide prints them.
 
-Plain data: nothing here computes.
+Plain data, and the shape of what they say.
 """
 
 from __future__ import annotations
 
 from .catalog import (
+    CGROUP_V1_PAGE,
+    CGROUP_V1_REFUSED_FROM,
     ETCD_PAGE,
     K3S_ARCHITECTURES,
     K3S_DATASTORE_PAGE,
@@ -18,6 +20,8 @@ from .catalog import (
     KUBEADM_PAGE,
     KUBERNETES_ARCHITECTURES,
     MIB,
+    NFTABLES_KERNEL,
+    PROXY_PAGE,
     SLOW_DISKS,
     WINDOWS_PAGE,
 )
@@ -117,8 +121,33 @@ def table() -> list:
             ETCD_PAGE,
         ),
         ("default", "none of the above", "kubeadm: every node has what it needs", kubeadm["source"]),
+        (
+            "version",
+            "each node's cgroup version, where `kube_version` is empty",
+            "the newest release that was tried; one older than %d.%d where a node has cgroup v1 and `kube_allow_cgroup_v1` is off"
+            % CGROUP_V1_REFUSED_FROM,
+            CGROUP_V1_PAGE,
+        ),
+        (
+            "network",
+            "`kube_network.plugin: auto`: needs, address families, networks of the nodes",
+            "bridge; kube-router for NetworkPolicy, IPv6 pods or nodes in several networks; a running cluster keeps its own",
+            "docs/networks.md",
+        ),
+        (
+            "proxy_mode",
+            "`kube_proxy_mode: auto`: needs, each node's kernel",
+            "iptables; nftables for `many_nodes` where every kernel is Linux %d.%d or newer; a running cluster keeps its own"
+            % NFTABLES_KERNEL,
+            PROXY_PAGE,
+        ),
     ]
     return rows
+
+
+def reason(rule: str, node, value, limit, source, text: str) -> dict:
+    """One reason of a plan: which rule, on which node's value, against which limit, from which page, in words."""
+    return {"rule": rule, "node": node, "value": value, "limit": limit, "source": source, "text": text}
 
 
 _TITLES = {"kubeadm": "kubeadm", "k3s": "K3s"}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from .catalog import COMPONENTS, DEFAULT_MINOR, KUBERNETES, SKEW_PAGE
+from .catalog import COMPONENTS, KUBERNETES, SKEW_PAGE
 
 _VERSION = re.compile(r"^v?([0-9]+)\.([0-9]+)(?:\.([0-9]+))?([-+].*)?$")
 _CLAUSE = re.compile(r"^(==|!=|>=|<=|>|<|=|~)?\s*(v?[0-9][^\s,]*)$")
@@ -38,6 +38,12 @@ def minor(text: str) -> str:
     return "%d.%d" % parse(text)[:2]
 
 
+def newest_known(before: tuple = ()) -> str:
+    """The newest patch of the newest release in the catalog; of those older than (major, minor) where that is given."""
+    known = [row["patch"] for row in KUBERNETES.values() if not before or parse(row["patch"])[:2] < before]
+    return known[-1]
+
+
 def choose(wanted: str, running: str = "") -> tuple:
     """The full version to install for an input, and what there is to say about it.
 
@@ -45,15 +51,14 @@ def choose(wanted: str, running: str = "") -> tuple:
     Returns (version such as "1.36.3", warnings, refusals).
     """
     if not wanted:
-        return (running.lstrip("v") or KUBERNETES[DEFAULT_MINOR]["patch"]), [], []
+        return running.lstrip("v") or newest_known(), [], []
     try:
         major, minor_number, patch = parse(wanted)
     except ValueError as error:
-        return KUBERNETES[DEFAULT_MINOR]["patch"], [], ["kube_version: %s" % error]
+        return newest_known(), [], ["kube_version: %s" % error]
     release = "%d.%d" % (major, minor_number)
-    version = (
-        "%s.%d" % (release, patch) if patch is not None else KUBERNETES.get(release, KUBERNETES[DEFAULT_MINOR])["patch"]
-    )
+    known = KUBERNETES.get(release, {}).get("patch") or newest_known()
+    version = known if patch is None else "%s.%d" % (release, patch)
     if patch is None and running and minor(running) == release:
         version = running.lstrip("v")
     oldest, newest = list(KUBERNETES)[0], list(KUBERNETES)[-1]

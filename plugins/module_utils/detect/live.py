@@ -23,7 +23,16 @@ class Denied(ValueError):
 def live(host, pool):
     """What this control plane's own API server and etcd say; `error`, `etcd_error` where they do not answer."""
     result = {"healthy": False, "version": None, "nodes": [], "kubeadm_config": None, "error": None}
-    result.update({"etcd_members": None, "etcd_error": None, "config_maps": [], "daemonsets": [], "deployments": []})
+    result.update(
+        {
+            "etcd_members": None,
+            "etcd_error": None,
+            "config_maps": [],
+            "daemonsets": [],
+            "deployments": [],
+            "proxy_mode": None,
+        }
+    )
     members = pool.submit(_etcd, host)
     server = address(host.read(KUBERNETES + "/manifests/kube-apiserver.yaml"))
     try:
@@ -80,9 +89,16 @@ def _questions(host, server):
         if "kubeadm-config" in maps
         else None,
         "config_maps": maps,
+        "proxy_mode": proxy_mode(json.loads(get(SYSTEM + "configmaps/kube-proxy"))) if "kube-proxy" in maps else None,
         "daemonsets": names(APPS + "daemonsets"),
         "deployments": names(APPS + "deployments"),
     }
+
+
+def proxy_mode(config_map):
+    """kube-proxy's mode by its ConfigMap; where that names none it is upstream's default, iptables."""
+    found = re.search(r"^mode:[ \t]*[\"']?(\w*)", (config_map.get("data") or {}).get("config.conf") or "", re.MULTILINE)
+    return (found.group(1) if found else "") or "iptables"
 
 
 def node(item):

@@ -8,6 +8,8 @@ from __future__ import annotations
 import copy
 import hashlib
 
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.network import CONFIGURATION
+
 GIB = 2**30
 
 
@@ -129,6 +131,7 @@ def applied(facts, node, plan, joined=True):
         facts["cluster"] = {
             "kind": "kubeadm", "foreign": False, "ca_sha256": "ca", "role": node["role"], "kubelet_conf": True, "manifests": manifests,
             "etcd_data": control_plane, "live": live(plan) if control_plane else None,
+            "cni_conf": [CONFIGURATION[plan["plugin"]]] if plan["plugin"] in CONFIGURATION else [],
         }  # fmt: skip
     return facts
 
@@ -152,4 +155,5 @@ def live(plan):
         "config_maps": ["kubeadm-config", "kubelet-config"],
         "daemonsets": ["kube-proxy"],
         "deployments": ["coredns"],
+        "proxy_mode": plan["proxy_mode"],
     }

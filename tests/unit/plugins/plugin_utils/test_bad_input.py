@@ -30,7 +30,7 @@ INPUTS = [
     ({"kube_pod_cidrs": ["10.1.0.0/16", "10.2.0.0/16"]}, "at most one IPv4 and one IPv6"),
     ({"kube_pod_cidrs": ["10.96.0.0/16"]}, "kube_pod_cidrs 10.96.0.0/16 and kube_service_cidrs 10.96.0.0/12 overlap"),
     ({"kube_pod_cidrs": ["10.0.0.0/16"]}, "kube_pod_cidrs 10.0.0.0/16 holds 10.0.0.0/24 of cp-1"),
-    ({"kube_pod_cidrs": ["fd00::/56"]}, "bridge carries IPv4 alone"),
+    ({"kube_pod_cidrs": ["fd00::/56"], "kube_network": {"plugin": "bridge"}}, "bridge carries IPv4 alone"),
     ({"kube_service_cidrs": ["10.0.0.0/20"]}, "kube_service_cidrs 10.0.0.0/20 holds 10.0.0.0/24"),
     ({"kube_distribution": "kubespray"}, "kube_distribution: 'kubespray' is none of auto, kubeadm, k3s"),
     ({"kube_api_endpoint": {"mode": "vip"}}, "mode vip needs kube_api_endpoint.address"),
@@ -47,7 +47,7 @@ INPUTS = [
     ({"kube_api_port": 6443.5}, "is no whole number"),
     ({"kube_allow_cgroup_v1": "perhaps"}, "'perhaps' is neither true nor false"),
     ({"kube_network": "bridge"}, "kube_network: 'bridge' is no map"),
-    ({"kube_network": {"plugin": "weave"}}, "'weave' is none of bridge, kube-router, none"),
+    ({"kube_network": {"plugin": "weave"}}, "'weave' is none of auto, bridge, kube-router, none"),
     ({"kube_network": {"plugin": "bridge", "options": {"speed": 1}}}, "kube_network.options has no key speed"),
     ({"kube_node_ip": "10.9.9.9"}, "kube_node_ip 10.9.9.9 is no address of the host (it has 10.0.0.11)"),
     ({"kube_node_ip": "eth7"}, "the host has no interface eth7"),
@@ -65,7 +65,7 @@ INPUTS = [
     ),
     ({"kube_registries": {"mirrors": {"docker.io": {"endpoints": ["mirror"]}}}}, "'mirror' is no URL"),
     ({"kube_registries": {"configs": {"r.example": {"password": "x"}}}}, "has a password and no username"),
-    ({"kube_needs": ["network_policy"]}, "the bridge does not enforce; set kube_network.plugin to kube-router"),
+    ({"kube_needs": ["network_policy"], "kube_network": {"plugin": "bridge"}}, "the bridge does not enforce; set kube_network.plugin to kube-router"),
     ({"kube_needs": ["external_database"]}, "K3s stores in PostgreSQL or MySQL"),
     ({"kube_distribution": "k3s"}, "this release installs kubeadm clusters only"),
 ]
@@ -109,7 +109,7 @@ MACHINES = [
 
 @pytest.mark.parametrize(("changes", "message"), MACHINES)
 def test_machines(changes, message):
-    found = refusals(*inventory(**changes))
+    found = refusals(*inventory(inputs={"kube_version": "1.36"}, **changes))
     assert any(message in text for text in found), found
 
 
@@ -165,7 +165,7 @@ def test_two_clusters():
 
 
 def test_different_networks_under_the_bridge():
-    hosts, groups = inventory()
+    hosts, groups = inventory(inputs={"kube_network": {"plugin": "bridge"}})
     hosts["w-1"]["info"] = machine("w-1", "10.7.0.14")
     assert any("bridge needs all nodes in one network, they are in 2" in text for text in refusals(hosts, groups))
 

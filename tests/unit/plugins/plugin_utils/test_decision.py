@@ -198,4 +198,4 @@ def test_a_refusal_goes_when_its_way_out_is_taken(cluster):
 def test_every_rule_of_the_guide_has_a_source():
     assert {row[0] for row in rules.table()} >= {"installed", "wish", "need", *rules.MACHINE_RULES, "etcd", "default"}
     own = {rule for rule, _what, _does, source in rules.table() if not source.startswith("https://")}
-    assert own == {"installed", "wish"}
+    assert own == {"installed", "wish", "network"}

@@ -59,7 +59,7 @@ def test_quantity_words():
 @pytest.mark.parametrize(
     ("wanted", "running", "version"),
     [
-        ("", "", "1.36.3"),
+        ("", "", "1.37.2"),
         ("1.37", "", "1.37.2"),
         ("v1.36.1", "", "1.36.1"),
         ("", "v1.35.2", "1.35.2"),
@@ -246,5 +246,5 @@ def test_kubeconfig(tmp_path):
 
 def test_reports():
     lines = report.text(planner.cluster_plan(*inventory()))
-    assert lines[0].startswith("kubernetes: kubeadm 1.36.3, stacked etcd, endpoint local at 127.0.0.1:7443")
+    assert lines[0].startswith("kubernetes: kubeadm 1.37.2, stacked etcd, endpoint local at 127.0.0.1:7443")
     assert any(line.startswith("to let through: 6443/tcp") for line in lines)

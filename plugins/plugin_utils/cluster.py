@@ -1,0 +1,177 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the nodes of a cluster share, and whether it can work: the middle part of the plan."""
+
+from __future__ import annotations
+
+from . import (
+    addresses,
+    checks,
+    choices,
+    containerd_config,
+    decision,
+    drift,
+    endpoint,
+    kubeadm_config,
+    kubeadm_plan,
+    kubelet_config,
+    labels,
+    membership,
+    network,
+    versions,
+)
+
+
+def describe(draft, shared: dict, state: dict, control_planes: list) -> dict:
+    """What all nodes share, as the inventory wants it and the machines allow.
+
+    draft: planner.Draft. shared: the cluster's inputs. state: membership.find().
+    """
+    decided = _decide(draft, shared, control_planes)
+    _addresses(draft, control_planes)
+    pods, problems = addresses.networks("kube_pod_cidrs", shared["kube_pod_cidrs"])
+    draft.refuse(problems)
+    homes = network.homes(
+        [
+            {"host": host, "address": node["address"], "network": node["info"]["network"]}
+            for host, node in draft.nodes.items()
+            if node["address"]
+        ]
+    )
+    chosen = _choose(draft, shared, state, pods, homes)
+    members = sorted(
+        ({"name": draft.nodes[host]["name"], "address": draft.nodes[host]["address"]} for host in control_planes),
+        key=lambda item: item["name"],
+    )
+    place, problems = endpoint.choose(
+        shared["kube_api_endpoint"], shared["kube_api_port"], [item["address"] for item in members]
+    )
+    draft.refuse(problems)
+    own_names = ["127.0.0.1", "localhost"] if place["mode"] == "local" else []
+    return {
+        **decided,
+        **chosen,
+        "api_version": kubeadm_config.api_version(versions.parse(chosen["version"])),
+        "name": shared["kube_cluster_name"],
+        "domain": shared["kube_cluster_domain"],
+        "endpoint": place,
+        "api_port": shared["kube_api_port"],
+        "members": members,
+        "sans": sorted({place["address"], *shared["kube_api_sans"], *own_names}),
+        "pod_cidrs": shared["kube_pod_cidrs"],
+        "service_cidrs": shared["kube_service_cidrs"],
+        "leader": state["leader"],
+        "exists": state["initialised"],
+        # Nothing on a node depends on the list of all nodes: networks, not addresses.
+        "direct": [
+            *shared["kube_pod_cidrs"],
+            *shared["kube_service_cidrs"],
+            *sorted(home for home in homes if home),
+            "." + shared["kube_cluster_domain"],
+            ".svc",
+            place["address"],
+        ],
+        "has_workers": len(draft.nodes) > len(control_planes),
+        "pod_networks": pods,
+        "homes": homes,
+        "shared": shared,
+    }
+
+
+def _decide(draft, shared, control_planes):
+    """The distribution with its datastore; what speaks for and against it goes into the draft."""
+    found = decision.decide(draft.nodes, shared, control_planes)
+    draft.reasons += found["reasons"]
+    draft.warn(found["warnings"])
+    draft.refuse(found["refusals"])
+    if found["distribution"] == "k3s":
+        draft.refuse([decision.not_yet(found, shared)])
+    return {name: found[name] for name in ("distribution", "datastore", "alternatives")}
+
+
+def _addresses(draft, control_planes):
+    for host in control_planes + [host for host in draft.nodes if host not in control_planes]:
+        node = draft.nodes[host]
+        node["address"], problem = addresses.node_address(node["inputs"]["kube_node_ip"], node["info"]["network"])
+        if problem:
+            draft.refuse(["%s: %s" % (host, problem)])
+
+
+def _choose(draft, shared, state, pods, homes):
+    """Version, network plugin and kube-proxy's mode. The nodes' inputs say from here on what was chosen, and no longer "auto"."""
+    live, needs = state["live"], shared["kube_needs"]
+    running = (live.get("version") or "").lstrip("v")
+    plugin = choices.running_plugin(draft.nodes) if state["initialised"] else None
+    found = {
+        "version": choices.version(shared["kube_version"], running, draft.nodes),
+        "plugin": choices.plugin(shared["kube_network"]["plugin"], plugin, needs, pods, homes),
+        "proxy_mode": choices.proxy_mode(shared["kube_proxy_mode"], live.get("proxy_mode"), needs, draft.nodes),
+    }
+    for _value, reasons, warnings, refusals in found.values():
+        draft.reasons += reasons
+        draft.warn(warnings)
+        draft.refuse(refusals)
+    chosen = {name: row[0] for name, row in found.items()}
+    if running and chosen["version"] != running:
+        draft.refuse(
+            [
+                "kube_version %s differs from the running cluster's %s; site does not upgrade a running cluster: set kube_version to %s or leave it out"
+                % (chosen["version"], running, running)
+            ]
+        )
+    for node in draft.nodes.values():
+        node["inputs"]["kube_network"]["plugin"] = chosen["plugin"]
+        node["inputs"]["kube_proxy_mode"] = chosen["proxy_mode"]
+    return chosen
+
+
+def examine(draft, shared: dict, cluster: dict, state: dict, control_planes: list, workers: list) -> None:
+    """All that cannot work, into the draft; and where a running cluster differs from the wanted one, into the cluster."""
+    refusals, warnings = checks.layout(control_planes, workers, state["initialised"], shared["kube_needs"])
+    draft.refuse(refusals)
+    draft.warn(warnings)
+    draft.refuse(checks.names(draft.nodes))
+    draft.refuse(checks.clocks(draft.nodes, shared["kube_clock_tolerance"]))
+    draft.refuse(membership.problems(draft.nodes, control_planes, state["leader"]))
+    _networks(draft, shared, cluster)
+    there, wanted = drift.stored(state["live"]), kubeadm_config.cluster_configuration(kubeadm_plan.cluster_of(cluster))
+    draft.refuse(drift.fixed(there, wanted) if state["initialised"] else [])
+    cluster["drift"] = drift.changed(there, wanted) if state["initialised"] else []
+    for host, node in draft.nodes.items():
+        _node(draft, host, node, cluster, state["complete"][host] or membership.has_data(node["info"]))
+
+
+def _networks(draft, shared, cluster):
+    services, problems = addresses.networks("kube_service_cidrs", shared["kube_service_cidrs"])
+    draft.refuse(problems)
+    # A member's routes are the cluster's own, and were looked at before it joined.
+    strangers = {
+        host: node["info"]["network"]
+        for host, node in draft.nodes.items()
+        if not (node["info"].get("cluster") or {}).get("kubelet_conf")
+    }
+    draft.refuse(addresses.collisions(cluster["pod_networks"], services, strangers))
+    plugin, options = cluster["plugin"], shared["kube_network"]["options"]
+    draft.refuse(network.needs_problems(plugin, shared["kube_needs"]))
+    draft.refuse(network.options_problems(plugin, options, cluster["pod_networks"]))
+    draft.refuse(network.layer2_problems(plugin, cluster["homes"]))
+
+
+def _node(draft, host, node, cluster, joined):
+    values, info, place = node["inputs"], node["info"], cluster["endpoint"]
+    refusals, warnings = checks.host(host, info, node["role"], values, versions.parse(cluster["version"]), joined)
+    draft.refuse(refusals)
+    draft.warn(warnings)
+    if not joined:
+        draft.refuse(checks.ports(host, info, node["role"], cluster["api_port"], place))
+    if place["mode"] == "vip" and node["role"] == "control_plane" and addresses.is_address(place["address"]):
+        here = {"name": node["name"], "address": node["address"]}
+        problems = endpoint.keepalived(place, values["kube_api_endpoint"], here, cluster["members"], info["network"])[1]
+        draft.refuse("%s: %s" % (host, text) for text in problems)
+    draft.refuse(
+        kubelet_config.problems(values["kubelet_config"])
+        + kubeadm_config.problems(values)
+        + containerd_config.problems(values["kube_registries"])
+        + labels.problems(host, values)
+    )
