@@ -250,7 +250,7 @@ node:
       returned: always
     cluster:
       description: >-
-        C(kind) (kubeadm, k3s) of the cluster that the machine belongs to, C(foreign) when the collection did not make it, C(ca_sha256)
+        C(kind) (kubeadm, k3s, rke2, microk8s, k0s) of the cluster that the machine belongs to, C(foreign) when the collection did not make it, C(made_by), C(ca_sha256)
         its identity, C(role) (control_plane, worker), C(kubelet_conf), C(admin_conf), C(manifests), C(etcd_data), C(server) that the
         kubelet asks, C(cni_conf), C(certificates) by name with C(expires_epoch) and C(days_left), and on a control plane C(live), what
         its API and etcd say (C(healthy), C(version), C(nodes), C(kubeadm_config), C(etcd_members), C(config_maps), C(daemonsets),

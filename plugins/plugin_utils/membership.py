@@ -8,6 +8,17 @@ State is read from the nodes and from a living control plane; there are no marke
 
 from __future__ import annotations
 
+# How each maker's cluster is taken away, by its own documentation.
+TAKEN_AWAY_BY = {
+    "Kubespray": "Kubespray's reset.yml",
+    "kubeadm": "`kubeadm reset`",
+    "k3s-ansible": "k3s-ansible's reset playbook",
+    "K3s's install script": "k3s-uninstall.sh (k3s-agent-uninstall.sh on agents)",
+    "K3s": "k3s-uninstall.sh (k3s-agent-uninstall.sh on agents)",
+    "RKE2": "rke2-uninstall.sh",
+    "MicroK8s": "`snap remove --purge microk8s`",
+    "k0s": "`k0s reset`",
+}
 LABEL = "node-role.kubernetes.io/control-plane"
 
 
@@ -86,16 +97,8 @@ def problems(nodes: dict, control_planes: list, leader: str) -> list:
         cluster = node["info"].get("cluster") or {}
         if not (cluster.get("kubelet_conf") or has_data(node["info"]) or cluster.get("kind")):
             continue
-        if cluster.get("kind") == "k3s":
-            found.append(
-                "%s: K3s is installed; a running cluster is never turned into kubeadm. Move its work to other machines, or uninstall it first"
-                % host
-            )
-        elif cluster.get("foreign"):
-            found.append(
-                "%s: a Kubernetes node that this collection did not make is here (%s); leave it out, or reset it by its own means first"
-                % (host, cluster.get("role") or "unknown role")
-            )
+        if cluster.get("kind") == "k3s" or cluster.get("foreign"):
+            found.append(_stranger(host, cluster))
         elif cluster.get("ca_sha256") and authority != cluster.get("ca_sha256"):
             found.append(
                 "%s: belongs to another cluster than %s (their certificate authorities differ); reset it first (kubewright.cluster.reset --limit %s)"
@@ -111,3 +114,19 @@ def problems(nodes: dict, control_planes: list, leader: str) -> list:
                 % host
             )
     return found
+
+
+def _stranger(host, cluster):
+    """A node of a cluster that is not to be touched: what it is, and how it is taken away."""
+    maker = cluster.get("made_by") or "somebody else"
+    role = (cluster.get("role") or "unknown role").replace("_", " ")
+    away = TAKEN_AWAY_BY.get(maker, "its maker's own means")
+    if cluster.get("kind") == "k3s":
+        text = "%s: K3s is installed (%s, made by %s); a running cluster is never turned into kubeadm. Move its work to a cluster on other machines, or take it away first with %s"
+        return text % (host, role, maker, away)
+    return "%s: a node that %s made is here (%s); leave it out, or take it away first with %s" % (
+        host,
+        maker,
+        role,
+        away,
+    )

@@ -16,6 +16,16 @@ from . import live
 KUBERNETES = "/etc/kubernetes"
 RANCHER = "/var/lib/rancher/k3s"
 AUTHORITIES = (KUBERNETES + "/pki/ca.crt", RANCHER + "/server/tls/server-ca.crt", RANCHER + "/agent/server-ca.crt")
+# Directories that make a machine a node of another distribution: their own pages on where data lies.
+OTHERS = {"rke2": "/var/lib/rancher/rke2/agent", "microk8s": "/var/snap/microk8s/current", "k0s": "/var/lib/k0s/pki"}
+# What leaves which file. Kubespray writes the first, k3s-ansible keeps upstream's script under the second name, and that script, run by hand,
+# leaves the last two: roles/kubernetes/node/tasks/kubelet.yml, roles/k3s_server/tasks/main.yml and get.k3s.io.
+MAKERS = (
+    (KUBERNETES + "/kubelet.env", "Kubespray"),
+    ("/usr/local/bin/k3s-install.sh", "k3s-ansible"),
+    ("/usr/local/bin/k3s-uninstall.sh", "K3s's install script"),
+    ("/usr/local/bin/k3s-agent-uninstall.sh", "K3s's install script"),
+)
 MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 
@@ -28,8 +38,9 @@ def cluster(host, record, units, now, pool):
     units = units.result()
     kubelet_conf = host.read(KUBERNETES + "/kubelet.conf")
     found = {
-        "kind": "kubeadm" if kubelet_conf or server else "k3s" if _k3s(host, units) else None,
+        "kind": _other(host) or ("kubeadm" if kubelet_conf or server else "k3s" if _k3s(host, units) else None),
         "foreign": False,
+        "made_by": None,
         "ca_sha256": authority(host),
         "role": None,
         "kubelet_conf": bool(kubelet_conf),
@@ -43,10 +54,22 @@ def cluster(host, record, units, now, pool):
     }
     if found["kind"]:
         found["foreign"] = not (record or {}).get("artifacts")
-        control = server if found["kind"] == "kubeadm" else host.exists(RANCHER + "/server") or _active(units, "k3s")
+        found["made_by"] = _maker(host, found["kind"]) if found["foreign"] else "kubewright.cluster"
+        control = host.exists(RANCHER + "/server") or _active(units, "k3s") if found["kind"] == "k3s" else server
         found["role"] = "control_plane" if control else "worker"
     found["live"] = asked.result() if asked else None
     return found
+
+
+def _other(host):
+    return next((name for name, path in OTHERS.items() if host.exists(path)), None)
+
+
+def _maker(host, kind):
+    """Who made a cluster that is not ours, by what each leaves; the distribution's own name where nothing else tells."""
+    names = {"kubeadm": "kubeadm", "k3s": "K3s", "rke2": "RKE2", "microk8s": "MicroK8s", "k0s": "k0s"}
+    fitting = MAKERS[:1] if kind == "kubeadm" else MAKERS[1:] if kind == "k3s" else ()
+    return next((name for path, name in fitting if host.exists(path)), names[kind])
 
 
 def _active(units, name):

@@ -25,6 +25,7 @@ NEEDED = {
 CLUSTER = {
     "kind": None,
     "foreign": False,
+    "made_by": None,
     "ca_sha256": None,
     "role": None,
     "kubelet_conf": False,

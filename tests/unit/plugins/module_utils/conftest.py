@@ -138,12 +138,23 @@ class NameServer:
 
     def __init__(self, answer=None, whoami=None):
         self.answer, self.whoami = answer, whoami
-        self.tcp = socket.create_server(("127.0.0.1", 0))
+        self.tcp, self.udp = self._pair()
         self.port = self.tcp.getsockname()[1]
-        self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.udp.bind(("127.0.0.1", self.port))
         for work in (self._datagrams, self._streams):
             threading.Thread(target=work, daemon=True).start()
+
+    @staticmethod
+    def _pair():
+        """A port that is free by TCP may be taken by UDP: another is tried."""
+        for _try in range(20):
+            tcp, udp = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            try:
+                udp.bind(tcp.getsockname())
+                return tcp, udp
+            except OSError:
+                tcp.close()
+                udp.close()
+        raise OSError("no port is free by TCP and UDP")
 
     def _datagrams(self):
         while True:

@@ -22,7 +22,7 @@ class Machine(Files):
     def __init__(self, fixture):
         bits = fixture["uname"].get("bits", 64)
         program = b"\x7fELF" + bytes([2 if bits == 64 else 1]) + bytes(15)
-        super().__init__({"/bin/sh": program, **fixture["files"]}, fixture.get("links"), fixture.get("commands"))
+        super().__init__({"/bin/sh": program, **fixture["files"]}, fixture.get("links"), fixture.get("commands"), fixture.get("devices"))
         self.uname = {"pointer_bits": bits, "affinity": fixture["cpus"], **fixture["uname"]}
 
     def machine(self):

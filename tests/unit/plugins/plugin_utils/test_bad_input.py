@@ -101,8 +101,8 @@ MACHINES = [
     ({"hostname": "bad_name"}, "the node name 'bad_name' is no valid DNS name"),
     ({"cluster": {"kind": "k3s"}}, "cp-1: K3s is installed"),
     (
-        {"cluster": {"kind": "kubeadm", "foreign": True, "kubelet_conf": True}},
-        "cp-1: a Kubernetes node that this collection did not make",
+        {"cluster": {"kind": "kubeadm", "foreign": True, "made_by": "Kubespray", "role": "worker", "kubelet_conf": True}},
+        "cp-1: a node that Kubespray made is here (worker); leave it out, or take it away first with Kubespray's reset.yml",
     ),
 ]
 

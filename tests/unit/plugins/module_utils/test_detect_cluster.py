@@ -1,0 +1,42 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Clusters that others made are told by what they leave."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.kubewright.cluster.plugins.module_utils.detect import node
+from ansible_collections.kubewright.cluster.plugins.plugin_utils import membership
+from ansible_collections.kubewright.cluster.tests.unit.fixtures.recording import Files
+
+KUBELET = {"/etc/kubernetes/kubelet.conf": "server: https://10.0.0.1:6443\n"}
+SERVER = {"/etc/kubernetes/manifests/kube-apiserver.yaml": "kind: Pod\n"}
+K3S = {"/var/lib/rancher/k3s/agent/client-ca.crt": ""}
+OURS = {"/etc/kubewright/owned.json": '{"files": {}, "artifacts": {"/usr/local/bin/kubelet": {"version": "v1"}}}'}
+
+
+@pytest.mark.parametrize(
+    ("files", "kind", "role", "maker"),
+    [
+        ({}, None, None, None),
+        (KUBELET, "kubeadm", "worker", "kubeadm"),
+        ({**KUBELET, **SERVER}, "kubeadm", "control_plane", "kubeadm"),
+        ({**KUBELET, "/etc/kubernetes/kubelet.env": "KUBE_LOG_LEVEL=2\n"}, "kubeadm", "worker", "Kubespray"),
+        (K3S, "k3s", "worker", "K3s"),
+        ({**K3S, "/usr/local/bin/k3s-install.sh": "", "/usr/local/bin/k3s-uninstall.sh": ""}, "k3s", "worker", "k3s-ansible"),
+        ({**K3S, "/usr/local/bin/k3s-agent-uninstall.sh": ""}, "k3s", "worker", "K3s's install script"),
+        ({"/var/lib/rancher/k3s/server/token": "", **K3S}, "k3s", "control_plane", "K3s"),
+        ({"/var/lib/rancher/rke2/agent/x": ""}, "rke2", "worker", "RKE2"),
+        ({"/var/snap/microk8s/current/args/kubelet": ""}, "microk8s", "worker", "MicroK8s"),
+        ({"/var/lib/k0s/pki/ca.crt": ""}, "k0s", "worker", "k0s"),
+        ({**KUBELET, **OURS}, "kubeadm", "worker", "kubewright.cluster"),
+    ],
+)
+def test_who_made_it(files, kind, role, maker):
+    found = node.look(host=Files(files))["cluster"]
+    assert (found["kind"], found["role"], found["made_by"]) == (kind, role, maker)
+    assert found["foreign"] == (maker not in (None, "kubewright.cluster"))
+    if found["foreign"]:
+        (refusal,) = membership.problems({"one": {"name": "one", "info": {"cluster": found}}}, ["one"], "one")
+        assert maker in refusal and membership.TAKEN_AWAY_BY[maker] in refusal
