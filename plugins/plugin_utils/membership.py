@@ -122,8 +122,8 @@ def _stranger(host, cluster):
     role = (cluster.get("role") or "unknown role").replace("_", " ")
     away = TAKEN_AWAY_BY.get(maker, "its maker's own means")
     if cluster.get("kind") == "k3s":
-        text = "%s: K3s is installed (%s, made by %s); a running cluster is never turned into kubeadm. Move its work to a cluster on other machines, or take it away first with %s"
-        return text % (host, role, maker, away)
+        text = "%s: K3s is installed (%s, made by %s); a running cluster is never turned into kubeadm. " % (host, role, maker)
+        return text + "Move its work to a cluster on other machines, or take it away first with %s" % away
     return "%s: a node that %s made is here (%s); leave it out, or take it away first with %s" % (
         host,
         maker,

@@ -1,0 +1,28 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter on K3s's settings."""
+
+from __future__ import annotations
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.kubewright.cluster.plugins.plugin_utils import k3s_check, versions
+from ansible_collections.kubewright.cluster.plugins.plugin_utils import k3s_config as k3s
+
+
+def k3s_config(options, role="server", version=None):
+    """The text of config.yaml for a map of K3s's settings."""
+    try:
+        found = k3s_check.problems(options, role, version or versions.choose("")[0], owned={})
+    except ValueError as error:
+        raise AnsibleFilterError("k3s_config: %s" % error) from error
+    if found:
+        raise AnsibleFilterError("k3s_config: %s" % "; ".join(text.removeprefix("k3s_config.") for text in found))
+    return k3s.text(options)
+
+
+class FilterModule:
+    """Filters of the collection."""
+
+    def filters(self):
+        return {"k3s_config": k3s_config}

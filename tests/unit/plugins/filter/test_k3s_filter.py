@@ -1,0 +1,70 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pathlib
+import re
+
+import pytest
+import yaml
+from ansible.errors import AnsibleFilterError
+from ansible_collections.kubewright.cluster.plugins.filter import k3s
+from jinja2 import Environment
+
+SIDECAR = pathlib.Path(k3s.__file__).with_name("k3s_config.yml")
+FILE = re.compile(r"^ *# The file:\n((?: *# .*\n?)+)", re.M)
+
+
+def examples():
+    """(task, text of its file) of every documented example."""
+    text = yaml.safe_load(SIDECAR.read_text(encoding="utf-8"))["EXAMPLES"]
+    files = [re.sub(r"^ *# ", "", block, flags=re.M) for block in FILE.findall(text)]
+    tasks = yaml.safe_load(text)
+    assert len(files) == len(tasks)
+    return [pytest.param(*pair, id=pair[0]["name"]) for pair in zip(tasks, files)]
+
+
+@pytest.mark.parametrize(("task", "file"), examples())
+def test_documented_examples_are_true(task, file):
+    environment = Environment()
+    environment.filters["kubewright.cluster.k3s_config"] = k3s.FilterModule().filters()["k3s_config"]
+    content = environment.from_string(task["ansible.builtin.copy"]["content"])
+    assert content.render(task.get("vars", {})) == file
+
+
+def test_all_problems_are_in_one_message():
+    with pytest.raises(AnsibleFilterError) as raised:
+        k3s.k3s_config({"clusterinit": True, "debug": "yes", "no-deploy": ["traefik"], "tls-san": ["x"]}, "agent")
+    message = str(raised.value)
+    for part in (
+        "did you mean cluster-init?",
+        "'yes'; K3s takes true or false",
+        "use disable",
+        "setting of servers alone",
+    ):
+        assert part in message
+    assert message.startswith("k3s_config: clusterinit is no setting of K3s")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (({}, "master"), "'master' is no role of K3s"),
+        (({}, "server", "new"), "'new' is no version"),
+        (({}, "server", "1.28.3"), "known from 1.30 on"),
+        ((["debug"],), "give a map"),
+        (({"write-kubeconfig-name": "home"}, "server", "1.36.3"), "take one from 1.37.0 on"),
+    ],
+)
+def test_wrong_input_is_told_with_the_filters_name(arguments, said):
+    with pytest.raises(AnsibleFilterError, match=re.escape(said)) as raised:
+        k3s.k3s_config(*arguments)
+    assert str(raised.value).startswith("k3s_config: ")
+
+
+def test_it_knows_what_the_plan_sets_too():
+    text = k3s.k3s_config({"server": "https://10.0.0.10:6443", "token": "hush", "node-name": "w-1"}, "agent", "1.37")
+    assert yaml.safe_load(text) == {"server": "https://10.0.0.10:6443", "token": "hush", "node-name": "w-1"}
+    assert k3s.k3s_config({}) == ""
