@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -52,14 +53,13 @@ def addresses(name):
 
 def on(name, command):
     """Standard output of a command on every node of a cluster, by node, over SSH as the playbooks go."""
-    environment = dict(os.environ, ANSIBLE_LOAD_CALLBACK_PLUGINS="1", ANSIBLE_STDOUT_CALLBACK="ansible.posix.json")
     done = subprocess.run(
         ["ansible", "-i", str(inventory(name)), "all", "-m", "ansible.builtin.shell", "-a", command],
-        capture_output=True, text=True, check=False, env=environment,
+        capture_output=True, text=True, check=False, env=dict(os.environ, ANSIBLE_NOCOLOR="1"),
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    hosts = json.loads(done.stdout[done.stdout.index("{") :])["plays"][0]["tasks"][0]["hosts"]
-    return {host: result["stdout"] for host, result in hosts.items()}
+    _before, *parts = re.split(r"^(\S+) \| \w+ \| rc=0 >>\n", done.stdout, flags=re.MULTILINE)
+    return {host: text.strip() for host, text in zip(parts[::2], parts[1::2], strict=True)}
 
 
 @pytest.fixture(scope="module")
