@@ -108,10 +108,10 @@ def _choose(draft, shared, state, pods, homes):
         "plugin": choices.plugin(shared["kube_network"]["plugin"], plugin, needs, pods, homes),
         "proxy_mode": choices.proxy_mode(shared["kube_proxy_mode"], live.get("proxy_mode"), needs, draft.nodes),
     }
-    for _value, reasons, warnings, refusals in found.values():
-        draft.reasons += reasons
-        draft.warn(warnings)
-        draft.refuse(refusals)
+    for row in found.values():
+        draft.reasons += row[1]
+        draft.warn(row[2])
+        draft.refuse(row[3])
     chosen = {name: row[0] for name, row in found.items()}
     if running and chosen["version"] != running:
         draft.refuse(

@@ -84,13 +84,14 @@ _TESTS = {
 }
 
 
-def problems(given: dict, role: str, version: str, owned: dict = OWNED) -> list:
+def problems(given: dict, role: str, version: str, owned: dict | None = None) -> list:
     """Sentences on a map of K3s's settings; none where it is right.
 
     role: server or agent (control_plane, worker). version: as "1.36.3" or "1.36", which means its newest patch.
-    owned: keys that the caller sets itself, to what is to be used instead. Raises ValueError for a role or version that there is none of.
+    owned: keys that the caller sets itself, to what is to be used instead; by default those of the plan. Raises ValueError for a role or version that there is none of.
     """
     side, number = _side(role), _version(version)
+    owned = OWNED if owned is None else owned
     if not isinstance(given, dict):
         return ["k3s_config is %r; give a map of K3s's settings (%s)" % (given, _PAGES[side])]
     found = owned_keys({str(key).rstrip("+"): value for key, value in given.items()}, owned, "k3s_config")
