@@ -88,7 +88,8 @@ def problems(given: dict, role: str, version: str, owned: dict | None = None) ->
     """Sentences on a map of K3s's settings; none where it is right.
 
     role: server or agent (control_plane, worker). version: as "1.36.3" or "1.36", which means its newest patch.
-    owned: keys that the caller sets itself, to what is to be used instead; by default those of the plan. Raises ValueError for a role or version that there is none of.
+    owned: keys that the caller sets itself, to what is to be used instead; by default those of the plan. Raises ValueError for a role or a
+    version that there is none of.
     """
     side, number = _side(role), _version(version)
     owned = OWNED if owned is None else owned
