@@ -31,6 +31,8 @@ ARCHITECTURES = {
 NARROW = {"amd64": "386", "arm64": "arm"}
 # cgroup v1 writes "no limit" as the largest page-aligned number.
 UNLIMITED = 1 << 60
+# NR_CPUS, the kernel's own limit, goes to 8192 on the architectures here (arch/*/Kconfig).
+MOST_CPUS = 8192
 
 
 def architecture(host, machine):
@@ -105,11 +107,11 @@ def cpus(host, cgroup, affinity):
 
 
 def cpu_list(text):
-    """How many processors a list like 0-3,8-11 names."""
+    """How many processors a list like 0-3,8-11 names; 0 where it names more than any kernel has."""
     count = 0
     for first, last in re.findall(r"(\d{1,9})(?:-(\d{1,9}))?", text or ""):
         count += max(0, int(last or first) - int(first) + 1)
-    return count
+    return count if count <= MOST_CPUS else 0
 
 
 def meminfo(text):
@@ -135,20 +137,26 @@ def memory(host, cgroup):
 
 
 def swap(host):
-    """{total_bytes, devices, fstab}."""
-    devices = []
-    for line in (host.read("/proc/swaps") or "").splitlines()[1:]:
+    """{total_bytes (None: unknown), devices, fstab}. A kernel without swap has no /proc/swaps."""
+    devices, text = [], host.read("/proc/swaps")
+    unknown = text is None and host.exists("/proc/swaps")
+    if unknown:
+        host.warn("/proc/swaps cannot be read; whether anything is swapped to is unknown")
+    for line in (text or "").splitlines()[1:]:
         words = line.split()
         size = number(words[2]) if len(words) >= 3 else None
         if size is not None:
-            kind = "zram" if "/zram" in words[0] else "file" if words[1] == "file" else "partition"
+            # In a container lxcfs shows what the host lets it have as "virtual".
+            plain = words[1] if words[1] in ("file", "virtual") else "partition"
+            kind = "zram" if "/zram" in words[0] else plain
             devices.append({"name": unescape(words[0]), "kind": kind, "size_bytes": size * 1024})
     lines = [
         line
         for line in (host.read("/etc/fstab") or "").splitlines()
         if re.match(r"^\s*[^#\s]\S*\s+\S+\s+swap(\s|$)", line)
     ]
-    return {"total_bytes": sum(device["size_bytes"] for device in devices), "devices": devices, "fstab": lines}
+    total = None if unknown else sum(device["size_bytes"] for device in devices)
+    return {"total_bytes": total, "devices": devices, "fstab": lines}
 
 
 def unescape(text):

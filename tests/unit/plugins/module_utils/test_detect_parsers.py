@@ -109,6 +109,27 @@ def test_cpus(own, files, count, limit):
     assert hardware.cpus(Files(files), own, 8) == {"count": count, "host_count": 12, "limit": limit}
 
 
+def test_a_list_of_more_processors_than_any_kernel_has_is_not_believed():
+    assert hardware.cpu_list("0-511") == 512 and hardware.cpu_list("0-999999999") == 0
+
+
+def test_swap_that_a_container_is_lent_is_virtual():
+    host = Files({"/proc/swaps": "Filename Type Size Used Priority\nnone virtual 524288 0 0\n"})
+    (device,) = hardware.swap(host)["devices"]
+    assert (device["kind"], device["size_bytes"]) == ("virtual", 512 << 20)
+
+
+def test_swap_that_cannot_be_read_is_unknown():
+    class Closed(Files):
+        def read(self, path, *_limit):
+            return None
+
+    host = Closed({"/proc/swaps": "Filename Type Size Used Priority\n"})
+    assert hardware.swap(host)["total_bytes"] is None
+    assert host.warnings and "unknown" in sorted(host.warnings)[0]
+    assert hardware.swap(Files())["total_bytes"] == 0
+
+
 def test_swap():
     swaps = "Filename Type Size Used Priority\n/dev/zram0 partition 1024 0 100\n/swap\\040file file 2048 0 -2\n"
     fstab = "# /dev/x none swap sw 0 0\nUUID=1 none swap sw 0 0\n/dev/a / ext4 defaults 0 1\n"
