@@ -6,5 +6,5 @@
 # All tests, on real clusters of container nodes: ./test.sh. Some of them: ./test.sh lint units molecule:kubeadm-ha. See ./test.sh --help.
 set -eu
 cd "$(dirname "$0")"
-. tests/setup.sh env tests/page/apt.txt
+. tests/setup.sh env tests/page/apt.txt tests/architectures/apt.txt
 exec python -m tests.stages "$@"

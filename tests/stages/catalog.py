@@ -97,6 +97,7 @@ def everything() -> list[Stage]:
         Stage("units", ["ansible-test", "units", "--python", PYTHON], directory=COPY, extra=inside),
         Stage("sanity", ["ansible-test", "sanity", "--python", PYTHON], directory=COPY, extra=inside),
         Stage("page", ["pytest", "-p", "no:cacheprovider", "tests/page"]),
+        Stage("architectures", ["pytest", "-p", "no:cacheprovider", "tests/architectures"]),
         *clusters(),
     ]
 

@@ -97,7 +97,7 @@ def routes4(text):
     """Routes of /proc/net/route."""
     found = []
     for words in (line.split() for line in (text or "").splitlines()[1:]):
-        if len(words) < 8 or not all(re.fullmatch("[0-9A-F]{1,8}", words[place]) for place in (1, 2, 3, 7)):
+        if len(words) < 8 or not all(re.fullmatch("[0-9A-Fa-f]{1,8}", words[place]) for place in (1, 2, 3, 7)):
             continue
         flags = int(words[3], 16)
         mask = address(words[7].zfill(8))
