@@ -98,7 +98,7 @@ def test_network_is_read_from_the_kernels_files_as_ip_tells_it(found, here):
         assert (network[name] or {}).get("interface") == (same[name] or {}).get("interface")
         assert (network[name] or {}).get("gateway") == (same[name] or {}).get("gateway")
         assert bool((network[name] or {}).get("address")) == bool((same[name] or {}).get("address"))
-    for name in {"lo", (same["default_ipv4"] or {}).get("interface", "lo")}:
+    for name in ("lo", (same["default_ipv4"] or {}).get("interface", "lo")):
         assert interface(found, name) == interface(here, name)
         ways = [{(row["dst"], row["via"]) for row in look["routes"] if row["dev"] == name and row["family"] == 4} for look in (network, same)]
         assert ways[0] == ways[1]
