@@ -30,7 +30,7 @@ PROGRAMS = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 # What Podman asks for by itself; a host may not allow it.
 PODMAN_LIMITS = {"nofile": 1048576, "nproc": 4194304}
 # Overlay file systems do not stack, and etcd's data is better off without one.
-VOLUMES = ("/var/lib/containerd", "/var/lib/kubelet", "/var/lib/etcd")
+VOLUMES = ("/var/lib/containerd", "/var/lib/kubelet", "/var/lib/etcd", "/var/lib/rancher")
 
 
 def cgroup_version(mounts):

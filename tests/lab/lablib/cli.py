@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 
-from . import catalog, gobuild, jobs, make, pin, services
+from . import catalog, gobuild, jobs, k3s, make, pin, services
 from .catalog import LabError
 
 EPILOG = "What is made is kept in $KUBEWRIGHT_CACHE (default ~/.cache/kubewright)."
@@ -24,6 +24,10 @@ def build(options):
     named = f"Kubernetes {', '.join(kubernetes)} ({options.arch})"
     with catalog.locked("build"):
         todo = make.plan(kubernetes, options.arch, options.source, options.registry)
+        if options.k3s or not options.kubernetes:
+            known = {job.name for job in todo}
+            # One release of K3s is enough: the oldest that is asked for.
+            todo += [job for job in k3s.plan(kubernetes[0], options.arch) if job.name not in known]
         if not todo:
             print(f"{named}: all there")
             return 0
@@ -104,6 +108,9 @@ def parser():
     )
     one.add_argument(
         "--upstream", dest="source", action="store_const", const="upstream", help="the same as --source upstream"
+    )
+    one.add_argument(
+        "--k3s", action="store_true", help="K3s (its stand-in, or K3S_ARTIFACTS) of the first of these versions; made by default where none is named"
     )
     one.add_argument("--registry", help="copy the images from this registry, host:port, instead of making them")
     for name, function, text in (

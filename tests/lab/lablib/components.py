@@ -64,6 +64,7 @@ def _kubernetes_flags():
 
 _CNI_MODULE = "github.com/containernetworking/plugins"
 _CONTAINERD = "github.com/containerd/containerd/v2"
+_KINE = "github.com/k3s-io/kine"
 _KUBE_ROUTER = "github.com/cloudnativelabs/kube-router/v2"
 
 COMPONENTS = {
@@ -123,6 +124,15 @@ COMPONENTS = {
             {"kube-router": f"{_KUBE_ROUTER}/cmd/kube-router"},
             224,
             flags={f"{_KUBE_ROUTER}/pkg/version.Version": "v{v}"},
+        ),
+        Component(
+            "kine",
+            (_KINE,),
+            {"kine": _KINE},
+            88,
+            flags={f"{_KINE}/pkg/version.Version": "v{v}"},
+            tags=("netgo", "osusergo", "sqlite_omit_load_extension"),
+            cgo=True,
         ),
     )
 }

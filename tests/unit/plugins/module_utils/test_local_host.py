@@ -82,7 +82,7 @@ def test_a_constrained_machine_gets_what_it_needs():
         "--tmpfs /run:exec --tmpfs /run/lock:exec --tmpfs /tmp:exec",
         "--ulimit nofile=20000:20000 --ulimit nproc=32768:32768",
         "--network kubewright --ip 10.131.0.10 --mac-address 02:42:0a:83:00:0a --dns-search .",
-        "--volume /var/lib/containerd --volume /var/lib/kubelet --volume /var/lib/etcd",
+        "--volume /var/lib/containerd --volume /var/lib/kubelet --volume /var/lib/etcd --volume /var/lib/rancher",
     ):
         assert part in line
     assert "/lib/modules" not in line

@@ -1,0 +1,171 @@
+// Copyright: (c) 2026, kubewright contributors
+// GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"sync"
+	"time"
+)
+
+// balancer is an agent's own way to all servers: 127.0.0.1:6444 leads to one that answers. It keeps the list on the disk, so that an
+// agent starts while the server that it joined by is away: docs.k3s.io/architecture, pkg/agent/loadbalancer.
+type balancer struct {
+	sync.Mutex
+	port    int
+	file    string
+	Default string   `json:"ServerURL"`
+	Servers []string `json:"ServerAddresses"`
+	open    map[string]map[net.Conn]bool
+}
+
+func startBalancer(server string, port int, file string) (*balancer, error) {
+	parsed, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+	host := parsed.Host
+	if parsed.Port() == "" {
+		host = net.JoinHostPort(parsed.Hostname(), "443")
+	}
+	b := &balancer{port: port, file: file, open: map[string]map[net.Conn]bool{}}
+	if data, err := os.ReadFile(file); err == nil {
+		_ = json.Unmarshal(data, b)
+	}
+	b.Default = server
+	if !slices.Contains(b.Servers, host) {
+		b.Servers = append(b.Servers, host)
+	}
+	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		return nil, err
+	}
+	infof("Running load balancer k3s-agent-load-balancer 127.0.0.1:%d -> %v [default: %s]", port, b.Servers, host)
+	b.save()
+	go b.serve(listener)
+	return b, nil
+}
+
+func (b *balancer) url() string { return fmt.Sprintf("https://127.0.0.1:%d", b.port) }
+
+func (b *balancer) serve(listener net.Listener) {
+	for {
+		connection, err := listener.Accept()
+		if err != nil {
+			fatalf("Error: load balancer: %v", err)
+		}
+		go b.pass(connection)
+	}
+}
+
+// pass connects to the first server that answers; one that does not goes to the end, and its other connections are closed, so that
+// their clients come here anew.
+func (b *balancer) pass(client net.Conn) {
+	defer client.Close()
+	for _, address := range b.servers() {
+		server, err := net.DialTimeout("tcp", address, 2*time.Second)
+		if err != nil {
+			b.failed(address)
+			continue
+		}
+		b.track(address, client, true)
+		defer b.track(address, client, false)
+		defer server.Close()
+		exchange(client, server)
+		return
+	}
+}
+
+func (b *balancer) servers() []string {
+	b.Lock()
+	defer b.Unlock()
+	return slices.Clone(b.Servers)
+}
+
+func (b *balancer) track(address string, client net.Conn, opened bool) {
+	b.Lock()
+	defer b.Unlock()
+	if b.open[address] == nil {
+		b.open[address] = map[net.Conn]bool{}
+	}
+	if opened {
+		b.open[address][client] = true
+	} else {
+		delete(b.open[address], client)
+	}
+}
+
+func (b *balancer) failed(address string) {
+	b.Lock()
+	defer b.Unlock()
+	if at := slices.Index(b.Servers, address); at >= 0 && len(b.Servers) > 1 {
+		b.Servers = append(slices.Delete(b.Servers, at, at+1), address)
+	}
+	for client := range b.open[address] {
+		client.Close()
+	}
+	b.open[address] = nil
+}
+
+// update takes over the servers that the cluster names.
+func (b *balancer) update(addresses []string) {
+	b.Lock()
+	defer b.Unlock()
+	if len(addresses) == 0 {
+		return
+	}
+	var kept []string
+	for _, address := range b.Servers {
+		if slices.Contains(addresses, address) {
+			kept = append(kept, address)
+		}
+	}
+	changed := len(kept) != len(b.Servers)
+	for _, address := range addresses {
+		if !slices.Contains(kept, address) {
+			kept, changed = append(kept, address), true
+		}
+	}
+	b.Servers = kept
+	if changed {
+		infof("Updated load balancer k3s-agent-load-balancer server addresses -> %v", kept)
+		b.save()
+	}
+}
+
+func (b *balancer) save() {
+	if data, err := json.Marshal(b); err == nil {
+		_ = writeFile(b.file, data, 0o600)
+	}
+}
+
+// watch looks at the servers every few seconds: one that is away loses its connections.
+func (b *balancer) watch(addresses func() []string) {
+	for range time.Tick(5 * time.Second) {
+		b.update(addresses())
+		for _, address := range b.servers() {
+			if server, err := net.DialTimeout("tcp", address, 2*time.Second); err != nil {
+				b.failed(address)
+			} else {
+				server.Close()
+			}
+		}
+	}
+}
+
+// exchange passes data both ways until one side ends.
+func exchange(one, other net.Conn) {
+	done := make(chan struct{}, 2)
+	for _, pair := range [][2]net.Conn{{one, other}, {other, one}} {
+		go func() { _, _ = io.Copy(pair[0], pair[1]); done <- struct{}{} }()
+	}
+	<-done
+}

@@ -1,0 +1,121 @@
+// Copyright: (c) 2026, kubewright contributors
+// GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package main
+
+import (
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func criticalOf(t *testing.T, args ...string) critical {
+	t.Helper()
+	s, err := parse("server", append([]string{"--config", filepath.Join(t.TempDir(), "none")}, args...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := readCritical(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func TestCriticalDefaults(t *testing.T) {
+	found := criticalOf(t)
+	if !reflect.DeepEqual(found.ClusterDNSs, []string{"10.43.0.10"}) || found.ClusterIPRanges[0] != "10.42.0.0/16" {
+		t.Errorf("%+v", found)
+	}
+	if got := criticalOf(t, "--service-cidr=10.96.0.0/12").ClusterDNSs[0]; got != "10.96.0.10" {
+		t.Error(got)
+	}
+}
+
+func TestCriticalMismatches(t *testing.T) {
+	own := criticalOf(t)
+	other := criticalOf(t, "--cluster-cidr=10.50.0.0/16", "--disable=servicelb,traefik", "--flannel-backend=none", "--secrets-encryption")
+	got := mismatches(own, other)
+	for _, name := range []string{"cluster-cidr", "disable-service-lb", "flannel-backend", "secrets-encryption"} {
+		if !slices.Contains(got, name) {
+			t.Errorf("%s is not among %v", name, got)
+		}
+	}
+	if len(got) != 4 || len(mismatches(own, criticalOf(t, "--tls-san=x", "--disable=traefik"))) != 0 {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestCriticalRefusals(t *testing.T) {
+	for _, arg := range []string{"--cluster-cidr=10.42.0.0", "--cluster-dns=x", "--flannel-backend=weave", "--egress-selector-mode=x"} {
+		s, err := parse("server", []string{"--config", filepath.Join(t.TempDir(), "none"), arg})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := readCritical(s); err == nil {
+			t.Errorf("%s is accepted", arg)
+		}
+	}
+}
+
+func TestSnapshotPlan(t *testing.T) {
+	at := func(text string) time.Time {
+		when, _ := time.Parse("15:04", text)
+		return when
+	}
+	for plan, want := range map[string]bool{
+		"0 */12 * * *": true, "*/5 * * * *": true, "0 12 * * *": true, "0 1-11 * * *": false, "30 * * * *": false, "x": false,
+	} {
+		if due(plan, at("12:00")) != want {
+			t.Error(plan)
+		}
+	}
+}
+
+func TestHostsFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "registries.yaml")
+	write(t, file, `mirrors:
+  registry.k8s.io: {endpoint: ["http://10.0.0.2:5000", "https://m/v2/proxy"]}
+  "*": {endpoint: ["https://any"]}
+configs:
+  m: {tls: {ca_file: /ca, insecure_skip_verify: true}, auth: {username: u, password: p}}
+`)
+	s, err := parse("agent", []string{"--config", file + ".none", "--private-registry", file, "--server", "https://a:6443"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &agent{settings: s, dataDir: t.TempDir()}
+	known, err := a.readRegistries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := known.hostsFile("registry.k8s.io", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{`server = "https://registry.k8s.io/v2"`, `[host."http://10.0.0.2:5000/v2"]`, `[host."https://m/v2/proxy"]`,
+		"override_path = true", `ca = ["/ca"]`, "skip_verify = true"} {
+		if !strings.Contains(text, part) {
+			t.Errorf("%s is not in\n%s", part, text)
+		}
+	}
+	if text, _ := known.hostsFile("*", false); strings.Contains(text, "server =") {
+		t.Error("the default has no server of its own")
+	}
+	if logins := strings.Join(a.registryLogins(), "\n"); !strings.Contains(logins, `registry.configs."m".auth`) {
+		t.Error(logins)
+	}
+}
+
+func TestObjectsOfAManifest(t *testing.T) {
+	got, err := objectsIn([]byte("apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n---\n# nothing\n---\n" +
+		"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: b, namespace: a}\n"))
+	want := []string{"Namespace//a", "Deployment.v1.apps/a/b"}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v %v", got, err)
+	}
+}

@@ -1,0 +1,263 @@
+// Copyright: (c) 2026, kubewright contributors
+// GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+//go:embed manifests/*.yaml.in
+var bundled embed.FS
+
+// packaged are the names that `disable` knows; of those with no manifest here (they are images that the lab does not have)
+// nothing is deployed: docs.k3s.io/installation/packaged-components.
+var packaged = []string{"coredns", "servicelb", "traefik", "local-storage", "metrics-server", "runtimes", "ccm", "rolebindings"}
+
+const addonPath = "/apis/k3s.cattle.io/v1/namespaces/kube-system/addons/"
+
+// baseObjects are the resource definitions that K3s registers itself.
+func (s *server) baseObjects(ctx context.Context) error {
+	data, err := bundled.ReadFile("manifests/crds.yaml.in")
+	if err != nil {
+		return err
+	}
+	for {
+		if out, err := s.kubectl(data, "apply", "--server-side", "--force-conflicts", "-f", "-"); err == nil {
+			break
+		} else {
+			infof("Waiting for the API to take K3s's own definitions: %v: %s", err, out)
+		}
+		time.Sleep(time.Second)
+	}
+	_, err = s.kubectl(nil, "wait", "--for=condition=Established", "--timeout=60s", "crd/addons.k3s.cattle.io")
+	return err
+}
+
+func (s *server) kubectl(input []byte, args ...string) ([]byte, error) {
+	common := []string{"--kubeconfig", s.cred("supervisor.kubeconfig"), "--cache-dir", "/run/k3s/kubectl"}
+	cmd := exec.Command(filepath.Join(binDir, "kubectl"), append(common, args...)...)
+	cmd.Stdin = bytes.NewReader(input)
+	return cmd.CombinedOutput()
+}
+
+// stageManifests writes the packaged components, anew at each start, without those that are disabled or skipped.
+func (s *server) stageManifests(disabled []string) error {
+	for _, name := range []string{"coredns", "rolebindings"} {
+		path := filepath.Join(s.manifests(), name+".yaml")
+		if slices.Contains(disabled, name) {
+			continue
+		}
+		if _, err := os.Stat(path + ".skip"); err == nil {
+			continue
+		}
+		data, err := bundled.ReadFile("manifests/" + name + ".yaml.in")
+		if err != nil {
+			return err
+		}
+		text := strings.NewReplacer("%{CLUSTER_DOMAIN}%", s.str("cluster-domain"), "%{CLUSTER_DNS}%", s.critical.ClusterDNSs[0],
+			"%{COREDNS_IMAGE}%", fromRegistry(s.str("system-default-registry"), corednsImage)).Replace(string(data))
+		if old, err := os.ReadFile(path); err == nil && string(old) == text {
+			continue
+		}
+		if err := writeFile(path, []byte(text), 0o600); err != nil {
+			return err
+		}
+		infof("Writing manifest: %s", path)
+	}
+	return nil
+}
+
+// deployManifests looks at server/manifests every 15 seconds: pkg/deploy/controller.go.
+func (s *server) deployManifests(ctx context.Context) {
+	disabled := splitList(s.list("disable"))
+	for _, name := range disabled {
+		if !slices.Contains(packaged, name) {
+			warnf("disable: %s is none of the packaged components", name)
+		}
+	}
+	if err := s.stageManifests(disabled); err != nil {
+		errorf("Failed to stage manifests: %v", err)
+	}
+	times := map[string]time.Time{}
+	for force := true; ; {
+		if err := s.deployAll(ctx, disabled, times, force); err != nil {
+			errorf("Failed to process config: %v", err)
+		} else {
+			force = false
+		}
+		time.Sleep(15 * time.Second)
+	}
+}
+
+// deployAll: a disabled component's file is deleted with its objects; one with NAME.skip beside it is left alone; a file that is
+// taken away leaves its objects (docs.k3s.io/installation/packaged-components#auto-deploying-manifests-addons).
+func (s *server) deployAll(ctx context.Context, disabled []string, times map[string]time.Time, force bool) error {
+	var files []string
+	skipped := map[string]bool{}
+	_ = filepath.WalkDir(s.manifests(), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return nil
+		}
+		if name, found := strings.CutSuffix(entry.Name(), ".skip"); found {
+			skipped[name] = true
+		} else if slices.Contains([]string{".yaml", ".yml", ".json"}, strings.ToLower(filepath.Ext(path))) && entry.Name()[0] != '.' {
+			files = append(files, path)
+		}
+		return nil
+	})
+	sort.Strings(files)
+	var problems []error
+	for _, path := range files {
+		if s.isDisabled(path, disabled) {
+			if err := s.undeploy(ctx, path); err != nil {
+				problems = append(problems, fmt.Errorf("failed to delete %s: %w", path, err))
+			}
+			continue
+		}
+		info, err := os.Stat(path)
+		if err != nil || skipped[filepath.Base(path)] || (!force && info.ModTime().Equal(times[path])) {
+			continue
+		}
+		if err := s.deploy(ctx, path, force); err != nil {
+			problems = append(problems, fmt.Errorf("failed to process %s: %w", path, err))
+			continue
+		}
+		times[path] = info.ModTime()
+	}
+	return errors.Join(problems...)
+}
+
+// isDisabled: by the file's name, or by the folder below manifests that it is in.
+func (s *server) isDisabled(path string, disabled []string) bool {
+	relative, _ := filepath.Rel(s.manifests(), path)
+	for part := relative; part != "."; part = filepath.Dir(part) {
+		if slices.Contains(disabled, strings.SplitN(filepath.Base(part), ".", 2)[0]) {
+			return true
+		}
+	}
+	return false
+}
+
+type addon struct {
+	Metadata struct{ Annotations map[string]string }
+	Spec     struct{ Source, Checksum string }
+}
+
+func addonName(path string) string { return strings.SplitN(filepath.Base(path), ".", 2)[0] }
+
+// deploy applies a file and deletes what an earlier one of its name had and this one has not.
+func (s *server) deploy(ctx context.Context, path string, force bool) error {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	digest := sha256.Sum256(content)
+	checksum, name := hex.EncodeToString(digest[:]), addonName(path)
+	var known addon
+	if err := s.kube.get(ctx, addonPath+name, &known); err != nil && !notFound(err) {
+		return err
+	}
+	if !force && known.Spec.Checksum == checksum {
+		return nil
+	}
+	objects, err := objectsIn(content)
+	if err != nil {
+		return err
+	}
+	if len(objects) > 0 {
+		if out, err := s.kubectl(content, "apply", "--server-side", "--force-conflicts", "--field-manager=deploy@"+s.nodeName, "-f", "-"); err != nil {
+			return fmt.Errorf("%w: %s", err, bytes.TrimSpace(out))
+		}
+	}
+	for _, object := range strings.Fields(known.Metadata.Annotations["addon.k3s.cattle.io/objects"]) {
+		if !slices.Contains(objects, object) {
+			s.deleteObject(object)
+		}
+	}
+	infof("Applied manifest at %q", path)
+	return s.kube.apply(ctx, addonPath+name, map[string]any{
+		"apiVersion": "k3s.cattle.io/v1", "kind": "Addon",
+		"metadata": map[string]any{"name": name, "namespace": "kube-system",
+			"annotations": map[string]string{"addon.k3s.cattle.io/objects": strings.Join(objects, " ")}},
+		"spec": map[string]string{"source": path, "checksum": checksum},
+	})
+}
+
+func (s *server) undeploy(ctx context.Context, path string) error {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	objects, _ := objectsIn(content)
+	var known addon
+	if err := s.kube.get(ctx, addonPath+addonName(path), &known); err == nil {
+		objects = append(objects, strings.Fields(known.Metadata.Annotations["addon.k3s.cattle.io/objects"])...)
+	}
+	for _, object := range objects {
+		s.deleteObject(object)
+	}
+	if err := s.kube.delete(ctx, addonPath+addonName(path)); err != nil && !notFound(err) {
+		return err
+	}
+	return os.Remove(path)
+}
+
+// deleteObject takes one written as kind.version.group/namespace/name.
+func (s *server) deleteObject(object string) {
+	parts := strings.SplitN(object, "/", 3)
+	args := []string{"delete", "--ignore-not-found", "--wait=false", parts[0], parts[2]}
+	if parts[1] != "" {
+		args = append(args, "--namespace", parts[1])
+	}
+	if out, err := s.kubectl(nil, args...); err != nil {
+		warnf("Failed to delete %s: %s", object, bytes.TrimSpace(out))
+	}
+}
+
+// objectsIn names the objects of a manifest.
+func objectsIn(content []byte) ([]string, error) {
+	var found []string
+	decoder := yaml.NewDecoder(bytes.NewReader(content))
+	for {
+		var document struct {
+			APIVersion string `yaml:"apiVersion"`
+			Kind       string `yaml:"kind"`
+			Metadata   struct {
+				Name      string `yaml:"name"`
+				Namespace string `yaml:"namespace"`
+			} `yaml:"metadata"`
+		}
+		if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
+			return found, nil
+		} else if err != nil {
+			return nil, err
+		}
+		if document.Kind == "" {
+			continue
+		}
+		kind := document.Kind
+		if group, version, ok := strings.Cut(document.APIVersion, "/"); ok {
+			kind += "." + version + "." + group
+		}
+		found = append(found, kind+"/"+document.Metadata.Namespace+"/"+document.Metadata.Name)
+	}
+}

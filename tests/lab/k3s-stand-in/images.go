@@ -1,0 +1,87 @@
+// Copyright: (c) 2026, kubewright contributors
+// GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package main
+
+import (
+	"compress/gzip"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// importImages loads what is in agent/images before the first pod: docs.k3s.io/installation/airgap. Archives may be packed; text
+// files list images to pull.
+func (a *agent) importImages() error {
+	entries, err := os.ReadDir(a.path("images"))
+	if err != nil {
+		return nil
+	}
+	for _, entry := range entries {
+		begun := time.Now()
+		file := a.path("images", entry.Name())
+		var err error
+		switch {
+		case strings.HasSuffix(file, ".txt"):
+			err = pullList(file)
+		case strings.Contains(entry.Name(), ".tar"):
+			err = importArchive(file)
+		default:
+			continue
+		}
+		if err != nil {
+			errorf("Error encountered while importing %s: %v", file, err)
+			continue
+		}
+		infof("Imported images from %s in %s", file, time.Since(begun))
+	}
+	return nil
+}
+
+func importArchive(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	var stream io.Reader = file
+	switch filepath.Ext(path) {
+	case ".zst":
+		unpacked, err := zstd.NewReader(file)
+		if err != nil {
+			return err
+		}
+		defer unpacked.Close()
+		stream = unpacked
+	case ".gz":
+		if stream, err = gzip.NewReader(file); err != nil {
+			return err
+		}
+	}
+	cmd := exec.Command(filepath.Join(binDir, "ctr"), "--address", containerdSocket, "--namespace", "k8s.io", "images", "import", "-")
+	cmd.Stdin = stream
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return nil
+}
+
+func pullList(path string) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	for _, image := range strings.Fields(string(data)) {
+		if out, err := once("crictl", "--runtime-endpoint", "unix://"+containerdSocket, "pull", image); err != nil {
+			return fmt.Errorf("%s: %w: %s", image, err, out)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,155 @@
+// Copyright: (c) 2026, kubewright contributors
+// GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/scrypt"
+)
+
+const nodePasswordFile = "/etc/rancher/node/password"
+
+var errVerify = errors.New("hash does not match")
+
+// hashPassword: $1:SALT:N:R:P:HASH, N as a power of two: pkg/authenticator/hash/scrypt.go.
+func hashPassword(password string) (string, error) {
+	salt := make([]byte, 8)
+	_, _ = rand.Read(salt)
+	hash, err := scrypt.Key([]byte(password), salt, 1<<15, 8, 1, 64)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("$1:%s:15:8:1:%s", hex.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(hash)), nil
+}
+
+func verifyPassword(hash, password string) error {
+	parts := strings.Split(hash, ":")
+	if len(parts) != 6 {
+		return errors.New("hash is not in the expected format")
+	}
+	salt, err := hex.DecodeString(parts[1])
+	if err != nil {
+		return err
+	}
+	power, _ := strconv.Atoi(parts[2])
+	want, err := base64.RawStdEncoding.DecodeString(parts[5])
+	if err != nil {
+		return err
+	}
+	found, err := scrypt.Key([]byte(password), salt, 1<<power, 8, 1, len(want))
+	if err != nil {
+		return err
+	}
+	if subtle.ConstantTimeCompare(found, want) != 1 {
+		return errVerify
+	}
+	return nil
+}
+
+func nodeSecret(name string) string {
+	return "/api/v1/namespaces/kube-system/secrets/" + strings.ToLower(name) + ".node-password.k3s"
+}
+
+// ensureNodePassword holds a node's password against its secret, or makes that: pkg/nodepassword/nodepassword.go. A node that
+// comes back under its old name with another password is refused until secret (or node) is deleted.
+func (s *server) ensureNodePassword(ctx context.Context, name, password string) error {
+	var secret struct{ Data map[string]string }
+	err := s.kube.get(ctx, nodeSecret(name), &secret)
+	if err == nil {
+		hash, err := base64.StdEncoding.DecodeString(secret.Data["hash"])
+		if err != nil {
+			return err
+		}
+		if err := verifyPassword(string(hash), password); err != nil {
+			return fmt.Errorf("unable to verify password for node %s: %w", name, errors.Join(errVerify, err))
+		}
+		return nil
+	}
+	if !notFound(err) {
+		return err
+	}
+	hash, err := hashPassword(password)
+	if err != nil {
+		return err
+	}
+	err = s.kube.create(ctx, "/api/v1/namespaces/kube-system/secrets", map[string]any{
+		"apiVersion": "v1", "kind": "Secret", "immutable": true,
+		"metadata": map[string]any{"name": strings.ToLower(name) + ".node-password.k3s", "namespace": "kube-system"},
+		"data":     map[string]string{"hash": base64.StdEncoding.EncodeToString([]byte(hash))},
+	})
+	// Both of a kubelet's certificates are asked for at once: the first has made it.
+	var status *apiError
+	if errors.As(err, &status) && status.Code == http.StatusConflict {
+		return s.ensureNodePassword(ctx, name, password)
+	}
+	return err
+}
+
+// checkNode is asked before a kubelet's certificates are signed: pkg/nodepassword/validate.go.
+func (s *server) checkNode(r *http.Request) (string, int, error) {
+	name, password := strings.ToLower(r.Header.Get("k3s-Node-Name")), r.Header.Get("k3s-Node-Password")
+	if name == "" {
+		return "", http.StatusBadRequest, errors.New("node name not set")
+	}
+	if password == "" {
+		return "", http.StatusBadRequest, errors.New("node password not set")
+	}
+	if who := s.byCertificate(r); who != nil {
+		if strings.TrimPrefix(who.user, "system:node:") != name {
+			return "", http.StatusBadRequest, errors.New("header node name does not match auth node name")
+		}
+		if s.coreReady.Load() {
+			if err := s.kube.raw(r.Context(), "/api/v1/nodes/"+name); notFound(err) {
+				return "", http.StatusUnauthorized, errors.New("unable to verify node identity: node not found")
+			}
+		}
+	}
+	if !s.coreReady.Load() {
+		if name != s.nodeName {
+			return "", http.StatusServiceUnavailable, errCoreNotReady
+		}
+		return s.checkLocally(name, password)
+	}
+	if err := s.ensureNodePassword(r.Context(), name, password); errors.Is(err, errVerify) {
+		errorf("Sending HTTP/1.1 403 response to %s: %v", r.RemoteAddr, err)
+		return "", http.StatusForbidden, err
+	} else if err != nil {
+		return "", http.StatusInternalServerError, err
+	}
+	return name, http.StatusOK, nil
+}
+
+// checkLocally is for the server's own node before there is an API; the secret is made once there is one.
+func (s *server) checkLocally(name, password string) (string, int, error) {
+	data, err := os.ReadFile(nodePasswordFile)
+	if err != nil {
+		return "", http.StatusInternalServerError, fmt.Errorf("unable to read node password file: %w", err)
+	}
+	if strings.TrimSpace(string(data)) != password {
+		return "", http.StatusForbidden, fmt.Errorf("unable to verify local node password: %w", errVerify)
+	}
+	infof("Password verified locally for node %s", name)
+	go func() {
+		for !s.coreReady.Load() {
+			time.Sleep(time.Second)
+		}
+		if err := s.ensureNodePassword(context.Background(), name, password); err != nil {
+			warnf("Deferred node password secret validation failed: %v", err)
+		}
+	}()
+	return name, http.StatusOK, nil
+}
