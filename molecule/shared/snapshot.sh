@@ -10,12 +10,12 @@ LC_ALL=C
 export LC_ALL
 
 volatile() {
-    grep -vE '^\S+ /(var/(log|cache|tmp|lib/(systemd|apt|dpkg|chrony|private))/|etc/(ld.so.cache|machine-id|hostname|hosts|resolv.conf|mtab)|root/\.|var/lib/sudo)|/var/lib/(containerd|kubelet|etcd) $|/usr/lib/modules $|__pycache__'
+    grep -vE '^\S+ /(var/(log|cache|tmp|lib/(systemd|apt|dpkg|chrony|private))/|etc/(ld.so.cache|machine-id|hostname|hosts|resolv.conf|mtab)|root/\.|var/lib/sudo)|/var/lib/(containerd|kubelet|etcd|rancher) $|/usr/lib/modules $|__pycache__'
 }
 
 echo "# files"
 find /etc /opt /usr /var /root /srv /home -xdev \( -type f -o -type l -o -type d \) -printf '%M:%u %p %l\n' 2>/dev/null | volatile | sort -k2
-for directory in /var/lib/containerd /var/lib/kubelet /var/lib/etcd; do
+for directory in /var/lib/containerd /var/lib/kubelet /var/lib/etcd /var/lib/rancher; do
     [ ! -d $directory ] || find $directory -mindepth 1 -maxdepth 1 -printf 'data %p\n' | sort
 done
 

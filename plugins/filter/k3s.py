@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter on K3s's settings."""
+"""The filters on K3s's settings."""
 
 from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import k3s_check, versions
+from ansible_collections.kubewright.cluster.plugins.plugin_utils import inputs, k3s_check, k3s_plan, versions
 from ansible_collections.kubewright.cluster.plugins.plugin_utils import k3s_config as k3s
 
 
@@ -21,8 +21,14 @@ def k3s_config(options, role="server", version=None):
     return k3s.text(options)
 
 
+def k3s_secret_files(plan, host, variables):
+    """The files with secrets that a host's inputs call for."""
+    values, _problems = inputs.validate({name: variables[name] for name in list(variables) if inputs.is_input(name)})
+    return k3s_plan.secret_files({**plan["nodes"][host], "inputs": values}, plan)
+
+
 class FilterModule:
     """Filters of the collection."""
 
     def filters(self):
-        return {"k3s_config": k3s_config}
+        return {"k3s_config": k3s_config, "k3s_secret_files": k3s_secret_files}

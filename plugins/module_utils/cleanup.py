@@ -9,6 +9,7 @@ Standard library only. Safe to be killed anywhere and run again: the record goes
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import re
 import shutil
@@ -16,14 +17,15 @@ import signal
 import subprocess
 import time
 
-from . import owned, settings
+from . import owned, places, settings
 from .cleanup_network import Network
 from .fetching import sha256
 
 # The kubelet tells logind how long a shutdown may wait for it:
 # https://github.com/kubernetes/kubernetes/blob/master/pkg/kubelet/nodeshutdown/systemd/inhibit_linux.go
 LOGIND = "/etc/systemd/logind.conf.d/99-kubelet.conf"
-UNITS = ("kubelet", "kube-endpoint-vip", "kube-endpoint", "kube-bridge")
+K3S_UNITS = ("k3s", "k3s-agent")
+UNITS = ("kubelet", *K3S_UNITS, "kube-endpoint-vip", "kube-endpoint", "kube-bridge")
 # What Kubernetes makes by itself while it runs; taken away where the kubelet is ours.
 DATA = (
     "/etc/kubernetes/manifests",
@@ -50,8 +52,35 @@ DATA = (
 # What containerd makes; taken away where it is ours.
 RUNTIME = ("/run/containerd", "/etc/cni/net.d/10-containerd-net.conflist")
 IMAGES = ("/var/lib/containerd", "/opt/containerd")
-EMPTY_AFTERWARDS = ("/etc/cni/net.d", "/etc/cni", "/etc/containerd/conf.d", "/etc/containerd", "/etc/kubernetes")
-MOUNTS = ("/var/lib/kubelet/", "/run/containerd/", "/run/netns/cni-")
+# What K3s makes, beside its data directory: https://docs.k3s.io/installation/uninstall
+K3S_DATA = (
+    "/etc/rancher/k3s/k3s.yaml",
+    "/etc/rancher/k3s/token",
+    "/etc/rancher/k3s/agent-token",
+    "/etc/rancher/node",
+    "/run/k3s",
+    "/run/flannel",
+    "/var/lib/kubelet",
+    "/var/lib/cni",
+    "/var/lib/kubewright",
+    "/var/log/pods",
+    "/var/log/containers",
+    "/usr/libexec/kubernetes",
+    "/var/cache/kubewright",
+)
+K3S_IMAGES = ("containerd", "images")
+EMPTY_AFTERWARDS = (
+    "/etc/rancher/k3s/config.yaml.d",
+    "/etc/rancher/k3s",
+    "/etc/rancher",
+    "/var/lib/rancher",
+    "/etc/cni/net.d",
+    "/etc/cni",
+    "/etc/containerd/conf.d",
+    "/etc/containerd",
+    "/etc/kubernetes",
+)
+MOUNTS = ("/var/lib/kubelet/", "/run/containerd/", "/run/k3s/", "/run/netns/cni-")
 
 
 class Cleanup:
@@ -92,11 +121,12 @@ class Cleanup:
 
     def all(self):
         self.stop_units()
-        if self.ours("containerd"):
+        light = any(map(self.ours, K3S_UNITS))
+        if self.ours("containerd") or light:
             self.stop_pods()
             self.unmount()
-        if self.ours("kubelet"):
-            Network(self.run, self.note).clean()
+        if self.ours("kubelet") or light:
+            Network(self.run, self.note, places.K3s().pods() if light else ()).clean()
         waited_for_kubelet = os.path.exists(LOGIND)
         for path in self.data():
             self.remove(path)
@@ -117,7 +147,18 @@ class Cleanup:
             paths += RUNTIME
             if not self.keep_images:
                 paths += IMAGES + tuple(filter(None, [self.containerd_root()]))
+        if any(map(self.ours, K3S_UNITS)):
+            paths += self.k3s_data() + K3S_DATA
         return dict.fromkeys(paths)
+
+    def k3s_data(self):
+        """K3s's data directory, or with keep_images what is in it but for them."""
+        place = places.K3s().data
+        if not self.keep_images:
+            return (place,)
+        kept = [os.path.join(place, "agent", name) for name in K3S_IMAGES]
+        inner = glob.glob(place + "/agent/*")
+        return (*(path for path in inner if path not in kept), *glob.glob(place + "/[!a]*"))
 
     def containerd_root(self):
         try:

@@ -8,11 +8,13 @@ Standard library only. No firewall is flushed and no interface of the host is to
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 import shlex
 
-LINKS = ("cni0", "kube-bridge", "kube-dummy-if")
+LINKS = ("cni0", "kube-bridge", "kube-dummy-if", "flannel.1", "flannel-v6.1", "flannel-wg", "flannel-wg-v6")
+CHAINS = ("KUBE-", "CNI-", "FLANNEL-")
 SET = re.compile(r"^(KUBE-|kube-router-|inet6:kube-router-)")
 # A rule of kube-router's that names nothing of its own but says what it is for (pkg/controllers/netpol and routing in its source).
 KUBE_ROUTER_COMMENT = "allow outbound node port traffic on node interface with which node ip is associated"
@@ -31,7 +33,7 @@ def removal(saved):
             tables.append((line, [], []))
         elif _ours(line) and line.startswith(":"):
             tables[-1][1].append(line[1:].split()[0])
-        elif _ours(line) and line.startswith("-A ") and not line[3:].startswith(("KUBE-", "CNI-")):
+        elif _ours(line) and line.startswith("-A ") and not line[3:].startswith(CHAINS):
             tables[-1][2].append("-D" + line[2:])
     lines = []
     for name, chains, rules in tables:
@@ -43,13 +45,13 @@ def removal(saved):
 
 def _ours(line):
     if line.startswith(":"):
-        return line[1:].startswith(("KUBE-", "CNI-"))
+        return line[1:].startswith(CHAINS)
     words = shlex.split(line)  # a rule's comment is one word, whatever it says
     return any(
-        (option in ("-A", "-N", "-j", "-g") and word.startswith(("KUBE-", "CNI-")))
+        (option in ("-A", "-N", "-j", "-g") and word.startswith(CHAINS))
         or (option == "--match-set" and SET.match(word))
         or (option in ("-i", "-o") and word == "kube-bridge")
-        or (option == "--comment" and word == KUBE_ROUTER_COMMENT)
+        or (option == "--comment" and (word == KUBE_ROUTER_COMMENT or word.startswith("flanneld ")))
         for option, word in zip(words, words[1:])
     )
 
@@ -57,8 +59,10 @@ def _ours(line):
 class Network:
     """The host's network. run(argv, text=None) gives (status, output); note(sentence) says whether to carry a change out."""
 
-    def __init__(self, run, note):
+    def __init__(self, run, note, pods=()):
+        """pods: networks of K3s's pods, whose routes flannel's host-gw leaves behind without a mark of its own."""
         self.run, self.note = run, note
+        self.pods = [ipaddress.ip_network(text, strict=False) for text in pods]
 
     def clean(self):
         self.chains()
@@ -125,3 +129,15 @@ class Network:
         status, output = self.run(["ip", "-4", "route", "show", "proto", ROUTE_PROTOCOL])
         if status == 0 and output.strip() and self.note("delete %d routes to pods" % len(output.splitlines())):
             self.run(["ip", "-4", "route", "flush", "proto", ROUTE_PROTOCOL])
+        for line in self.run(["ip", "-4", "route", "show"])[1].splitlines() if self.pods else ():
+            if self._to_pods(line) and self.note("delete the route %s" % " ".join(line.split()[:5])):
+                self.run(["ip", "-4", "route", "delete", *line.split()[:5]])
+
+    def _to_pods(self, line):
+        """Whether a line like "10.42.1.0/24 via 10.0.0.12 dev eth0" leads to another node's pods."""
+        words = line.split()
+        try:
+            there = ipaddress.ip_network(words[0])
+        except (ValueError, IndexError):
+            return False
+        return words[1:2] == ["via"] and any(there.version == own.version and there.subnet_of(own) for own in self.pods)

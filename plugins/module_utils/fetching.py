@@ -18,6 +18,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from urllib.parse import unquote
 
 BLOCK = 1 << 20
 _HEX = re.compile(r"^[0-9a-fA-F]{64}$")
@@ -43,7 +44,9 @@ class Source:
         """The address, or the path, at which an upstream URL is found."""
         if self.base == "upstream":
             return url
-        return self.base + "/" + url.split("://", 1)[1]
+        path = url.split("://", 1)[1]
+        # In a directory a name is as it is meant: v1.36.3+k3s1, which in an address is v1.36.3%2Bk3s1.
+        return self.base + "/" + (path if "://" in self.base else unquote(path))
 
     def open(self, url):
         """A readable stream; FetchError after the last try."""

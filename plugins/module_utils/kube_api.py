@@ -12,9 +12,9 @@ import re
 import threading
 import time
 
+from . import places
 from .detect import https
 
-ADMIN = "/etc/kubernetes/admin.conf"
 MANIFEST = "/etc/kubernetes/manifests/kube-apiserver.yaml"
 BUSY = (429, 500, 502, 503, 504)
 
@@ -29,11 +29,10 @@ class ApiError(Exception):
 
 def local_server(manifest=MANIFEST):
     """(address, port) of this control plane's own API server, None where there is none."""
-    try:
-        with open(manifest, encoding="utf-8") as stream:
-            text = stream.read()
-    except OSError:
-        return None
+    text = places.text_of(manifest)
+    if not text:
+        found = re.search(r"server:\s*https://127\.0\.0\.1:(\d+)", places.text_of(places.K3S_ADMIN))
+        return ("127.0.0.1", int(found.group(1))) if found else None
     address = re.search(r"--advertise-address=(\S+)", text)
     port = re.search(r"--secure-port=(\d+)", text)
     return address.group(1) if address else "127.0.0.1", int(port.group(1)) if port else 6443
@@ -42,8 +41,9 @@ def local_server(manifest=MANIFEST):
 class Api:
     """The API of one cluster: the first server is asked, and the next where that one does not answer."""
 
-    def __init__(self, servers, kubeconfig=ADMIN, timeout=10, patience=10):
+    def __init__(self, servers, kubeconfig=None, timeout=10, patience=10):
         """servers: [(address, port)]. timeout: seconds for one answer. patience: seconds in which a busy or silent API is asked again."""
+        kubeconfig = kubeconfig or places.admin()
         if not os.path.exists(kubeconfig):
             raise ApiError("%s is missing: this is no control plane of a running cluster" % kubeconfig)
         try:

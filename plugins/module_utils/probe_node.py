@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import base64
-import glob
 import http.client
 import os
 import re
@@ -17,38 +16,27 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
-from . import probe_registry
+from . import places, probe_registry
 from .detect.https import MemoryFile
 from .kube_api import local_server
 from .probe import FAIL, OK, check, tried
 
-KUBERNETES = "/etc/kubernetes"
-KUBELET_CONF = KUBERNETES + "/kubelet.conf"
-CLIENT_CERTIFICATE = "/var/lib/kubelet/pki/kubelet-client-current.pem"
-CONTAINERD = "/run/containerd/containerd.sock"
-UNITS = ("containerd", "kubelet", "kube-endpoint", "kube-endpoint-vip", "kube-bridge")
+UNITS = ("containerd", "kubelet", "kube-endpoint", "kube-endpoint-vip", "kube-bridge", "k3s", "k3s-agent")
 WARNING_DAYS = 30
 
 
 def checks(own, deadline, warning_days=WARNING_DAYS):
     """All checks of the node itself, at the same time."""
-    if not os.path.exists(KUBELET_CONF):
-        return [
-            check(
-                "node",
-                FAIL,
-                "is no member of the cluster: it has no /etc/kubernetes/kubelet.conf",
-                own,
-                "run site again",
-            )
-        ]
+    place = places.here()
+    if not os.path.exists(place.identity):
+        return [check("node", FAIL, "is no member of the cluster: it has no %s" % place.identity, own, "run site again")]
     works = [
         lambda: services(own),
-        lambda: kubelet(own, deadline),
-        lambda: endpoints(own, deadline),
-        lambda: own_api(own, deadline),
-        lambda: certificates(own, warning_days),
-        lambda: probe_registry.checks(own),
+        lambda: kubelet(own, place, deadline),
+        lambda: endpoints(own, place, deadline),
+        lambda: own_api(own, place, deadline),
+        lambda: certificates(own, place, warning_days),
+        lambda: probe_registry.checks(own, place),
     ]
     with ThreadPoolExecutor(len(works)) as pool:
         return [item for part in pool.map(lambda work: work(), works) for item in part]
@@ -84,7 +72,7 @@ def services(own):
     return found or [check("services", OK, "%s run" % ", ".join(unit["Id"].rpartition(".")[0] for unit in there), own)]
 
 
-def kubelet(own, deadline):
+def kubelet(own, place, deadline):
     """The kubelet is healthy by its own word, and containerd takes connections."""
 
     def healthy():
@@ -100,7 +88,7 @@ def kubelet(own, deadline):
     def connects():
         with socket.socket(socket.AF_UNIX) as channel:
             channel.settimeout(3)
-            channel.connect(CONTAINERD)
+            channel.connect(place.socket)
 
     found = []
     for name, work, unit in (("the kubelet", healthy, "kubelet"), ("containerd", connects, "containerd")):
@@ -119,52 +107,40 @@ def kubelet(own, deadline):
     return found or [check("kubelet", OK, "the kubelet is healthy, containerd answers", own)]
 
 
-def servers():
-    """Addresses of the API that this node's kubelet, and its administrator, use."""
-    found = []
-    for name in ("kubelet.conf", "admin.conf"):
-        found += [
-            url
-            for url in re.findall(r"^\s*server:\s*[\"']?([^\s\"']+)", _read(KUBERNETES + "/" + name), re.M)
-            if url not in found
-        ]
-    return found
-
-
-def endpoints(own, deadline):
+def endpoints(own, place, deadline):
     """The API answers at each of these addresses, with a certificate that holds for it."""
-    urls = servers()
+    urls = place.servers()
     if not urls:
-        return [check("API endpoint", FAIL, "kubelet.conf names no server", own, "run site again")]
+        return [check("API endpoint", FAIL, "%s names no server" % place.identity, own, "run site again")]
     hint = "look at `journalctl -u kube-endpoint` there, and at the API servers behind it"
     with ThreadPoolExecutor(len(urls)) as pool:
-        return list(pool.map(lambda url: _api(own, "API endpoint", url, deadline, hint), urls))
+        return list(pool.map(lambda url: _api(own, "API endpoint", url, place, deadline, hint), urls))
 
 
-def _api(own, name, url, deadline, hint):
-    _answer, problem, spent = tried(deadline, lambda: readyz(url))
+def _api(own, name, url, place, deadline, hint):
+    _answer, problem, spent = tried(deadline, lambda: readyz(url, place))
     if problem:
         return check(name, FAIL, "%s does not answer in %.0f s: %s" % (url, spent / 1000, problem), own, hint, spent)
     return check(name, OK, "%s is ready" % url, own, ms=spent)
 
 
-def own_api(own, deadline):
+def own_api(own, place, deadline):
     """A control plane's own API server, not only the one that the endpoint leads to."""
     server = local_server()
     if server is None:
         return []
     url = "https://%s:%d" % (("[%s]" if ":" in server[0] else "%s") % server[0], server[1])
     hint = "look at `crictl ps -a --name kube-apiserver` and its logs there"
-    return [_api(own, "API server", url, deadline, hint)]
+    return [_api(own, "API server", url, place, deadline, hint)]
 
 
-def readyz(url):
+def readyz(url, place):
     """Ask as the kubelet does: with its certificate, against the cluster's authority, name compared."""
-    place = urlsplit(url)
-    context = ssl.create_default_context(cadata=authority())
-    if os.path.exists(CLIENT_CERTIFICATE):
-        context.load_cert_chain(CLIENT_CERTIFICATE)
-    connection = http.client.HTTPSConnection(place.hostname, place.port or 443, timeout=5, context=context)
+    parts = urlsplit(url)
+    context = ssl.create_default_context(cadata=authority(place))
+    if os.path.exists(place.client[0]):
+        context.load_cert_chain(*place.client)
+    connection = http.client.HTTPSConnection(parts.hostname, parts.port or 443, timeout=5, context=context)
     try:
         connection.request("GET", "/readyz")
         answer = connection.getresponse()
@@ -175,27 +151,27 @@ def readyz(url):
         raise ValueError("HTTP %d %s" % (answer.status, text.strip()[-300:]))
 
 
-def authority():
+def authority(place):
     """PEM text of the authority in the kubelet's own configuration."""
-    text = _read(KUBELET_CONF)
+    text = places.text_of(place.identity)
     data = re.search(r"certificate-authority-data:\s*([A-Za-z0-9+/=]+)", text)
     if data:
         return base64.b64decode(data.group(1)).decode("ascii")
     path = re.search(r"certificate-authority:\s*(\S+)", text)
-    return _read(path.group(1) if path else KUBERNETES + "/pki/ca.crt")
+    return places.text_of(path.group(1) if path else place.authority_file)
 
 
-def certificates(own, warning_days):
+def certificates(own, place, warning_days):
     """Days that the certificates of the node have left, those inside of kubeconfigs too."""
     found = []
-    for name, begins, expires in validity():
+    for name, begins, expires in validity(place):
         days, life = (expires - time.time()) / 86400, (expires - begins) / 86400
         # A kubelet that renews short-lived certificates by itself is well.
         limit = min(warning_days, life * 0.1) if name.startswith("kubelet") else warning_days
         found.append((days, name, "fail" if days <= 0 else "warn" if days < limit else "ok"))
     if not found:
         return [
-            check("certificates", FAIL, "none can be read", own, "look at /etc/kubernetes/pki and /var/lib/kubelet/pki")
+            check("certificates", FAIL, "none can be read", own, "look at the files that %s names" % place.identity)
         ]
     wrong = [
         check(
@@ -203,7 +179,7 @@ def certificates(own, warning_days):
             status,
             "%s %s" % (name, "has expired" if status == FAIL else "has %d days left" % days),
             own,
-            _renewal(name),
+            _renewal(name, place),
         )
         for days, name, status in sorted(found)
         if status != OK
@@ -214,22 +190,17 @@ def certificates(own, warning_days):
     ]
 
 
-def _renewal(name):
+def _renewal(name, place):
     if name.startswith("kubelet"):
         return "the kubelet renews it by itself while it reaches the API; look at `journalctl -u kubelet`"
-    return "`kubeadm certs renew all` there, then restart the static pods"
+    return place.renewal
 
 
-def validity():
+def validity(place):
     """[(name, begins, expires)], times in seconds since 1970, of all certificates that the node uses."""
-    paths = (
-        glob.glob(KUBERNETES + "/pki/*.crt") + glob.glob(KUBERNETES + "/pki/etcd/*.crt") + glob.glob(CLIENT_CERTIFICATE)
-    )
-    found = [
-        _times("etcd/" * ("/etcd/" in path) + os.path.basename(path).rsplit(".", 1)[0], path) for path in sorted(paths)
-    ]
-    for path in sorted(glob.glob(KUBERNETES + "/*.conf")):
-        data = re.search(r"client-certificate-data:\s*([A-Za-z0-9+/=]+)", _read(path))
+    found = [_times(name, path) for name, path in place.certificates().items()]
+    for path in place.kubeconfigs:
+        data = re.search(r"client-certificate-data:\s*([A-Za-z0-9+/=]+)", places.text_of(path))
         if data:
             with MemoryFile(base64.b64decode(data.group(1))) as name:
                 found.append(_times(os.path.basename(path), name))
@@ -242,11 +213,3 @@ def _times(name, path):
         return name, ssl.cert_time_to_seconds(parts["notBefore"]), ssl.cert_time_to_seconds(parts["notAfter"])
     except (OSError, ValueError, KeyError, AttributeError):
         return None
-
-
-def _read(path):
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read()
-    except OSError:
-        return ""

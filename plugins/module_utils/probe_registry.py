@@ -44,12 +44,12 @@ class Lacking(ValueError):
     """The registry answers, and does not have the image."""
 
 
-def checks(own, root=containerd_hosts.CERTS):
+def checks(own, place):
     """One check for each mirror of each registry."""
-    registries = containerd_hosts.load(root)
+    registries = containerd_hosts.load(place.registries)
     if not any(registries.values()):
         return []
-    images, settings = images_here(), proxy_settings()
+    images, settings = images_here(place), proxy_settings()
     found = []
     for registry, hosts in sorted(registries.items()):
         results = [(host, *pull(host, registry, _images_of(registry, images, registries), settings)) for host in hosts]
@@ -73,15 +73,16 @@ def _judged(own, registry, result, somebody):
     return check("registry", status, "%s does not pull: %s" % (what, problem), own, hint, spent)
 
 
-def images_here():
+def images_here(place):
     """References of the images on this node, the smallest first: ["registry.k8s.io/pause:3.10"]."""
-    program = shutil.which("crictl", path="/usr/local/bin:/usr/bin:/opt/bin") or "crictl"
+    program = shutil.which(place.crictl[0], path="/usr/local/bin:/usr/bin:/opt/bin") or place.crictl[0]
     argv = [
         program,
+        *place.crictl[1:],
         "--timeout",
         "10s",
         "--runtime-endpoint",
-        "unix:///run/containerd/containerd.sock",
+        "unix://" + place.socket,
         "images",
         "--output",
         "json",

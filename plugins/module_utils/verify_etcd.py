@@ -15,6 +15,7 @@ import ssl
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
+from . import places
 from .kube_api import MANIFEST
 from .probe import FAIL, OK, WARN, check, tried
 
@@ -23,11 +24,10 @@ QUOTA = 2 << 30  # etcd's own default: https://etcd.io/docs/v3.6/dev-guide/limit
 
 def flags(manifest=MANIFEST):
     """How the API server reaches etcd: {servers, cafile, certfile, keyfile}; empty without a manifest."""
-    try:
-        with open(manifest, encoding="utf-8") as stream:
-            text = stream.read()
-    except OSError:
-        return {}
+    text = places.text_of(manifest)
+    if not text:
+        found = places.here()
+        return found.etcd() if isinstance(found, places.K3s) else {}
     return dict(re.findall(r"--etcd-(servers|cafile|certfile|keyfile)=(\S+)", text))
 
 
@@ -95,6 +95,9 @@ def etcd_checks(how, control_planes, deadline, timeout=3):
         return [check("etcd", FAIL, "%s does not answer: %s" % (how["servers"], problem), hint=hint)]
     with ThreadPoolExecutor(max(1, len(members))) as pool:
         answers = list(pool.map(lambda member: etcd.status(member, deadline), members))
+    if isinstance(places.here(), places.K3s):
+        # K3s names a member after its node and a random number: pkg/etcd/etcd.go, setName.
+        members = [{**member, "name": (member.get("name") or "").rpartition("-")[0]} for member in members]
     stacked = any(word in how["servers"] for word in ("127.0.0.1", "localhost", "[::1]"))
     return judge(members, answers, control_planes if stacked else None)
 

@@ -53,6 +53,9 @@ def versions_of(nodes, pods, daemonsets):
     found = {name: {} for name in STATIC[1:] + ("kubelet", "kube-proxy")}
     for name, node in nodes.items():
         found["kubelet"][name] = node["status"]["nodeInfo"]["kubeletVersion"]
+        # K3s is one program: what its kubelet is, its API server is.
+        if is_k3s(node) and "node-role.kubernetes.io/control-plane" in (node["metadata"].get("labels") or {}):
+            found["kube-apiserver"][name] = found["kubelet"][name]
     for pod in pods:
         program = (pod["metadata"].get("labels") or {}).get("component")
         if program in found:
@@ -63,6 +66,11 @@ def versions_of(nodes, pods, daemonsets):
     return {
         program: {node: text for node, text in places.items() if version(text)} for program, places in found.items()
     }
+
+
+def is_k3s(node):
+    """Whether a Node is one of K3s, by its kubelet's version."""
+    return "+k3s" in node["status"]["nodeInfo"]["kubeletVersion"]
 
 
 def _tag(pod):

@@ -62,7 +62,8 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubewright.cluster.plugins.module_utils import cluster_objects as objects
 
-KUBECTL = "/usr/local/bin/kubectl"
+KUBECTL = ["/usr/local/bin/kubectl"]
+K3S = ["/usr/local/bin/k3s", "kubectl"]
 WAIT_SECONDS = 60
 
 
@@ -73,7 +74,8 @@ class Cluster:
         self.module, self.changes = module, []
 
     def kubectl(self, *arguments, text=None, may_fail=False):
-        argv = [KUBECTL, "--kubeconfig", self.module.params["kubeconfig"], *arguments]
+        config = self.module.params["kubeconfig"]
+        argv = [*(K3S if config.startswith("/etc/rancher/k3s/") else KUBECTL), "--kubeconfig", config, *arguments]
         status, output, errors = self.module.run_command(argv, data=text)
         if status and not may_fail:
             self.module.fail_json(

@@ -63,7 +63,7 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kubewright.cluster.plugins.module_utils import probe_node, probe_pod
+from ansible_collections.kubewright.cluster.plugins.module_utils import places, probe_node, probe_pod
 
 
 def main():
@@ -79,7 +79,7 @@ def main():
     own, seconds = module.params["node_name"], module.params["seconds"]
     checks = probe_node.checks(own, time.monotonic() + seconds, module.params["certificate_days"])
     checks += probe_pod.checks(own, module.params["begun"], time.monotonic() + seconds)
-    module.exit_json(changed=False, checks=checks, member=os.path.exists(probe_node.KUBELET_CONF))
+    module.exit_json(changed=False, checks=checks, member=os.path.exists(places.here().identity))
 
 
 if __name__ == "__main__":

@@ -37,6 +37,8 @@ KUBEADM_MINIMUM = {
     "control_plane": {"memory": 1700 * MIB, "cpus": 2, "disk": 10 * GIB, "source": KUBEADM_PAGE},
     "worker": {"memory": 1700 * MIB, "cpus": 1, "disk": 5 * GIB, "source": KUBEADM_PAGE},
 }
+# Revision of a Kubernetes version's first K3s release: v1.36.3+k3s1.
+K3S_REVISION = "k3s1"
 K3S_PAGE = "https://docs.k3s.io/installation/requirements"
 # 2 GB and 512 MB as K3s's page has them, less what firmware and kernel keep for themselves (as kubeadm's preflight allows).
 K3S_MINIMUM = {

@@ -33,6 +33,7 @@ OWN_PROCESSES = (
     "kube-controller-manager",
     "kube-proxy",
     "haproxy",
+    "k3s",
 )
 _NAME = re.compile(r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")
 
@@ -102,18 +103,20 @@ def clocks(nodes: dict, tolerance: float) -> list:
     ]
 
 
-def host(name: str, info: dict, role: str, inputs: dict, version: tuple, member: bool) -> tuple:
-    """(refusals, warnings) on one machine for a kubeadm node of this role."""
+def host(name: str, info: dict, role: str, inputs: dict, version: tuple, member: bool, light: bool = False) -> tuple:
+    """(refusals, warnings) on one machine for a node of this role. light: K3s, whose limits the decision speaks of."""
     refusals, warnings = [], []
+    if not light:
+        _kubeadm_only(name, info, refusals)
     _platform(name, info, inputs, version, refusals, warnings)
     if not member:
-        _resources(name, info, role, inputs, refusals, warnings)
+        _resources(name, info, role, inputs, light, refusals, warnings)
     warnings += firewall(name, info)
     warnings += ["%s: %s" % (name, text) for text in info.get("warnings") or []]
     return refusals, warnings
 
 
-def _platform(name, info, inputs, version, refusals, warnings):
+def _kubeadm_only(name, info, refusals):
     architecture = info["architecture"]["name"]
     if architecture not in KUBERNETES_ARCHITECTURES:
         refusals.append(
@@ -122,6 +125,9 @@ def _platform(name, info, inputs, version, refusals, warnings):
         )
     if info["init"] != "systemd":
         refusals.append("%s: kubeadm nodes need systemd, the init system is %s; use K3s there" % (name, info["init"]))
+
+
+def _platform(name, info, inputs, version, refusals, warnings):
     group = info["cgroup"]["version"]
     if group != "v2" and version[:2] >= CGROUP_V1_REFUSED_FROM and not inputs["kube_allow_cgroup_v1"]:
         refusals.append(
@@ -160,8 +166,22 @@ def _platform(name, info, inputs, version, refusals, warnings):
         )
 
 
-def _resources(name, info, role, inputs, refusals, warnings):
+def _resources(name, info, role, inputs, light, refusals, warnings):
     need = KUBEADM_MINIMUM[role]
+    if not light:
+        _size(name, info, role, inputs, need, refusals, warnings)
+    for path, disk in sorted((info.get("disks") or {}).items()):
+        if disk and disk.get("read_only"):
+            refusals.append("%s: %s is on a read-only file system (%s)" % (name, path, disk["mount"]))
+    disk = (info.get("disks") or {}).get("/var/lib/containerd") or {}
+    if disk.get("free_bytes") is not None and disk["free_bytes"] < need["disk"]:
+        warnings.append(
+            "%s: %s free under %s, images and logs want %s"
+            % (name, quantity.human(disk["free_bytes"]), disk["mount"], quantity.human(need["disk"]))
+        )
+
+
+def _size(name, info, role, inputs, need, refusals, warnings):
     words = role.replace("_", " ")
     problems = []
     memory = info["memory"]["usable_bytes"]
@@ -177,15 +197,6 @@ def _resources(name, info, role, inputs, refusals, warnings):
         warnings += problems
     else:
         refusals += [text + "; use a larger machine, K3s, or set kube_allow_small_nodes: true" for text in problems]
-    for path, disk in sorted((info.get("disks") or {}).items()):
-        if disk and disk.get("read_only"):
-            refusals.append("%s: %s is on a read-only file system (%s)" % (name, path, disk["mount"]))
-    disk = (info.get("disks") or {}).get("/var/lib/containerd") or {}
-    if disk.get("free_bytes") is not None and disk["free_bytes"] < need["disk"]:
-        warnings.append(
-            "%s: %s free under %s, images and logs want %s"
-            % (name, quantity.human(disk["free_bytes"]), disk["mount"], quantity.human(need["disk"]))
-        )
 
 
 def firewall(name: str, info: dict) -> list:
@@ -201,11 +212,13 @@ def firewall(name: str, info: dict) -> list:
     return warnings
 
 
-def ports(name: str, info: dict, role: str, api_port: int, endpoint: dict) -> list:
-    """Ports that a node of this role needs and that another program holds."""
+def ports(name: str, info: dict, role: str, api_port: int, endpoint: dict, light: bool = False) -> list:
+    """Ports that a node of this role needs and that another program holds. light: K3s, whose agents have a balancer of their own too."""
     wanted = (
         list(CONTROL_PLANE_PORTS) + [(api_port, "kube-apiserver")] if role == "control_plane" else list(WORKER_PORTS)
     )
+    if light:
+        wanted.append((6444, "K3s's own API server or balancer"))
     if needs_proxy(endpoint["mode"], role):
         wanted.append((endpoint["port"], "API endpoint"))
     held = {item["port"]: item for item in info.get("ports") or [] if item.get("protocol") == "tcp"}

@@ -51,6 +51,8 @@ def plugin(wish: str, running: str | None, needs: list, pod_networks: list, home
     """
     if running:
         return _kept("kube_network.plugin", wish, running)
+    if wish == "flannel":
+        return wish, [], [], ["kube_network.plugin flannel comes with K3s alone; set it to auto, bridge, kube-router or none"]
     if wish != AUTO:
         return wish, [], [], []
     if "network_policy" in needs:
@@ -64,6 +66,14 @@ def plugin(wish: str, running: str | None, needs: list, pod_networks: list, home
         why = "all nodes are in one network, and nothing asks for NetworkPolicy: no image, no daemon in the cluster"
         return "bridge", [reason("network", None, len(homes), 1, network.PAGE, "bridge: " + why)], [], []
     return "kube-router", [reason("network", None, value, limit, network.PAGE, "kube-router: " + why)], [], []
+
+
+def k3s_plugin(wish: str) -> tuple:
+    """The network of K3s: its own flannel, with its own controller for NetworkPolicy, unless another is asked for."""
+    if wish != AUTO:
+        return wish, [], [], []
+    page = "https://docs.k3s.io/networking/basic-network-options"
+    return "flannel", [reason("network", None, None, None, page, "flannel: K3s brings it, with NetworkPolicy")], [], []
 
 
 def proxy_mode(wish: str, running: str | None, needs: list, nodes: dict) -> tuple:

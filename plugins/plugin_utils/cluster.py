@@ -13,6 +13,8 @@ from . import (
     decision,
     drift,
     endpoint,
+    k3s_check,
+    k3s_plan,
     kubeadm_config,
     kubeadm_plan,
     kubelet_config,
@@ -39,7 +41,7 @@ def describe(draft, shared: dict, state: dict, control_planes: list) -> dict:
             if node["address"]
         ]
     )
-    chosen = _choose(draft, shared, state, pods, homes)
+    chosen = _choose(draft, shared, state, decided["distribution"], pods, homes)
     members = sorted(
         ({"name": draft.nodes[host]["name"], "address": draft.nodes[host]["address"]} for host in control_planes),
         key=lambda item: item["name"],
@@ -85,8 +87,6 @@ def _decide(draft, shared, control_planes):
     draft.reasons += found["reasons"]
     draft.warn(found["warnings"])
     draft.refuse(found["refusals"])
-    if found["distribution"] == "k3s":
-        draft.refuse([decision.not_yet(found, shared)])
     return {name: found[name] for name in ("distribution", "datastore", "alternatives")}
 
 
@@ -98,14 +98,16 @@ def _addresses(draft, control_planes):
             draft.refuse(["%s: %s" % (host, problem)])
 
 
-def _choose(draft, shared, state, pods, homes):
+def _choose(draft, shared, state, distribution, pods, homes):
     """Version, network plugin and kube-proxy's mode. The nodes' inputs say from here on what was chosen, and no longer "auto"."""
     live, needs = state["live"], shared["kube_needs"]
-    running = (live.get("version") or "").lstrip("v")
+    running, _plus, revision = (live.get("version") or "").lstrip("v").partition("+")
     plugin = choices.running_plugin(draft.nodes) if state["initialised"] else None
     found = {
         "version": choices.version(shared["kube_version"], running, draft.nodes),
-        "plugin": choices.plugin(shared["kube_network"]["plugin"], plugin, needs, pods, homes),
+        "plugin": choices.plugin(shared["kube_network"]["plugin"], plugin, needs, pods, homes)
+        if distribution == "kubeadm"
+        else choices.k3s_plugin(shared["kube_network"]["plugin"]),
         "proxy_mode": choices.proxy_mode(shared["kube_proxy_mode"], live.get("proxy_mode"), needs, draft.nodes),
     }
     for row in found.values():
@@ -113,6 +115,8 @@ def _choose(draft, shared, state, pods, homes):
         draft.warn(row[2])
         draft.refuse(row[3])
     chosen = {name: row[0] for name, row in found.items()}
+    if distribution == "k3s":
+        chosen["release"] = k3s_plan.release(chosen["version"], shared["kube_version"].partition("+")[2] or revision)
     if running and chosen["version"] != running:
         draft.refuse(
             [
@@ -133,13 +137,21 @@ def examine(draft, shared: dict, cluster: dict, state: dict, control_planes: lis
     draft.warn(warnings)
     draft.refuse(checks.names(draft.nodes))
     draft.refuse(checks.clocks(draft.nodes, shared["kube_clock_tolerance"]))
-    draft.refuse(membership.problems(draft.nodes, control_planes, state["leader"]))
+    draft.refuse(membership.problems(draft.nodes, control_planes, state["leader"], cluster["distribution"]))
     _networks(draft, shared, cluster)
+    if cluster["distribution"] == "k3s":
+        draft.refuse(k3s_plan.problems(shared))
+        cluster["drift"] = []
+    else:
+        _drift(draft, cluster, state)
+    for host, node in draft.nodes.items():
+        _node(draft, host, node, cluster, state["complete"][host] or membership.has_data(node["info"]))
+
+
+def _drift(draft, cluster, state):
     there, wanted = drift.stored(state["live"]), kubeadm_config.cluster_configuration(kubeadm_plan.cluster_of(cluster))
     draft.refuse(drift.fixed(there, wanted) if state["initialised"] else [])
     cluster["drift"] = drift.changed(there, wanted) if state["initialised"] else []
-    for host, node in draft.nodes.items():
-        _node(draft, host, node, cluster, state["complete"][host] or membership.has_data(node["info"]))
 
 
 def _networks(draft, shared, cluster):
@@ -160,18 +172,24 @@ def _networks(draft, shared, cluster):
 
 def _node(draft, host, node, cluster, joined):
     values, info, place = node["inputs"], node["info"], cluster["endpoint"]
-    refusals, warnings = checks.host(host, info, node["role"], values, versions.parse(cluster["version"]), joined)
+    light, version = cluster["distribution"] == "k3s", versions.parse(cluster["version"])
+    refusals, warnings = checks.host(host, info, node["role"], values, version, joined, light)
     draft.refuse(refusals)
     draft.warn(warnings)
     if not joined:
-        draft.refuse(checks.ports(host, info, node["role"], cluster["api_port"], place))
+        draft.refuse(checks.ports(host, info, node["role"], cluster["api_port"], place, light))
     if place["mode"] == "vip" and node["role"] == "control_plane" and addresses.is_address(place["address"]):
         here = {"name": node["name"], "address": node["address"]}
         problems = endpoint.keepalived(place, values["kube_api_endpoint"], here, cluster["members"], info["network"])[1]
         draft.refuse("%s: %s" % (host, text) for text in problems)
+    if light:
+        own = k3s_check.problems(values["k3s_config"], node["role"], cluster["version"])
+        draft.warn(k3s_check.deprecated(values["k3s_config"], cluster["version"]))
+    else:
+        own = kubeadm_config.problems(values)
     draft.refuse(
-        kubelet_config.problems(values["kubelet_config"])
-        + kubeadm_config.problems(values)
+        own
+        + kubelet_config.problems(values["kubelet_config"])
         + containerd_config.problems(values["kube_registries"])
         + labels.problems(host, values)
     )

@@ -25,6 +25,9 @@ def decide(nodes: dict, shared: dict, control_planes: list) -> dict:
     """
     against = {name: obstacles(name, nodes) for name in LIMITS}
     chosen, reasons, refusals = _choose(nodes, shared, against)
+    never = [row for row in against["k3s"] if row["rule"] in HARD]
+    if chosen == "k3s" and never and not refusals:
+        refusals = [_impossible("k3s", never)]  # what kubeadm cannot run on is refused machine by machine
     datastore, why = _datastore(chosen, shared, control_planes)
     # What a machine lacks for kubeadm is refused, or told, beside all else that is wrong with it.
     elsewhere = ("memory", "cpus") if chosen == "kubeadm" else ()
@@ -39,14 +42,6 @@ def decide(nodes: dict, shared: dict, control_planes: list) -> dict:
         "warnings": warnings,
         "refusals": refusals + _needs_refused(chosen, shared["kube_needs"]),
     }
-
-
-def not_yet(found: dict, shared: dict) -> str:
-    """K3s is decided on, and cannot be carried out yet."""
-    if shared["kube_distribution"] == "k3s":
-        return "kube_distribution k3s: this release installs kubeadm clusters only; set kube_distribution to kubeadm or auto"
-    why = "; ".join(row["text"] for row in found["reasons"] if row["rule"] not in ("etcd", "datastore"))
-    return "%s, and this release installs kubeadm clusters only; %s" % (why, found["alternatives"][0]["text"])
 
 
 def obstacles(distribution: str, nodes: dict) -> list:

@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-from . import containerd_config, kubelet_config, network, units
+from . import containerd_config, kubelet_config, network, units, versions
 from .catalog import COMMAND_PACKAGES, MODULES, SYSCTLS, SYSCTLS_IPV6
 from .documents import dump
 from .endpoint import DIRECTORY, haproxy, keepalived, needs_proxy
-from .versions import images_of, parse
 
 KUBELET_DROPIN = "/etc/kubernetes/kubelet.conf.d/10-kubewright.conf"
 
@@ -87,6 +86,20 @@ def programs(version: str, components: dict, architecture: str, checksums: dict)
     return items
 
 
+def wanted(node: dict, cluster: dict) -> dict:
+    """The desired state {settings, packages, programs, files} of one node."""
+    info, values = node["info"], node["inputs"]
+    components = versions.components(values["kube_artifacts"]["versions"])
+    return {
+        "settings": settings(info, values, cluster["pod_networks"]),
+        "packages": packages(info, node["role"], cluster["endpoint"]["mode"], values),
+        "programs": programs(
+            cluster["version"], components, info["architecture"]["name"], values["kube_artifacts"]["checksums"]
+        ),
+        "files": files(node, cluster),
+    }
+
+
 def packages(info: dict, role: str, mode: str, inputs: dict) -> list:
     """Names of the packages whose programs are missing."""
     commands = info.get("commands") or {}
@@ -125,7 +138,7 @@ def files(node: dict, cluster: dict) -> dict:
     driver = kubelet_config.cgroup_driver(info)
     in_container = bool((info.get("virtualization") or {}).get("container"))
     bridge = inputs["kube_network"]["plugin"] == "bridge"
-    pause = "registry.k8s.io/pause:" + images_of(cluster["version"])["pause"]
+    pause = "registry.k8s.io/pause:" + versions.images_of(cluster["version"])["pause"]
     data = (inputs["kube_data_dir"].rstrip("/") or "/var/lib") + "/containerd"
     plain = [entry for entry in containerd_config.hosts(inputs["kube_registries"]) if not entry["secret"]]
     result = {
@@ -151,11 +164,11 @@ def files(node: dict, cluster: dict) -> dict:
             {"path": "/etc/systemd/system/kubelet.service", "content": units.kubelet(), "mode": "0644"},
             {
                 "path": KUBELET_DROPIN,
-                "content": dump(kubelet_config.kubelet_config(info, inputs, parse(cluster["version"]))),
+                "content": dump(kubelet_config.kubelet_config(info, inputs, versions.parse(cluster["version"]))),
                 "mode": "0644",
             },
         ],
-        "endpoint": [],
+        "endpoint": endpoint_files(node, cluster),
         "network": [],
     }
     if bridge and node["address"]:
@@ -166,26 +179,26 @@ def files(node: dict, cluster: dict) -> dict:
             (info.get("python") or {}).get("executable") or "/usr/bin/python3",
             inputs["kube_network"]["options"],
         )
-    _endpoint_files(node, cluster, result)
     return result
 
 
-def _endpoint_files(node, cluster, result):
+def endpoint_files(node: dict, cluster: dict) -> list:
+    """Files of the endpoint's proxy and virtual address on one node."""
     endpoint = cluster["endpoint"]
     if not needs_proxy(endpoint["mode"], node["role"]):
-        return
+        return []
     config = DIRECTORY + "/haproxy.cfg"
-    result["endpoint"] = [
+    made = [
         {"path": config, "content": haproxy(endpoint, cluster["api_port"], cluster["members"]), "mode": "0644"},
         {"path": "/etc/systemd/system/kube-endpoint.service", "content": units.endpoint(config), "mode": "0644"},
     ]
     if endpoint["mode"] != "vip":
-        return
+        return made
     here = {"name": node["name"], "address": node["address"]}
     text, _problems = keepalived(
         endpoint, node["inputs"]["kube_api_endpoint"], here, cluster["members"], node["info"]["network"]
     )
-    result["endpoint"] += [
+    return made + [
         {"path": DIRECTORY + "/keepalived.conf", "content": text, "mode": "0644"},
         {
             "path": "/etc/systemd/system/kube-endpoint-vip.service",

@@ -10,6 +10,7 @@ service started: a run that was killed between the two is finished by the next.
 from __future__ import annotations
 
 import hashlib
+from urllib.parse import unquote
 
 # Part of the desired files -> services that read them. The endpoint's reload keeps connections.
 SERVICES = {
@@ -17,6 +18,7 @@ SERVICES = {
     "kubelet": ["kubelet"],
     "endpoint": ["kube-endpoint", "kube-endpoint-vip"],
     "network": ["kube-bridge"],
+    "k3s": ["k3s", "k3s-agent"],
 }
 RELOADED = ("kube-endpoint", "kube-endpoint-vip")
 # containerd reads these at each pull, crictl at each call.
@@ -58,9 +60,8 @@ def wrong_programs(items: list, facts: dict) -> dict:
 
 
 def _same_origin(record, item):
-    return record.get("version") == item["version"] and str(record.get("source", "")).split("://", 1)[-1].endswith(
-        item["url"].split("://", 1)[1]
-    )
+    there, wanted = (unquote(str(text).split("://", 1)[-1]) for text in (record.get("source", ""), item["url"]))
+    return record.get("version") == item["version"] and there.endswith(wanted)
 
 
 def wrong_settings(wanted: dict, facts: dict) -> list:
@@ -127,16 +128,18 @@ def steps(desired: dict, facts: dict, joined: bool) -> tuple:
     if wrong:
         result["programs"] = list(wrong.values())
     for part, names in SERVICES.items():
-        files = desired["files"][part]
+        files = desired["files"].get(part)
         if not files:
             continue
         differing = wrong_files(files, facts)
         sentences = ["%s %s" % item for item in differing.items()]
         for name in names:
-            own = [entry for entry in files if _belongs(entry["path"], name)]
+            own = [entry for entry in files if _belongs(entry["path"], name)] if _serves(files, name) else []
             if not own:
                 continue
             state, why = service_action(name, own, differing, name in wrong, facts)
+            if part == "k3s" and not joined:
+                continue  # started when its turn to join comes
             if name == "kubelet" and not joined:
                 # kubeadm starts it; until then it is only made to start at boot.
                 enabled = ((facts.get("services") or {}).get(name) or {}).get("enabled") == "enabled"
@@ -149,8 +152,15 @@ def steps(desired: dict, facts: dict, joined: bool) -> tuple:
     return result, services
 
 
+def _serves(files, service):
+    """Whether a node has this service at all: of K3s's two it has one."""
+    return not service.startswith("k3s") or any(entry["path"].endswith("/%s.service" % service) for entry in files)
+
+
 def _belongs(path, service):
-    """Which of the endpoint's two services reads a file."""
+    """Which of the endpoint's two services reads a file; which of K3s's two a node has."""
+    if service.startswith("k3s"):
+        return True
     if "keepalived" in path or path.endswith("kube-endpoint-vip.service"):
         return service == "kube-endpoint-vip"
     return service != "kube-endpoint-vip"

@@ -16,10 +16,10 @@ from functools import lru_cache
 import yaml
 
 ROLES = os.path.join(os.path.dirname(__file__), "..", "..", "roles")
-SHARED_ROLES = ("kube", "kubeadm")
-PREFIXES = ("kube_", "kubeadm_", "kubelet_")
+SHARED_ROLES = ("kube", "kubeadm", "k3s")
+PREFIXES = ("kube_", "kubeadm_", "kubelet_", "k3s_")
 # Names with these prefixes that are not inputs: groups, and what the collection registers itself.
-INTERNAL = ("kube_control_plane", "kube_node", "kube_cluster", "kube_look", "kube_planned", "kube_joined")
+INTERNAL = ("kube_control_plane", "kube_node", "kube_cluster", "kube_look", "kube_planned", "kube_joined", "k3s_joining")
 
 
 @lru_cache(maxsize=None)

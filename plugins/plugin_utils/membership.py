@@ -35,6 +35,8 @@ def has_data(info: dict) -> bool:
 
 def initialised(live: dict) -> bool:
     """Whether `kubeadm init` came to its end in this cluster: its last phases (bootstrap-token, addons) left their objects."""
+    if live.get("kind") == "k3s":
+        return bool(live.get("healthy") and live.get("nodes"))
     return bool(
         live.get("healthy")
         and live.get("kubeadm_config")
@@ -49,7 +51,7 @@ def find(nodes: dict, control_planes: list) -> dict:
     """The cluster as it is.
 
     nodes: by host {name, info}. control_planes: hosts.
-    Returns {leader, initialised, start, live, complete: {host: bool}}:
+    Returns {leader, initialised, start, live, known (names in the API's list), complete: {host: bool}}:
       leader - the healthy control plane to ask, else the host to start; start - "init" where a new cluster is to be made or a half-made
       one finished, "wait" where the cluster's members only have to come up, else "".
     """
@@ -70,6 +72,7 @@ def find(nodes: dict, control_planes: list) -> dict:
         "initialised": bool(complete) or start == "wait",
         "start": start,
         "live": live,
+        "known": {item["name"] for item in live.get("nodes") or []},
         "complete": {host: _complete(node, host in control_planes, live) for host, node in nodes.items()},
     }
 
@@ -82,6 +85,8 @@ def _complete(node, is_control_plane, live):
         return False
     if not is_control_plane:
         return True
+    if cluster.get("kind") == "k3s":
+        return LABEL in (here.get("labels") or {}) and here.get("etcd_voter") is not False
     members = live.get("etcd_members")
     voting = members is None or any(
         member.get("name") == node["name"] and not member.get("learner") for member in members
@@ -89,16 +94,16 @@ def _complete(node, is_control_plane, live):
     return LABEL in (here.get("labels") or {}) and "kube-apiserver.yaml" in (cluster.get("manifests") or []) and voting
 
 
-def problems(nodes: dict, control_planes: list, leader: str) -> list:
-    """Hosts that belong to other clusters, or to one that others made."""
+def problems(nodes: dict, control_planes: list, leader: str, distribution: str = "kubeadm") -> list:
+    """Hosts that belong to other clusters, to one that others made, or to one of the other distribution."""
     found = []
     authority = (nodes[leader]["info"].get("cluster") or {}).get("ca_sha256")
     for host, node in sorted(nodes.items()):
         cluster = node["info"].get("cluster") or {}
         if not (cluster.get("kubelet_conf") or has_data(node["info"]) or cluster.get("kind")):
             continue
-        if cluster.get("kind") == "k3s" or cluster.get("foreign"):
-            found.append(_stranger(host, cluster))
+        if cluster.get("foreign") or cluster.get("kind") not in (None, distribution):
+            found.append(_stranger(host, cluster, distribution))
         elif cluster.get("ca_sha256") and authority != cluster.get("ca_sha256"):
             found.append(
                 "%s: belongs to another cluster than %s (their certificate authorities differ); reset it first (kubewright.cluster.reset --limit %s)"
@@ -107,7 +112,7 @@ def problems(nodes: dict, control_planes: list, leader: str) -> list:
         elif (
             cluster.get("role") == "control_plane"
             and host not in control_planes
-            and "kube-apiserver.yaml" in (cluster.get("manifests") or [])
+            and (distribution == "k3s" or "kube-apiserver.yaml" in (cluster.get("manifests") or []))
         ):
             found.append(
                 "%s: is a control plane of the cluster and a worker in the inventory; put it into kube_control_plane, or reset it first"
@@ -116,13 +121,15 @@ def problems(nodes: dict, control_planes: list, leader: str) -> list:
     return found
 
 
-def _stranger(host, cluster):
+def _stranger(host, cluster, distribution):
     """A node of a cluster that is not to be touched: what it is, and how it is taken away."""
     maker = cluster.get("made_by") or "somebody else"
     role = (cluster.get("role") or "unknown role").replace("_", " ")
     away = TAKEN_AWAY_BY.get(maker, "its maker's own means")
-    if cluster.get("kind") == "k3s":
-        text = "%s: K3s is installed (%s, made by %s); a running cluster is never turned into kubeadm. " % (host, role, maker)
+    titles = {"k3s": "K3s", "kubeadm": "kubeadm"}
+    if cluster.get("kind") in titles and cluster["kind"] != distribution:
+        text = "%s: %s is installed (%s, made by %s); a running cluster is never turned into %s. "
+        text %= (host, titles[cluster["kind"]], role, maker, titles[distribution])
         return text + "Move its work to a cluster on other machines, or take it away first with %s" % away
     return "%s: a node that %s made is here (%s); leave it out, or take it away first with %s" % (
         host,

@@ -34,7 +34,7 @@ def needs_problems(plugin: str, needs: list) -> list:
 
 def options_problems(plugin: str, options: dict, pod_networks: list) -> list:
     """Sentences on options that the plugin does not know and on networks that it cannot carry."""
-    known = {"bridge": {"mtu"}, "kube-router": {"image", "args"}, "none": set()}[plugin]
+    known = {"bridge": {"mtu"}, "kube-router": {"image", "args"}, "flannel": {"backend"}, "none": set()}[plugin]
     found = [
         "kube_network.options has no key %s for the plugin %s (it knows %s)"
         % (key, plugin, ", ".join(sorted(known)) or "none")
@@ -160,7 +160,8 @@ def bridge_rights() -> str:
 
 def manifest(plugin: str, options: dict) -> str:
     """The manifest of the plugin, or an empty text."""
-    return {"bridge": bridge_rights, "kube-router": lambda: kube_router(options), "none": str}[plugin]()
+    made = {"bridge": bridge_rights, "kube-router": lambda: kube_router(options)}
+    return made[plugin]() if plugin in made else ""
 
 
 def kube_router(options: dict) -> str:

@@ -15,6 +15,8 @@ from . import (
     containerd_config,
     desired,
     difference,
+    k3s_config,
+    k3s_plan,
     kubeadm_plan,
     kubelet_config,
     labels,
@@ -138,24 +140,11 @@ def _plan_node(draft, host, cluster, state):
     joined = (
         state["complete"][host] or state["start"] == "wait" and bool((info.get("cluster") or {}).get("kubelet_conf"))
     )
-    components = versions.components(values["kube_artifacts"]["versions"])
-    files = desired.files(node, cluster)
-    wanted = {
-        "settings": desired.settings(info, values, cluster["pod_networks"]),
-        "packages": desired.packages(info, node["role"], cluster["endpoint"]["mode"], values),
-        "programs": desired.programs(
-            cluster["version"], components, info["architecture"]["name"], values["kube_artifacts"]["checksums"]
-        ),
-        "files": files,
-    }
+    light = cluster["distribution"] == "k3s"
+    node["taints"] = labels.taints(node, cluster["has_workers"] and not light)
+    wanted = (k3s_plan if light else desired).wanted(node, cluster)
     steps, services = difference.steps(wanted, info, joined)
-    secret = difference.wrong_files(
-        containerd_config.secret_files(values["kube_registries"], values["kube_http_proxy"], cluster["direct"]), info
-    )
-    if secret:
-        steps["credentials"] = ["%s %s" % item for item in secret.items()]
-        if containerd_config.ENVIRONMENT in secret and "containerd" not in services:
-            services["containerd"] = "restarted"
+    _credentials(node, cluster, steps, services, joined)
     if joined and node["role"] == "control_plane" and cluster["drift"]:
         steps["control-plane"] = cluster["drift"]
     node.update(wanted)
@@ -163,12 +152,31 @@ def _plan_node(draft, host, cluster, state):
         info, kubelet_config.kubelet_config(info, values, versions.parse(cluster["version"]))
     )
     node.update({"steps": steps, "services": services, "joined": joined})
-    node["taints"] = labels.taints(node, cluster["has_workers"])
+    node["data_dir"] = k3s_config.data_dir(values) if light else None
+    node["returns"] = light and not joined and node["name"] in state["known"]
     node["stages"], node["member"] = _stages(host, node, cluster, state)
     if host == cluster["leader"]:
         node["stages"].append("leader")
-    if node["member"] == "pull" or host == cluster["leader"] or "control-plane" in steps:
+    if light:
+        node["member"] = "join" if node["member"] == "pull" else node["member"]
+    elif node["member"] == "pull" or host == cluster["leader"] or "control-plane" in steps:
         node["kubeadm"] = kubeadm_plan.documents(node, cluster)
+
+
+def _credentials(node, cluster, steps, services, joined):
+    """Files with secrets that are not as they should be. They are not in the plan: only that there is something to write."""
+    values = node["inputs"]
+    if cluster["distribution"] == "k3s":
+        wanted, unit = k3s_plan.secret_files(node, cluster), k3s_plan.unit(node["role"])
+        restarting = [entry["path"] for entry in wanted] if joined else []
+    else:
+        wanted = containerd_config.secret_files(values["kube_registries"], values["kube_http_proxy"], cluster["direct"])
+        restarting, unit = [containerd_config.ENVIRONMENT], "containerd"
+    wrong = difference.wrong_files(wanted, node["info"])
+    if wrong:
+        steps["credentials"] = ["%s %s" % item for item in wrong.items()]
+        if set(wrong) & set(restarting):
+            services.setdefault(unit, "restarted")
 
 
 def _stages(host, node, cluster, state):
@@ -207,6 +215,8 @@ def _result(draft, cluster, control_planes, workers):
         "joined",
         "kubeadm",
         "taints",
+        "data_dir",
+        "returns",
     ]
     shown = {
         key: value for key, value in cluster.items() if key not in ("shared", "pod_networks", "has_workers", "homes")
@@ -221,9 +231,9 @@ def _result(draft, cluster, control_planes, workers):
         "cluster_domain": shared.get("kube_cluster_domain"),
         "control_planes": control_planes,
         "workers": workers,
-        "ports": kubeadm_plan.ports(cluster) if cluster else [],
+        "ports": _layer(cluster).ports(cluster) if cluster else [],
         "images": sorted(
-            {image for role in ("control_plane", "worker") for image in kubeadm_plan.images(cluster, role)}
+            {image for role in ("control_plane", "worker") for image in _layer(cluster).images(cluster, role)}
         )
         if cluster
         else [],
@@ -234,3 +244,8 @@ def _result(draft, cluster, control_planes, workers):
         "nodes": {host: {key: node[key] for key in keep if key in node} for host, node in draft.nodes.items()},
         "objects": labels.objects(draft.nodes, cluster) if cluster else {},
     }
+
+
+def _layer(cluster):
+    """What knows the distribution's ports and images."""
+    return k3s_plan if cluster["distribution"] == "k3s" else kubeadm_plan

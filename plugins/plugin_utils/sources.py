@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from urllib.parse import unquote
 
 
 def is_directory(source: str) -> bool:
@@ -16,7 +17,7 @@ def is_directory(source: str) -> bool:
 def paths(items: list) -> list:
     """Paths below the source of the files that these items need: the file itself, and the one with its checksum."""
     urls = [item[key] for item in items for key in ("url", "checksum_url") if item.get(key)]
-    return sorted({url.split("://", 1)[1] for url in urls})
+    return sorted({unquote(url.split("://", 1)[1]) for url in urls})
 
 
 def missing(plan: dict, hosts: dict) -> list:

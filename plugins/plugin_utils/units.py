@@ -65,6 +65,51 @@ WantedBy=multi-user.target
     )
 
 
+def k3s(role: str, in_container: bool) -> str:
+    """k3s.service or k3s-agent.service, as upstream's script has them; K3s says itself when it is ready.
+
+    https://github.com/k3s-io/k3s/blob/main/install.sh
+    """
+    server = role == "control_plane"
+    name = "k3s" if server else "k3s-agent"
+    limits = "" if in_container else "LimitNPROC=infinity\nLimitCORE=infinity\n"
+    return (
+        HEADER
+        + """[Unit]
+Description=Lightweight Kubernetes
+Documentation=https://k3s.io
+Wants=network-online.target
+After=network-online.target kube-endpoint.service
+
+[Service]
+Type=%(kind)s
+EnvironmentFile=-/etc/default/%%N
+EnvironmentFile=-/etc/sysconfig/%%N
+EnvironmentFile=-/etc/systemd/system/%(name)s.service.env
+KillMode=process
+Delegate=yes
+User=root
+LimitNOFILE=1048576
+%(limits)sTasksMax=infinity
+TimeoutStartSec=0
+Restart=always
+RestartSec=5s
+ExecStartPre=-/sbin/modprobe br_netfilter
+ExecStartPre=-/sbin/modprobe overlay
+ExecStart=/usr/local/bin/k3s %(command)s
+
+[Install]
+WantedBy=multi-user.target
+"""
+        % {
+            "kind": "notify" if server else "exec",
+            "name": name,
+            "limits": limits,
+            "command": "server" if server else "agent",
+        }
+    )
+
+
 def endpoint(config: str) -> str:
     """kube-endpoint.service: HAProxy beside, not in place of, a HAProxy of the host's own."""
     return (
@@ -73,7 +118,7 @@ def endpoint(config: str) -> str:
 Description=Proxy to the Kubernetes API servers
 After=network-online.target
 Wants=network-online.target
-Before=kubelet.service
+Before=kubelet.service k3s.service k3s-agent.service
 
 [Service]
 Type=notify

@@ -15,7 +15,8 @@ from . import live
 
 KUBERNETES = "/etc/kubernetes"
 RANCHER = "/var/lib/rancher/k3s"
-AUTHORITIES = (KUBERNETES + "/pki/ca.crt", RANCHER + "/server/tls/server-ca.crt", RANCHER + "/agent/server-ca.crt")
+K3S_CONFIG = "/etc/rancher/k3s/config.yaml"
+K3S_ADMIN = "/etc/rancher/k3s/k3s.yaml"
 # Directories that make a machine a node of another distribution: their own pages on where data lies.
 OTHERS = {"rke2": "/var/lib/rancher/rke2/agent", "microk8s": "/var/snap/microk8s/current", "k0s": "/var/lib/k0s/pki"}
 # What leaves which file. Kubespray writes the first, k3s-ansible keeps upstream's script under the second name, and that script, run by hand,
@@ -34,31 +35,61 @@ def cluster(host, record, units, now, pool):
     manifests = [os.path.basename(path) for path in host.list(KUBERNETES + "/manifests/*.yaml")]
     server = "kube-apiserver.yaml" in manifests
     admin = host.exists(KUBERNETES + "/admin.conf")
-    asked = pool.submit(live.live, host, pool) if admin and server else None
-    units = units.result()
     kubelet_conf = host.read(KUBERNETES + "/kubelet.conf")
+    light = None if kubelet_conf or server else k3s(host)
+    if light:
+        asked = pool.submit(live.k3s, host, light["port"]) if light["admin_conf"] and light["etcd_data"] else None
+    else:
+        asked = pool.submit(live.live, host, pool) if admin and server else None
+    units = units.result()
     found = {
-        "kind": _other(host) or ("kubeadm" if kubelet_conf or server else "k3s" if _k3s(host, units) else None),
+        "kind": _other(host) or ("kubeadm" if kubelet_conf or server else "k3s" if light["data"] or _k3s(units) else None),
         "foreign": False,
         "made_by": None,
-        "ca_sha256": authority(host),
+        "ca_sha256": authority(host, (light or {}).get("data_dir")),
         "role": None,
         "kubelet_conf": bool(kubelet_conf),
         "admin_conf": admin,
         "manifests": manifests,
         "etcd_data": host.exists("/var/lib/etcd/member"),
         "server": first(r"^\s*server:\s*[\"']?([^\s\"']+)", kubelet_conf),
+        "cluster_init": False,
+        "data_dir": None,
         "cni_conf": [os.path.basename(path) for path in host.list("/etc/cni/net.d/*.conf*")],
         "certificates": certificates(host, now),
         "live": None,
     }
+    if found["kind"] == "k3s":
+        found.update({name: value for name, value in light.items() if name in found})
     if found["kind"]:
         found["foreign"] = not (record or {}).get("artifacts")
         found["made_by"] = _maker(host, found["kind"]) if found["foreign"] else "kubewright.cluster"
-        control = host.exists(RANCHER + "/server") or _active(units, "k3s") if found["kind"] == "k3s" else server
+        control = light["server_data"] or _active(units, "k3s") if found["kind"] == "k3s" else server
         found["role"] = "control_plane" if control else "worker"
     found["live"] = asked.result() if asked else None
     return found
+
+
+def k3s(host):
+    """What K3s left and is told: data is whether the machine is, or was, a node of it.
+
+    https://docs.k3s.io/cli/server: data-dir, and what lies in it.
+    """
+    settings = host.read(K3S_CONFIG)
+    place = (first(r"^data-dir:\s*[\"']?([^\s\"']+)", settings) or RANCHER).rstrip("/")
+    server_data = host.exists(place + "/server")
+    port = first(r"^https-listen-port:\s*[\"']?([0-9]{1,5})", settings)
+    return {
+        "data": server_data or host.exists(place + "/agent"),
+        "server_data": server_data,
+        "data_dir": place,
+        "kubelet_conf": host.exists(place + "/agent/kubelet.kubeconfig"),
+        "admin_conf": host.exists(K3S_ADMIN),
+        "etcd_data": host.exists(place + "/server/db"),
+        "server": first(r"^server:\s*[\"']?([^\s\"']+)", settings),
+        "cluster_init": bool(first(r"^cluster-init:\s*(true)", settings)),
+        "port": int(port or 6443),
+    }
 
 
 def _other(host):
@@ -76,13 +107,9 @@ def _active(units, name):
     return (units.get(name) or {}).get("active") == "active"
 
 
-def _k3s(host, units):
-    """Its data or its service makes a machine a K3s node; the program and a configuration alone only prepare one."""
-    return (
-        host.exists(RANCHER + "/server")
-        or host.exists(RANCHER + "/agent")
-        or any((units.get(name) or {}).get("exists") for name in ("k3s", "k3s-agent"))
-    )
+def _k3s(units):
+    """Its data or its running service makes a machine a K3s node; program, unit and configuration alone only prepare one."""
+    return any(_active(units, name) for name in ("k3s", "k3s-agent"))
 
 
 def first(pattern, text):
@@ -90,9 +117,10 @@ def first(pattern, text):
     return found.group(1) if found else None
 
 
-def authority(host):
+def authority(host, data_dir=None):
     """SHA-256 of the certificate authority: of two clusters it is never the same."""
-    for path in AUTHORITIES:
+    data_dir = data_dir or RANCHER
+    for path in (KUBERNETES + "/pki/ca.crt", data_dir + "/server/tls/server-ca.crt", data_dir + "/agent/server-ca.crt"):
         text = host.read(path)
         if text is not None:
             digest = fingerprint(text)

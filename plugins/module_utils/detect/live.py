@@ -54,6 +54,17 @@ def address(manifest):
     return {"address": own, "port": int(port) if re.fullmatch("[0-9]{1,5}", port) else 6443}
 
 
+def k3s(host, port):
+    """What a K3s server says. Its etcd tells by a condition of the Node whether a member votes: pkg/etcd/etcd.go, NodeType."""
+    result = {"kind": "k3s", "healthy": False, "version": None, "nodes": [], "config_maps": [], "error": None}
+    server = {"address": "127.0.0.1", "port": port, "kubeconfig": "/etc/rancher/k3s/k3s.yaml"}
+    try:
+        result.update(_common(_getter(host, server)))
+    except WRONG as error:
+        result["error"] = "127.0.0.1:%d: %s" % (port, error)
+    return result
+
+
 def _ask(host, server):
     """All that is asked of the API, on one connection.
 
@@ -67,7 +78,7 @@ def _ask(host, server):
         return _questions(host, dict(server, kubeconfig=KUBERNETES + "/super-admin.conf"))
 
 
-def _questions(host, server):
+def _getter(host, server):
     def get(path, accept="application/json"):
         status, text = host.ask(server, "GET", path, accept)
         if status in (401, 403):
@@ -76,15 +87,29 @@ def _questions(host, server):
             raise ValueError("%s: HTTP %d" % (path, status))
         return text
 
-    def names(path):
-        return sorted(item["metadata"]["name"] for item in json.loads(get(path, NAMES))["items"])
+    return get
 
+
+def _common(get):
+    """What is asked of either distribution."""
     get("/readyz", "*/*")
-    maps = names(SYSTEM + "configmaps")
     return {
         "healthy": True,
         "version": json.loads(get("/version"))["gitVersion"],
         "nodes": [node(item) for item in json.loads(get("/api/v1/nodes"))["items"]],
+    }
+
+
+def _questions(host, server):
+    get = _getter(host, server)
+
+    def names(path):
+        return sorted(item["metadata"]["name"] for item in json.loads(get(path, NAMES))["items"])
+
+    common = _common(get)
+    maps = names(SYSTEM + "configmaps")
+    return {
+        **common,
         "kubeadm_config": json.loads(get(SYSTEM + "configmaps/kubeadm-config"))["data"]
         if "kubeadm-config" in maps
         else None,
@@ -104,7 +129,7 @@ def proxy_mode(config_map):
 def node(item):
     """What counts of a Node object."""
     meta, spec, status = item["metadata"], item.get("spec") or {}, item.get("status") or {}
-    ready = next((entry for entry in status.get("conditions") or [] if entry.get("type") == "Ready"), {})
+    conditions = {entry.get("type"): entry.get("status") == "True" for entry in status.get("conditions") or []}
     addresses = {}
     for entry in status.get("addresses") or []:
         addresses.setdefault(entry["type"], []).append(entry["address"])
@@ -112,7 +137,8 @@ def node(item):
     return {
         "name": meta["name"],
         "uid": meta.get("uid"),
-        "ready": ready.get("status") == "True",
+        "ready": conditions.get("Ready", False),
+        "etcd_voter": conditions.get("EtcdIsVoter"),
         "labels": meta.get("labels") or {},
         "annotations": {
             key: value

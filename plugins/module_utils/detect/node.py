@@ -33,6 +33,8 @@ CLUSTER = {
     "manifests": [],
     "etcd_data": False,
     "server": None,
+    "cluster_init": False,
+    "data_dir": None,
     "cni_conf": [],
     "certificates": {},
     "live": None,

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils import probe_node
+from ansible_collections.kubewright.cluster.plugins.module_utils import places, probe_node
 
 
 @pytest.fixture
@@ -14,9 +14,8 @@ def node(tmp_path, monkeypatch, authority):
     """A node's files below a directory."""
     kubernetes = tmp_path / "kubernetes"
     (kubernetes / "pki" / "etcd").mkdir(parents=True)
-    monkeypatch.setattr(probe_node, "KUBERNETES", str(kubernetes))
-    monkeypatch.setattr(probe_node, "KUBELET_CONF", str(kubernetes / "kubelet.conf"))
-    monkeypatch.setattr(probe_node, "CLIENT_CERTIFICATE", authority.issue_files("kubelet-client-current"))
+    monkeypatch.setattr(places.Kubeadm, "root", str(kubernetes))
+    monkeypatch.setattr(places.Kubeadm, "client", (authority.issue_files("kubelet-client-current"), None))
     return kubernetes
 
 
@@ -38,7 +37,7 @@ def test_a_machine_that_is_no_node_is_told_so(node):
 def test_the_endpoint_is_asked_with_the_kubelets_certificate(node, authority, serve):
     server = serve(authority.serve(lambda _request: (200, {}, b"ok")))
     kubelet_conf(node, authority, "https://127.0.0.1:%d" % server.port)
-    assert [item["status"] for item in probe_node.endpoints("a", soon())] == ["ok"]
+    assert [item["status"] for item in probe_node.endpoints("a", places.Kubeadm(), soon())] == ["ok"]
     assert server.requests[0][:2] == ("GET", "/readyz")
 
 
@@ -46,33 +45,33 @@ def test_every_address_is_tried_once(node, authority, serve):
     server = serve(authority.serve(lambda _request: (200, {}, b"ok")))
     kubelet_conf(node, authority, "https://127.0.0.1:%d" % server.port)
     (node / "admin.conf").write_text("clusters:\n- cluster:\n    server: 'https://127.0.0.1:1'\n")
-    found = {item["text"].split(" ")[0]: item["status"] for item in probe_node.endpoints("a", soon())}
+    found = {item["text"].split(" ")[0]: item["status"] for item in probe_node.endpoints("a", places.Kubeadm(), soon())}
     assert found == {"https://127.0.0.1:%d" % server.port: "ok", "https://127.0.0.1:1": "fail"}
 
 
 def test_an_api_that_is_not_ready_fails_with_its_own_words(node, authority, serve):
     server = serve(authority.serve(lambda _request: (500, {}, b"[-]etcd failed: reason withheld")))
     kubelet_conf(node, authority, "https://127.0.0.1:%d" % server.port)
-    text = probe_node.endpoints("a", soon())[0]["text"]
+    text = probe_node.endpoints("a", places.Kubeadm(), soon())[0]["text"]
     assert "HTTP 500 [-]etcd failed" in text
 
 
 def test_a_certificate_for_another_address_fails(node, authority, serve):
     server = serve(authority.serve(lambda _request: (200, {}, b"ok"), addresses=("10.0.0.9",)))
     kubelet_conf(node, authority, "https://127.0.0.1:%d" % server.port)
-    found = probe_node.endpoints("a", soon())[0]
+    found = probe_node.endpoints("a", places.Kubeadm(), soon())[0]
     assert found["status"] == "fail" and "127.0.0.1" in found["text"] and "certificate" in found["text"].lower()
 
 
 def test_a_server_of_another_cluster_fails(node, authority, other_authority, serve):
     server = serve(other_authority.serve(lambda _request: (200, {}, b"ok"), client=False))
     kubelet_conf(node, authority, "https://127.0.0.1:%d" % server.port)
-    assert probe_node.endpoints("a", soon())[0]["status"] == "fail"
+    assert probe_node.endpoints("a", places.Kubeadm(), soon())[0]["status"] == "fail"
 
 
 def test_a_kubeconfig_without_a_server_fails(node):
     (node / "kubelet.conf").write_text("kind: Config\n")
-    assert "names no server" in probe_node.endpoints("a", soon())[0]["text"]
+    assert "names no server" in probe_node.endpoints("a", places.Kubeadm(), soon())[0]["text"]
 
 
 def put(node, name, pem):
@@ -82,7 +81,7 @@ def put(node, name, pem):
 def test_certificates_that_last_are_one_line(node, authority):
     put(node, "apiserver.crt", authority.issue("apiserver", days=200)[0])
     put(node, "etcd/server.crt", authority.issue("etcd", days=100)[0])
-    found = probe_node.certificates("a", 30)
+    found = probe_node.certificates("a", places.Kubeadm(), 30)
     assert [item["status"] for item in found] == ["ok"]
     assert found[0]["text"] == "3, the next to expire is etcd/server in 99 days"
 
@@ -91,7 +90,7 @@ def test_certificates_that_end_are_named(node, authority):
     put(node, "apiserver.crt", authority.issue("apiserver", days=10.5)[0])
     put(node, "front-proxy-client.crt", authority.issue("client", days=-1)[0])
     put(node, "etcd/peer.crt", authority.issue("peer", days=100)[0])
-    found = probe_node.certificates("a", 30)
+    found = probe_node.certificates("a", places.Kubeadm(), 30)
     assert [(item["status"], item["text"]) for item in found] == [
         ("fail", "front-proxy-client has expired"),
         ("warn", "apiserver has 10 days left"),
@@ -101,28 +100,28 @@ def test_certificates_that_end_are_named(node, authority):
 
 def test_the_limit_can_be_set(node, authority):
     put(node, "apiserver.crt", authority.issue("apiserver", days=10.5)[0])
-    assert [item["status"] for item in probe_node.certificates("a", 7)] == ["ok"]
+    assert [item["status"] for item in probe_node.certificates("a", places.Kubeadm(), 7)] == ["ok"]
 
 
 def test_a_short_lived_certificate_of_a_kubelet_is_well_until_its_last_tenth(node, authority, monkeypatch):
     for days, status in ((0.5, "ok"), (0.05, "warn"), (-0.1, "fail")):
         path = authority.issue_files("kubelet-client-current", days=days, life=1)
-        monkeypatch.setattr(probe_node, "CLIENT_CERTIFICATE", path)
-        found = probe_node.certificates("a", 30)
+        monkeypatch.setattr(places.Kubeadm, "client", (path, None))
+        found = probe_node.certificates("a", places.Kubeadm(), 30)
         assert [item["status"] for item in found] == [status], found
 
 
 def test_certificates_inside_of_kubeconfigs_count(node, authority):
     with open(authority.kubeconfig(days=3.5), encoding="utf-8") as stream:
         (node / "controller-manager.conf").write_text(stream.read())
-    found = probe_node.certificates("a", 30)
+    found = probe_node.certificates("a", places.Kubeadm(), 30)
     assert [item["text"] for item in found] == ["controller-manager.conf has 3 days left"]
 
 
 def test_what_is_no_certificate_is_passed_over(node, monkeypatch):
     put(node, "x.crt", b"nonsense")
-    monkeypatch.setattr(probe_node, "CLIENT_CERTIFICATE", "/nowhere")
-    assert probe_node.certificates("a", 30)[0]["status"] == "fail"
+    monkeypatch.setattr(places.Kubeadm, "client", ("/nowhere", None))
+    assert probe_node.certificates("a", places.Kubeadm(), 30)[0]["status"] == "fail"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import types
 
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils import containerd_hosts, probe_registry
@@ -64,8 +65,8 @@ def probe(tmp_path, monkeypatch):
         for registry, text in files.items():
             (tmp_path / registry).mkdir(exist_ok=True)
             (tmp_path / registry / "hosts.toml").write_text(text)
-        monkeypatch.setattr(probe_registry, "images_here", lambda: list(images))
-        return probe_registry.checks("a", str(tmp_path))
+        monkeypatch.setattr(probe_registry, "images_here", lambda _place: list(images))
+        return probe_registry.checks("a", types.SimpleNamespace(registries=str(tmp_path)))
 
     return run
 

@@ -139,3 +139,16 @@ def test_only_our_rules_are_named_to_iptables():
         "-X KUBE-SERVICES\nCOMMIT\n"
     )
     assert cleanup_network.removal("*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n") == ""
+
+
+def test_routes_to_k3s_pods_go_and_others_stay():
+    said, ran = [], []
+
+    def run(argv, text=None):
+        ran.append(" ".join(argv))
+        shown = "default via 10.0.0.1 dev eth0\n10.42.1.0/24 via 10.0.0.12 dev eth0\n10.43.0.0/24 via 10.0.0.9 dev eth0\n10.42.0.0/24 dev cni0\n"
+        return (0, shown) if argv == ["ip", "-4", "route", "show"] else (1, "")
+
+    cleanup_network.Network(run, lambda sentence: not said.append(sentence), ["10.42.0.0/16"]).routes()
+    assert said == ["delete the route 10.42.1.0/24 via 10.0.0.12 dev eth0"]
+    assert ran[-1] == "ip -4 route delete 10.42.1.0/24 via 10.0.0.12 dev eth0"

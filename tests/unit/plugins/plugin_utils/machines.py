@@ -125,7 +125,15 @@ def applied(facts, node, plan, joined=True):
             "started_epoch": 200.0,
             "newest_process_epoch": 200.0,
         }
-    if joined:
+    if joined and plan["distribution"] == "k3s":
+        server = node["role"] == "control_plane"
+        facts["cluster"] = {
+            "kind": "k3s", "foreign": False, "ca_sha256": "ca", "role": node["role"], "kubelet_conf": True, "manifests": [],
+            "etcd_data": server, "cluster_init": node["member"] == "init", "live": live_k3s(plan) if server else None, "cni_conf": [],
+        }  # fmt: skip
+        name = "k3s" if server else "k3s-agent"
+        facts["services"][name] = facts["services"]["containerd"]
+    elif joined:
         control_plane = node["role"] == "control_plane"
         manifests = ["etcd.yaml", "kube-apiserver.yaml"] if control_plane else []
         facts["cluster"] = {
@@ -134,6 +142,16 @@ def applied(facts, node, plan, joined=True):
             "cni_conf": [CONFIGURATION[plan["plugin"]]] if plan["plugin"] in CONFIGURATION else [],
         }  # fmt: skip
     return facts
+
+
+def live_k3s(plan):
+    """What a K3s server says when all of the plan's nodes are members."""
+    label = {"node-role.kubernetes.io/control-plane": "true"}
+    nodes = [
+        {"name": node["name"], "labels": label if node["role"] == "control_plane" else {}, "ready": True}
+        for node in plan["nodes"].values()
+    ]
+    return {"kind": "k3s", "healthy": True, "version": "v%s+k3s1" % plan["version"], "nodes": nodes}
 
 
 def live(plan):

@@ -47,7 +47,7 @@ INPUTS = [
     ({"kube_api_port": 6443.5}, "is no whole number"),
     ({"kube_allow_cgroup_v1": "perhaps"}, "'perhaps' is neither true nor false"),
     ({"kube_network": "bridge"}, "kube_network: 'bridge' is no map"),
-    ({"kube_network": {"plugin": "weave"}}, "'weave' is none of auto, bridge, kube-router, none"),
+    ({"kube_network": {"plugin": "weave"}}, "'weave' is none of auto, bridge, kube-router, flannel, none"),
     ({"kube_network": {"plugin": "bridge", "options": {"speed": 1}}}, "kube_network.options has no key speed"),
     ({"kube_node_ip": "10.9.9.9"}, "kube_node_ip 10.9.9.9 is no address of the host (it has 10.0.0.11)"),
     ({"kube_node_ip": "eth7"}, "the host has no interface eth7"),
@@ -66,14 +66,58 @@ INPUTS = [
     ({"kube_registries": {"mirrors": {"docker.io": {"endpoints": ["mirror"]}}}}, "'mirror' is no URL"),
     ({"kube_registries": {"configs": {"r.example": {"password": "x"}}}}, "has a password and no username"),
     ({"kube_needs": ["network_policy"], "kube_network": {"plugin": "bridge"}}, "the bridge does not enforce; set kube_network.plugin to kube-router"),
-    ({"kube_needs": ["external_database"]}, "K3s stores in PostgreSQL or MySQL"),
-    ({"kube_distribution": "k3s"}, "this release installs kubeadm clusters only"),
+    ({"kube_needs": ["external_database"], "kube_distribution": "kubeadm"}, "K3s stores in PostgreSQL or MySQL"),
+    ({"kube_network": {"plugin": "flannel"}}, "flannel comes with K3s alone"),
 ]
 
 
 @pytest.mark.parametrize(("inputs", "message"), INPUTS)
 def test_inputs(inputs, message):
     assert any(message in text for text in refusals(*with_inputs(**inputs))), refusals(*with_inputs(**inputs))
+
+
+K3S = [
+    ({"kube_needs": ["external_database"]}, "set k3s_datastore_endpoint"),
+    ({"k3s_datastore_endpoint": "postgres://u:p@db:5432/k"}, "add external_database to kube_needs"),
+    ({"k3s_disable": ["ingress"]}, "k3s_disable: ingress is no part of K3s"),
+    ({"k3s_config": {"write-kubeconfig-mod": "0644"}}, "did you mean write-kubeconfig-mode?"),
+    ({"k3s_config": {"token": "x"}}, "k3s_config.token is set by the plan"),
+    ({"k3s_config": {"cluster-cidr": "10.1.0.0/16"}}, "k3s_config.cluster-cidr is set by the plan; use kube_pod_cidrs"),
+    ({"k3s_config": {"etcd-snapshot-retention": "many"}}, "K3s takes a whole number here"),
+    ({"k3s_config": {"write-kubeconfig-mode": 420}}, "K3s takes a file mode in quotes"),
+    ({"k3s_config": ["debug"]}, "k3s_config: ['debug'] is no map"),
+    ({"k3s_disabel": ["traefik"]}, "k3s_disabel is no input of this collection; did you mean k3s_disable?"),
+    ({"k3s_secrets_encryption": "perhaps"}, "'perhaps' is neither true nor false"),
+    ({"kube_network": {"plugin": "bridge"}}, "kube_network.plugin bridge is for kubeadm nodes"),
+    ({"kube_network": {"plugin": "kube-router"}}, "kube_network.plugin kube-router is for kubeadm nodes"),
+    ({"kube_network": {"plugin": "flannel", "options": {"mtu": 1}}}, "has no key mtu for the plugin flannel"),
+    ({"kube_needs": ["windows_workers"]}, "set kube_distribution to kubeadm"),
+]
+
+
+@pytest.mark.parametrize(("inputs", "message"), K3S)
+def test_inputs_of_k3s(inputs, message):
+    found = refusals(*with_inputs(kube_distribution="k3s", **inputs))
+    assert any(message in text for text in found), found
+
+
+K3S_MACHINES = [
+    ({"cgroup__controllers": ["cpu"]}, "cp-1: the kernel's memory cgroup is off"),
+    ({"ports": [{"port": 6444, "protocol": "tcp", "address": "::", "process": "nginx"}]}, "port 6444 (K3s's own API server"),
+    ({"architecture": {"name": "riscv64", "raw": "riscv64", "bits": 64}}, "K3s cannot run on these machines"),
+    ({"cluster": {"kind": "kubeadm", "foreign": False, "kubelet_conf": True}}, "kubeadm is what runs here"),
+    (
+        {"cluster": {"kind": "k3s", "foreign": True, "made_by": "k3s-ansible", "role": "control_plane"}},
+        "a node that k3s-ansible made is here (control plane)",
+    ),
+    ({"cgroup__version": "v1"}, "cgroup v1, which the kubelet refuses from 1.35 on"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), K3S_MACHINES)
+def test_machines_of_k3s(changes, message):
+    found = refusals(*inventory(inputs={"kube_version": "1.36", "kube_distribution": "k3s"}, **changes))
+    assert any(message in text for text in found), found
 
 
 MACHINES = [
@@ -99,7 +143,7 @@ MACHINES = [
     ({"machine_id": "0123"}, "cp-1 and cp-2 and cp-3 and w-1 have the same machine id 0123"),
     ({"hostname": "localhost"}, "cp-1 and cp-2 and cp-3 and w-1 have the same node name localhost"),
     ({"hostname": "bad_name"}, "the node name 'bad_name' is no valid DNS name"),
-    ({"cluster": {"kind": "k3s"}}, "cp-1: K3s is installed"),
+    ({"cluster": {"kind": "k3s"}}, "K3s is what runs here"),
     (
         {"cluster": {"kind": "kubeadm", "foreign": True, "made_by": "Kubespray", "role": "worker", "kubelet_conf": True}},
         "cp-1: a node that Kubespray made is here (worker); leave it out, or take it away first with Kubespray's reset.yml",
@@ -109,7 +153,7 @@ MACHINES = [
 
 @pytest.mark.parametrize(("changes", "message"), MACHINES)
 def test_machines(changes, message):
-    found = refusals(*inventory(inputs={"kube_version": "1.36"}, **changes))
+    found = refusals(*inventory(inputs={"kube_version": "1.36", "kube_distribution": "kubeadm"}, **changes))
     assert any(message in text for text in found), found
 
 

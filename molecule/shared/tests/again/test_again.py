@@ -25,7 +25,7 @@ def test_check_mode_finds_nothing_to_do():
     assert {number for _host, number in changed} == {"0"}, done.stdout
 
 
-def test_the_plan_of_a_complete_cluster_has_no_steps_and_can_be_shown(tmp_path):
+def test_the_plan_of_a_complete_cluster_has_no_steps_and_can_be_shown(tmp_path, inputs):
     inventory = Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent
     files = {name: tmp_path / f"plan.{name}" for name in ("json", "html")}
     wanted = [word for name, path in files.items() for word in ("-e", f"plan_{name}={path}")]
@@ -33,7 +33,7 @@ def test_the_plan_of_a_complete_cluster_has_no_steps_and_can_be_shown(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=PLAIN)
     assert done.returncode == 0, done.stdout + done.stderr
     plan = json.loads(files["json"].read_text())
-    assert plan["distribution"] == "kubeadm" and plan["reasons"][0]["rule"] in ("installed", "wish")
+    assert plan["distribution"] == inputs.get("kube_distribution", "kubeadm") and plan["reasons"][0]["rule"] in ("installed", "wish")
     assert {host: node["steps"] for host, node in plan["nodes"].items()} == dict.fromkeys(plan["nodes"], {})
     page = files["html"].read_text()
     assert "Every node is as it should be: nothing to do." in page

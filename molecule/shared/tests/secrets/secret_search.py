@@ -45,6 +45,10 @@ def secrets():
             found["%s key %d" % (path, number)] = private_line(base64.b64decode(data))
             middle = len(data) * 3 // 5
             found["%s key %d, encoded" % (path, number)] = data[middle : middle + 80]
+    for path in glob.glob("/var/lib/rancher/k3s/server/tls/**/*.key", recursive=True) + glob.glob("/var/lib/rancher/k3s/agent/*.key"):
+        found[path] = private_line(read(path))
+    for path in ("/etc/rancher/k3s/token", "/etc/rancher/k3s/agent-token", "/etc/rancher/node/password"):
+        found[path] = read(path).strip().rpartition(b":")[2]
     for number, token in enumerate(tokens()):
         found["bootstrap token %d" % number] = token
     return found

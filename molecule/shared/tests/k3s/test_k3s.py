@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The K3s cluster, asked at each server."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+testinfra_hosts = ["ansible://kube_control_plane"]
+DATA = "/var/lib/rancher/k3s"
+
+
+@pytest.fixture
+def kubectl(host):
+    """Objects of a kind, by K3s's own kubectl."""
+    return lambda *words: json.loads(host.check_output("k3s kubectl get -o json " + " ".join(words)))["items"]
+
+
+def conditions(thing):
+    return {condition["type"]: condition["status"] for condition in thing["status"]["conditions"]}
+
+
+def test_every_node_is_ready(kubectl, inputs, members):
+    nodes = {node["metadata"]["name"]: node for node in kubectl("nodes")}
+    assert sorted(nodes) == sorted({*members["control_planes"], *members["workers"]})
+    for name, node in nodes.items():
+        assert conditions(node)["Ready"] == "True", name
+        assert node["status"]["nodeInfo"]["kubeletVersion"] == f"v{inputs['kube_version']}+k3s1"
+    label = "node-role.kubernetes.io/control-plane"
+    assert {name for name in nodes if label in nodes[name]["metadata"]["labels"]} == set(members["control_planes"])
+
+
+def test_etcd_members_vote_where_there_are_several(kubectl, members):
+    voters = {node["metadata"]["name"] for node in kubectl("nodes") if conditions(node).get("EtcdIsVoter") == "True"}
+    assert voters == (set(members["control_planes"]) if len(members["control_planes"]) > 1 else set())
+
+
+def test_one_server_stores_in_sqlite(host, members):
+    assert host.file(DATA + "/server/db/state.db").exists == (len(members["control_planes"]) == 1)
+
+
+def test_pods_run(kubectl):
+    pods = kubectl("pods", "-A")
+    waiting = [pod["metadata"]["name"] for pod in pods if conditions(pod).get("Ready") != "True" and pod["status"]["phase"] != "Succeeded"]
+    assert not waiting
+    assert any(pod["metadata"]["name"].startswith("coredns") for pod in pods)
+
+
+def test_nothing_of_the_proof_is_left(kubectl):
+    system = {"default", "kube-system", "kube-public", "kube-node-lease"}
+    assert {item["metadata"]["name"] for item in kubectl("namespaces")} == system
+
+
+def test_the_service_runs_and_comes_back_at_boot(host):
+    assert host.service("k3s").is_running and host.service("k3s").is_enabled
+
+
+def test_files_with_secrets_are_roots_alone(host):
+    for path in ("config.yaml", "k3s.yaml", "token", "agent-token"):
+        assert host.file("/etc/rancher/k3s/" + path).mode == 0o600, path
+
+
+def test_kubeconfig_on_the_controller():
+    path = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "kubeconfig")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert "127.0.0.1" not in path.read_text()

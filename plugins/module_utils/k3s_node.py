@@ -1,0 +1,204 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Running K3s on a node: tokens, start, and the wait for it to serve. Standard library only.
+
+Tokens and what they are for: https://docs.k3s.io/cli/token
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import secrets
+import shutil
+import ssl
+import subprocess
+import tempfile
+import time
+
+from . import kube_api
+
+DIRECTORY = "/etc/rancher/k3s"
+TOKEN = DIRECTORY + "/token"
+AGENT_TOKEN = DIRECTORY + "/agent-token"
+ADMIN = DIRECTORY + "/k3s.yaml"
+AGENT_BALANCER = ("127.0.0.1", 6444)
+# So often may the service fail before it is given up: a server that waits for its turn as a learner fails now and then.
+PATIENCE = 12
+# An agent asks again and again with a token that is refused; a server that has just started refuses none for so long.
+REFUSED_SECONDS = 30
+_SECRET = re.compile(r"K10[0-9a-f]{64}::\S+|\b[0-9a-f]{32,}\b|\b[a-z0-9]{6}\.[a-z0-9]{16}\b")
+
+
+class K3sError(Exception):
+    """K3s does not serve; the message says why."""
+
+
+def read(path):
+    """A file's text without white space around it, empty where there is none."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return stream.read().strip()
+    except OSError:
+        return ""
+
+
+def write(path, text):
+    """Write a file of mode 0600 at once. Returns whether it differed."""
+    if read(path) == text:
+        return False
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".kubewright-")
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write(text + "\n")
+    os.replace(temporary, path)
+    return True
+
+
+def make_tokens(data_dir):
+    """Tokens of a new cluster, where there are none; those of a cluster that is there are kept. Returns whether any was made."""
+    server = read(TOKEN) or password(read(data_dir + "/server/token")) or secrets.token_hex(32)
+    agent = read(AGENT_TOKEN) or password(read(data_dir + "/server/agent-token")) or secrets.token_hex(32)
+    return any([write(TOKEN, server), write(AGENT_TOKEN, agent)])
+
+
+def password(token):
+    """The secret part of K10<digest>::<user>:<password>."""
+    return token.rpartition(":")[2]
+
+
+def credentials(data_dir, forget):
+    """What others join with: {server, agent} whole tokens, which name the authority too, and agent_token, the secret that all servers share.
+
+    forget: names of nodes that the API knows and that come back without their data; the password that K3s keeps of each is taken away, or it
+    would be refused: https://docs.k3s.io/architecture#how-agent-node-registration-works
+    """
+    server = read(data_dir + "/server/token")
+    if not server:
+        raise K3sError("%s/server/token is missing: this is no running server" % data_dir)
+    api = kube_api.Api([kube_api.local_server()], ADMIN)
+    for name in forget:
+        api.delete("/api/v1/namespaces/kube-system/secrets/%s.node-password.k3s" % name)
+        api.delete("/api/v1/nodes/" + name)
+    secret = read(AGENT_TOKEN)
+    digest = server.partition("::")[0]
+    agent = "%s::node:%s" % (digest, password(secret)) if secret and digest.startswith("K10") else server
+    return {"server": server, "agent": agent, "agent_token": password(secret)}
+
+
+def command(*argv, timeout=60):
+    """(exit status, output) of a command."""
+    try:
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, check=False
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return 127, str(error)
+    return done.returncode, done.stdout.decode("utf-8", "replace")
+
+
+def start(unit, again):
+    """Start the service, or start it anew, and at boot. It is not waited for: K3s says for itself when it serves."""
+    command("systemctl", "daemon-reload")
+    command("systemctl", "enable", unit)
+    status, output = command("systemctl", "restart" if again else "start", "--no-block", unit)
+    if status:
+        raise K3sError("%s: %s" % (unit, output.strip()))
+
+
+def active(unit):
+    """Whether the service is running by systemd's word."""
+    return command("systemctl", "is-active", "--quiet", unit)[0] == 0
+
+
+def restarts(unit):
+    """How often systemd has started the service anew."""
+    found = re.search(r"NRestarts=(\d+)", command("systemctl", "show", "--property=NRestarts", unit)[1])
+    return int(found.group(1)) if found else 0
+
+
+def wait(unit, name, server, data_dir, timeout):
+    """Wait until the node serves. K3sError with its own last words where it does not in time, or fails again and again."""
+    began = time.monotonic()
+    deadline = began + timeout
+    before = restarts(unit)
+    while True:
+        problem = problem_of_server(name) if server else problem_of_agent(name, data_dir)
+        if not problem:
+            return
+        if not server and time.monotonic() - began > REFUSED_SECONDS and "401 Unauthorized" in last_words(unit, 2):
+            raise K3sError("%s: the servers refuse its token; run site again, which reads it anew\n%s" % (unit, last_words(unit)))
+        failures = restarts(unit) - before
+        if time.monotonic() > deadline or failures > PATIENCE:
+            span = "%d starts" % failures if failures > PATIENCE else "%d s" % timeout
+            raise K3sError("%s does not serve after %s: %s\n%s" % (unit, span, problem, last_words(unit)))
+        time.sleep(0.5)
+
+
+def problem_of_server(name):
+    """Why a server does not serve yet; empty when it does. With embedded etcd its member must vote: Ready alone is no gate."""
+    try:
+        api = kube_api.Api([kube_api.local_server() or ("127.0.0.1", 6443)], ADMIN, timeout=5, patience=0)
+        status, text = api.ask("GET", "/readyz")
+        if status != 200:
+            return "its API is not ready: %s" % text.strip()[-200:]
+        node = api.get("/api/v1/nodes/" + name, missing_ok=True)
+    except kube_api.ApiError as error:
+        return str(error)
+    return problem_of_node(node, name)
+
+
+def problem_of_node(node, name):
+    """Why a Node object is not in order."""
+    if node is None:
+        return "the API does not know the node %s" % name
+    conditions = {item["type"]: item for item in (node.get("status") or {}).get("conditions") or []}
+    ready = conditions.get("Ready") or {}
+    if ready.get("status") != "True":
+        return "the node is not Ready: %s" % (ready.get("message") or "its kubelet did not report")
+    voter = conditions.get("EtcdIsVoter")
+    if voter and voter.get("status") != "True":
+        return "its etcd member does not vote: %s" % (voter.get("message") or "it is a learner")
+    return ""
+
+
+def problem_of_agent(name, data_dir):
+    """Why an agent does not serve yet: its own kubelet's certificate asks for its own Node, through K3s's own balancer."""
+    place = data_dir + "/agent"
+    try:
+        context = ssl.create_default_context(cafile=place + "/server-ca.crt")
+        context.check_hostname = False
+        context.load_cert_chain(place + "/client-kubelet.crt", place + "/client-kubelet.key")
+    except (OSError, ValueError):
+        return "it has no identity yet: no server has let it join"
+    connection = http.client.HTTPSConnection(*AGENT_BALANCER, timeout=5, context=context)
+    try:
+        connection.request("GET", "/api/v1/nodes/" + name)
+        answer = connection.getresponse()
+        text = answer.read().decode("utf-8", "replace")
+        return problem_of_node(json.loads(text) if answer.status == 200 else None, name)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        return "its way to the servers does not answer: %s" % error
+    finally:
+        connection.close()
+
+
+def last_words(unit, count=4):
+    """The last errors that the service logged, each once, secrets masked."""
+    _status, output = command("journalctl", "-u", unit, "-n", "60", "--no-pager", "-o", "cat")
+    lines = [line[:400] for line in output.splitlines() if re.search(r"level=(fatal|error)|^E\d|FATA|ERRO|ailed", line)]
+    told = {re.sub(r"^time=\S+ ", "", line): None for line in lines}
+    return masked("\n".join(list(told)[-count:]))
+
+
+def masked(text):
+    """The text without tokens."""
+    return _SECRET.sub("********", text)
+
+
+def present():
+    """Whether the program is there."""
+    return shutil.which("k3s", path="/usr/local/bin") is not None

@@ -1,0 +1,139 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: k3s
+short_description: Start and join K3s nodes
+version_added: 0.1.0
+author: kubewright contributors (@kubewright)
+description:
+  - Carries out on one node what the plan says that K3s has to do there. Program, configuration and unit are in place before.
+  - Tokens are in files of mode 0600 alone; no argument and no unit holds one.
+extends_documentation_fragment: [kubewright.cluster.attributes]
+attributes:
+  diff_mode:
+    support: none
+options:
+  state:
+    description:
+      - V(tokens) makes the tokens of a new cluster on its first server; those that are there are kept.
+      - V(credentials) reads on a running server what others join with. Run it under C(no_log).
+      - V(started) starts the service, or starts it anew where O(restart), and waits until the node serves - its API answers (a server), its Node is
+        Ready and, with embedded etcd, its member votes. C(Ready) alone would hide a member that does not take part.
+    type: str
+    required: true
+    choices: [tokens, credentials, started]
+  node_name:
+    description: Name of the node in the cluster (O(state=started)).
+    type: str
+  role:
+    description: What the node runs.
+    type: str
+    choices: [server, agent]
+    default: server
+  data_dir:
+    description: Where K3s keeps its state.
+    type: path
+    default: /var/lib/rancher/k3s
+  credentials:
+    description: What O(state=credentials) returned on a server, for a node that joins.
+    type: dict
+  forget:
+    description: Names of nodes that come back without their data, whose password and Node object are taken away (O(state=credentials)).
+    type: list
+    elements: str
+    default: []
+  restart:
+    description: Whether a running service is started anew.
+    type: bool
+    default: false
+  timeout:
+    description: Seconds to wait at most.
+    type: int
+    default: 300
+"""
+
+EXAMPLES = r"""
+- name: Join an agent
+  kubewright.cluster.k3s:
+    state: started
+    role: agent
+    node_name: worker-1
+    credentials: "{{ hostvars['cp-1'].made.credentials }}"
+"""
+
+RETURN = r"""
+credentials:
+  description: The token of servers, that of agents, and the secret that all servers share.
+  type: dict
+  returned: when O(state=credentials)
+seconds:
+  description: How long it took.
+  type: float
+  returned: always
+"""
+
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.kubewright.cluster.plugins.module_utils import k3s_node as node
+from ansible_collections.kubewright.cluster.plugins.module_utils.kube_api import ApiError
+
+
+def tokens(parameters):
+    return {"changed": node.make_tokens(parameters["data_dir"])}
+
+
+def credentials(parameters):
+    found = node.credentials(parameters["data_dir"], parameters["forget"])
+    return {"changed": bool(parameters["forget"]), "credentials": found}
+
+
+def started(parameters):
+    unit = "k3s" if parameters["role"] == "server" else "k3s-agent"
+    secret = parameters["credentials"] or {}
+    changed = False
+    if secret:
+        changed = node.write(node.TOKEN, secret[parameters["role"]])
+        if parameters["role"] == "server" and secret["agent_token"]:
+            changed = node.write(node.AGENT_TOKEN, secret["agent_token"]) or changed
+    running = node.active(unit)
+    if changed or parameters["restart"] or not running:
+        node.start(unit, parameters["restart"] or changed)
+        changed = True
+    node.wait(unit, parameters["node_name"], parameters["role"] == "server", parameters["data_dir"], parameters["timeout"])
+    return {"changed": changed}
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "required": True, "choices": ["tokens", "credentials", "started"]},
+            "node_name": {"type": "str"},
+            "role": {"type": "str", "default": "server", "choices": ["server", "agent"]},
+            "data_dir": {"type": "path", "default": "/var/lib/rancher/k3s"},
+            "credentials": {"type": "dict", "no_log": True},
+            "forget": {"type": "list", "elements": "str", "default": []},
+            "restart": {"type": "bool", "default": False},
+            "timeout": {"type": "int", "default": 300},
+        },
+        required_if=[("state", "started", ["node_name"])],
+        supports_check_mode=True,
+    )
+    began = time.monotonic()
+    if module.check_mode:
+        # The plan calls for a step only where it has something to do.
+        module.exit_json(changed=module.params["state"] != "credentials", seconds=0.0)
+    try:
+        result = globals()[module.params["state"]](module.params)
+    except (node.K3sError, ApiError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(seconds=round(time.monotonic() - began, 1), **result)
+
+
+if __name__ == "__main__":
+    main()

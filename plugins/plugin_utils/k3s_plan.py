@@ -1,0 +1,182 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a K3s node should be: program, files, service; and what is to be let through between the nodes.
+
+https://docs.k3s.io/installation/requirements, https://docs.k3s.io/installation/private-registry
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from . import desired, k3s_config, units
+from .catalog import K3S_REVISION
+from .documents import dump
+
+BINARY = "/usr/local/bin/k3s"
+REGISTRIES = "/etc/rancher/k3s/registries.yaml"
+ADMIN = "/etc/rancher/k3s/k3s.yaml"
+# Names of the releases' files: https://github.com/k3s-io/k3s/releases
+_FILES = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}
+_SUMS = {"amd64": "sha256sum-amd64.txt", "arm64": "sha256sum-arm64.txt", "arm": "sha256sum-arm.txt"}
+# Parts that K3s brings along: https://docs.k3s.io/installation/packaged-components
+PARTS = ("coredns", "local-storage", "metrics-server", "runtimes", "servicelb", "traefik")
+
+
+def release(version: str, revision: str) -> str:
+    """K3s's release of a Kubernetes version: v1.36.3+k3s1 of 1.36.3. revision: the wanted or running one, may be empty."""
+    return "v%s+%s" % (version, revision or K3S_REVISION)
+
+
+def unit(role: str) -> str:
+    """Name of the service, as upstream's script has it."""
+    return "k3s" if role == "control_plane" else "k3s-agent"
+
+
+def programs(named: str, architecture: str, checksums: dict) -> list:
+    """The one program of a release, as an item for the module artifacts."""
+    url = "https://github.com/k3s-io/k3s/releases/download/%s/" % quote(named, safe="")
+    item = {"component": "k3s", "url": url + _FILES[architecture], "version": named, "dest": BINARY}
+    pinned = checksums.get(item["url"])
+    if pinned:
+        return [{**item, "checksum": "sha256:" + pinned.replace("sha256:", "")}]
+    return [{**item, "checksum_url": url + _SUMS[architecture]}]
+
+
+def wanted(node: dict, cluster: dict) -> dict:
+    """The desired state {settings, packages, programs, files} of one node."""
+    info, values = node["info"], node["inputs"]
+    return {
+        "settings": desired.settings(info, values, cluster["pod_networks"]),
+        "packages": desired.packages(info, node["role"], cluster["endpoint"]["mode"], values),
+        "programs": programs(
+            cluster["release"], info["architecture"]["name"], values["kube_artifacts"]["checksums"]
+        ),
+        "files": {"endpoint": desired.endpoint_files(node, cluster), "k3s": files(node, cluster)},
+    }
+
+
+def files(node: dict, cluster: dict) -> list:
+    """K3s's files without secrets: configuration, kubelet drop-in, registries, unit."""
+    # Labels are kept through the API: a changed one must not restart K3s.
+    made = k3s_config.files({**node, "inputs": {**node["inputs"], "kube_node_labels": {}}}, shared(node, cluster))
+    made += [entry for entry in registries(node["inputs"]["kube_registries"]) if not entry["secret"]]
+    made.append(
+        {
+            "path": "/etc/systemd/system/%s.service" % unit(node["role"]),
+            "content": units.k3s(node["role"], bool((node["info"].get("virtualization") or {}).get("container"))),
+            "mode": "0644",
+        }
+    )
+    return [{key: entry[key] for key in ("path", "content", "mode")} for entry in made]
+
+
+def shared(node: dict, cluster: dict) -> dict:
+    """The cluster as k3s_config takes it.
+
+    A server that started the cluster keeps cluster-init, which K3s does not look at once it has data; one that lost its data joins the others.
+    """
+    there = node["info"].get("cluster") or {}
+    began = bool(there.get("etcd_data")) and bool(there.get("cluster_init"))
+    leads = node["host"] == cluster["leader"] and not cluster["exists"]
+    return {
+        **{name: cluster[name] for name in "version datastore members endpoint pod_cidrs service_cidrs domain sans".split()},
+        "init": leads or began,
+        "leader": node["name"],
+        "api_port": cluster["api_port"],
+        "plugin": cluster["plugin"],
+        "plugin_options": cluster["shared"]["kube_network"]["options"],
+        "proxy_mode": cluster["proxy_mode"],
+        "disable": cluster["shared"]["k3s_disable"],
+        "agent_token": True,
+        "secrets_encryption": cluster["shared"]["k3s_secrets_encryption"],
+    }
+
+
+def registries(given: dict) -> list:
+    """registries.yaml and the authorities it names, of the input kube_registries: [{path, content, mode, secret}]."""
+    mirrors, configs, found = {}, {}, []
+    for name, mirror in sorted((given.get("mirrors") or {}).items()):
+        mirrors[name] = {"endpoint": list(mirror.get("endpoints") or mirror.get("endpoint") or [])}
+    secret = False
+    for name, settings in sorted((given.get("configs") or {}).items()):
+        auth = {key: settings[key] for key in ("username", "password", "token") if settings.get(key)}
+        tls = {"insecure_skip_verify": True} if settings.get("insecure_skip_verify") else {}
+        if settings.get("ca"):
+            path = "/etc/rancher/k3s/registry-%s.crt" % name.replace(":", "_")
+            found.append({"path": path, "content": settings["ca"].rstrip() + "\n", "mode": "0644", "secret": False})
+            tls["ca_file"] = path
+        secret = secret or bool(auth)
+        configs[name] = {key: value for key, value in (("auth", auth), ("tls", tls)) if value}
+    made = {key: value for key, value in (("mirrors", mirrors), ("configs", configs)) if value}
+    if made:
+        text = "# Made by kubewright.cluster.\n" + dump(made)
+        found.append({"path": REGISTRIES, "content": text, "mode": "0600", "secret": secret})
+    return found
+
+
+def secret_files(node: dict, cluster: dict) -> list:
+    """The files with secrets that the inputs call for; tokens are made on the first server and are not among them."""
+    values = node["inputs"]
+    found = [entry for entry in registries(values["kube_registries"]) if entry["secret"]]
+    own = k3s_config.secret_file(node, values["k3s_datastore_endpoint"])
+    return found + ([own] if own else []) + proxy_files(node["role"], values["kube_http_proxy"], cluster["direct"])
+
+
+def proxy_files(role: str, proxy: dict, direct: list) -> list:
+    """The service's environment with the proxy. https://docs.k3s.io/advanced#configuring-an-http-proxy"""
+    if not (proxy.get("http") or proxy.get("https")):
+        return []
+    settings = {
+        "HTTP_PROXY": proxy.get("http") or proxy["https"],
+        "HTTPS_PROXY": proxy.get("https") or proxy["http"],
+        "NO_PROXY": ",".join(["localhost", "127.0.0.1", *direct, *(proxy.get("no_proxy") or [])]),
+    }
+    content = "# Made by kubewright.cluster.\n" + "".join("%s=%s\n" % pair for pair in settings.items())
+    path = "/etc/systemd/system/%s.service.env" % unit(role)
+    return [{"path": path, "content": content, "mode": "0600", "secret": True}]
+
+
+def ports(cluster: dict) -> list:
+    """Who must be let through to whom: https://docs.k3s.io/installation/requirements#networking"""
+
+    def row(port, protocol, to, source, purpose):
+        return {"port": port, "protocol": protocol, "to": to, "from": source, "purpose": purpose}
+
+    pods = "pod networks %s" % ", ".join(cluster["pod_cidrs"])
+    rows = [row(cluster["api_port"], "tcp", "control planes", "all nodes, administrators", "K3s supervisor and API")]
+    if cluster["datastore"] == "embedded etcd":
+        rows.append(row("2379-2380", "tcp", "control planes", "control planes", "etcd"))
+    rows.append(row(10250, "tcp", "all nodes", "all nodes", "kubelet"))
+    if cluster["plugin"] == "flannel":
+        rows.append(row(8472, "udp", "all nodes", "all nodes", "flannel (VXLAN)"))
+    rows.append(row("30000-32767", "tcp, udp", "all nodes", "clients of NodePort Services", "Services"))
+    if cluster["endpoint"]["mode"] == "vip":
+        port = cluster["endpoint"]["port"]
+        rows.append(row(port, "tcp", "control planes", "all nodes, administrators", "API endpoint"))
+        rows.append(row("-", "vrrp (112)", "control planes", "control planes", "virtual address"))
+    return rows + [row("-", "all", "all nodes", pods, "pods")]
+
+
+def problems(values: dict) -> list:
+    """Sentences on inputs that K3s alone has."""
+    found = [
+        "k3s_disable: %s is no part of K3s; it brings %s" % (name, ", ".join(PARTS))
+        for name in values["k3s_disable"]
+        if name not in PARTS
+    ]
+    wanted, given = "external_database" in values["kube_needs"], bool(values["k3s_datastore_endpoint"])
+    if wanted and not given:
+        found.append("kube_needs asks for external_database; set k3s_datastore_endpoint (https://docs.k3s.io/datastore)")
+    if given and not wanted:
+        found.append("k3s_datastore_endpoint is set; add external_database to kube_needs, or drop it")
+    plugin = values["kube_network"]["plugin"]
+    if plugin not in ("flannel", "none"):
+        found.append("kube_network.plugin %s is for kubeadm nodes; K3s brings flannel: set it to auto, flannel or none" % plugin)
+    return found
+
+
+def images(cluster: dict, role: str) -> list:
+    """K3s pulls what it packs by itself; its releases list them: k3s-images.txt. What the plan adds is nothing."""
+    return []

@@ -1,0 +1,117 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan of K3s clusters: what it calls for on bare, running, changed and rebuilt ones."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from ansible_collections.kubewright.cluster.plugins.plugin_utils import k3s_plan, planner, report
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory, machine
+
+K3S = {"kube_distribution": "k3s"}
+
+
+def running(control_planes=3, workers=1, inputs=None):
+    """(hosts, groups, plan that made them) of a cluster that is as it should be."""
+    hosts, groups = inventory(control_planes, workers, {**K3S, **(inputs or {})})
+    plan = planner.cluster_plan(hosts, groups)
+    assert plan["refusals"] == []
+    for host in hosts:
+        hosts[host]["info"] = applied(hosts[host]["info"], plan["nodes"][host], plan)
+    return hosts, groups, plan
+
+
+def config(plan, host):
+    files = {entry["path"]: entry for entry in plan["nodes"][host]["files"]["k3s"]}
+    assert files["/etc/rancher/k3s/config.yaml"]["mode"] == "0600"
+    return yaml.safe_load(files["/etc/rancher/k3s/config.yaml"]["content"])
+
+
+def todo(plan):
+    return {host: (node["member"], node["stages"], sorted(node["steps"])) for host, node in plan["nodes"].items()}
+
+
+def test_a_bare_cluster():
+    plan = planner.cluster_plan(*inventory(3, 1, K3S))
+    assert (plan["distribution"], plan["datastore"], plan["plugin"], plan["images"]) == ("k3s", "embedded etcd", "flannel", [])
+    assert {host: (node["member"], node["stages"]) for host, node in plan["nodes"].items()} == {
+        "cp-1": ("init", ["prepare", "start", "leader"]),
+        "cp-2": ("join", ["prepare", "start", "join"]),
+        "cp-3": ("join", ["prepare", "start", "join"]),
+        "w-1": ("join", ["prepare", "start", "join"]),
+    }
+    assert config(plan, "cp-1")["cluster-init"] is True and "server" not in config(plan, "cp-1")
+    assert config(plan, "cp-2")["server"] == config(plan, "w-1")["server"] == "https://127.0.0.1:7443"
+    assert "cluster-cidr" not in config(plan, "w-1")
+    (program,) = plan["nodes"]["w-1"]["programs"]
+    assert program["url"] == "https://github.com/k3s-io/k3s/releases/download/v1.37.2%2Bk3s1/k3s"
+    assert program["checksum_url"].endswith("/sha256sum-amd64.txt")
+
+
+def test_one_server_stores_in_sqlite_and_is_alone():
+    plan = planner.cluster_plan(*inventory(1, 0, K3S))
+    assert plan["datastore"] == "SQLite"
+    assert not {"cluster-init", "server"} & set(config(plan, "cp-1"))
+
+
+@pytest.mark.parametrize("size", [(1, 0), (1, 2), (3, 1)])
+@pytest.mark.parametrize("inputs", [{}, {"kube_node_labels": {"disk": "ssd"}}, {"k3s_disable": ["traefik"]}])
+def test_a_node_that_is_as_it_should_be_gets_no_step(size, inputs):
+    hosts, groups, _plan = running(*size, inputs)
+    plan = planner.cluster_plan(hosts, groups)
+    assert plan["refusals"] == []
+    assert all(row[0] == "" and set(row[1]) <= {"leader"} and row[2] == [] for row in todo(plan).values()), todo(plan)
+    assert report.text(plan)[-1] == "every node is as it should be: nothing to do"
+
+
+def test_a_changed_setting_restarts_one_node_after_another():
+    hosts, groups, _plan = running()
+    for row in hosts.values():
+        row["inputs"]["k3s_disable"] = ["traefik"]
+    plan = planner.cluster_plan(hosts, groups)
+    assert todo(plan)["cp-2"] == ("", ["change"], ["k3s"]) and todo(plan)["w-1"] == ("", [], [])
+    assert plan["nodes"]["cp-2"]["services"] == {"k3s": "restarted"}
+
+
+def test_a_rebuilt_first_server_joins_the_others():
+    hosts, groups, _plan = running()
+    hosts["cp-1"]["info"] = machine("cp-1", hosts["cp-1"]["info"]["network"]["probe_source"])
+    plan = planner.cluster_plan(hosts, groups)
+    assert plan["leader"] == "cp-2" and plan["nodes"]["cp-1"]["member"] == "join" and plan["nodes"]["cp-1"]["returns"]
+    assert config(plan, "cp-1")["server"] == "https://127.0.0.1:7443" and "cluster-init" not in config(plan, "cp-1")
+    assert todo(plan)["cp-2"] == ("", ["leader"], [])
+
+
+def test_an_agent_of_another_architecture_gets_its_own_program():
+    hosts, groups = inventory(1, 1, K3S)
+    hosts["w-1"]["info"]["architecture"] = {"name": "arm", "raw": "armv7l", "bits": 32}
+    plan = planner.cluster_plan(hosts, groups)
+    assert plan["refusals"] == [] and plan["nodes"]["w-1"]["programs"][0]["url"].endswith("/k3s-armhf")
+
+
+def test_weak_machines_get_k3s_by_themselves():
+    hosts, groups = inventory(1, 1)
+    hosts["w-1"]["info"]["memory"]["usable_bytes"] = 900 << 20
+    plan = planner.cluster_plan(hosts, groups)
+    assert (plan["distribution"], plan["refusals"]) == ("k3s", [])
+
+
+def test_secrets_are_in_no_plan():
+    secret = "postgres://k3s:hunter2@db:5432/k3s"
+    inputs = {
+        "kube_needs": ["external_database"],
+        "k3s_datastore_endpoint": secret,
+        "kube_registries": {"configs": {"r.example": {"username": "u", "password": "hunter3"}}},
+    }
+    hosts, groups = inventory(1, 1, {**K3S, **inputs})
+    plan = planner.cluster_plan(hosts, groups)
+    assert plan["refusals"] == [] and plan["datastore"] == "external database"
+    assert "hunter" not in repr(plan)
+    assert plan["nodes"]["cp-1"]["steps"]["credentials"] and plan["nodes"]["w-1"]["steps"]["credentials"]
+    node = {"role": "control_plane", "inputs": {**inputs, "kube_http_proxy": {}, "k3s_config": {}}}
+    files = {entry["path"]: entry for entry in k3s_plan.secret_files(node, plan)}
+    assert all(entry["mode"] == "0600" for entry in files.values())
+    assert secret in files["/etc/rancher/k3s/config.yaml.d/50-kubewright-secrets.yaml"]["content"]
+    assert yaml.safe_load(files[k3s_plan.REGISTRIES]["content"])["configs"]["r.example"]["auth"]["password"] == "hunter3"
