@@ -113,6 +113,12 @@ node:
       type: dict
       returned: always
       sample: {total_bytes: 0, devices: [], fstab: []}
+    gpus:
+      description: NVIDIA's and AMD's accelerators with C(vendor) and C(address) on the PCI bus, whether or not their driver is there.
+      type: list
+      elements: dict
+      returned: always
+      sample: [{vendor: nvidia, address: "0000:3b:00.0"}]
     disks:
       description: >-
         By directory C(mount), C(fs), C(device), C(total_bytes), C(free_bytes), C(kind) (nvme, ssd, hdd, sd, emmc, virtual, network,

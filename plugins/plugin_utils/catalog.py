@@ -52,6 +52,7 @@ SLOW_DISKS = ("sd", "emmc")
 ETCD_PAGE = "https://etcd.io/docs/v3.6/faq/#what-is-failure-tolerance"
 KUBEADM_ETCD_PAGE = "https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/ha-topology/"
 K3S_DATASTORE_PAGE = "https://docs.k3s.io/datastore"
+GPU_PAGE = "https://kubernetes.io/docs/tasks/manage-gpus/scheduling-gpus/"
 WINDOWS_PAGE = "https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/adding-windows-nodes/"
 
 # cgroup v1: the kubelet refuses to start from 1.35 on unless failCgroupV1 is false.

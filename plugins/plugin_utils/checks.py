@@ -16,6 +16,7 @@ from .catalog import (
     CGROUP_V1_PAGE,
     CGROUP_V1_REFUSED_FROM,
     CONTROL_PLANE_PORTS,
+    GPU_PAGE,
     K3S_PAGE,
     KUBEADM_MINIMUM,
     KUBERNETES_ARCHITECTURES,
@@ -56,6 +57,33 @@ def layout(control_planes: list, workers: list, exists: bool, needs: list, known
         refusals.append(
             "kube_needs asks for high_availability, which takes three control planes; the inventory has one (%s)"
             % control_planes[0]
+        )
+    return refusals, warnings
+
+
+def needs(nodes: dict, wanted: list, registries: list) -> tuple:
+    """(refusals, warnings) on what kube_needs asks of the machines and inputs, whichever the distribution.
+
+    nodes: by host {role, info, inputs}. registries: those that the cluster's own images come from.
+    """
+    refusals, warnings = [], []
+    if "air_gap" in wanted:
+        for host, node in sorted(nodes.items()):
+            if node["inputs"]["kube_artifacts"]["source"] == "upstream":
+                refusals.append(
+                    "%s: kube_needs asks for air_gap and kube_artifacts.source is upstream; set it to a mirror or a local directory (docs/mirrors.md)"
+                    % host
+                )
+            mirrors = node["inputs"]["kube_registries"].get("mirrors") or {}
+            lacking = [name for name in registries if name not in mirrors and "*" not in mirrors]
+            if lacking:
+                refusals.append(
+                    "%s: kube_needs asks for air_gap and kube_registries.mirrors names none for %s; name one (docs/mirrors.md)"
+                    % (host, ", ".join(lacking))
+                )
+    if "gpu_workers" in wanted and not any(node["info"].get("gpus") for node in nodes.values()):
+        warnings.append(
+            "kube_needs asks for gpu_workers and no node has an accelerator of NVIDIA's or AMD's on its PCI bus; add one that has (%s)" % GPU_PAGE
         )
     return refusals, warnings
 

@@ -135,6 +135,9 @@ def examine(draft, shared: dict, cluster: dict, state: dict, control_planes: lis
     refusals, warnings = checks.layout(control_planes, workers, state["initialised"], shared["kube_needs"])
     draft.refuse(refusals)
     draft.warn(warnings)
+    refusals, warnings = checks.needs(draft.nodes, shared["kube_needs"], _registries(cluster))
+    draft.refuse(refusals)
+    draft.warn(warnings)
     draft.refuse(checks.names(draft.nodes))
     draft.refuse(checks.clocks(draft.nodes, shared["kube_clock_tolerance"]))
     draft.refuse(membership.problems(draft.nodes, control_planes, state["leader"], cluster["distribution"]))
@@ -146,6 +149,13 @@ def examine(draft, shared: dict, cluster: dict, state: dict, control_planes: lis
         _drift(draft, cluster, state)
     for host, node in draft.nodes.items():
         _node(draft, host, node, cluster, state["complete"][host] or membership.has_data(node["info"]))
+
+
+def _registries(cluster):
+    """Where the images of the cluster itself come from."""
+    if cluster["distribution"] == "k3s":
+        return ["docker.io"]
+    return ["registry.k8s.io"] + (["docker.io"] if cluster["plugin"] == "kube-router" else [])
 
 
 def _drift(draft, cluster, state):

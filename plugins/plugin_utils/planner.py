@@ -131,6 +131,7 @@ def _machine(info):
         "memory_bytes": info["memory"]["usable_bytes"],
         "os": " ".join(filter(None, [system.get("id"), system.get("version_id")])) or "unknown system",
         "board": (info.get("board") or {}).get("model"),
+        "gpus": sorted(row["vendor"] for row in info.get("gpus") or []),
     }
 
 

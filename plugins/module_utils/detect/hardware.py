@@ -31,6 +31,8 @@ ARCHITECTURES = {
 NARROW = {"amd64": "386", "arm64": "arm"}
 # cgroup v1 writes "no limit" as the largest page-aligned number.
 UNLIMITED = 1 << 60
+# https://pci-ids.ucw.cz
+GPU_VENDORS = {"0x10de": "nvidia", "0x1002": "amd"}
 # NR_CPUS, the kernel's own limit, goes to 8192 on the architectures here (arch/*/Kconfig).
 MOST_CPUS = 8192
 
@@ -157,6 +159,23 @@ def swap(host):
     ]
     total = None if unknown else sum(device["size_bytes"] for device in devices)
     return {"total_bytes": total, "devices": devices, "fstab": lines}
+
+
+def gpus(host):
+    """[{vendor, address}] of accelerators that a device plugin of Kubernetes knows, whether or not their driver is there.
+
+    PCI's class 03 is display controllers, 3D ones among them: https://pcisig.com; integrated graphics of Intel are left out.
+    https://kubernetes.io/docs/tasks/manage-gpus/scheduling-gpus/
+    """
+    found = []
+    for path in host.list("/sys/bus/pci/devices/*/class"):
+        place = path.rsplit("/", 1)[0]
+        vendor = GPU_VENDORS.get(host.line(place + "/vendor")) if (host.line(path) or "").startswith("0x03") else None
+        if vendor:
+            found.append({"vendor": vendor, "address": place.rsplit("/", 1)[1]})
+    if "nvidia,tegra" in (host.read("/proc/device-tree/compatible") or ""):
+        found.append({"vendor": "nvidia", "address": "tegra"})
+    return found
 
 
 def unescape(text):

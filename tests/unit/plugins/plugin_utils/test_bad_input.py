@@ -68,6 +68,8 @@ INPUTS = [
     ({"kube_needs": ["network_policy"], "kube_network": {"plugin": "bridge"}}, "the bridge does not enforce; set kube_network.plugin to kube-router"),
     ({"kube_needs": ["external_database"], "kube_distribution": "kubeadm"}, "K3s stores in PostgreSQL or MySQL"),
     ({"kube_network": {"plugin": "flannel"}}, "flannel comes with K3s alone"),
+    ({"kube_needs": ["air_gap"]}, "cp-1: kube_needs asks for air_gap and kube_artifacts.source is upstream"),
+    ({"kube_needs": ["air_gap"]}, "kube_registries.mirrors names none for registry.k8s.io"),
 ]
 
 

@@ -132,6 +132,22 @@ def test_free_networks():
     assert addresses.free(16, full) is None
 
 
+def test_an_air_gap_with_mirrors_is_fine():
+    mirrors = {"registry.k8s.io": {"endpoints": ["https://mirror.example"]}}
+    inputs = {"kube_artifacts": {"source": "http://mirror.example"}, "kube_registries": {"mirrors": mirrors}}
+    assert plan_of({"kube_needs": ["air_gap"], **inputs})[0]["refusals"] == []
+    found = plan_of({"kube_needs": ["air_gap", "network_policy"], **inputs})[0]["refusals"]
+    assert len(found) == 4 and all("names none for docker.io" in text for text in found)
+
+
+def test_gpu_workers_want_a_gpu():
+    plan, _hosts, _groups = plan_of({"kube_needs": ["gpu_workers"]})
+    assert plan["refusals"] == [] and any("no node has an accelerator" in text for text in plan["warnings"])
+    card = {"gpus": [{"vendor": "nvidia", "address": "0000:3b:00.0"}]}
+    plan, _hosts, _groups = plan_of({"kube_needs": ["gpu_workers"]}, {"w-1": card})
+    assert plan["warnings"] == [] and plan["nodes"]["w-1"]["machine"]["gpus"] == ["nvidia"]
+
+
 # -- capacity -------------------------------------------------------------------------------------------------------------
 
 
