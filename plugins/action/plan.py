@@ -33,7 +33,7 @@ class ActionModule(ActionBase):
         control_planes, workers = planner.roles_of(groups)
         # Without any role the machines themselves say which they should have.
         named = control_planes + workers if control_planes else sorted(groups["all"])
-        hosts = {host: _host(hostvars[host], looked_up.get(host)) for host in named}
+        hosts = {host: _host(hostvars[host], looked_up.get(host), host in control_planes) for host in named}
         part = task_vars.get("ansible_play_hosts_all") or []
         absent = sorted(host for host in workers if host not in part and not hosts[host]["info"])
         groups = {name: [host for host in members if host not in absent] for name, members in groups.items()}
@@ -42,6 +42,7 @@ class ActionModule(ActionBase):
             "%s: left out, by --limit and because it %s" % (host, hosts[host]["error"] or "was not looked at")
             for host in absent
         ]
+        plan["refusals"] += ["%s: %s" % (host, row["problem"]) for host, row in hosts.items() if row.get("problem")]
         plan["refusals"] += self._read_manifests(plan["manifests"])
         if not plan["refusals"]:
             plan["refusals"] += sources.missing(plan, hosts) + _left_out(plan, part)
@@ -74,7 +75,7 @@ def _left_out(plan, part):
     return []
 
 
-def _host(variables, looked_up):
+def _host(variables, looked_up, server):
     """What the planner needs of one host: its facts, or why there are none, and its inputs."""
     look = looked_up or variables.get("kube_look")
     look = look if isinstance(look, Mapping) else {}
@@ -83,11 +84,8 @@ def _host(variables, looked_up):
         error = ("cannot be reached: %s" if look.get("unreachable") else "could not be looked at: %s") % str(
             look.get("msg") or "no answer"
         ).strip().splitlines()[-1]
-    return {
-        "info": look.get("node"),
-        "error": error,
-        "inputs": {name: variables[name] for name in list(variables) if inputs.is_input(name)},
-    }
+    given, problem = inputs.of_host(variables, server)
+    return {"info": look.get("node"), "error": error, "inputs": given, "problem": problem}
 
 
 def _message(refusals):

@@ -23,7 +23,8 @@ def k3s_config(options, role="server", version=None):
 
 def k3s_secret_files(plan, host, variables):
     """The files with secrets that a host's inputs call for."""
-    values, _problems = inputs.validate({name: variables[name] for name in list(variables) if inputs.is_input(name)})
+    given, _problem = inputs.of_host(variables, plan["nodes"][host]["role"] == "control_plane")
+    values, _problems = inputs.validate(given)
     return k3s_plan.secret_files({**plan["nodes"][host], "inputs": values}, plan)
 
 

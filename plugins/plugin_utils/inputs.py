@@ -15,6 +15,8 @@ from functools import lru_cache
 
 import yaml
 
+from . import k3s_ansible
+
 ROLES = os.path.join(os.path.dirname(__file__), "..", "..", "roles")
 SHARED_ROLES = ("kube", "kubeadm", "k3s")
 PREFIXES = ("kube_", "kubeadm_", "kubelet_", "k3s_")
@@ -35,6 +37,16 @@ def specification() -> dict:
 def is_input(name: str) -> bool:
     """Whether a variable of this name is meant for the collection."""
     return name.startswith(PREFIXES) and name not in INTERNAL
+
+
+def of_host(variables, server: bool) -> tuple:
+    """(the inputs among a host's variables, what is wrong with those of a k3s-ansible inventory or None). server: whether it is a control plane."""
+    theirs = {name: variables[name] for name in k3s_ansible.VARIABLES if name in variables}
+    ours = {name: variables[name] for name in list(variables) if is_input(name) and name not in theirs}
+    try:
+        return {**k3s_ansible.inputs(theirs, server), **ours}, None
+    except ValueError as error:
+        return ours, str(error)
 
 
 def validate(given: dict) -> tuple:
