@@ -46,6 +46,7 @@ def steps(nodes: dict) -> list:
     words = {
         "init": "initialise the cluster",
         "pull": "pull images, then join",
+        "join": "join the cluster",
         "wait": "wait for the cluster to come up",
     }
     alike = {}
