@@ -54,7 +54,7 @@ def steps(nodes: dict) -> list:
         for step, why in node.get("steps", {}).items():
             alike.setdefault((step, "; ".join(why)), []).append(host)
         if node.get("member"):
-            alike.setdefault(("kubeadm", words[node["member"]]), []).append(host)
+            alike.setdefault(("K3s" if node.get("data_dir") else "kubeadm", words[node["member"]]), []).append(host)
     return ["%s: %s - %s" % (_names(hosts), step, why) for (step, why), hosts in alike.items()]
 
 

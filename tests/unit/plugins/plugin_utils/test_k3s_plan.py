@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import k3s_plan, planner, report
+from ansible_collections.kubewright.cluster.plugins.plugin_utils import k3s_plan, page, planner, report
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory, machine
 
 K3S = {"kube_distribution": "k3s"}
@@ -48,6 +48,15 @@ def test_a_bare_cluster():
     (program,) = plan["nodes"]["w-1"]["programs"]
     assert program["url"] == "https://github.com/k3s-io/k3s/releases/download/v1.37.2%2Bk3s1/k3s"
     assert program["checksum_url"].endswith("/sha256sum-amd64.txt")
+
+
+def test_a_plan_is_told_in_words_and_as_a_page():
+    plan = planner.cluster_plan(*inventory(3, 1, K3S))
+    lines = report.text(plan)
+    assert lines[0].startswith("kubernetes: k3s 1.37.2, embedded etcd, endpoint local at 127.0.0.1:7443, network flannel")
+    assert "cp-1: K3s - initialise the cluster" in lines and "cp-2, cp-3, w-1: K3s - join the cluster" in lines
+    text = page.html(plan)
+    assert "join the cluster" in text and "embedded etcd" in text
 
 
 def test_one_server_stores_in_sqlite_and_is_alone():
