@@ -154,7 +154,9 @@ def _plan_node(draft, host, cluster, state):
     )
     node.update({"steps": steps, "services": services, "joined": joined})
     node["data_dir"] = k3s_config.data_dir(values) if light else None
-    node["returns"] = light and not joined and node["name"] in state["known"]
+    # One that is only half joined has its data, and goes on with them.
+    fresh = not ((info.get("cluster") or {}).get("kubelet_conf") or membership.has_data(info))
+    node["returns"] = light and fresh and node["name"] in state["known"]
     node["stages"], node["member"] = _stages(host, node, cluster, state)
     if host == cluster["leader"]:
         node["stages"].append("leader")

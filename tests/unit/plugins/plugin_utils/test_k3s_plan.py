@@ -93,6 +93,16 @@ def test_a_rebuilt_first_server_joins_the_others():
     assert todo(plan)["cp-2"] == ("", ["leader"], [])
 
 
+def test_a_server_that_is_half_joined_goes_on_with_what_it_has():
+    hosts, groups, plan = running()
+    for host in ("cp-1", "cp-3"):
+        rows = hosts[host]["info"]["cluster"]["live"]["nodes"]
+        next(row for row in rows if row["name"] == plan["nodes"]["cp-2"]["name"])["etcd_voter"] = False
+    hosts["cp-2"]["info"]["cluster"]["live"] = None
+    again = planner.cluster_plan(hosts, groups)
+    assert again["refusals"] == [] and again["nodes"]["cp-2"]["member"] == "join" and not again["nodes"]["cp-2"]["returns"]
+
+
 def test_an_agent_of_another_architecture_gets_its_own_program():
     hosts, groups = inventory(1, 1, K3S)
     hosts["w-1"]["info"]["architecture"] = {"name": "arm", "raw": "armv7l", "bits": 32}
