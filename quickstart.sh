@@ -9,11 +9,12 @@ cd "$(dirname "$0")"
 
 usage() {
     cat <<'TEXT'
-usage: ./quickstart.sh [--single] [--name NAME] [--version VERSION]   a cluster on container nodes of this machine
+usage: ./quickstart.sh [--single] [--k3s] [--name NAME] [--version VERSION]   a cluster on container nodes of this machine
        ./quickstart.sh -i INVENTORY [ARGUMENT...]                     a cluster on the machines of your inventory
        ./quickstart.sh --destroy [--name NAME]                        takes the local cluster away
 
   --single            one node in place of three control planes and a worker
+  --k3s               K3s in place of kubeadm: the tests' stand-in for it, or the release in the directory $K3S_ARTIFACTS
   --name NAME         name of the local cluster (default: demo); several can stand side by side
   --version VERSION   Kubernetes version (default: 1.36.3; locally also 1.37.2)
   -i INVENTORY        your machines; what follows goes to ansible-playbook as it is (--check --diff, --limit, -e ...)
@@ -23,12 +24,13 @@ The programs of a local cluster are downloaded where upstream can be reached, an
 TEXT
 }
 
-name=demo version=1.36.3 control_planes=3 workers=1 destroy="" inventory="" arguments=()
+name=demo version=1.36.3 control_planes=3 workers=1 k3s="" destroy="" inventory="" arguments=()
 while [ $# -gt 0 ]; do
     case $1 in
         --single) control_planes=1 workers=0 ;;
         --name) name=${2:?--name needs a name} && shift ;;
         --version) version=${2:?--version needs a version} && shift ;;
+        --k3s) k3s=--k3s ;;
         --destroy) destroy=yes ;;
         -i) inventory=${2:?-i needs an inventory} && shift 2 && arguments=("$@") && break ;;
         -h | --help) usage && exit ;;
@@ -105,8 +107,8 @@ fi
 
 inventory=$KUBEWRIGHT_CACHE/clusters/$name/inventory.yml
 kubeconfig=$KUBEWRIGHT_CACHE/clusters/$name/kubeconfig
-arguments=(-e kube_version="$version")
-stage "Programs and images" tests/lab/lab build --kubernetes "$version"
+arguments=(-e kube_version="$version" ${k3s:+-e kube_distribution=k3s})
+stage "Programs and images" tests/lab/lab build --kubernetes "$version" ${k3s:+$k3s}
 stage "Registry and artifact server" tests/lab/lab up
 stage "Nodes" make_nodes
 stage "Plan" show_plan
@@ -121,6 +123,6 @@ cat <<TEXT
 kubectl:      export KUBECONFIG=$kubeconfig
 ${kubectl:+              $kubectl get pods -A}
 a node:       $(command -v podman >/dev/null && echo podman || echo docker) exec -it $name-cp1 bash
-run it again: ./quickstart.sh$([ $control_planes = 3 ] || echo " --single") --name $name --version $version    (changes nothing)
+run it again: ./quickstart.sh$([ $control_planes = 3 ] || echo " --single")${k3s:+ $k3s} --name $name --version $version    (changes nothing)
 take it away: ./quickstart.sh --destroy --name $name
 TEXT
