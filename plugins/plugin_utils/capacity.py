@@ -25,12 +25,12 @@ def capacity(info: dict, kubelet: dict) -> dict:
     memory, cpus = info["memory"]["usable_bytes"], info["cpus"]["count"]
     limit = int(kubelet.get("maxPods") or MAX_PODS)
     if memory is not None:
-        threshold = _amount(eviction.get("memory.available"), memory)
+        threshold = amount(eviction.get("memory.available"), memory)
         memory = max(
-            0, int(memory - _amount(kube.get("memory"), memory) - _amount(system.get("memory"), memory) - threshold)
+            0, int(memory - amount(kube.get("memory"), memory) - amount(system.get("memory"), memory) - threshold)
         )
     if cpus is not None:
-        cpus = max(0.0, round(cpus - _amount(kube.get("cpu"), cpus) - _amount(system.get("cpu"), cpus), 3))
+        cpus = max(0.0, round(cpus - amount(kube.get("cpu"), cpus) - amount(system.get("cpu"), cpus), 3))
     return {
         "reserved": {"kube": kube, "system": system, "eviction": eviction},
         "allocatable": {"memory_bytes": memory, "cpus": cpus},
@@ -38,7 +38,7 @@ def capacity(info: dict, kubelet: dict) -> dict:
     }
 
 
-def _amount(text, whole):
+def amount(text, whole: float) -> float:
     """A quantity, or a share of the whole such as "5%"; what cannot be read is the kubelet's to refuse."""
     try:
         return whole * float(text[:-1]) / 100 if str(text).endswith("%") else quantity.parse(text or 0)

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 
+from . import capacity, kubelet_config, quantity
 from . import layout as roles
-from . import quantity
 from .catalog import (
     CGROUP_V1_PAGE,
     CGROUP_V1_REFUSED_FROM,
@@ -83,7 +83,8 @@ def needs(nodes: dict, wanted: list, registries: list) -> tuple:
                 )
     if "gpu_workers" in wanted and not any(node["info"].get("gpus") for node in nodes.values()):
         warnings.append(
-            "kube_needs asks for gpu_workers and no node has an accelerator of NVIDIA's or AMD's on its PCI bus; add one that has (%s)" % GPU_PAGE
+            "kube_needs asks for gpu_workers and no node has an accelerator of NVIDIA's or AMD's on its PCI bus; add one that has (%s)"
+            % GPU_PAGE
         )
     return refusals, warnings
 
@@ -139,6 +140,9 @@ def host(name: str, info: dict, role: str, inputs: dict, version: tuple, member:
     _platform(name, info, inputs, version, refusals, warnings)
     if not member:
         _resources(name, info, role, inputs, light, refusals, warnings)
+        refusals += _pressure(
+            name, info, kubelet_config.kubelet_config(info, inputs, version).get("evictionHard") or {}
+        )
     warnings += firewall(name, info)
     warnings += ["%s: %s" % (name, text) for text in info.get("warnings") or []]
     return refusals, warnings
@@ -207,6 +211,22 @@ def _resources(name, info, role, inputs, light, refusals, warnings):
             "%s: %s free under %s, images and logs want %s"
             % (name, quantity.human(disk["free_bytes"]), disk["mount"], quantity.human(need["disk"]))
         )
+
+
+def _pressure(name, info, eviction):
+    """Disks so full that the kubelet would evict every pod from its first minute on.
+
+    https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/#eviction-signals
+    """
+    disks, found = info.get("disks") or {}, []
+    for signal, end in (("imagefs.available", "/containerd"), ("nodefs.available", "/kubelet")):
+        disk = next((disk for path, disk in sorted(disks.items()) if path.endswith(end) and disk), {})
+        total, free = disk.get("total_bytes"), disk.get("free_bytes")
+        if total and free is not None and free < capacity.amount(eviction.get(signal), total):
+            sizes = (quantity.human(free), quantity.human(total), disk["mount"], signal, eviction[signal])
+            found.append("%s of %s free under %s, and the kubelet evicts every pod below %s %s" % sizes)
+    way_out = "%s: %s; free some, or set kubelet_config.evictionHard"
+    return [way_out % (name, text) for text in found]
 
 
 def _size(name, info, role, inputs, need, refusals, warnings):

@@ -65,7 +65,10 @@ INPUTS = [
     ),
     ({"kube_registries": {"mirrors": {"docker.io": {"endpoints": ["mirror"]}}}}, "'mirror' is no URL"),
     ({"kube_registries": {"configs": {"r.example": {"password": "x"}}}}, "has a password and no username"),
-    ({"kube_needs": ["network_policy"], "kube_network": {"plugin": "bridge"}}, "the bridge does not enforce; set kube_network.plugin to kube-router"),
+    (
+        {"kube_needs": ["network_policy"], "kube_network": {"plugin": "bridge"}},
+        "the bridge does not enforce; set kube_network.plugin to kube-router",
+    ),
     ({"kube_needs": ["external_database"], "kube_distribution": "kubeadm"}, "K3s stores in PostgreSQL or MySQL"),
     ({"kube_network": {"plugin": "flannel"}}, "flannel comes with K3s alone"),
     ({"kube_needs": ["air_gap"]}, "cp-1: kube_needs asks for air_gap and kube_artifacts.source is upstream"),
@@ -105,7 +108,10 @@ def test_inputs_of_k3s(inputs, message):
 
 K3S_MACHINES = [
     ({"cgroup__controllers": ["cpu"]}, "cp-1: the kernel's memory cgroup is off"),
-    ({"ports": [{"port": 6444, "protocol": "tcp", "address": "::", "process": "nginx"}]}, "port 6444 (K3s's own API server"),
+    (
+        {"ports": [{"port": 6444, "protocol": "tcp", "address": "::", "process": "nginx"}]},
+        "port 6444 (K3s's own API server",
+    ),
     ({"architecture": {"name": "riscv64", "raw": "riscv64", "bits": 64}}, "K3s cannot run on these machines"),
     ({"cluster": {"kind": "kubeadm", "foreign": False, "kubelet_conf": True}}, "kubeadm is what runs here"),
     (
@@ -127,6 +133,19 @@ MACHINES = [
     ({"cpus": 1}, "cp-1: 1 CPU, a control plane needs 2"),
     ({"cgroup__version": "v1"}, "cp-1: cgroup v1, which the kubelet refuses from 1.35 on"),
     ({"cgroup__controllers": ["cpu"]}, "cp-1: the kernel's memory cgroup is off"),
+    (
+        {
+            "disks": {
+                "/var/lib/containerd": {
+                    "mount": "/",
+                    "free_bytes": 34 * GIB,
+                    "total_bytes": 252 * GIB,
+                    "read_only": False,
+                }
+            }
+        },
+        "cp-1: 34.0 GiB of 252.0 GiB free under /, and the kubelet evicts every pod below imagefs.available 15%; free some",
+    ),
     ({"init": "openrc"}, "cp-1: kubeadm nodes need systemd, the init system is openrc"),
     (
         {"architecture": {"name": "arm", "raw": "armv7l", "bits": 32}},
@@ -147,7 +166,15 @@ MACHINES = [
     ({"hostname": "bad_name"}, "the node name 'bad_name' is no valid DNS name"),
     ({"cluster": {"kind": "k3s"}}, "K3s is what runs here"),
     (
-        {"cluster": {"kind": "kubeadm", "foreign": True, "made_by": "Kubespray", "role": "worker", "kubelet_conf": True}},
+        {
+            "cluster": {
+                "kind": "kubeadm",
+                "foreign": True,
+                "made_by": "Kubespray",
+                "role": "worker",
+                "kubelet_conf": True,
+            }
+        },
         "cp-1: a node that Kubespray made is here (worker); leave it out, or take it away first with Kubespray's reset.yml",
     ),
 ]

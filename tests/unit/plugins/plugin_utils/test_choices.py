@@ -173,6 +173,13 @@ def test_an_unknown_machine_has_no_known_room():
     assert room["allocatable"] == {"memory_bytes": None, "cpus": None} and room["pods"]["of_128Mi"] is None
 
 
+def test_a_full_disk_is_fine_where_the_user_lowers_the_threshold():
+    disks = {"/var/lib/containerd": {"mount": "/", "free_bytes": 34 * GIB, "total_bytes": 252 * GIB, "read_only": False}}
+    assert len(plan_of(disks=disks)[0]["refusals"]) == 4
+    lower = {"kubelet_config": {"evictionHard": {"imagefs.available": "5Gi", "nodefs.available": "2%"}}}
+    assert plan_of(lower, disks=disks)[0]["refusals"] == []
+
+
 # -- queries --------------------------------------------------------------------------------------------------------------
 
 
