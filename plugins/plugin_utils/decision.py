@@ -171,8 +171,12 @@ def _datastore(chosen, shared, control_planes):
     """(datastore, reasons)."""
     count = len(control_planes)
     if "external_database" in shared["kube_needs"] and chosen == "k3s":
-        text = "external database: kube_needs asks for it, and it survives what it survives"
-        return "external database", [reason("datastore", None, count, None, K3S_DATASTORE_PAGE, text)]
+        name = _external(shared.get("k3s_datastore_endpoint") or "")
+        text = "%s: kube_needs asks for an external database, and the cluster survives what that survives" % name
+        return name, [reason("datastore", None, count, None, K3S_DATASTORE_PAGE, text)]
+    if chosen == "kubeadm" and ((shared.get("kubeadm_cluster_config") or {}).get("etcd") or {}).get("external"):
+        text = "external etcd: kubeadm_cluster_config names it, and the cluster survives what that survives"
+        return "external etcd", [reason("datastore", None, count, None, KUBEADM_ETCD_PAGE, text)]
     if chosen == "k3s" and count == 1:
         text = "SQLite: one server, which needs no cluster of its datastore; its loss is not survived"
         return "SQLite", [reason("datastore", control_planes[0], count, None, K3S_DATASTORE_PAGE, text)]
@@ -182,6 +186,13 @@ def _datastore(chosen, shared, control_planes):
     else:
         text = "%d control planes with an etcd member each survive the loss of %d" % (count, (count - 1) // 2)
     return name, [reason("etcd", None, count, None, ETCD_PAGE if count > 1 else KUBEADM_ETCD_PAGE, text)]
+
+
+def _external(endpoint):
+    """An external datastore by the scheme of its address, of which nothing else is told: https://docs.k3s.io/datastore"""
+    scheme = endpoint.partition("://")[0] if "://" in endpoint else ""
+    kinds = {"postgres": "PostgreSQL", "postgresql": "PostgreSQL", "mysql": "MySQL", "http": "etcd", "https": "etcd"}
+    return "external %s" % kinds.get(scheme, "database")
 
 
 def _alternatives(chosen, shared, against):

@@ -52,7 +52,7 @@ def config(node: dict, cluster: dict) -> dict:
     """The keys of one node's config.yaml in the order in which they are written.
 
     node: name, role (control_plane or worker), address (text, or a list of two families), inputs, taints [{key, value, effect}].
-    cluster: datastore ("SQLite", "embedded etcd" or "external database"), init (whether no server of the inventory has data), leader (the
+    cluster: datastore ("SQLite", "embedded etcd", or "external" with its kind), init (whether no server of the inventory has data), leader (the
     name of the node that then starts the cluster), members (all servers, [{name, address}]), endpoint {address, port} (where a node that
     joins finds a living server), pod_cidrs, service_cidrs, domain, plugin; and what may be missing: sans, api_port, plugin_options,
     proxy_mode, disable (lists of K3s's parts), agent_token (whether agents have a token of their own), secrets_encryption (whether),
@@ -99,7 +99,7 @@ def _shared(cluster):
     made["disable"] = sorted(cluster.get("disable") or [])
     if cluster.get("secrets_encryption"):
         made["secrets-encryption"] = True
-    if cluster["datastore"] == "external database":
+    if cluster["datastore"].startswith("external"):
         files = cluster.get("datastore_files") or {}
         made.update({"datastore-" + name: files[name] for name in ("cafile", "certfile", "keyfile") if files.get(name)})
     return made

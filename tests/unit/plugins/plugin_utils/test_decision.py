@@ -20,6 +20,8 @@ POWER = {"architecture": {"name": "ppc64le", "raw": "ppc64le", "bits": 64}}
 MAINFRAME = {"architecture": {"name": "s390x", "raw": "s390x", "bits": 64}}
 RISCV = {"architecture": {"name": "riscv64", "raw": "riscv64", "bits": 64}}
 ALPINE = {"init": "openrc"}
+MARIADB = {"kube_needs": ["external_database"], "k3s_datastore_endpoint": "mysql://u:p@tcp(db)/k"}
+OWN_ETCD = {"kubeadm_cluster_config": {"etcd": {"external": {"endpoints": ["https://e1:2379"]}}}}
 OURS = {"cluster": {"kind": "kubeadm", "kubelet_conf": True}}
 OURS_K3S = {"cluster": {"kind": "k3s"}}
 
@@ -54,6 +56,8 @@ CLUSTERS = [
     ("Power servers", [server(**POWER)] * 3, [], {}, "kubeadm", "stacked etcd", "memory etcd"),
     ("a mainframe's guests among amd64", [server()] * 3, [server(**MAINFRAME)], {}, "kubeadm", "stacked etcd", "memory etcd"),
     ("PostgreSQL is there and to be used", [server()] * 3, [], {"kube_needs": ["external_database"]}, "k3s", "external database", "need datastore"),
+    ("MariaDB is there and to be used", [server()], [], MARIADB, "k3s", "external MySQL", "need datastore"),
+    ("an etcd of one's own", [server()] * 3, [], OWN_ETCD, "kubeadm", "external etcd", "memory datastore"),
     ("as small as can be, on strong machines", [server()], [], {"kube_needs": ["low_footprint"]}, "k3s", "SQLite", "need datastore"),
     ("Windows workers, few resources", [server()], [], {"kube_needs": ["windows_workers", "low_footprint"]}, "kubeadm", "stacked etcd", "need etcd"),
     ("the user wants K3s on servers", [server()] * 3, [], {"kube_distribution": "k3s"}, "k3s", "embedded etcd", "wish etcd"),

@@ -126,7 +126,7 @@ def test_secrets_are_in_no_plan():
     }
     hosts, groups = inventory(1, 1, {**K3S, **inputs})
     plan = planner.cluster_plan(hosts, groups)
-    assert plan["refusals"] == [] and plan["datastore"] == "external database"
+    assert plan["refusals"] == [] and plan["datastore"] == "external PostgreSQL"
     assert "hunter" not in repr(plan)
     assert plan["nodes"]["cp-1"]["steps"]["credentials"] and plan["nodes"]["w-1"]["steps"]["credentials"]
     node = {"role": "control_plane", "inputs": {**inputs, "kube_http_proxy": {}, "k3s_config": {}}}
