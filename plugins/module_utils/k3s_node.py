@@ -13,7 +13,6 @@ import json
 import os
 import re
 import secrets
-import shutil
 import ssl
 import subprocess
 import tempfile
@@ -197,8 +196,3 @@ def last_words(unit, count=4):
 def masked(text):
     """The text without tokens."""
     return _SECRET.sub("********", text)
-
-
-def present():
-    """Whether the program is there."""
-    return shutil.which("k3s", path="/usr/local/bin") is not None
