@@ -18,7 +18,7 @@ import subprocess
 import tempfile
 import time
 
-from . import kube_api
+from . import kube_api, owned
 
 DIRECTORY = "/etc/rancher/k3s"
 TOKEN = DIRECTORY + "/token"
@@ -88,15 +88,45 @@ def credentials(data_dir, forget):
     return {"server": server, "agent": agent, "agent_token": password(secret)}
 
 
-def command(*argv, timeout=60):
-    """(exit status, output) of a command."""
+def command(*argv, timeout=60, environment=None):
+    """(exit status, output) of a command. environment: all that it has, in place of this process's own."""
     try:
         done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, check=False
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, check=False, env=environment
         )
     except (OSError, subprocess.SubprocessError) as error:
         return 127, str(error)
     return done.returncode, done.stdout.decode("utf-8", "replace")
+
+
+def install(script, role, makes, perhaps):
+    """Run upstream's install script, which leaves a service that is neither enabled nor started yet; what it leaves is noted as ours before.
+
+    makes: paths that it always writes; perhaps: those that it writes where nothing is there. Its variables:
+    https://docs.k3s.io/reference/env-variables
+    """
+    record = owned.read()
+    for path in makes:
+        owned.keep_former(path, record)
+    new = [path for path in perhaps if not os.path.lexists(path)]
+    record["files"].update({path: {"backup": None} for path in new})
+    owned.write(record)
+    environment = {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "INSTALL_K3S_EXEC": role,
+        "INSTALL_K3S_SKIP_DOWNLOAD": "true",
+        "INSTALL_K3S_SKIP_ENABLE": "true",
+    }
+    kept = {path: read(path) for path in perhaps if path not in new and not os.path.islink(path) and path.endswith(".env")}
+    status, output = command("sh", script, timeout=120, environment=environment)
+    for path, content in kept.items():
+        write(path, content)  # ours: the script makes it anew from its own environment
+    for path in new:
+        if not os.path.lexists(path):
+            del record["files"][path]
+    owned.write(record)
+    if status:
+        raise K3sError("K3s's install script failed: %s" % masked("\n".join(output.strip().splitlines()[-4:])))
 
 
 def start(unit, again):

@@ -49,6 +49,11 @@ options:
         description: Mode of a single file.
         type: str
         default: "0755"
+      links:
+        description: Names under which a single file is found too, in its own directory. One that the node has as a command already is left.
+        type: list
+        elements: str
+        default: []
       unpack:
         description: For an archive, C(dest_dir), C(strip) (leading parts of names to drop) and C(only) (patterns of names).
         type: dict
@@ -89,6 +94,7 @@ items:
 """
 
 import os
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -172,6 +178,17 @@ def place(item, files, record, source):
     owned.write(record)
     for temporary, path, _digest in files:
         os.replace(temporary, path)
+    link(item, record)
+
+
+def link(item, record):
+    """The other names of a program, where no command has them."""
+    for name in item["links"]:
+        path = os.path.join(os.path.dirname(item["dest"]), name)
+        if not os.path.lexists(path) and not shutil.which(name):
+            record["files"][path] = {"backup": None}
+            owned.write(record)
+            os.symlink(os.path.basename(item["dest"]), path)
 
 
 def problems(items):
@@ -216,6 +233,7 @@ def main():
         "version": {"type": "str", "required": True},
         "dest": {"type": "path"},
         "mode": {"type": "str", "default": "0755"},
+        "links": {"type": "list", "elements": "str", "default": []},
         "unpack": {"type": "dict"},
     }
     module = AnsibleModule(

@@ -20,13 +20,14 @@ attributes:
 options:
   state:
     description:
+      - V(installed) runs upstream's install script O(script), which the role brought and checked. Nothing is enabled or started.
       - V(tokens) makes the tokens of a new cluster on its first server; those that are there are kept.
       - V(credentials) reads on a running server what others join with. Run it under C(no_log).
       - V(started) starts the service, or starts it anew where O(restart), and waits until the node serves - its API answers (a server), its Node is
         Ready and, with embedded etcd, its member votes. C(Ready) alone would hide a member that does not take part.
     type: str
     required: true
-    choices: [tokens, credentials, started]
+    choices: [installed, tokens, credentials, started]
   node_name:
     description: Name of the node in the cluster (O(state=started)).
     type: str
@@ -47,6 +48,9 @@ options:
     type: list
     elements: str
     default: []
+  script:
+    description: What O(state=installed) runs - C(path), and the files that are the collection's from then on, C(makes) and C(perhaps).
+    type: dict
   restart:
     description: Whether a running service is started anew.
     type: bool
@@ -84,6 +88,12 @@ from ansible_collections.kubewright.cluster.plugins.module_utils import k3s_node
 from ansible_collections.kubewright.cluster.plugins.module_utils.kube_api import ApiError
 
 
+def installed(parameters):
+    script = parameters["script"]
+    node.install(script["path"], parameters["role"], script["makes"], script["perhaps"])
+    return {"changed": True}
+
+
 def tokens(parameters):
     return {"changed": node.make_tokens(parameters["data_dir"])}
 
@@ -112,16 +122,17 @@ def started(parameters):
 def main():
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "required": True, "choices": ["tokens", "credentials", "started"]},
+            "state": {"type": "str", "required": True, "choices": ["installed", "tokens", "credentials", "started"]},
             "node_name": {"type": "str"},
             "role": {"type": "str", "default": "server", "choices": ["server", "agent"]},
             "data_dir": {"type": "path", "default": "/var/lib/rancher/k3s"},
             "credentials": {"type": "dict", "no_log": True},
             "forget": {"type": "list", "elements": "str", "default": []},
+            "script": {"type": "dict"},
             "restart": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 300},
         },
-        required_if=[("state", "started", ["node_name"])],
+        required_if=[("state", "started", ["node_name"]), ("state", "installed", ["script"])],
         supports_check_mode=True,
     )
     began = time.monotonic()

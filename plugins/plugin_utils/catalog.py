@@ -40,6 +40,7 @@ KUBEADM_MINIMUM = {
 # Revision of a Kubernetes version's first K3s release: v1.36.3+k3s1.
 K3S_REVISION = "k3s1"
 K3S_PAGE = "https://docs.k3s.io/installation/requirements"
+K3S_AIRGAP_PAGE = "https://docs.k3s.io/installation/airgap#prerequisites"
 # 2 GB and 512 MB as K3s's page has them, less what firmware and kernel keep for themselves (as kubeadm's preflight allows).
 K3S_MINIMUM = {
     "control_plane": {"memory": 1700 * MIB, "cpus": 2, "source": K3S_PAGE},

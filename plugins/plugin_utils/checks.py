@@ -17,6 +17,7 @@ from .catalog import (
     CGROUP_V1_REFUSED_FROM,
     CONTROL_PLANE_PORTS,
     GPU_PAGE,
+    K3S_AIRGAP_PAGE,
     K3S_PAGE,
     KUBEADM_MINIMUM,
     KUBERNETES_ARCHITECTURES,
@@ -138,6 +139,11 @@ def host(name: str, info: dict, role: str, inputs: dict, version: tuple, member:
     if not light:
         _kubeadm_only(name, info, refusals)
     _platform(name, info, inputs, version, refusals, warnings)
+    if light and not info["network"].get("default_ipv4") and not info["network"].get("default_ipv6"):
+        warnings.append(
+            "%s: has no default route, without which Services' addresses lead nowhere; add one, if only to a dummy interface (%s)"
+            % (name, K3S_AIRGAP_PAGE)
+        )
     if not member:
         _resources(name, info, role, inputs, light, refusals, warnings)
         refusals += _pressure(

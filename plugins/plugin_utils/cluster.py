@@ -14,6 +14,7 @@ from . import (
     drift,
     endpoint,
     k3s_check,
+    k3s_install,
     k3s_plan,
     kubeadm_config,
     kubeadm_plan,
@@ -102,9 +103,12 @@ def _choose(draft, shared, state, distribution, pods, homes):
     """Version, network plugin and kube-proxy's mode. The nodes' inputs say from here on what was chosen, and no longer "auto"."""
     live, needs = state["live"], shared["kube_needs"]
     running, _plus, revision = (live.get("version") or "").lstrip("v").partition("+")
+    wish = shared["kube_version"]
+    if distribution == "k3s" and not wish and not running:
+        wish = k3s_install.present(draft.nodes)
     plugin = choices.running_plugin(draft.nodes) if state["initialised"] else None
     found = {
-        "version": choices.version(shared["kube_version"], running, draft.nodes),
+        "version": choices.version(wish, running, draft.nodes),
         "plugin": choices.plugin(shared["kube_network"]["plugin"], plugin, needs, pods, homes)
         if distribution == "kubeadm"
         else choices.k3s_plugin(shared["kube_network"]["plugin"]),
@@ -116,7 +120,7 @@ def _choose(draft, shared, state, distribution, pods, homes):
         draft.refuse(row[3])
     chosen = {name: row[0] for name, row in found.items()}
     if distribution == "k3s":
-        chosen["release"] = k3s_plan.release(chosen["version"], shared["kube_version"].partition("+")[2] or revision)
+        chosen["release"] = k3s_plan.release(chosen["version"], wish.partition("+")[2] or revision)
     if running and chosen["version"] != running:
         draft.refuse(
             [
@@ -154,7 +158,7 @@ def examine(draft, shared: dict, cluster: dict, state: dict, control_planes: lis
 def _registries(cluster):
     """Where the images of the cluster itself come from."""
     if cluster["distribution"] == "k3s":
-        return ["docker.io"]
+        return [] if k3s_install.archived(cluster["shared"], cluster["shared"]["kube_needs"]) else ["docker.io"]
     return ["registry.k8s.io"] + (["docker.io"] if cluster["plugin"] == "kube-router" else [])
 
 
@@ -194,6 +198,7 @@ def _node(draft, host, node, cluster, joined):
         draft.refuse("%s: %s" % (host, text) for text in problems)
     if light:
         own = k3s_check.problems(values["k3s_config"], node["role"], cluster["version"])
+        own += k3s_install.problems(host, node, cluster["release"])
         draft.warn(k3s_check.deprecated(values["k3s_config"], cluster["version"]))
     else:
         own = kubeadm_config.problems(values)

@@ -12,6 +12,8 @@ from __future__ import annotations
 import hashlib
 from urllib.parse import unquote
 
+from . import k3s_install
+
 # Part of the desired files -> services that read them. The endpoint's reload keeps connections.
 SERVICES = {
     "containerd": ["containerd"],
@@ -116,7 +118,7 @@ def service_action(name: str, files: list, wrong: dict, programs_change: bool, f
 def steps(desired: dict, facts: dict, joined: bool) -> tuple:
     """(steps {name: [sentences]}, services {name: state}) of one node.
 
-    desired: settings, packages, programs, files (by part). joined: whether the node is, or is taken for, a member.
+    desired: settings, packages, programs, files (by part), and for K3s script. joined: whether the node is, or is taken for, a member.
     """
     result, services = {}, {}
     reasons = wrong_settings(desired["settings"], facts)
@@ -127,6 +129,10 @@ def steps(desired: dict, facts: dict, joined: bool) -> tuple:
     wrong = wrong_programs(desired["programs"], facts)
     if wrong:
         result["programs"] = list(wrong.values())
+    script = desired.get("script") or {}
+    reasons = k3s_install.wrong_script(script, wrong, facts)
+    if reasons:
+        result["script"] = reasons
     for part, names in SERVICES.items():
         files = desired["files"].get(part)
         if not files:
@@ -134,10 +140,11 @@ def steps(desired: dict, facts: dict, joined: bool) -> tuple:
         differing = wrong_files(files, facts)
         sentences = ["%s %s" % item for item in differing.items()]
         for name in names:
-            own = [entry for entry in files if _belongs(entry["path"], name)] if _serves(files, name) else []
+            serves = _serves([entry["path"] for entry in files] + script.get("makes", []), name)
+            own = [entry for entry in files if _belongs(entry["path"], name)] if serves else []
             if not own:
                 continue
-            state, why = service_action(name, own, differing, name in wrong, facts)
+            state, why = service_action(name, own, differing, name in wrong or "script" in result and part == "k3s", facts)
             if part == "k3s" and not joined:
                 continue  # started when its turn to join comes
             if name == "kubelet" and not joined:
@@ -152,9 +159,9 @@ def steps(desired: dict, facts: dict, joined: bool) -> tuple:
     return result, services
 
 
-def _serves(files, service):
+def _serves(paths, service):
     """Whether a node has this service at all: of K3s's two it has one."""
-    return not service.startswith("k3s") or any(entry["path"].endswith("/%s.service" % service) for entry in files)
+    return not service.startswith("k3s") or any(path.endswith("/%s.service" % service) for path in paths)
 
 
 def _belongs(path, service):

@@ -8,18 +8,12 @@ https://docs.k3s.io/installation/requirements, https://docs.k3s.io/installation/
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
-from . import desired, k3s_config, units
+from . import desired, k3s_config, k3s_install, units
 from .catalog import K3S_REVISION
 from .documents import dump
 
-BINARY = "/usr/local/bin/k3s"
 REGISTRIES = "/etc/rancher/k3s/registries.yaml"
 ADMIN = "/etc/rancher/k3s/k3s.yaml"
-# Names of the releases' files: https://github.com/k3s-io/k3s/releases
-_FILES = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}
-_SUMS = {"amd64": "sha256sum-amd64.txt", "arm64": "sha256sum-arm64.txt", "arm": "sha256sum-arm.txt"}
 # Parts that K3s brings along: https://docs.k3s.io/installation/packaged-components
 PARTS = ("coredns", "local-storage", "metrics-server", "runtimes", "servicelb", "traefik")
 
@@ -34,25 +28,19 @@ def unit(role: str) -> str:
     return "k3s" if role == "control_plane" else "k3s-agent"
 
 
-def programs(named: str, architecture: str, checksums: dict) -> list:
-    """The one program of a release, as an item for the module artifacts."""
-    url = "https://github.com/k3s-io/k3s/releases/download/%s/" % quote(named, safe="")
-    item = {"component": "k3s", "url": url + _FILES[architecture], "version": named, "dest": BINARY}
-    pinned = checksums.get(item["url"])
-    if pinned:
-        return [{**item, "checksum": "sha256:" + pinned.replace("sha256:", "")}]
-    return [{**item, "checksum_url": url + _SUMS[architecture]}]
+def unit_path(role: str) -> str:
+    """Where the service is described."""
+    return "/etc/systemd/system/%s.service" % unit(role)
 
 
 def wanted(node: dict, cluster: dict) -> dict:
-    """The desired state {settings, packages, programs, files} of one node."""
+    """The desired state {settings, packages, programs, script, files} of one node."""
     info, values = node["info"], node["inputs"]
     return {
         "settings": desired.settings(info, values, cluster["pod_networks"]),
         "packages": desired.packages(info, node["role"], cluster["endpoint"]["mode"], values),
-        "programs": programs(
-            cluster["release"], info["architecture"]["name"], values["kube_artifacts"]["checksums"]
-        ),
+        "programs": k3s_install.programs(node, cluster),
+        "script": k3s_install.script(node, unit_path(node["role"])),
         "files": {"endpoint": desired.endpoint_files(node, cluster), "k3s": files(node, cluster)},
     }
 
@@ -62,13 +50,10 @@ def files(node: dict, cluster: dict) -> list:
     # Labels are kept through the API: a changed one must not restart K3s.
     made = k3s_config.files({**node, "inputs": {**node["inputs"], "kube_node_labels": {}}}, shared(node, cluster))
     made += [entry for entry in registries(node["inputs"]["kube_registries"]) if not entry["secret"]]
-    made.append(
-        {
-            "path": "/etc/systemd/system/%s.service" % unit(node["role"]),
-            "content": units.k3s(node["role"], bool((node["info"].get("virtualization") or {}).get("container"))),
-            "mode": "0644",
-        }
-    )
+    if node["inputs"]["k3s_install_method"] != "script":
+        in_container = bool((node["info"].get("virtualization") or {}).get("container"))
+        text = units.k3s(node["role"], in_container, node["inputs"]["k3s_binary"])
+        made.append({"path": unit_path(node["role"]), "content": text, "mode": "0644"})
     return [{key: entry[key] for key in ("path", "content", "mode")} for entry in made]
 
 
@@ -134,7 +119,7 @@ def proxy_files(role: str, proxy: dict, direct: list) -> list:
         "NO_PROXY": ",".join(["localhost", "127.0.0.1", *direct, *(proxy.get("no_proxy") or [])]),
     }
     content = "# Made by kubewright.cluster.\n" + "".join("%s=%s\n" % pair for pair in settings.items())
-    path = "/etc/systemd/system/%s.service.env" % unit(role)
+    path = unit_path(role) + ".env"
     return [{"path": path, "content": content, "mode": "0600", "secret": True}]
 
 

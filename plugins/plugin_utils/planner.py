@@ -210,6 +210,7 @@ def _result(draft, cluster, control_planes, workers):
         "settings",
         "packages",
         "programs",
+        "script",
         "files",
         "steps",
         "services",

@@ -65,7 +65,7 @@ WantedBy=multi-user.target
     )
 
 
-def k3s(role: str, in_container: bool) -> str:
+def k3s(role: str, in_container: bool, binary: str = "/usr/local/bin/k3s") -> str:
     """k3s.service or k3s-agent.service, as upstream's script has them; K3s says itself when it is ready.
 
     https://github.com/k3s-io/k3s/blob/main/install.sh
@@ -96,7 +96,7 @@ Restart=always
 RestartSec=5s
 ExecStartPre=-/sbin/modprobe br_netfilter
 ExecStartPre=-/sbin/modprobe overlay
-ExecStart=/usr/local/bin/k3s %(command)s
+ExecStart=%(binary)s %(command)s
 
 [Install]
 WantedBy=multi-user.target
@@ -105,6 +105,7 @@ WantedBy=multi-user.target
             "kind": "notify" if server else "exec",
             "name": name,
             "limits": limits,
+            "binary": binary,
             "command": "server" if server else "agent",
         }
     )

@@ -27,6 +27,7 @@ MAKERS = (
     ("/usr/local/bin/k3s-uninstall.sh", "K3s's install script"),
     ("/usr/local/bin/k3s-agent-uninstall.sh", "K3s's install script"),
 )
+K3S_SERVICES = ("/etc/systemd/system/k3s.service", "/etc/systemd/system/k3s-agent.service")
 MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 
@@ -62,7 +63,7 @@ def cluster(host, record, units, now, pool):
     if found["kind"] == "k3s":
         found.update({name: value for name, value in light.items() if name in found})
     if found["kind"]:
-        found["foreign"] = not (record or {}).get("artifacts")
+        found["foreign"] = not _ours(record)
         found["made_by"] = _maker(host, found["kind"]) if found["foreign"] else "kubewright.cluster"
         control = light["server_data"] or _active(units, "k3s") if found["kind"] == "k3s" else server
         found["role"] = "control_plane" if control else "worker"
@@ -94,6 +95,12 @@ def k3s(host):
 
 def _other(host):
     return next((name for name, path in OTHERS.items() if host.exists(path)), None)
+
+
+def _ours(record):
+    """Whether the collection installed a program here, or K3s's service where the program was there before."""
+    known = record or {}
+    return bool(known.get("artifacts")) or any(path in (known.get("files") or {}) for path in K3S_SERVICES)
 
 
 def _maker(host, kind):

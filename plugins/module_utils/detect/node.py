@@ -115,7 +115,7 @@ def _parts(host, pool, probe, controller_epoch, paths, data_paths, arrived):
     commands = one.part("commands", system.commands)
     walls = one.later("firewall", software.firewall, units, commands)
     known = one.part("artifacts", software.artifacts, one.record)
-    programs = one.later("installed", software.installed, known, pool)
+    programs = one.later("installed", software.installed, known, pool, one.record)
     found = {
         **_from_files(one, data_paths),
         "commands": commands,

@@ -92,8 +92,12 @@ def _file(host, path, managed):
     }
 
 
-def installed(host, known, pool):
-    """By program {path, version} or None. known: artifacts(): what the collection put there need not be asked."""
+def installed(host, known, pool, record=None):
+    """By program {path, version} or None. known: artifacts(): what the collection put there need not be asked.
+
+    Nor need a link of ours: K3s under another name.
+    """
+    links = entries(record, "files")
     found, asked = {}, {}
     for name, (arguments, _pattern) in PROGRAMS.items():
         path = next((os.path.join(place, name) for place in PLACES if host.exists(os.path.join(place, name))), None)
@@ -101,7 +105,7 @@ def installed(host, known, pool):
         entry = known.get(path) or {}
         if entry.get("intact") and entry.get("version"):
             found[name]["version"] = entry["version"]
-        elif path:
+        elif path and path not in links:
             asked[name] = pool.submit(host.run, [path, *arguments], 2)
     for name, answer in asked.items():
         found[name]["version"] = version(name, answer.result())

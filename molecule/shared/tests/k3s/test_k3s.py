@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 testinfra_hosts = ["ansible://kube_control_plane"]
-DATA = "/var/lib/rancher/k3s"
 
 
 @pytest.fixture
@@ -41,8 +40,9 @@ def test_etcd_members_vote_where_there_are_several(kubectl, members):
     assert voters == (set(members["control_planes"]) if len(members["control_planes"]) > 1 else set())
 
 
-def test_one_server_stores_in_sqlite(host, members):
-    assert host.file(DATA + "/server/db/state.db").exists == (len(members["control_planes"]) == 1)
+def test_one_server_stores_in_sqlite(host, inputs, members):
+    data = inputs.get("kube_data_dir", "/var/lib") + "/rancher/k3s"
+    assert host.file(data + "/server/db/state.db").exists == (len(members["control_planes"]) == 1)
 
 
 def test_pods_run(kubectl):

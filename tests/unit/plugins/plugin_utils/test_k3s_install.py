@@ -1,0 +1,128 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How K3s gets onto a node, by each method."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.kubewright.cluster.plugins.plugin_utils import planner
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory
+
+K3S = {"kube_distribution": "k3s", "kube_version": "1.36.3"}
+DIGEST = "a" * 64
+SCRIPT = {"k3s_install_method": "script", "k3s_install_script": {"checksum": DIGEST}}
+
+
+def plan_of(inputs, info=None, size=(1, 1)):
+    hosts, groups = inventory(*size, {**K3S, **inputs})
+    for row in hosts.values():
+        row["info"].update(info or {})
+    return planner.cluster_plan(hosts, groups)
+
+
+def components(plan, host="cp-1"):
+    return [item["component"] for item in plan["nodes"][host]["programs"]]
+
+
+def test_by_default_the_program_and_a_service_of_ours():
+    plan = plan_of({})
+    assert components(plan) == ["k3s"] and plan["nodes"]["cp-1"]["programs"][0]["links"] == ["kubectl", "crictl", "ctr"]
+    assert "/etc/systemd/system/k3s.service" in {entry["path"] for entry in plan["nodes"]["cp-1"]["files"]["k3s"]}
+
+
+def test_the_script_makes_the_service():
+    plan = plan_of(SCRIPT)
+    assert plan["refusals"] == [] and components(plan) == ["k3s", "k3s-script"]
+    item = plan["nodes"]["w-1"]["programs"][1]
+    assert item["url"] == "https://raw.githubusercontent.com/k3s-io/k3s/v1.36.3%2Bk3s1/install.sh"
+    assert (item["checksum"], item["mode"]) == ("sha256:" + DIGEST, "0700")
+    node = plan["nodes"]["w-1"]
+    assert node["script"]["makes"] == [
+        "/etc/systemd/system/k3s-agent.service",
+        "/usr/local/bin/k3s-killall.sh",
+        "/usr/local/bin/k3s-agent-uninstall.sh",
+    ]
+    assert not [entry for entry in node["files"]["k3s"] if entry["path"].startswith("/etc/systemd")]
+    assert "script" in node["steps"]
+
+
+def made_by_script(inputs=None):
+    """(hosts, groups) of a cluster that the script made."""
+    hosts, groups = inventory(1, 1, {**K3S, **SCRIPT, **(inputs or {})})
+    plan = planner.cluster_plan(hosts, groups)
+    for host, row in hosts.items():
+        row["info"] = applied(row["info"], plan["nodes"][host], plan)
+        for path in plan["nodes"][host]["script"]["makes"]:
+            row["info"]["files"][path] = {"sha256": "b" * 64, "mode": "0755", "size": 1, "mtime": 0, "owned": True}
+    return hosts, groups
+
+
+def test_what_the_script_made_is_left():
+    plan = planner.cluster_plan(*made_by_script())
+    assert {host: node["steps"] for host, node in plan["nodes"].items()} == {"cp-1": {}, "w-1": {}}
+
+
+def test_a_script_that_did_not_come_to_its_end_runs_again():
+    hosts, groups = made_by_script()
+    hosts["w-1"]["info"]["files"]["/usr/local/bin/k3s-agent-uninstall.sh"] = None
+    plan = planner.cluster_plan(hosts, groups)
+    assert plan["nodes"]["w-1"]["steps"]["script"] == ["/usr/local/bin/k3s-agent-uninstall.sh is missing"]
+    assert plan["nodes"]["w-1"]["services"] == {"k3s-agent": "restarted"} and plan["nodes"]["cp-1"]["steps"] == {}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ({"k3s_install_method": "script"}, "needs k3s_install_script.checksum"),
+        ({"k3s_install_method": "script", "k3s_install_script": {"checksum": "abc"}}, "is no SHA-256"),
+        ({"k3s_install_script": {"checksum": DIGEST}}, "has no meaning with k3s_install_method binary"),
+        ({"k3s_binary": "/usr/bin/k3s"}, "is for k3s_install_method existing"),
+        ({"k3s_install_method": "existing"}, "cp-1: k3s_install_method existing, and there is no /usr/local/bin/k3s; install it"),
+        ({"k3s_install_method": "curl"}, "is none of binary, script, existing"),
+    ],
+)
+def test_what_cannot_be_installed_is_said(inputs, words):
+    refusals = plan_of(inputs)["refusals"]
+    assert any(words in text for text in refusals), refusals
+
+
+def existing(version, path="/usr/bin/k3s"):
+    return {"programs": {"k3s": {"path": path, "version": version}}}
+
+
+def test_a_program_that_is_there_is_used():
+    inputs = {"k3s_install_method": "existing", "k3s_binary": "/usr/bin/k3s", "kube_version": ""}
+    plan = plan_of(inputs, existing("v1.36.3+k3s2"))
+    assert plan["refusals"] == [] and (plan["version"], plan["release"]) == ("1.36.3", "v1.36.3+k3s2")
+    assert plan["nodes"]["cp-1"]["programs"] == [] and "programs" not in plan["nodes"]["cp-1"]["steps"]
+    units = [entry["content"] for entry in plan["nodes"]["cp-1"]["files"]["k3s"] if entry["path"].endswith("/k3s.service")]
+    assert "ExecStart=/usr/bin/k3s server\n" in units[0]
+
+
+def test_a_program_of_another_version_or_place_is_refused():
+    wrong = plan_of({"k3s_install_method": "existing", "k3s_binary": "/usr/bin/k3s"}, existing("v1.35.4+k3s1"))["refusals"]
+    assert "cp-1: /usr/bin/k3s is K3s v1.35.4+k3s1, the plan is for v1.36.3+k3s1; set kube_version to 1.35.4+k3s1, or put the wanted one there" in wrong
+    elsewhere = plan_of({"k3s_install_method": "existing"}, existing("v1.36.3+k3s1"))["refusals"]
+    assert any("it is at /usr/bin/k3s: set k3s_binary" in text for text in elsewhere)
+
+
+def test_without_a_network_the_images_come_as_an_archive():
+    inputs = {"kube_needs": ["air_gap"], "kube_artifacts": {"source": "http://mirror"}, "kube_data_dir": "/srv/data"}
+    plan = plan_of(inputs)
+    assert plan["refusals"] == [] and components(plan, "w-1") == ["k3s", "k3s-images"]
+    item = plan["nodes"]["w-1"]["programs"][1]
+    assert item["dest"] == "/srv/data/rancher/k3s/agent/images/k3s-airgap-images-amd64.tar.zst"
+    assert item["checksum_url"].endswith("/sha256sum-amd64.txt") and item["mode"] == "0644"
+
+
+def test_archive_or_pull_by_wish():
+    assert components(plan_of({"k3s_images": "archive"})) == ["k3s", "k3s-images"]
+    pulling = plan_of({"k3s_images": "pull", "kube_needs": ["air_gap"], "kube_artifacts": {"source": "http://mirror"}})
+    assert any("kube_registries.mirrors names none for docker.io" in text for text in pulling["refusals"])
+
+
+def test_a_node_without_a_default_route_is_told_of():
+    hosts, groups = inventory(1, 0, K3S)
+    hosts["cp-1"]["info"]["network"].update(default_ipv4=None, default_ipv6=None)
+    assert any(text.startswith("cp-1: has no default route") for text in planner.cluster_plan(hosts, groups)["warnings"])
