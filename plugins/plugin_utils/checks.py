@@ -133,6 +133,13 @@ def clocks(nodes: dict, tolerance: float) -> list:
     ]
 
 
+def at_once(text: str) -> list:
+    """What is wrong with a number of nodes to change together."""
+    if re.fullmatch(r"[1-9][0-9]*|([1-9][0-9]?|100)%", text):
+        return []
+    return ["kube_workers_at_once %r is neither a number of nodes, such as 2, nor a share of them, such as 20%%" % text]
+
+
 def host(name: str, info: dict, role: str, inputs: dict, version: tuple, member: bool, light: bool = False) -> tuple:
     """(refusals, warnings) on one machine for a node of this role. light: K3s, whose limits the decision speaks of."""
     refusals, warnings = [], []

@@ -144,6 +144,7 @@ def examine(draft, shared: dict, cluster: dict, state: dict, control_planes: lis
     draft.warn(warnings)
     draft.refuse(checks.names(draft.nodes))
     draft.refuse(checks.clocks(draft.nodes, shared["kube_clock_tolerance"]))
+    draft.refuse(checks.at_once(shared["kube_workers_at_once"]))
     draft.refuse(membership.problems(draft.nodes, control_planes, state["leader"], cluster["distribution"]))
     _networks(draft, shared, cluster)
     if cluster["distribution"] == "k3s":

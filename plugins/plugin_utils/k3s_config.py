@@ -13,7 +13,7 @@ from __future__ import annotations
 from . import kubelet_config, versions
 from .addresses import host_port
 from .documents import dump, merge
-from .k3s_keys import AGENT, CRITICAL, CRITICAL_DISABLE, FIRST_START, SECRET, SERVER
+from .k3s_keys import AGENT, CRITICAL, CRITICAL_DISABLE, SECRET, SERVER
 
 HEADER = "# Made by kubewright.cluster. Drop-ins belong in /etc/rancher/k3s/config.yaml.d.\n"
 SECRET_HEADER = "# Made by kubewright.cluster.\n"
@@ -229,8 +229,3 @@ def disagreements(servers: dict) -> list:
 
 def _shown(key, part):
     return repr(part[key]) if key in part else "not set"
-
-
-def lasting(made: dict, role: str) -> dict:
-    """The keys that a running K3s depends on: a difference in the others is written and needs no restart."""
-    return {key: value for key, value in made.items() if key not in FIRST_START[ROLES[role]]}

@@ -157,8 +157,3 @@ SECRET = (
     "token",
     "vpn-auth",
 )
-
-# Read when a node registers (AGENT_PAGE, "Node Labels and Taints for Agents") or while a server has no data yet
-# (https://github.com/k3s-io/k3s/blob/main/pkg/cluster/bootstrap.go): a difference here is no reason to restart K3s. Agents use `server` at
-# each start.
-FIRST_START = {SERVER: ("cluster-init", "node-label", "node-taint", "server"), AGENT: ("node-label", "node-taint")}

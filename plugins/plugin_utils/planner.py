@@ -29,7 +29,7 @@ from . import inputs as inputs_module
 CLUSTER_INPUTS = (
     "kube_distribution kube_version kube_needs kube_cluster_name kube_cluster_domain kube_api_endpoint "
     "kube_api_port kube_api_sans kube_pod_cidrs kube_service_cidrs kube_network kube_proxy_mode "
-    "kube_manifests kube_kubeconfig kube_clock_tolerance kubeadm_cluster_config kubeadm_proxy_config"
+    "kube_manifests kube_kubeconfig kube_clock_tolerance kube_workers_at_once kubeadm_cluster_config kubeadm_proxy_config"
 ).split()
 GROUPS = {"control_plane": ("kube_control_plane", "server"), "worker": ("kube_node", "agent")}
 
@@ -196,7 +196,8 @@ def _stages(host, node, cluster, state):
         stages = ["prepare"] if node["steps"] else []
         return (stages + ["start"], "wait") if leads else (stages, "")
     if node["steps"]:
-        stages = ["endpoint"] if set(node["steps"]) <= {"endpoint"} else ["change"]
+        change = "change" if node["role"] == "control_plane" else "roll"
+        stages = ["endpoint"] if set(node["steps"]) <= {"endpoint"} else [change]
     return stages, ""
 
 
@@ -233,6 +234,7 @@ def _result(draft, cluster, control_planes, workers):
         "alternatives": [],
         **shown,
         "cluster_domain": shared.get("kube_cluster_domain"),
+        "workers_at_once": shared.get("kube_workers_at_once"),
         "control_planes": control_planes,
         "workers": workers,
         "ports": _layer(cluster).ports(cluster) if cluster else [],

@@ -49,6 +49,8 @@ INPUTS = [
     ({"kube_network": "bridge"}, "kube_network: 'bridge' is no map"),
     ({"kube_network": {"plugin": "weave"}}, "'weave' is none of auto, bridge, kube-router, flannel, none"),
     ({"kube_network": {"plugin": "bridge", "options": {"speed": 1}}}, "kube_network.options has no key speed"),
+    ({"kube_workers_at_once": "0"}, "kube_workers_at_once '0' is neither a number of nodes"),
+    ({"kube_workers_at_once": "120%"}, "kube_workers_at_once '120%' is neither"),
     ({"kube_node_ip": "10.9.9.9"}, "kube_node_ip 10.9.9.9 is no address of the host (it has 10.0.0.11)"),
     ({"kube_node_ip": "eth7"}, "the host has no interface eth7"),
     ({"kube_node_taints": ["gpu"]}, "'gpu' is no taint"),

@@ -251,13 +251,6 @@ def test_what_servers_must_share():
     assert "it is True on cp-1; not set on cp-2, cp-3" in found[1]
 
 
-def test_what_is_read_at_the_first_start_alone_needs_no_restart():
-    first, later = (k3s_config.config(node(), cluster(init=init)) for init in (True, False))
-    assert first != later
-    assert k3s_config.lasting(first, "control_plane") == k3s_config.lasting(later, "control_plane")
-    assert "server" in k3s_config.lasting(k3s_config.config(node("w-1", "worker"), cluster()), "worker")
-
-
 def test_what_the_plan_makes_is_known_to_k3s_and_is_owned():
     role_of = {"cp-1": "control_plane", "cp-2": "control_plane", "w-1": "worker"}
     everything = cluster(init=True, proxy_mode="nftables", api_port=7443, disable=["traefik"], secrets_encryption=True)

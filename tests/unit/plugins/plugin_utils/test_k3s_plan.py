@@ -84,6 +84,17 @@ def test_a_changed_setting_restarts_one_node_after_another():
     assert plan["nodes"]["cp-2"]["services"] == {"k3s": "restarted"}
 
 
+def test_changed_agents_go_a_few_at_a_time_after_the_servers():
+    hosts, groups, _plan = running(1, 3)
+    for row in hosts.values():
+        row["inputs"].update(kubelet_config={"maxPods": 50}, kube_workers_at_once="2")
+    plan = planner.cluster_plan(hosts, groups)
+    assert {host: node["stages"] for host, node in plan["nodes"].items()} == {
+        "cp-1": ["change", "leader"], "w-1": ["roll"], "w-2": ["roll"], "w-3": ["roll"],
+    }  # fmt: skip
+    assert plan["workers_at_once"] == "2"
+
+
 def test_a_rebuilt_first_server_joins_the_others():
     hosts, groups, _plan = running()
     hosts["cp-1"]["info"] = machine("cp-1", hosts["cp-1"]["info"]["network"]["probe_source"])

@@ -150,7 +150,7 @@ def test_a_changed_setting_restarts_what_reads_it():
     hosts, groups, _plan = running()
     hosts["w-1"]["inputs"]["kubelet_config"] = {"maxPods": 50}
     plan = planner.cluster_plan(hosts, groups)
-    assert stages(plan)["w-1"] == ["change"] and plan["nodes"]["w-1"]["services"] == {"kubelet": "restarted"}
+    assert stages(plan)["w-1"] == ["roll"] and plan["nodes"]["w-1"]["services"] == {"kubelet": "restarted"}
 
 
 def test_a_run_killed_between_file_and_restart_is_finished():
