@@ -144,6 +144,9 @@ def _plan_node(draft, host, cluster, state):
     light = cluster["distribution"] == "k3s"
     node["taints"] = labels.taints(node, cluster["has_workers"] and not light)
     wanted = (k3s_plan if light else desired).wanted(node, cluster)
+    if wanted["packages"] and "air_gap" in values["kube_needs"]:
+        text = "%s: kube_needs asks for air_gap, and %s must come from the package sources that the node reaches; or install it before"
+        draft.warn([text % (host, ", ".join(wanted["packages"]))])
     steps, services = difference.steps(wanted, info, joined)
     _credentials(node, cluster, steps, services, joined)
     if joined and node["role"] == "control_plane" and cluster["drift"]:

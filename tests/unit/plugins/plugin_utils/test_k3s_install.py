@@ -116,6 +116,13 @@ def test_without_a_network_the_images_come_as_an_archive():
     assert item["checksum_url"].endswith("/sha256sum-amd64.txt") and item["mode"] == "0644"
 
 
+def test_packages_that_lack_without_a_network_are_named():
+    hosts, groups = inventory(1, 0, {**K3S, "kube_needs": ["air_gap"], "kube_artifacts": {"source": "http://mirror"}})
+    hosts["cp-1"]["info"]["commands"]["conntrack"] = None
+    warnings = planner.cluster_plan(hosts, groups)["warnings"]
+    assert any("cp-1: kube_needs asks for air_gap, and conntrack" in text for text in warnings), warnings
+
+
 def test_archive_or_pull_by_wish():
     assert components(plan_of({"k3s_images": "archive"})) == ["k3s", "k3s-images"]
     pulling = plan_of({"k3s_images": "pull", "kube_needs": ["air_gap"], "kube_artifacts": {"source": "http://mirror"}})
