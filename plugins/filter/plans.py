@@ -15,7 +15,6 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils import (
     planner,
     quantity,
     report,
-    sources,
     versions,
 )
 
@@ -87,7 +86,6 @@ class FilterModule:
             "plan_report": report.text,
             "plan_html": page.html,
             "credential_files": credential_files,
-            "artifact_paths": sources.paths,
             "kubeadm_config": kubeadm_config,
             **{name: told(name, function) for name, function in PLAIN.items()},
         }

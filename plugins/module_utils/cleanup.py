@@ -44,7 +44,6 @@ DATA = (
     "/var/log/pods",
     "/var/log/containers",
     "/usr/libexec/kubernetes",
-    "/var/cache/kubewright",
     "/run/kubewright-kubeadm.lock",
     "/etc/cni/net.d/10-kuberouter.conflist",
     LOGIND,
@@ -66,7 +65,6 @@ K3S_DATA = (
     "/var/log/pods",
     "/var/log/containers",
     "/usr/libexec/kubernetes",
-    "/var/cache/kubewright",
 )
 K3S_IMAGES = ("containerd", "images")
 EMPTY_AFTERWARDS = (

@@ -19,6 +19,10 @@ options:
     description: V(upstream), a base URL with upstream's layout (its addresses without C(https://)), or a directory on the node with that layout.
     type: str
     default: upstream
+  from_controller:
+    description: Whether O(source) is a directory on the controller. What the items need of it is brought to the node for as long as the task runs.
+    type: bool
+    default: false
   items:
     description: What to install.
     type: list
@@ -239,6 +243,7 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "source": {"type": "str", "default": "upstream"},
+            "from_controller": {"type": "bool", "default": False},
             "items": {"type": "list", "elements": "dict", "required": True, "options": item_spec},
             "proxy": {"type": "str"},
             "timeout": {"type": "int", "default": 60},

@@ -13,7 +13,7 @@ def test_nothing_can_be_reached(host, inputs):
     lab = inputs["ansible_host"].rsplit(".", 1)[0] + ".2"
     ask = "import socket; socket.create_connection(('%s', %d), 3)"
     for address, port in ((lab, 5000), (lab, 8080), ("1.1.1.1", 443)):
-        assert host.run('python3 -c "%s"', ask % (address, port)).rc != 0, address
+        assert host.run("python3 -c %s", ask % (address, port)).rc != 0, address
 
 
 def test_the_images_are_the_archives(host):
