@@ -8,12 +8,15 @@ Tokens and what they are for: https://docs.k3s.io/cli/token
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
 import re
 import secrets
+import shutil
 import ssl
+import stat
 import subprocess
 import tempfile
 import time
@@ -57,9 +60,12 @@ def write(path, text):
     return True
 
 
-def make_tokens(data_dir):
-    """Tokens of a new cluster, where there are none; those of a cluster that is there are kept. Returns whether any was made."""
-    server = read(TOKEN) or password(read(data_dir + "/server/token")) or secrets.token_hex(32)
+def make_tokens(data_dir, given=""):
+    """Tokens of a new cluster, where there are none; those of a cluster that is there are kept. Returns whether any was made.
+
+    given: the servers' token of an earlier cluster, whose datastore is used again.
+    """
+    server = read(TOKEN) or password(read(data_dir + "/server/token")) or password(given) or secrets.token_hex(32)
     agent = read(AGENT_TOKEN) or password(read(data_dir + "/server/agent-token")) or secrets.token_hex(32)
     return any([write(TOKEN, server), write(AGENT_TOKEN, agent)])
 
@@ -127,6 +133,52 @@ def install(script, role, makes, perhaps):
     owned.write(record)
     if status:
         raise K3sError("K3s's install script failed: %s" % masked("\n".join(output.strip().splitlines()[-4:])))
+
+
+def back_up(unit, data_dir):
+    """Stop a server that stores in SQLite, and copy what is needed to bring it back: its database, its keys, its token.
+
+    https://docs.k3s.io/datastore/backup-restore#backup-and-restore-with-sqlite. Returns the copy's path; empty where an etcd is there already.
+    """
+    if os.path.exists(data_dir + "/server/db/etcd"):
+        return ""
+    status, output = command("systemctl", "stop", unit, timeout=120)
+    if status:
+        raise K3sError("%s does not stop: %s" % (unit, output.strip()))
+    backups = data_dir + "/backups"
+    os.makedirs(backups, mode=0o700, exist_ok=True)
+    target = "%s/sqlite-%s" % (backups, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
+    unfinished = tempfile.mkdtemp(dir=backups, prefix=".unfinished-")
+    for name in ("db", "cred", "tls", "token", "agent-token"):
+        source = os.path.join(data_dir, "server", name)
+        if os.path.isdir(source):
+            shutil.copytree(source, os.path.join(unfinished, name), symlinks=True, ignore=_no_sockets)
+        elif os.path.exists(source):
+            shutil.copy2(source, os.path.join(unfinished, name), follow_symlinks=True)
+    _checked(os.path.join(unfinished, "db", "state.db"))
+    os.rename(unfinished, target)
+    return target
+
+
+def _no_sockets(directory, names):
+    return [name for name in names if stat.S_ISSOCK(os.lstat(os.path.join(directory, name)).st_mode)]
+
+
+def _checked(path):
+    """Fail for a copy of a database that cannot be read. Without Python's sqlite3, which small systems lack, that it is there must do."""
+    if not os.path.getsize(path):
+        raise K3sError("%s is empty; nothing was converted" % path)
+    try:
+        import sqlite3  # noqa: PLC0415  (not every Python has it)
+    except ImportError:
+        return
+    try:
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            answer = database.execute("PRAGMA integrity_check").fetchone()[0]
+    except sqlite3.Error as error:
+        answer = str(error)
+    if answer != "ok":
+        raise K3sError("the backup %s is damaged (%s); nothing was converted" % (path, answer))
 
 
 def start(unit, again):

@@ -48,6 +48,16 @@ options:
     type: list
     elements: str
     default: []
+  convert:
+    description:
+      - Whether a server that stores in SQLite becomes one with embedded etcd (O(state=started)). It is stopped, and its database, keys and tokens are
+        copied, before it starts as its configuration says.
+    type: bool
+    default: false
+  token:
+    description: The servers' token of an earlier cluster, for O(state=tokens). Without it one is made at random.
+    type: str
+    default: ""
   script:
     description: What O(state=installed) runs - C(path), and the files that are the collection's from then on, C(makes) and C(perhaps).
     type: dict
@@ -71,6 +81,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+backup:
+  description: Where the copy of the former datastore is; empty where none was made.
+  type: str
+  returned: when O(state=started)
 credentials:
   description: The token of servers, that of agents, and the secret that all servers share.
   type: dict
@@ -95,7 +109,7 @@ def installed(parameters):
 
 
 def tokens(parameters):
-    return {"changed": node.make_tokens(parameters["data_dir"])}
+    return {"changed": node.make_tokens(parameters["data_dir"], parameters["token"])}
 
 
 def credentials(parameters):
@@ -111,12 +125,13 @@ def started(parameters):
         changed = node.write(node.TOKEN, secret[parameters["role"]])
         if parameters["role"] == "server" and secret["agent_token"]:
             changed = node.write(node.AGENT_TOKEN, secret["agent_token"]) or changed
+    backup = node.back_up(unit, parameters["data_dir"]) if parameters["convert"] else ""
     running = node.active(unit)
     if changed or parameters["restart"] or not running:
         node.start(unit, parameters["restart"] or changed)
         changed = True
     node.wait(unit, parameters["node_name"], parameters["role"] == "server", parameters["data_dir"], parameters["timeout"])
-    return {"changed": changed}
+    return {"changed": changed, "backup": backup}
 
 
 def main():
@@ -128,6 +143,8 @@ def main():
             "data_dir": {"type": "path", "default": "/var/lib/rancher/k3s"},
             "credentials": {"type": "dict", "no_log": True},
             "forget": {"type": "list", "elements": "str", "default": []},
+            "convert": {"type": "bool", "default": False},
+            "token": {"type": "str", "default": "", "no_log": True},
             "script": {"type": "dict"},
             "restart": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 300},

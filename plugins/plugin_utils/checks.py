@@ -40,13 +40,18 @@ OWN_PROCESSES = (
 _NAME = re.compile(r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")
 
 
-def layout(control_planes: list, workers: list, exists: bool, needs: list, known: dict = None) -> tuple:
-    """(refusals, warnings) on how many nodes have which role. known: node_info of all hosts, for a proposal where no role is given."""
+def layout(control_planes: list, workers: list, exists: bool, needs: list, known: dict = None, external: bool = False) -> tuple:
+    """(refusals, warnings) on how many nodes have which role.
+
+    known: node_info of all hosts, for a proposal where no role is given. external: whether the datastore is elsewhere, and nobody votes here.
+    """
     refusals, warnings = [], []
     if not control_planes:
         proposed = roles.sentence(known or {}) or "put one or three there"
         refusals.append("no host is in the group kube_control_plane (or server); %s" % proposed)
     count = len(control_planes)
+    if external:
+        return refusals, warnings
     if count == 2:
         (warnings if exists else refusals).append(
             "two control planes (%s): with two etcd members the loss of either stops the cluster; use one or three"

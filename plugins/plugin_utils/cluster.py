@@ -14,6 +14,7 @@ from . import (
     drift,
     endpoint,
     k3s_check,
+    k3s_datastore,
     k3s_install,
     k3s_plan,
     kubeadm_config,
@@ -32,6 +33,7 @@ def describe(draft, shared: dict, state: dict, control_planes: list) -> dict:
     draft: planner.Draft. shared: the cluster's inputs. state: membership.find().
     """
     decided = _decide(draft, shared, control_planes)
+    _settle(draft, shared, decided, control_planes)
     _addresses(draft, control_planes)
     pods, problems = addresses.networks("kube_pod_cidrs", shared["kube_pod_cidrs"])
     draft.refuse(problems)
@@ -91,6 +93,19 @@ def _decide(draft, shared, control_planes):
     return {name: found[name] for name in ("distribution", "datastore", "alternatives")}
 
 
+def _settle(draft, shared, decided, control_planes):
+    """What K3s's servers store in already counts for more than what the inventory's size says."""
+    decided["converts"] = None
+    if decided["distribution"] != "k3s":
+        return
+    known = k3s_datastore.there(draft.nodes, control_planes)
+    wanted = decided["datastore"]
+    decided["datastore"], decided["converts"], refusals = k3s_datastore.settle(wanted, known, shared["k3s_convert_datastore"])
+    draft.refuse(refusals)
+    if decided["converts"]:
+        draft.warn(["%s is converted from SQLite to embedded etcd; its API is away for about a minute" % decided["converts"]])
+
+
 def _addresses(draft, control_planes):
     for host in control_planes + [host for host in draft.nodes if host not in control_planes]:
         node = draft.nodes[host]
@@ -136,7 +151,7 @@ def _choose(draft, shared, state, distribution, pods, homes):
 
 def examine(draft, shared: dict, cluster: dict, state: dict, control_planes: list, workers: list) -> None:
     """All that cannot work, into the draft; and where a running cluster differs from the wanted one, into the cluster."""
-    refusals, warnings = checks.layout(control_planes, workers, state["initialised"], shared["kube_needs"])
+    refusals, warnings = checks.layout(control_planes, workers, state["initialised"], shared["kube_needs"], external=cluster["datastore"].startswith("external"))
     draft.refuse(refusals)
     draft.warn(warnings)
     refusals, warnings = checks.needs(draft.nodes, shared["kube_needs"], _registries(cluster))

@@ -8,7 +8,7 @@ Nothing is scored. The first rule of rules.table() that has something to say dec
 
 from __future__ import annotations
 
-from . import quantity
+from . import k3s_datastore, quantity
 from .catalog import ETCD_PAGE, K3S_DATASTORE_PAGE, KUBEADM_ETCD_PAGE, SLOW_DISKS
 from .rules import HARD, LIMITS, MACHINE_RULES, NEEDS, reason
 
@@ -171,7 +171,7 @@ def _datastore(chosen, shared, control_planes):
     """(datastore, reasons)."""
     count = len(control_planes)
     if "external_database" in shared["kube_needs"] and chosen == "k3s":
-        name = _external(shared.get("k3s_datastore_endpoint") or "")
+        name = "external %s" % (k3s_datastore.kind(shared.get("k3s_datastore_endpoint") or "") or "database")
         text = "%s: kube_needs asks for an external database, and the cluster survives what that survives" % name
         return name, [reason("datastore", None, count, None, K3S_DATASTORE_PAGE, text)]
     if chosen == "kubeadm" and ((shared.get("kubeadm_cluster_config") or {}).get("etcd") or {}).get("external"):
@@ -186,13 +186,6 @@ def _datastore(chosen, shared, control_planes):
     else:
         text = "%d control planes with an etcd member each survive the loss of %d" % (count, (count - 1) // 2)
     return name, [reason("etcd", None, count, None, ETCD_PAGE if count > 1 else KUBEADM_ETCD_PAGE, text)]
-
-
-def _external(endpoint):
-    """An external datastore by the scheme of its address, of which nothing else is told: https://docs.k3s.io/datastore"""
-    scheme = endpoint.partition("://")[0] if "://" in endpoint else ""
-    kinds = {"postgres": "PostgreSQL", "postgresql": "PostgreSQL", "mysql": "MySQL", "http": "etcd", "https": "etcd"}
-    return "external %s" % kinds.get(scheme, "database")
 
 
 def _alternatives(chosen, shared, against):

@@ -8,7 +8,7 @@ https://docs.k3s.io/installation/requirements, https://docs.k3s.io/installation/
 
 from __future__ import annotations
 
-from . import desired, k3s_config, k3s_install, units
+from . import desired, k3s_config, k3s_datastore, k3s_install, units
 from .catalog import K3S_REVISION
 from .documents import dump
 
@@ -64,7 +64,7 @@ def shared(node: dict, cluster: dict) -> dict:
     """
     there = node["info"].get("cluster") or {}
     began = bool(there.get("etcd_data")) and bool(there.get("cluster_init"))
-    leads = node["host"] == cluster["leader"] and not cluster["exists"]
+    leads = node["host"] == cluster["leader"] and (cluster["converts"] or not cluster["exists"])
     return {
         **{name: cluster[name] for name in "version datastore members endpoint pod_cidrs service_cidrs domain sans".split()},
         "init": leads or began,
@@ -76,6 +76,7 @@ def shared(node: dict, cluster: dict) -> dict:
         "disable": cluster["shared"]["k3s_disable"],
         "agent_token": True,
         "secrets_encryption": cluster["shared"]["k3s_secrets_encryption"],
+        "datastore_files": k3s_datastore.key_files(cluster["shared"]["k3s_datastore_tls"]),
     }
 
 
@@ -106,6 +107,8 @@ def secret_files(node: dict, cluster: dict) -> list:
     values = node["inputs"]
     found = [entry for entry in registries(values["kube_registries"]) if entry["secret"]]
     own = k3s_config.secret_file(node, values["k3s_datastore_endpoint"])
+    if node["role"] == "control_plane":
+        found += k3s_datastore.files(values["k3s_datastore_tls"])
     return found + ([own] if own else []) + proxy_files(node["role"], values["kube_http_proxy"], cluster["direct"])
 
 
@@ -151,11 +154,7 @@ def problems(values: dict) -> list:
         for name in values["k3s_disable"]
         if name not in PARTS
     ]
-    wanted, given = "external_database" in values["kube_needs"], bool(values["k3s_datastore_endpoint"])
-    if wanted and not given:
-        found.append("kube_needs asks for external_database; set k3s_datastore_endpoint (https://docs.k3s.io/datastore)")
-    if given and not wanted:
-        found.append("k3s_datastore_endpoint is set; add external_database to kube_needs, or drop it")
+    found += k3s_datastore.problems(values)
     plugin = values["kube_network"]["plugin"]
     if plugin not in ("flannel", "none"):
         found.append("kube_network.plugin %s is for kubeadm nodes; K3s brings flannel: set it to auto, flannel or none" % plugin)

@@ -186,8 +186,10 @@ def _credentials(node, cluster, steps, services, joined):
 
 
 def _stages(host, node, cluster, state):
-    """Which plays a node takes part in, and what kubeadm does on it first: init, wait, pull or nothing."""
+    """Which plays a node takes part in, and what is done on it first: init, wait, pull, convert (K3s's datastore) or nothing."""
     leads = host == cluster["leader"]
+    if host == cluster["converts"]:  # before others join
+        return (["prepare"] if node["steps"] else []) + ["start"], "convert"
     if not node["joined"]:
         stages = ["prepare"] if node["steps"] else []
         if leads and state["start"] == "init":
@@ -226,9 +228,8 @@ def _result(draft, cluster, control_planes, workers):
         "data_dir",
         "returns",
     ]
-    shown = {
-        key: value for key, value in cluster.items() if key not in ("shared", "pod_networks", "has_workers", "homes")
-    }
+    hidden = ("shared", "pod_networks", "has_workers", "homes", "converts")
+    shown = {key: value for key, value in cluster.items() if key not in hidden}
     shared = cluster.get("shared") or {}
     return {
         "schema": 1,

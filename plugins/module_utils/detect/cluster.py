@@ -55,6 +55,7 @@ def cluster(host, record, units, now, pool):
         "etcd_data": host.exists("/var/lib/etcd/member"),
         "server": first(r"^\s*server:\s*[\"']?([^\s\"']+)", kubelet_conf),
         "cluster_init": False,
+        "datastore": None,
         "data_dir": None,
         "cni_conf": [os.path.basename(path) for path in host.list("/etc/cni/net.d/*.conf*")],
         "certificates": certificates(host, now),
@@ -86,11 +87,22 @@ def k3s(host):
         "data_dir": place,
         "kubelet_conf": host.exists(place + "/agent/kubelet.kubeconfig"),
         "admin_conf": host.exists(K3S_ADMIN),
-        "etcd_data": host.exists(place + "/server/db"),
+        # With an external datastore a server has keys, and no database of its own.
+        "etcd_data": host.exists(place + "/server/db") or server_data and host.exists(place + "/server/cred"),
+        "datastore": _datastore(host, place + "/server") if server_data else None,
         "server": first(r"^server:\s*[\"']?([^\s\"']+)", settings),
         "cluster_init": bool(first(r"^cluster-init:\s*(true)", settings)),
         "port": int(port or 6443),
     }
+
+
+def _datastore(host, place):
+    """Where a K3s server stores: an etcd of its own wins, as K3s has it (pkg/cluster/managed.go). None: it never started."""
+    if host.exists(place + "/db/etcd"):
+        return "etcd"
+    if host.exists(place + "/db/state.db"):
+        return "sqlite"
+    return "external" if host.exists(place + "/cred") else None
 
 
 def _other(host):
