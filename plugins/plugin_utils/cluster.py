@@ -151,7 +151,10 @@ def _choose(draft, shared, state, distribution, pods, homes):
 
 def examine(draft, shared: dict, cluster: dict, state: dict, control_planes: list, workers: list) -> None:
     """All that cannot work, into the draft; and where a running cluster differs from the wanted one, into the cluster."""
-    refusals, warnings = checks.layout(control_planes, workers, state["initialised"], shared["kube_needs"], external=cluster["datastore"].startswith("external"))
+    elsewhere = cluster["datastore"].startswith("external")
+    refusals, warnings = checks.layout(
+        control_planes, workers, state["initialised"], shared["kube_needs"], external=elsewhere
+    )
     draft.refuse(refusals)
     draft.warn(warnings)
     refusals, warnings = checks.needs(draft.nodes, shared["kube_needs"], _registries(cluster))
