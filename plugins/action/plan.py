@@ -32,7 +32,8 @@ class ActionModule(ActionBase):
         hostvars = task_vars["hostvars"]
         control_planes, workers = planner.roles_of(groups)
         # Without any role the machines themselves say which they should have.
-        named = control_planes + workers if control_planes else sorted(groups["all"])
+        guests = not control_planes and any(hostvars[host].get("k3s_server_url") for host in workers)
+        named = control_planes + workers if control_planes or guests else sorted(groups["all"])
         hosts = {host: _host(hostvars[host], looked_up.get(host), host in control_planes) for host in named}
         part = task_vars.get("ansible_play_hosts_all") or []
         absent = sorted(host for host in workers if host not in part and not hosts[host]["info"])
@@ -70,7 +71,7 @@ class ActionModule(ActionBase):
 def _left_out(plan, part):
     """The cluster cannot begin on a host that --limit leaves out."""
     leader = plan["leader"]
-    if plan["nodes"][leader]["member"] == "init" and leader not in part:
+    if leader and plan["nodes"][leader]["member"] == "init" and leader not in part:
         return ["the cluster is to be started on %s, which --limit leaves out; add it to the limit" % leader]
     return []
 

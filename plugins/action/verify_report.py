@@ -30,7 +30,7 @@ class ActionModule(ActionBase):
         _spec, arguments = self.validate_argument_spec(SPEC)
         plan, hostvars = arguments["plan"], task_vars["hostvars"]
         hosts = [host for host in task_vars["ansible_play_hosts_all"] if host in plan["nodes"]]
-        begun = _begun(_result(task_vars, "verify_begun"))
+        begun = _begun(_result(task_vars, "verify_begun")) if plan["control_planes"] else {"checks": []}
         probed = {
             host: {"name": plan["nodes"][host]["name"], "probed": _result(hostvars[host], "verify_probed")}
             for host in hosts

@@ -20,18 +20,20 @@ import stat
 import subprocess
 import tempfile
 import time
+from urllib.parse import urlsplit
 
-from . import kube_api, owned
+from . import kube_api, owned, places
 
 DIRECTORY = "/etc/rancher/k3s"
 TOKEN = DIRECTORY + "/token"
 AGENT_TOKEN = DIRECTORY + "/agent-token"
 ADMIN = DIRECTORY + "/k3s.yaml"
-AGENT_BALANCER = ("127.0.0.1", 6444)
 # So often may the service fail before it is given up: a server that waits for its turn as a learner fails now and then.
 PATIENCE = 12
 # An agent asks again and again with a token that is refused; a server that has just started refuses none for so long.
 REFUSED_SECONDS = 30
+# A server that restarts is away for less.
+UNREACHED_SECONDS = 90
 _SECRET = re.compile(r"K10[0-9a-f]{64}::\S+|\b[0-9a-f]{32,}\b|\b[a-z0-9]{6}\.[a-z0-9]{16}\b")
 
 
@@ -210,13 +212,26 @@ def wait(unit, name, server, data_dir, timeout):
         problem = problem_of_server(name) if server else problem_of_agent(name, data_dir)
         if not problem:
             return
-        if not server and time.monotonic() - began > REFUSED_SECONDS and "401 Unauthorized" in last_words(unit, 2):
-            raise K3sError("%s: the servers refuse its token; run site again, which reads it anew\n%s" % (unit, last_words(unit)))
+        hopeless = "" if server else _hopeless(unit, time.monotonic() - began)
+        if hopeless:
+            raise K3sError("%s: %s\n%s" % (unit, hopeless, last_words(unit)))
         failures = restarts(unit) - before
         if time.monotonic() > deadline or failures > PATIENCE:
             span = "%d starts" % failures if failures > PATIENCE else "%d s" % timeout
             raise K3sError("%s does not serve after %s: %s\n%s" % (unit, span, problem, last_words(unit)))
         time.sleep(0.5)
+
+
+def _hopeless(unit, seconds):
+    """What will not mend by itself, by the agent's last words; empty where it may."""
+    if seconds < REFUSED_SECONDS:
+        return ""
+    words = last_words(unit, 2)
+    if "401 Unauthorized" in words:
+        return "the servers refuse its token; run site again, which reads it anew, or mend k3s_join_token"
+    if seconds > UNREACHED_SECONDS and re.search(r"connection refused|no such host|i/o timeout|no route to host", words):
+        return "no server answers where its configuration says; see `server:` in %s/config.yaml, and what lies between" % DIRECTORY
+    return ""
 
 
 def problem_of_server(name):
@@ -255,7 +270,8 @@ def problem_of_agent(name, data_dir):
         context.load_cert_chain(place + "/client-kubelet.crt", place + "/client-kubelet.key")
     except (OSError, ValueError):
         return "it has no identity yet: no server has let it join"
-    connection = http.client.HTTPSConnection(*AGENT_BALANCER, timeout=5, context=context)
+    way = urlsplit(places.K3s().own())
+    connection = http.client.HTTPSConnection(way.hostname, way.port, timeout=5, context=context)
     try:
         connection.request("GET", "/api/v1/nodes/" + name)
         answer = connection.getresponse()

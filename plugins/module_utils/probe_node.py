@@ -16,7 +16,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
-from . import places, probe_registry
+from . import k3s_node, places, probe_registry
 from .detect.https import MemoryFile
 from .kube_api import local_server
 from .probe import FAIL, OK, check, tried
@@ -40,6 +40,13 @@ def checks(own, deadline, warning_days=WARNING_DAYS):
     ]
     with ThreadPoolExecutor(len(works)) as pool:
         return [item for part in pool.map(lambda work: work(), works) for item in part]
+
+
+def ready(own):
+    """An agent's Node by its own word, where no server of the cluster can be asked."""
+    problem = k3s_node.problem_of_agent(own, places.K3s().data)
+    hint = "look at `journalctl -u k3s-agent` there"
+    return check("node", FAIL, problem, own, hint) if problem else check("node", OK, "is Ready in the cluster made elsewhere", own)
 
 
 def services(own):

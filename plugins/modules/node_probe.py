@@ -78,6 +78,8 @@ def main():
     )
     own, seconds = module.params["node_name"], module.params["seconds"]
     checks = probe_node.checks(own, time.monotonic() + seconds, module.params["certificate_days"])
+    if module.params["begun"].get("elsewhere"):
+        checks.append(probe_node.ready(own))
     checks += probe_pod.checks(own, module.params["begun"], time.monotonic() + seconds)
     module.exit_json(changed=False, checks=checks, member=os.path.exists(places.here().identity))
 

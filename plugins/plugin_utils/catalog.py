@@ -77,6 +77,8 @@ CONTROL_PLANE_PORTS = (
 )
 WORKER_PORTS = ((10250, "kubelet"),)
 ENDPOINT_PORT = 7443
+# Where K3s's agents balance between the servers, and where a server's own API is: https://docs.k3s.io/cli/agent (lb-server-port)
+K3S_BALANCER_PORT = 6444
 
 # Kernel settings: https://kubernetes.io/docs/setup/production-environment/container-runtimes/
 MODULES = ("overlay", "br_netfilter", "nf_conntrack")

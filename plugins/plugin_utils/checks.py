@@ -18,12 +18,12 @@ from .catalog import (
     CONTROL_PLANE_PORTS,
     GPU_PAGE,
     K3S_AIRGAP_PAGE,
+    K3S_BALANCER_PORT,
     K3S_PAGE,
     KUBEADM_MINIMUM,
     KUBERNETES_ARCHITECTURES,
     WORKER_PORTS,
 )
-from .endpoint import needs_proxy
 
 # Processes that hold the cluster's ports when the cluster is ours and half done.
 OWN_PROCESSES = (
@@ -284,8 +284,9 @@ def ports(name: str, info: dict, role: str, api_port: int, endpoint: dict, light
         list(CONTROL_PLANE_PORTS) + [(api_port, "kube-apiserver")] if role == "control_plane" else list(WORKER_PORTS)
     )
     if light:
-        wanted.append((6444, "K3s's own API server or balancer"))
-    if needs_proxy(endpoint["mode"], role):
+        port = endpoint["port"] if endpoint["mode"] == "local" else K3S_BALANCER_PORT
+        wanted.append((port, "K3s's own API server or balancer"))
+    if role in endpoint["proxied"]:
         wanted.append((endpoint["port"], "API endpoint"))
     held = {item["port"]: item for item in info.get("ports") or [] if item.get("protocol") == "tcp"}
     problems = []

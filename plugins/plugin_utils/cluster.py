@@ -50,7 +50,10 @@ def describe(draft, shared: dict, state: dict, control_planes: list) -> dict:
         key=lambda item: item["name"],
     )
     place, problems = endpoint.choose(
-        shared["kube_api_endpoint"], shared["kube_api_port"], [item["address"] for item in members]
+        shared["kube_api_endpoint"],
+        shared["kube_api_port"],
+        [item["address"] for item in members],
+        decided["distribution"] == "k3s",
     )
     draft.refuse(problems)
     own_names = ["127.0.0.1", "localhost"] if place["mode"] == "local" else []
@@ -67,6 +70,7 @@ def describe(draft, shared: dict, state: dict, control_planes: list) -> dict:
         "pod_cidrs": shared["kube_pod_cidrs"],
         "service_cidrs": shared["kube_service_cidrs"],
         "leader": state["leader"],
+        "leader_address": draft.nodes[state["leader"]]["address"] if state["leader"] else None,
         "exists": state["initialised"],
         # Nothing on a node depends on the list of all nodes: networks, not addresses.
         "direct": [
@@ -152,11 +156,12 @@ def _choose(draft, shared, state, distribution, pods, homes):
 def examine(draft, shared: dict, cluster: dict, state: dict, control_planes: list, workers: list) -> None:
     """All that cannot work, into the draft; and where a running cluster differs from the wanted one, into the cluster."""
     elsewhere = cluster["datastore"].startswith("external")
-    refusals, warnings = checks.layout(
-        control_planes, workers, state["initialised"], shared["kube_needs"], external=elsewhere
-    )
-    draft.refuse(refusals)
-    draft.warn(warnings)
+    if control_planes:
+        refusals, warnings = checks.layout(
+            control_planes, workers, state["initialised"], shared["kube_needs"], external=elsewhere
+        )
+        draft.refuse(refusals)
+        draft.warn(warnings)
     refusals, warnings = checks.needs(draft.nodes, shared["kube_needs"], _registries(cluster))
     draft.refuse(refusals)
     draft.warn(warnings)

@@ -8,7 +8,7 @@ Nothing is scored. The first rule of rules.table() that has something to say dec
 
 from __future__ import annotations
 
-from . import k3s_datastore, quantity
+from . import k3s_datastore, k3s_guest, quantity
 from .catalog import ETCD_PAGE, K3S_DATASTORE_PAGE, KUBEADM_ETCD_PAGE, SLOW_DISKS
 from .rules import HARD, LIMITS, MACHINE_RULES, NEEDS, reason
 
@@ -170,6 +170,8 @@ def _smallest(nodes):
 def _datastore(chosen, shared, control_planes):
     """(datastore, reasons)."""
     count = len(control_planes)
+    if not count:
+        return k3s_guest.DATASTORE, []
     if "external_database" in shared["kube_needs"] and chosen == "k3s":
         name = "external %s" % (k3s_datastore.kind(shared.get("k3s_datastore_endpoint") or "") or "database")
         text = "%s: kube_needs asks for an external database, and the cluster survives what that survives" % name

@@ -8,7 +8,7 @@ from __future__ import annotations
 from . import containerd_config, kubelet_config, network, units, versions
 from .catalog import COMMAND_PACKAGES, MODULES, SYSCTLS, SYSCTLS_IPV6
 from .documents import dump
-from .endpoint import DIRECTORY, haproxy, keepalived, needs_proxy
+from .endpoint import DIRECTORY, haproxy, keepalived
 
 KUBELET_DROPIN = "/etc/kubernetes/kubelet.conf.d/10-kubewright.conf"
 
@@ -92,7 +92,7 @@ def wanted(node: dict, cluster: dict) -> dict:
     components = versions.components(values["kube_artifacts"]["versions"])
     return {
         "settings": settings(info, values, cluster["pod_networks"]),
-        "packages": packages(info, node["role"], cluster["endpoint"]["mode"], values),
+        "packages": packages(info, node["role"], cluster["endpoint"], values),
         "programs": programs(
             cluster["version"], components, info["architecture"]["name"], values["kube_artifacts"]["checksums"]
         ),
@@ -100,14 +100,14 @@ def wanted(node: dict, cluster: dict) -> dict:
     }
 
 
-def packages(info: dict, role: str, mode: str, inputs: dict) -> list:
-    """Names of the packages whose programs are missing."""
+def packages(info: dict, role: str, place: dict, inputs: dict) -> list:
+    """Names of the packages whose programs are missing. place: the endpoint."""
     commands = info.get("commands") or {}
     family = info["os"].get("family")
     missing = [table.get(family, command) for command, table in COMMAND_PACKAGES.items() if not commands.get(command)]
-    if needs_proxy(mode, role) and not commands.get("haproxy"):
+    if role in place["proxied"] and not commands.get("haproxy"):
         missing.append("haproxy")
-    if mode == "vip" and role == "control_plane" and not commands.get("keepalived"):
+    if place["mode"] == "vip" and role == "control_plane" and not commands.get("keepalived"):
         missing.append("keepalived")
     if inputs["kube_network"]["plugin"] == "bridge" and not commands.get("nft"):
         missing.append("nftables")
@@ -185,7 +185,7 @@ def files(node: dict, cluster: dict) -> dict:
 def endpoint_files(node: dict, cluster: dict) -> list:
     """Files of the endpoint's proxy and virtual address on one node."""
     endpoint = cluster["endpoint"]
-    if not needs_proxy(endpoint["mode"], node["role"]):
+    if node["role"] not in endpoint["proxied"]:
         return []
     config = DIRECTORY + "/haproxy.cfg"
     made = [

@@ -11,16 +11,16 @@ from __future__ import annotations
 import zlib
 
 from .addresses import host_port, interface_of, is_address
-from .catalog import ENDPOINT_PORT
+from .catalog import ENDPOINT_PORT, K3S_BALANCER_PORT
 
 DIRECTORY = "/etc/kubewright/endpoint"
 
 
-def choose(wish: dict, api_port: int, control_planes: list) -> tuple:
+def choose(wish: dict, api_port: int, control_planes: list, light: bool = False) -> tuple:
     """The endpoint of a cluster and what is wrong with the wish.
 
-    wish: the input kube_api_endpoint. control_planes: their addresses.
-    Returns ({mode, address, port, host_port}, problems).
+    wish: the input kube_api_endpoint. control_planes: their addresses. light: K3s, whose agents balance by themselves.
+    Returns ({mode, address, port, host_port, proxied}, problems); proxied are the roles of the nodes that run our proxy.
     """
     mode = wish.get("mode") or ("vip" if wish.get("address") else "local")
     problems = []
@@ -44,7 +44,8 @@ def choose(wish: dict, api_port: int, control_planes: list) -> tuple:
         address = "127.0.0.1"
     if mode == "none":
         address = control_planes[0] if control_planes else "127.0.0.1"
-    port = wish.get("port") or (ENDPOINT_PORT if mode in ("local", "vip") else api_port)
+    own = K3S_BALANCER_PORT if light and mode == "local" else ENDPOINT_PORT
+    port = wish.get("port") or (own if mode in ("local", "vip") else api_port)
     if mode in ("local", "vip") and port == api_port:
         problems.append(
             "kube_api_endpoint.port %d is the API servers' own port (kube_api_port); the proxy needs another" % port
@@ -54,12 +55,8 @@ def choose(wish: dict, api_port: int, control_planes: list) -> tuple:
         "address": address or "127.0.0.1",
         "port": port,
         "host_port": host_port(address or "127.0.0.1", port),
+        "proxied": {"local": [] if light else ["control_plane", "worker"], "vip": ["control_plane"]}.get(mode, []),
     }, problems
-
-
-def needs_proxy(mode: str, role: str) -> bool:
-    """Whether a node of this role runs the proxy."""
-    return mode == "local" or mode == "vip" and role == "control_plane"
 
 
 def haproxy(endpoint: dict, api_port: int, control_planes: list) -> str:

@@ -58,6 +58,7 @@ OWNED = {
     "docker": "nothing (the runtime is K3s's containerd)",
     "flannel-backend": "kube_network",
     "https-listen-port": "kube_api_port",
+    "lb-server-port": "kube_api_endpoint.port",
     "node-ip": "kube_node_ip",
     "node-label": "kube_node_labels",
     "node-name": "kube_node_name",

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from . import kubelet_config, versions
 from .addresses import host_port
+from .catalog import K3S_BALANCER_PORT
 from .documents import dump, merge
 from .k3s_keys import AGENT, CRITICAL, CRITICAL_DISABLE, SECRET, SERVER
 
@@ -54,8 +55,8 @@ def config(node: dict, cluster: dict) -> dict:
     node: name, role (control_plane or worker), address (text, or a list of two families), inputs, taints [{key, value, effect}].
     cluster: datastore ("SQLite", "embedded etcd", or "external" with its kind), init (whether no server of the inventory has data), leader (the
     name of the node that then starts the cluster), members (all servers, [{name, address}]), endpoint {address, port} (where a node that
-    joins finds a living server), pod_cidrs, service_cidrs, domain, plugin; and what may be missing: sans, api_port, plugin_options,
-    proxy_mode, disable (lists of K3s's parts), agent_token (whether agents have a token of their own), secrets_encryption (whether),
+    joins finds a living server, or a loopback address where each node has its own way), pod_cidrs, service_cidrs, domain, plugin; and what
+    may be missing: living (address of a server that runs), sans, api_port, plugin_options, proxy_mode, disable (lists of K3s's parts), agent_token (whether agents have a token of their own), secrets_encryption (whether),
     datastore_files {cafile, certfile, keyfile}.
     """
     server = ROLES[node["role"]] == SERVER
@@ -66,6 +67,8 @@ def config(node: dict, cluster: dict) -> dict:
     elif cluster["datastore"] == "embedded etcd" and starts(node, cluster):
         made["cluster-init"] = True
     made["token-file"] = TOKEN_FILE
+    if _loopback(cluster["endpoint"]["address"]) and cluster["endpoint"]["port"] != K3S_BALANCER_PORT:
+        made["lb-server-port"] = cluster["endpoint"]["port"]
     if data_dir(inputs) != DATA_DIR:
         made["data-dir"] = data_dir(inputs)
     if server:
@@ -119,12 +122,26 @@ def joins(node: dict, cluster: dict) -> bool:
 
 
 def _door(node, cluster):
-    """Host and port of a server to join: the endpoint, or another member where the endpoint is this node itself."""
+    """Host and port of a server to join: the endpoint; without one, a server, by whose list K3s then knows the others.
+
+    A node that has joined keeps the server that its configuration names while that is one of the cluster's, so that nothing restarts; another one
+    is sent to a living one. Agents balance between all servers by themselves: https://docs.k3s.io/architecture
+    """
     mine, place = _list(node["address"]), cluster["endpoint"]
-    if place["address"] not in mine:
+    if place["address"] not in mine and not _loopback(place["address"]):
         return host_port(place["address"], place["port"])
-    others = sorted(member["address"] for member in cluster["members"] if member["address"] not in mine)
-    return host_port(others[0], cluster.get("api_port", 6443))
+    port = cluster.get("api_port", 6443)
+    others = {host_port(member["address"], port) for member in cluster["members"] if member["address"] not in mine}
+    there = (node.get("info") or {}).get("cluster") or {}
+    named = str(there.get("server") or "").rpartition("//")[2]
+    if there.get("kubelet_conf") and named in others:
+        return named
+    living = host_port(cluster["living"], port) if cluster.get("living") else ""
+    return living if living in others else min(others)
+
+
+def _loopback(address):
+    return address == "localhost" or address.startswith("127.")
 
 
 def data_dir(inputs: dict) -> str:

@@ -38,7 +38,7 @@ def wanted(node: dict, cluster: dict) -> dict:
     info, values = node["info"], node["inputs"]
     return {
         "settings": desired.settings(info, values, cluster["pod_networks"]),
-        "packages": desired.packages(info, node["role"], cluster["endpoint"]["mode"], values),
+        "packages": desired.packages(info, node["role"], cluster["endpoint"], values),
         "programs": k3s_install.programs(node, cluster),
         "script": k3s_install.script(node, unit_path(node["role"])),
         "files": {"endpoint": desired.endpoint_files(node, cluster), "k3s": files(node, cluster)},
@@ -69,6 +69,7 @@ def shared(node: dict, cluster: dict) -> dict:
         **{name: cluster[name] for name in "version datastore members endpoint pod_cidrs service_cidrs domain sans".split()},
         "init": leads or began,
         "leader": node["name"],
+        "living": cluster["leader_address"],
         "api_port": cluster["api_port"],
         "plugin": cluster["plugin"],
         "plugin_options": cluster["shared"]["kube_network"]["options"],

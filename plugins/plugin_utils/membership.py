@@ -52,9 +52,11 @@ def find(nodes: dict, control_planes: list) -> dict:
 
     nodes: by host {name, info}. control_planes: hosts.
     Returns {leader, initialised, start, live, known (names in the API's list), complete: {host: bool}}:
-      leader - the healthy control plane to ask, else the host to start; start - "init" where a new cluster is to be made or a half-made
+      leader - the healthy control plane to ask, else the host to start, None where the cluster was made elsewhere; start - "init" where a new cluster is to be made or a half-made
       one finished, "wait" where the cluster's members only have to come up, else "".
     """
+    if not control_planes:
+        return _elsewhere(nodes)
     healthy = [host for host in control_planes if live_of(nodes[host]["info"]).get("healthy")]
     complete = [host for host in healthy if initialised(live_of(nodes[host]["info"]))]
     with_data = [host for host in control_planes if has_data(nodes[host]["info"])]
@@ -77,6 +79,12 @@ def find(nodes: dict, control_planes: list) -> dict:
     }
 
 
+def _elsewhere(nodes):
+    """The cluster is another inventory's: nobody can be asked, and a node that has an identity has joined it."""
+    complete = {host: bool((node["info"].get("cluster") or {}).get("kubelet_conf")) for host, node in nodes.items()}
+    return {"leader": None, "initialised": True, "start": "", "live": {}, "known": set(), "complete": complete}
+
+
 def _complete(node, is_control_plane, live):
     cluster = node["info"].get("cluster") or {}
     known = {item["name"]: item for item in live.get("nodes") or []}
@@ -94,17 +102,17 @@ def _complete(node, is_control_plane, live):
     return LABEL in (here.get("labels") or {}) and "kube-apiserver.yaml" in (cluster.get("manifests") or []) and voting
 
 
-def problems(nodes: dict, control_planes: list, leader: str, distribution: str = "kubeadm") -> list:
+def problems(nodes: dict, control_planes: list, leader: str | None, distribution: str = "kubeadm") -> list:
     """Hosts that belong to other clusters, to one that others made, or to one of the other distribution."""
     found = []
-    authority = (nodes[leader]["info"].get("cluster") or {}).get("ca_sha256")
+    authority = (nodes[leader]["info"].get("cluster") or {}).get("ca_sha256") if leader else None
     for host, node in sorted(nodes.items()):
         cluster = node["info"].get("cluster") or {}
         if not (cluster.get("kubelet_conf") or has_data(node["info"]) or cluster.get("kind")):
             continue
         if cluster.get("foreign") or cluster.get("kind") not in (None, distribution):
             found.append(_stranger(host, cluster, distribution))
-        elif cluster.get("ca_sha256") and authority != cluster.get("ca_sha256"):
+        elif leader and cluster.get("ca_sha256") and authority != cluster.get("ca_sha256"):
             found.append(
                 "%s: belongs to another cluster than %s (their certificate authorities differ); reset it first (kubewright.cluster.reset --limit %s)"
                 % (host, leader, host)

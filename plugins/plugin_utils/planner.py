@@ -16,6 +16,7 @@ from . import (
     desired,
     difference,
     k3s_config,
+    k3s_guest,
     k3s_plan,
     kubeadm_plan,
     kubelet_config,
@@ -29,7 +30,8 @@ from . import inputs as inputs_module
 CLUSTER_INPUTS = (
     "kube_distribution kube_version kube_needs kube_cluster_name kube_cluster_domain kube_api_endpoint "
     "kube_api_port kube_api_sans kube_pod_cidrs kube_service_cidrs kube_network kube_proxy_mode "
-    "kube_manifests kube_kubeconfig kube_clock_tolerance kube_workers_at_once kubeadm_cluster_config kubeadm_proxy_config"
+    "kube_manifests kube_kubeconfig kube_clock_tolerance kube_workers_at_once kubeadm_cluster_config kubeadm_proxy_config "
+    "k3s_disable k3s_secrets_encryption k3s_convert_datastore k3s_server_url"
 ).split()
 GROUPS = {"control_plane": ("kube_control_plane", "server"), "worker": ("kube_node", "agent")}
 
@@ -68,12 +70,15 @@ def cluster_plan(hosts: dict, groups: dict) -> dict:
     for host in control_planes + workers if control_planes else sorted(hosts):
         if not hosts[host].get("info"):
             draft.refuse(["%s: %s" % (host, hosts[host].get("error") or "was not looked at")])
-    if draft.refusals or not control_planes:
+    guest = not control_planes and any(node["inputs"]["k3s_server_url"] for node in draft.nodes.values())
+    for node in draft.nodes.values():
+        draft.refuse(k3s_guest.problems(node["inputs"], control_planes))
+    if draft.refusals or not (control_planes or guest):
         known = {host: row["info"] for host, row in hosts.items() if row.get("info")}
         refusals, warnings = checks.layout(control_planes, workers, False, [], known)
-        draft.refuse(refusals)
+        draft.refuse([] if guest else refusals)
         return _result(draft, {}, control_planes, workers)
-    shared = draft.nodes[control_planes[0]]["inputs"]
+    shared = draft.nodes[control_planes[0]]["inputs"] if control_planes else k3s_guest.settled(draft.nodes[workers[0]]["inputs"])
     state = membership.find(draft.nodes, control_planes)
     described = cluster.describe(draft, shared, state, control_planes)
     cluster.examine(draft, shared, described, state, control_planes, workers)
@@ -228,7 +233,7 @@ def _result(draft, cluster, control_planes, workers):
         "data_dir",
         "returns",
     ]
-    hidden = ("shared", "pod_networks", "has_workers", "homes", "converts")
+    hidden = ("shared", "pod_networks", "has_workers", "homes", "converts", "leader_address")
     shown = {key: value for key, value in cluster.items() if key not in hidden}
     shared = cluster.get("shared") or {}
     return {

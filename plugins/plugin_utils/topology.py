@@ -43,7 +43,7 @@ def figure(plan: dict) -> str:
 
 
 _WAYS = {
-    "local": "a proxy on every node",
+    "local": "each node's own way",
     "vip": "an address that the control planes share",
     "external": "your balancer",
     "none": "the control plane itself",

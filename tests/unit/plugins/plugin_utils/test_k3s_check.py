@@ -44,7 +44,7 @@ REFUSALS = [
     ("server", {"debug": None}, "k3s_config.debug has no value; give true or false or leave it out"),
     ("server", {"pause-image": ""}, "k3s_config.pause-image has no value; give one value"),
     ("server", {"pause-image": ["x"]}, "k3s_config.pause-image is ['x']; K3s takes one value here"),
-    ("agent", {"lb-server-port": "high"}, "k3s_config.lb-server-port is 'high'; K3s takes a whole number here"),
+    ("agent", {"v": "high"}, "k3s_config.v is 'high'; K3s takes a whole number here"),
     ("agent", {"v": True}, "k3s_config.v is True; K3s takes a whole number here"),
     ("server", {"etcd-s3-timeout": 300}, "k3s_config.etcd-s3-timeout is 300; K3s takes a duration such as 5m0s here"),
     ("server", {"write-kubeconfig-mode": 0o644}, 'is 420; K3s takes a file mode in quotes, as "0600" here'),

@@ -43,7 +43,8 @@ def test_a_bare_cluster():
         "w-1": ("join", ["prepare", "start", "join"]),
     }
     assert config(plan, "cp-1")["cluster-init"] is True and "server" not in config(plan, "cp-1")
-    assert config(plan, "cp-2")["server"] == config(plan, "w-1")["server"] == "https://127.0.0.1:7443"
+    assert config(plan, "cp-2")["server"] == config(plan, "w-1")["server"] == "https://10.0.0.11:6443"
+    assert not any(node["files"]["endpoint"] or "haproxy" in node["packages"] for node in plan["nodes"].values())
     assert "cluster-cidr" not in config(plan, "w-1")
     (program,) = plan["nodes"]["w-1"]["programs"]
     assert program["url"] == "https://github.com/k3s-io/k3s/releases/download/v1.37.2%2Bk3s1/k3s"
@@ -53,7 +54,7 @@ def test_a_bare_cluster():
 def test_a_plan_is_told_in_words_and_as_a_page():
     plan = planner.cluster_plan(*inventory(3, 1, K3S))
     lines = report.text(plan)
-    assert lines[0].startswith("kubernetes: k3s 1.37.2, embedded etcd, endpoint local at 127.0.0.1:7443, network flannel")
+    assert lines[0].startswith("kubernetes: k3s 1.37.2, embedded etcd, endpoint local at 127.0.0.1:6444, network flannel")
     assert "cp-1: K3s - initialise the cluster" in lines and "cp-2, cp-3, w-1: K3s - join the cluster" in lines
     text = page.html(plan)
     assert "join the cluster" in text and "embedded etcd" in text
@@ -100,8 +101,45 @@ def test_a_rebuilt_first_server_joins_the_others():
     hosts["cp-1"]["info"] = machine("cp-1", hosts["cp-1"]["info"]["network"]["probe_source"])
     plan = planner.cluster_plan(hosts, groups)
     assert plan["leader"] == "cp-2" and plan["nodes"]["cp-1"]["member"] == "join" and plan["nodes"]["cp-1"]["returns"]
-    assert config(plan, "cp-1")["server"] == "https://127.0.0.1:7443" and "cluster-init" not in config(plan, "cp-1")
+    assert config(plan, "cp-1")["server"] == "https://10.0.0.12:6443" and "cluster-init" not in config(plan, "cp-1")
     assert todo(plan)["cp-2"] == ("", ["leader"], [])
+
+
+def joined_by(hosts, server):
+    for row in hosts.values():
+        row["info"]["cluster"]["server"] = server
+
+
+def test_agents_keep_the_server_that_they_joined_by_as_long_as_it_is_one():
+    hosts, groups, _plan = running()
+    joined_by(hosts, "https://10.0.0.11:6443")
+    hosts["cp-1"]["info"]["cluster"]["live"] = None  # it is down for a while
+    assert planner.cluster_plan(hosts, groups)["nodes"]["w-1"]["steps"] == {}
+    groups["kube_control_plane"] = ["cp-2", "cp-3"]
+    hosts.pop("cp-1")
+    for row in hosts.values():
+        row["inputs"]["kube_needs"] = []
+    plan = planner.cluster_plan(hosts, groups)
+    assert config(plan, "w-1")["server"] == "https://10.0.0.12:6443" and plan["nodes"]["w-1"]["stages"] == ["roll"]
+
+
+def test_a_new_agent_joins_by_a_living_server():
+    hosts, groups, _plan = running(3, 1)
+    hosts["cp-1"]["info"]["cluster"]["live"] = None
+    hosts["w-1"]["info"] = machine("w-1", hosts["w-1"]["info"]["network"]["probe_source"])
+    assert config(planner.cluster_plan(hosts, groups), "w-1")["server"] == "https://10.0.0.12:6443"
+
+
+def test_another_port_of_the_local_endpoint_is_that_of_k3ss_balancer():
+    inputs = {**K3S, "kube_api_endpoint": {"mode": "local", "port": 7443}}
+    plan = planner.cluster_plan(*inventory(1, 1, inputs))
+    assert plan["refusals"] == [] and config(plan, "w-1")["lb-server-port"] == 7443
+
+
+def test_a_virtual_address_has_a_proxy_on_the_servers_alone():
+    plan = planner.cluster_plan(*inventory(3, 1, {**K3S, "kube_api_endpoint": {"address": "10.0.0.100"}}))
+    assert config(plan, "w-1")["server"] == "https://10.0.0.100:7443" and plan["nodes"]["cp-1"]["files"]["endpoint"]
+    assert not plan["nodes"]["w-1"]["files"]["endpoint"]
 
 
 def test_a_server_that_is_half_joined_goes_on_with_what_it_has():

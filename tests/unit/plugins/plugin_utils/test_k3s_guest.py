@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Agents alone, for a cluster that was made elsewhere."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from ansible_collections.kubewright.cluster.plugins.plugin_utils import page, planner, report, verify_report
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory
+
+ELSEWHERE = {"k3s_server_url": "https://k3s.example:6443", "k3s_join_token": "K10abc::node:hunter2", "kube_version": "1.36.3"}
+
+
+def agents(count=2, **inputs):
+    hosts, groups = inventory(1, count, {**ELSEWHERE, **inputs})
+    hosts.pop("cp-1")
+    return hosts, {"kube_node": groups["kube_node"]}
+
+
+def test_they_join_the_server_elsewhere():
+    plan = planner.cluster_plan(*agents())
+    assert (plan["refusals"], plan["distribution"], plan["leader"], plan["control_planes"]) == ([], "k3s", None, [])
+    assert {host: (node["member"], node["stages"]) for host, node in plan["nodes"].items()} == {
+        "w-1": ("join", ["prepare", "start", "join"]),
+        "w-2": ("join", ["prepare", "start", "join"]),
+    }
+    files = {entry["path"]: entry["content"] for entry in plan["nodes"]["w-1"]["files"]["k3s"]}
+    assert yaml.safe_load(files["/etc/rancher/k3s/config.yaml"])["server"] == "https://k3s.example:6443"
+    assert "hunter2" not in repr(plan)
+    assert "of the cluster that is joined" in report.text(plan)[0] and "k3s.example:6443" in page.html(plan)
+
+
+def test_those_that_have_joined_are_left():
+    hosts, groups = agents()
+    plan = planner.cluster_plan(hosts, groups)
+    for host, row in hosts.items():
+        row["info"] = applied(row["info"], plan["nodes"][host], plan)
+    again = planner.cluster_plan(hosts, groups)
+    assert again["refusals"] == [] and all((node["stages"], node["steps"]) == ([], {}) for node in again["nodes"].values())
+    assert verify_report.scope(again, {})["leader"] is None
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ({"k3s_join_token": ""}, "k3s_server_url is set without k3s_join_token"),
+        ({"k3s_server_url": ""}, "k3s_join_token is set without k3s_server_url"),
+        ({"k3s_server_url": "k3s.example:6443"}, "k3s_server_url 'k3s.example:6443' is no address"),
+        ({"k3s_server_url": "http://k3s.example:6443"}, "write it as https://server.example:6443"),
+        ({"k3s_server_url": "https://k3s.example:port"}, "is no address"),
+        ({"k3s_join_token": "hunter2 hunter3"}, "k3s_join_token has white space in it"),
+        ({"kube_version": ""}, "kube_version is missing; an agent may not be newer"),
+        ({"kube_distribution": "kubeadm"}, "k3s_server_url leads to a K3s cluster"),
+    ],
+)
+def test_what_lacks_or_makes_no_sense(inputs, words):
+    refusals = planner.cluster_plan(*agents(**inputs))["refusals"]
+    assert any(words in text for text in refusals), refusals
+    assert "hunter" not in repr(refusals)
+
+
+def test_servers_of_ones_own_are_another_cluster():
+    refusals = planner.cluster_plan(*inventory(1, 1, ELSEWHERE))["refusals"]
+    assert any("is for an inventory of agents alone, and cp-1 would be servers" in text for text in refusals), refusals
