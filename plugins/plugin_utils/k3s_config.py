@@ -56,8 +56,8 @@ def config(node: dict, cluster: dict) -> dict:
     cluster: datastore ("SQLite", "embedded etcd", or "external" with its kind), init (whether no server of the inventory has data), leader (the
     name of the node that then starts the cluster), members (all servers, [{name, address}]), endpoint {address, port} (where a node that
     joins finds a living server, or a loopback address where each node has its own way), pod_cidrs, service_cidrs, domain, plugin; and what
-    may be missing: living (address of a server that runs), sans, api_port, plugin_options, proxy_mode, disable (lists of K3s's parts), agent_token (whether agents have a token of their own), secrets_encryption (whether),
-    datastore_files {cafile, certfile, keyfile}.
+    may be missing: living (address of a server that runs), sans, api_port, plugin_options, proxy_mode, disable (lists of K3s's parts),
+    agent_token (whether agents have a token of their own), secrets_encryption (whether), datastore_files {cafile, certfile, keyfile}.
     """
     server = ROLES[node["role"]] == SERVER
     inputs = node["inputs"]

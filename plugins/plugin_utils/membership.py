@@ -52,7 +52,8 @@ def find(nodes: dict, control_planes: list) -> dict:
 
     nodes: by host {name, info}. control_planes: hosts.
     Returns {leader, initialised, start, live, known (names in the API's list), complete: {host: bool}}:
-      leader - the healthy control plane to ask, else the host to start, None where the cluster was made elsewhere; start - "init" where a new cluster is to be made or a half-made
+      leader - the healthy control plane to ask, else the host to start, None where the cluster was made elsewhere;
+      start - "init" where a new cluster is to be made or a half-made
       one finished, "wait" where the cluster's members only have to come up, else "".
     """
     if not control_planes:
