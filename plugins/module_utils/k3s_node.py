@@ -77,8 +77,10 @@ def password(token):
     return token.rpartition(":")[2]
 
 
-def credentials(data_dir, forget):
+def credentials(data_dir, forget, ttl=""):
     """What others join with: {server, agent} whole tokens, which name the authority too, and agent_token, the secret that all servers share.
+
+    ttl: how long the agents' token lives, which is then made for them; empty for the lasting one.
 
     forget: names of nodes that the API knows and that come back without their data; the password that K3s keeps of each is taken away, or it
     would be refused: https://docs.k3s.io/architecture#how-agent-node-registration-works
@@ -93,7 +95,17 @@ def credentials(data_dir, forget):
     secret = read(AGENT_TOKEN)
     digest = server.partition("::")[0]
     agent = "%s::node:%s" % (digest, password(secret)) if secret and digest.startswith("K10") else server
-    return {"server": server, "agent": agent, "agent_token": password(secret)}
+    return {"server": server, "agent": bootstrap_token(ttl) if ttl else agent, "agent_token": password(secret)}
+
+
+def bootstrap_token(ttl):
+    """A new token that lives so long: https://docs.k3s.io/cli/token#k3s-token-create"""
+    program = shutil.which("k3s", path="/usr/local/bin:/usr/bin:/opt/bin") or "k3s"
+    status, output = command(program, "token", "create", "--ttl", ttl, "--description", "agents that join by kubewright.cluster")
+    found = re.search(r"^(?:K10[0-9a-f]{64}::)?[a-z0-9]{6}\.[a-z0-9]{16}$", output, re.M)
+    if status or not found:
+        raise K3sError("k3s token create failed: %s" % masked(output.strip()[-400:]))
+    return found.group(0)
 
 
 def command(*argv, timeout=60, environment=None):

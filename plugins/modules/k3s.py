@@ -61,6 +61,10 @@ options:
   script:
     description: What O(state=installed) runs - C(path), and the files that are the collection's from then on, C(makes) and C(perhaps).
     type: dict
+  ttl:
+    description: How long the token for agents lives, made anew for it (O(state=credentials)); empty for the lasting one.
+    type: str
+    default: ""
   restart:
     description: Whether a running service is started anew.
     type: bool
@@ -113,8 +117,8 @@ def tokens(parameters):
 
 
 def credentials(parameters):
-    found = node.credentials(parameters["data_dir"], parameters["forget"])
-    return {"changed": bool(parameters["forget"]), "credentials": found}
+    found = node.credentials(parameters["data_dir"], parameters["forget"], parameters["ttl"])
+    return {"changed": bool(parameters["forget"] or parameters["ttl"]), "credentials": found}
 
 
 def started(parameters):
@@ -146,6 +150,7 @@ def main():
             "convert": {"type": "bool", "default": False},
             "token": {"type": "str", "default": "", "no_log": True},
             "script": {"type": "dict"},
+            "ttl": {"type": "str", "default": ""},
             "restart": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 300},
         },

@@ -15,6 +15,7 @@ from . import (
     endpoint,
     k3s_check,
     k3s_datastore,
+    k3s_hardening,
     k3s_install,
     k3s_plan,
     kubeadm_config,
@@ -72,6 +73,7 @@ def describe(draft, shared: dict, state: dict, control_planes: list) -> dict:
         "leader": state["leader"],
         "leader_address": draft.nodes[state["leader"]]["address"] if state["leader"] else None,
         "exists": state["initialised"],
+        "secrets_encryption": k3s_plan.encrypted(draft.nodes, shared, state["initialised"]),
         # Nothing on a node depends on the list of all nodes: networks, not addresses.
         "direct": [
             *shared["kube_pod_cidrs"],
@@ -172,6 +174,7 @@ def examine(draft, shared: dict, cluster: dict, state: dict, control_planes: lis
     _networks(draft, shared, cluster)
     if cluster["distribution"] == "k3s":
         draft.refuse(k3s_plan.problems(shared))
+        draft.warn(k3s_hardening.problems(shared, state["initialised"] and not cluster["secrets_encryption"]))
         cluster["drift"] = []
     else:
         _drift(draft, cluster, state)

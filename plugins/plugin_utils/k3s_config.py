@@ -10,7 +10,7 @@ secret_file().
 
 from __future__ import annotations
 
-from . import kubelet_config, versions
+from . import k3s_hardening, kubelet_config, versions
 from .addresses import host_port
 from .catalog import K3S_BALANCER_PORT
 from .documents import dump, merge
@@ -57,7 +57,8 @@ def config(node: dict, cluster: dict) -> dict:
     name of the node that then starts the cluster), members (all servers, [{name, address}]), endpoint {address, port} (where a node that
     joins finds a living server, or a loopback address where each node has its own way), pod_cidrs, service_cidrs, domain, plugin; and what
     may be missing: living (address of a server that runs), sans, api_port, plugin_options, proxy_mode, disable (lists of K3s's parts),
-    agent_token (whether agents have a token of their own), secrets_encryption (whether), datastore_files {cafile, certfile, keyfile}.
+    agent_token (whether agents have a token of their own), secrets_encryption, hardened, embedded_registry (whether), datastore_files
+    {cafile, certfile, keyfile}.
     """
     server = ROLES[node["role"]] == SERVER
     inputs = node["inputs"]
@@ -79,6 +80,8 @@ def config(node: dict, cluster: dict) -> dict:
     made["node-taint"] = [_taint(taint) for taint in node.get("taints") or []]
     if cluster.get("proxy_mode", "iptables") != "iptables":
         made["kube-proxy-arg"] = ["proxy-mode=" + cluster["proxy_mode"]]
+    if cluster.get("hardened"):
+        made.update(k3s_hardening.keys(server, data_dir(inputs)))
     made = {key: value for key, value in made.items() if value not in ([], {})}
     return _merged(made, _plain(inputs.get("k3s_config") or {}))
 
@@ -102,6 +105,8 @@ def _shared(cluster):
     made["disable"] = sorted(cluster.get("disable") or [])
     if cluster.get("secrets_encryption"):
         made["secrets-encryption"] = True
+    if cluster.get("embedded_registry"):
+        made["embedded-registry"] = True
     if cluster["datastore"].startswith("external"):
         files = cluster.get("datastore_files") or {}
         made.update({"datastore-" + name: files[name] for name in ("cafile", "certfile", "keyfile") if files.get(name)})
@@ -172,11 +177,15 @@ def _plain(given):
 
 
 def _merged(made, given):
-    """A user's map over the computed one; a list under "key+" is appended, as K3s does it between its files."""
-    result = merge(made, {key: given[key] for key in sorted(given) if not key.endswith("+")})
+    """A user's map over the computed one; a list under "key+" is appended, as K3s does it between its files.
+
+    Arguments of components are always appended: the last one of a name counts, and none of the plan's is lost.
+    """
+    added = {key for key in given if key.endswith("+") or key.endswith("-arg") and key in made}
+    result = merge(made, {key: given[key] for key in sorted(given) if key not in added})
     for key in sorted(given):
-        if key.endswith("+"):
-            name = key[:-1]
+        if key in added:
+            name = key.rstrip("+")
             result[name] = _list(result.get(name, [])) + _list(given[key])
     return result
 

@@ -8,7 +8,9 @@ https://docs.k3s.io/installation/requirements, https://docs.k3s.io/installation/
 
 from __future__ import annotations
 
-from . import desired, k3s_config, k3s_datastore, k3s_install, units
+import re
+
+from . import desired, k3s_config, k3s_datastore, k3s_hardening, k3s_install, units
 from .catalog import K3S_REVISION
 from .documents import dump
 
@@ -37,7 +39,7 @@ def wanted(node: dict, cluster: dict) -> dict:
     """The desired state {settings, packages, programs, script, files} of one node."""
     info, values = node["info"], node["inputs"]
     return {
-        "settings": desired.settings(info, values, cluster["pod_networks"]),
+        "settings": settings(node, cluster),
         "packages": desired.packages(info, node["role"], cluster["endpoint"], values),
         "programs": k3s_install.programs(node, cluster),
         "script": k3s_install.script(node, unit_path(node["role"])),
@@ -45,11 +47,28 @@ def wanted(node: dict, cluster: dict) -> dict:
     }
 
 
+def settings(node: dict, cluster: dict) -> dict:
+    """Arguments of the module node_settings."""
+    made = desired.settings(node["info"], node["inputs"], cluster["pod_networks"])
+    if cluster["shared"]["k3s_hardened"]:
+        made["sysctls"].update(k3s_hardening.SYSCTLS)
+    return made
+
+
+def encrypted(nodes: dict, shared: dict, exists: bool) -> bool:
+    """Whether Secrets are encrypted: as asked for, as the servers have it already, or in a new cluster by the hardened profile."""
+    there = any((node["info"].get("cluster") or {}).get("secrets_encryption") for node in nodes.values())
+    return shared["k3s_secrets_encryption"] or there or shared["k3s_hardened"] and not exists
+
+
 def files(node: dict, cluster: dict) -> list:
     """K3s's files without secrets: configuration, kubelet drop-in, registries, unit."""
     # Labels are kept through the API: a changed one must not restart K3s.
     made = k3s_config.files({**node, "inputs": {**node["inputs"], "kube_node_labels": {}}}, shared(node, cluster))
-    made += [entry for entry in registries(node["inputs"]["kube_registries"]) if not entry["secret"]]
+    embedded = cluster["shared"]["k3s_embedded_registry"]
+    made += [entry for entry in registries(node["inputs"]["kube_registries"], embedded) if not entry["secret"]]
+    if cluster["shared"]["k3s_hardened"] and node["role"] == "control_plane":
+        made += k3s_hardening.files()
     if node["inputs"]["k3s_install_method"] != "script":
         in_container = bool((node["info"].get("virtualization") or {}).get("container"))
         text = units.k3s(node["role"], in_container, node["inputs"]["k3s_binary"])
@@ -76,15 +95,21 @@ def shared(node: dict, cluster: dict) -> dict:
         "proxy_mode": cluster["proxy_mode"],
         "disable": cluster["shared"]["k3s_disable"],
         "agent_token": True,
-        "secrets_encryption": cluster["shared"]["k3s_secrets_encryption"],
+        "secrets_encryption": cluster["secrets_encryption"],
+        "hardened": cluster["shared"]["k3s_hardened"],
+        "embedded_registry": cluster["shared"]["k3s_embedded_registry"],
         "datastore_files": k3s_datastore.key_files(cluster["shared"]["k3s_datastore_tls"]),
     }
 
 
-def registries(given: dict) -> list:
-    """registries.yaml and the authorities it names, of the input kube_registries: [{path, content, mode, secret}]."""
+def registries(given: dict, embedded: bool = False) -> list:
+    """registries.yaml and the authorities it names, of the input kube_registries: [{path, content, mode, secret}].
+
+    embedded: whether nodes share their images, which is done for the registries that are named; all of them where none is
+    (https://docs.k3s.io/installation/registry-mirror).
+    """
     mirrors, configs, found = {}, {}, []
-    for name, mirror in sorted((given.get("mirrors") or {}).items()):
+    for name, mirror in sorted((given.get("mirrors") or ({"*": {}} if embedded else {})).items()):
         mirrors[name] = {"endpoint": list(mirror.get("endpoints") or mirror.get("endpoint") or [])}
     secret = False
     for name, settings in sorted((given.get("configs") or {}).items()):
@@ -106,7 +131,7 @@ def registries(given: dict) -> list:
 def secret_files(node: dict, cluster: dict) -> list:
     """The files with secrets that the inputs call for; tokens are made on the first server and are not among them."""
     values = node["inputs"]
-    found = [entry for entry in registries(values["kube_registries"]) if entry["secret"]]
+    found = [entry for entry in registries(values["kube_registries"], values["k3s_embedded_registry"]) if entry["secret"]]
     own = k3s_config.secret_file(node, values["k3s_datastore_endpoint"])
     if node["role"] == "control_plane":
         found += k3s_datastore.files(values["k3s_datastore_tls"])
@@ -140,6 +165,9 @@ def ports(cluster: dict) -> list:
     rows.append(row(10250, "tcp", "all nodes", "all nodes", "kubelet"))
     if cluster["plugin"] == "flannel":
         rows.append(row(8472, "udp", "all nodes", "all nodes", "flannel (VXLAN)"))
+    if cluster["shared"]["k3s_embedded_registry"]:
+        rows.append(row(5001, "tcp", "all nodes", "all nodes", "images from node to node"))
+        rows.append(row(cluster["api_port"], "tcp", "all nodes", "all nodes", "images from node to node"))
     rows.append(row("30000-32767", "tcp, udp", "all nodes", "clients of NodePort Services", "Services"))
     if cluster["endpoint"]["mode"] == "vip":
         port = cluster["endpoint"]["port"]
@@ -156,6 +184,9 @@ def problems(values: dict) -> list:
         if name not in PARTS
     ]
     found += k3s_datastore.problems(values)
+    ttl = values["k3s_bootstrap_token_ttl"]
+    if ttl and not re.fullmatch(r"([0-9]+[hms])+", ttl):
+        found.append("k3s_bootstrap_token_ttl %r is no span of time; write it as 2h or 90m" % ttl)
     plugin = values["kube_network"]["plugin"]
     if plugin not in ("flannel", "none"):
         found.append("kube_network.plugin %s is for kubeadm nodes; K3s brings flannel: set it to auto, flannel or none" % plugin)

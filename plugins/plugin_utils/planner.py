@@ -17,6 +17,7 @@ from . import (
     difference,
     k3s_config,
     k3s_guest,
+    k3s_hardening,
     k3s_plan,
     kubeadm_plan,
     kubelet_config,
@@ -31,7 +32,8 @@ CLUSTER_INPUTS = (
     "kube_distribution kube_version kube_needs kube_cluster_name kube_cluster_domain kube_api_endpoint "
     "kube_api_port kube_api_sans kube_pod_cidrs kube_service_cidrs kube_network kube_proxy_mode "
     "kube_manifests kube_kubeconfig kube_clock_tolerance kube_workers_at_once kubeadm_cluster_config kubeadm_proxy_config "
-    "k3s_disable k3s_secrets_encryption k3s_convert_datastore k3s_server_url"
+    "k3s_disable k3s_secrets_encryption k3s_convert_datastore k3s_server_url "
+    "k3s_hardened k3s_embedded_registry k3s_bootstrap_token_ttl"
 ).split()
 GROUPS = {"control_plane": ("kube_control_plane", "server"), "worker": ("kube_node", "agent")}
 
@@ -233,7 +235,7 @@ def _result(draft, cluster, control_planes, workers):
         "data_dir",
         "returns",
     ]
-    hidden = ("shared", "pod_networks", "has_workers", "homes", "converts", "leader_address")
+    hidden = ("shared", "pod_networks", "has_workers", "homes", "converts", "leader_address", "secrets_encryption")
     shown = {key: value for key, value in cluster.items() if key not in hidden}
     shared = cluster.get("shared") or {}
     return {
@@ -244,6 +246,7 @@ def _result(draft, cluster, control_planes, workers):
         **shown,
         "cluster_domain": shared.get("kube_cluster_domain"),
         "workers_at_once": shared.get("kube_workers_at_once"),
+        "bootstrap_ttl": _bootstrap_ttl(draft, shared),
         "control_planes": control_planes,
         "workers": workers,
         "ports": _layer(cluster).ports(cluster) if cluster else [],
@@ -252,13 +255,24 @@ def _result(draft, cluster, control_planes, workers):
         )
         if cluster
         else [],
-        "manifests": labels.manifests(shared) if cluster else [],
+        "manifests": _manifests(draft, cluster, shared) if cluster else [],
         "reasons": draft.reasons,
         "warnings": draft.warnings,
         "refusals": draft.refusals,
         "nodes": {host: {key: node[key] for key in keep if key in node} for host, node in draft.nodes.items()},
         "objects": labels.objects(draft.nodes, cluster) if cluster else {},
     }
+
+
+def _bootstrap_ttl(draft, shared):
+    """How long the token lives that this run's agents join with; empty where none joins, or all use the lasting one."""
+    joining = any(node["role"] == "worker" and node.get("member") == "join" for node in draft.nodes.values())
+    return shared.get("k3s_bootstrap_token_ttl") if joining else ""
+
+
+def _manifests(draft, cluster, shared):
+    own = k3s_hardening.manifests(shared, draft.nodes) if cluster["distribution"] == "k3s" else []
+    return own + labels.manifests(shared)
 
 
 def _layer(cluster):

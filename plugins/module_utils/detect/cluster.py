@@ -56,6 +56,7 @@ def cluster(host, record, units, now, pool):
         "server": first(r"^\s*server:\s*[\"']?([^\s\"']+)", kubelet_conf),
         "cluster_init": False,
         "datastore": None,
+        "secrets_encryption": False,
         "data_dir": None,
         "cni_conf": [os.path.basename(path) for path in host.list("/etc/cni/net.d/*.conf*")],
         "certificates": certificates(host, now),
@@ -92,6 +93,7 @@ def k3s(host):
         "datastore": _datastore(host, place + "/server") if server_data else None,
         "server": first(r"^server:\s*[\"']?([^\s\"']+)", settings),
         "cluster_init": bool(first(r"^cluster-init:\s*(true)", settings)),
+        "secrets_encryption": bool(first(r"^secrets-encryption:\s*(true)", settings)),
         "port": int(port or 6443),
     }
 

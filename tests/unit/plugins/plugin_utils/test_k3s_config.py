@@ -194,9 +194,8 @@ def test_a_users_map_wins_and_a_plus_appends():
     made = k3s_config.config(node(given=given), cluster(proxy_mode="nftables"))
     assert made["kube-proxy-arg"] == ["proxy-mode=nftables", "v=2"]
     assert (made["debug"], made["cluster-dns"]) == (True, "10.43.0.53")
-    assert k3s_config.config(node(given={"kube-proxy-arg": ["v=2"]}), cluster(proxy_mode="nftables"))[
-        "kube-proxy-arg"
-    ] == ["v=2"]
+    plain = k3s_config.config(node(given={"kube-proxy-arg": "v=2"}), cluster(proxy_mode="nftables"))
+    assert plain["kube-proxy-arg"] == ["proxy-mode=nftables", "v=2"]
     backwards = dict(reversed(list(given.items())))
     assert text(node(given=given), cluster()) == text(node(given=backwards), cluster())
 

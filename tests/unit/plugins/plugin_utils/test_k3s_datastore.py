@@ -68,7 +68,7 @@ def test_tls_files_are_on_servers_alone():
     assert plan["refusals"] == [] and plan["datastore"] == "external PostgreSQL"
     assert config(plan, "cp-2")["datastore-keyfile"] == "/etc/rancher/k3s/datastore/client.key"
     assert not [key for key in config(plan, "w-1") if key.startswith("datastore")]
-    values = {"kube_registries": {}, "kube_http_proxy": {}, "k3s_config": {}, **EXTERNAL, "k3s_datastore_tls": PEM}
+    values = {"kube_registries": {}, "kube_http_proxy": {}, "k3s_config": {}, **EXTERNAL, "k3s_datastore_tls": PEM, "k3s_embedded_registry": False}
     written = {entry["path"]: entry["mode"] for entry in k3s_plan.secret_files({"role": "control_plane", "inputs": values}, plan)}
     assert written["/etc/rancher/k3s/datastore/client.key"] == "0600" and len(written) == 4
 

@@ -178,7 +178,7 @@ def test_secrets_are_in_no_plan():
     assert plan["refusals"] == [] and plan["datastore"] == "external PostgreSQL"
     assert "hunter" not in repr(plan)
     assert plan["nodes"]["cp-1"]["steps"]["credentials"] and plan["nodes"]["w-1"]["steps"]["credentials"]
-    node = {"role": "control_plane", "inputs": {**inputs, "kube_http_proxy": {}, "k3s_config": {}, "k3s_datastore_tls": {}}}
+    node = {"role": "control_plane", "inputs": {**inputs, "kube_http_proxy": {}, "k3s_config": {}, "k3s_datastore_tls": {}, "k3s_embedded_registry": False}}
     files = {entry["path"]: entry for entry in k3s_plan.secret_files(node, plan)}
     assert all(entry["mode"] == "0600" for entry in files.values())
     assert secret in files["/etc/rancher/k3s/config.yaml.d/50-kubewright-secrets.yaml"]["content"]

@@ -1,0 +1,108 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hardened profile, tokens that expire, images from node to node."""
+
+from __future__ import annotations
+
+import yaml
+from ansible_collections.kubewright.cluster.plugins.plugin_utils import k3s_plan, planner
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory
+
+K3S = {"kube_distribution": "k3s"}
+HARDENED = {**K3S, "k3s_hardened": True}
+
+
+def documents(plan, host):
+    return {entry["path"]: yaml.safe_load(entry["content"]) for entry in plan["nodes"][host]["files"]["k3s"] if entry["path"].endswith(".yaml")}
+
+
+def config(plan, host):
+    return documents(plan, host)["/etc/rancher/k3s/config.yaml"]
+
+
+def running(inputs):
+    hosts, groups = inventory(1, 1, inputs)
+    plan = planner.cluster_plan(hosts, groups)
+    assert plan["refusals"] == []
+    for host in hosts:
+        hosts[host]["info"] = applied(hosts[host]["info"], plan["nodes"][host], plan)
+    return hosts, groups
+
+
+def test_a_hardened_server():
+    plan = planner.cluster_plan(*inventory(1, 1, HARDENED))
+    made, files = config(plan, "cp-1"), documents(plan, "cp-1")
+    assert made["protect-kernel-defaults"] is True and made["secrets-encryption"] is True
+    assert "audit-log-path=/var/lib/rancher/k3s/server/logs/audit.log" in made["kube-apiserver-arg"]
+    (security, events) = files["/etc/rancher/k3s/hardening/admission.yaml"]["plugins"]
+    assert security["configuration"]["defaults"]["enforce"] == "restricted" and events["configuration"]["limits"]
+    assert security["configuration"]["exemptions"]["namespaces"] == ["kube-system"]
+    assert plan["nodes"]["cp-1"]["settings"]["sysctls"]["kernel.panic"] == "10"
+
+
+def test_a_hardened_agent_has_what_concerns_its_kubelet():
+    plan = planner.cluster_plan(*inventory(1, 1, HARDENED))
+    made = config(plan, "w-1")
+    assert made["protect-kernel-defaults"] is True and "kube-apiserver-arg" not in made and "secrets-encryption" not in made
+    assert set(documents(plan, "w-1")) == {"/etc/rancher/k3s/config.yaml"}
+
+
+def test_every_namespace_of_k3s_has_a_policy_and_dns_stays_open():
+    (manifest,) = planner.cluster_plan(*inventory(1, 0, HARDENED))["manifests"]
+    objects = list(yaml.safe_load_all(manifest["content"]))
+    policies = {(item["metadata"]["namespace"], item["metadata"]["name"]) for item in objects if item["kind"] == "NetworkPolicy"}
+    assert {space for space, _name in policies} == {"default", "kube-public", "kube-system"}
+    assert ("kube-system", "default-network-dns-policy") in policies
+    assert all(item["automountServiceAccountToken"] is False for item in objects if item["kind"] == "ServiceAccount")
+
+
+def test_arguments_of_ones_own_come_after_and_none_is_lost():
+    plan = planner.cluster_plan(*inventory(1, 0, {**HARDENED, "k3s_config": {"kube-apiserver-arg": ["audit-log-maxage=90"]}}))
+    given = config(plan, "cp-1")["kube-apiserver-arg"]
+    assert given[-1] == "audit-log-maxage=90" and "audit-log-maxage=30" in given
+
+
+def test_turned_on_later_it_leaves_secrets_as_they_are_and_says_so():
+    hosts, groups = running(K3S)
+    for row in hosts.values():
+        row["inputs"]["k3s_hardened"] = True
+    plan = planner.cluster_plan(hosts, groups)
+    assert plan["refusals"] == [] and "secrets-encryption" not in config(plan, "cp-1")
+    assert any("a running cluster's Secrets stay as they are" in text for text in plan["warnings"])
+    assert plan["nodes"]["cp-1"]["stages"] == ["change", "leader"] and plan["nodes"]["w-1"]["stages"] == ["roll"]
+
+
+def test_a_second_run_changes_nothing_and_turning_it_off_takes_its_objects_away():
+    hosts, groups = running(HARDENED)
+    hosts["cp-1"]["info"]["cluster"]["secrets_encryption"] = True
+    again = planner.cluster_plan(hosts, groups)
+    assert all(node["steps"] == {} for node in again["nodes"].values()) and again["warnings"] == []
+    for row in hosts.values():
+        row["inputs"]["k3s_hardened"] = False
+    plan = planner.cluster_plan(hosts, groups)
+    assert plan["manifests"] == [{"name": "kubewright-hardening", "state": "absent"}]
+    assert config(plan, "cp-1")["secrets-encryption"] is True
+
+
+def test_a_profile_without_a_controller_of_policies_is_told_of():
+    plan = planner.cluster_plan(*inventory(1, 0, {**HARDENED, "k3s_config": {"disable-network-policy": True}}))
+    assert any("controller of network policies is off" in text for text in plan["warnings"])
+
+
+def test_a_token_that_expires_is_made_when_agents_join_alone():
+    inputs = {**K3S, "k3s_bootstrap_token_ttl": "2h"}
+    assert planner.cluster_plan(*inventory(1, 1, inputs))["bootstrap_ttl"] == "2h"
+    assert planner.cluster_plan(*inventory(3, 0, inputs))["bootstrap_ttl"] == ""
+    assert planner.cluster_plan(*running(inputs))["bootstrap_ttl"] == ""
+    refusals = planner.cluster_plan(*inventory(1, 1, {**K3S, "k3s_bootstrap_token_ttl": "tomorrow"}))["refusals"]
+    assert refusals == ["k3s_bootstrap_token_ttl 'tomorrow' is no span of time; write it as 2h or 90m"]
+
+
+def test_images_from_node_to_node():
+    plan = planner.cluster_plan(*inventory(1, 1, {**K3S, "k3s_embedded_registry": True}))
+    assert config(plan, "cp-1")["embedded-registry"] is True and "embedded-registry" not in config(plan, "w-1")
+    assert list(documents(plan, "w-1")["/etc/rancher/k3s/registries.yaml"]["mirrors"]) == ["*"]
+    assert 5001 in [row["port"] for row in plan["ports"]]
+    named = k3s_plan.registries({"mirrors": {"docker.io": {}}}, True)[0]["content"]
+    assert list(yaml.safe_load(named)["mirrors"]) == ["docker.io"]
