@@ -232,6 +232,6 @@ def _node(draft, host, node, cluster, joined):
     draft.refuse(
         own
         + kubelet_config.problems(values["kubelet_config"])
-        + containerd_config.problems(values["kube_registries"])
+        + containerd_config.problems(values["kube_registries"], light, light and values["k3s_embedded_registry"])
         + labels.problems(host, values)
     )

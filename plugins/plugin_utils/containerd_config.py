@@ -9,6 +9,7 @@ https://github.com/containerd/containerd/blob/main/docs/cri/config.md and docs/h
 from __future__ import annotations
 
 import base64
+import difflib
 import json
 
 HEADER = "# Made by kubewright.cluster. Drop-ins belong in /etc/containerd/conf.d.\n"
@@ -108,6 +109,10 @@ def _host(endpoint, settings, mirror, files):
         if path not in [entry["path"] for entry in files]:
             files.append({"path": path, "content": settings["ca"].rstrip() + "\n", "mode": "0644", "secret": False})
         lines.append("  ca = %s" % json.dumps(path))
+    if settings.get("certificate"):
+        base = "%s/%s-client" % (CERTS, _name(endpoint).replace(":", "_"))
+        files += [entry for entry in client_files(base, settings) if entry["path"] not in [known["path"] for known in files]]
+        lines.append("  client = %s" % json.dumps([[base + ".crt", base + ".key"]]))
     header = _authorization(settings)
     if header:
         lines += ["  [host.%s.header]" % json.dumps(url), "    Authorization = %s" % json.dumps(header)]
@@ -131,22 +136,60 @@ def _name(endpoint):
     return "docker.io" if name == "registry-1.docker.io" else name
 
 
-def problems(registries: dict) -> list:
-    """Sentences on what is wrong with kube_registries."""
+def client_files(base: str, settings: dict) -> list:
+    """A client's certificate and key, as base.crt and base.key: [{path, content, mode, secret}]."""
+    return [
+        {"path": base + ".crt", "content": settings["certificate"].rstrip() + "\n", "mode": "0644", "secret": False},
+        {"path": base + ".key", "content": settings["key"].rstrip() + "\n", "mode": "0600", "secret": True},
+    ]
+
+
+MIRROR_KEYS = ("endpoint", "endpoints", "override_path", "rewrites")
+CONFIG_KEYS = ("ca", "certificate", "insecure_skip_verify", "key", "password", "token", "username")
+
+
+def problems(registries: dict, light: bool = False, embedded: bool = False) -> list:
+    """Sentences on what is wrong with kube_registries. light: K3s. embedded: whether its nodes share images, which needs no endpoint."""
     found = []
     for registry, mirror in (registries.get("mirrors") or {}).items():
-        endpoints = mirror.get("endpoints") or mirror.get("endpoint") if isinstance(mirror, dict) else None
-        if not isinstance(endpoints, list) or not endpoints:
-            found.append("kube_registries.mirrors[%s] has no endpoints; give a list of URLs" % registry)
+        place = "kube_registries.mirrors[%s]" % registry
+        if mirror is not None and not isinstance(mirror, dict):
+            found.append("%s is no map; give it endpoints, a list of URLs" % place)
             continue
-        found += [
-            "kube_registries.mirrors[%s]: %r is no URL: write it as https://mirror.example" % (registry, item)
-            for item in endpoints
-            if "://" not in str(item)
-        ]
+        found += _unknown(place, mirror or {}, MIRROR_KEYS) + _mirror(place, mirror or {}, light, embedded)
     for host, settings in (registries.get("configs") or {}).items():
+        place = "kube_registries.configs[%s]" % host
         if not isinstance(settings, dict):
-            found.append("kube_registries.configs[%s] is no map" % host)
-        elif settings.get("password") and not settings.get("username"):
-            found.append("kube_registries.configs[%s] has a password and no username" % host)
+            found.append("%s is no map" % place)
+            continue
+        found += _unknown(place, settings, CONFIG_KEYS)
+        if settings.get("password") and not settings.get("username"):
+            found.append("%s has a password and no username" % place)
+        if bool(settings.get("certificate")) != bool(settings.get("key")):
+            found.append("%s: certificate and key belong together; give both or none" % place)
+        found += [
+            "%s.%s holds no PEM text; give what is in the file, not its path" % (place, name)
+            for name in ("ca", "certificate", "key")
+            if settings.get(name) and "-----BEGIN " not in str(settings[name])
+        ]
+    return found
+
+
+def _unknown(place, given, known):
+    found = []
+    for name in sorted(set(given) - set(known), key=str):
+        near = difflib.get_close_matches(str(name), known, n=1)
+        found.append("%s has no key %s%s" % (place, name, "; did you mean %s?" % near[0] if near else "; there are " + ", ".join(known)))
+    return found
+
+
+def _mirror(place, mirror, light, embedded):
+    endpoints = mirror.get("endpoints") or mirror.get("endpoint")
+    if not endpoints and not embedded or endpoints and not isinstance(endpoints, list):
+        return ["%s has no endpoints; give a list of URLs" % place]
+    found = [
+        "%s: %r is no URL: write it as https://mirror.example" % (place, item) for item in endpoints or [] if "://" not in str(item)
+    ]
+    if mirror.get("rewrites") and not light:
+        found.append("%s.rewrites: containerd cannot rewrite names, K3s can; drop it, or use an endpoint with a path" % place)
     return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from . import desired, k3s_config, k3s_datastore, k3s_hardening, k3s_install, units
+from . import containerd_config, desired, k3s_config, k3s_datastore, k3s_hardening, k3s_install, units
 from .catalog import K3S_REVISION
 from .documents import dump
 
@@ -110,7 +110,10 @@ def registries(given: dict, embedded: bool = False) -> list:
     """
     mirrors, configs, found = {}, {}, []
     for name, mirror in sorted((given.get("mirrors") or ({"*": {}} if embedded else {})).items()):
+        mirror = mirror or {}
         mirrors[name] = {"endpoint": list(mirror.get("endpoints") or mirror.get("endpoint") or [])}
+        if mirror.get("rewrites"):
+            mirrors[name]["rewrite"] = dict(mirror["rewrites"])
     secret = False
     for name, settings in sorted((given.get("configs") or {}).items()):
         auth = {key: settings[key] for key in ("username", "password", "token") if settings.get(key)}
@@ -119,6 +122,10 @@ def registries(given: dict, embedded: bool = False) -> list:
             path = "/etc/rancher/k3s/registry-%s.crt" % name.replace(":", "_")
             found.append({"path": path, "content": settings["ca"].rstrip() + "\n", "mode": "0644", "secret": False})
             tls["ca_file"] = path
+        if settings.get("certificate"):
+            base = "/etc/rancher/k3s/registry-%s-client" % name.replace(":", "_")
+            found += containerd_config.client_files(base, settings)
+            tls.update(cert_file=base + ".crt", key_file=base + ".key")
         secret = secret or bool(auth)
         configs[name] = {key: value for key, value in (("auth", auth), ("tls", tls)) if value}
     made = {key: value for key, value in (("mirrors", mirrors), ("configs", configs)) if value}

@@ -106,3 +106,34 @@ def test_images_from_node_to_node():
     assert 5001 in [row["port"] for row in plan["ports"]]
     named = k3s_plan.registries({"mirrors": {"docker.io": {}}}, True)[0]["content"]
     assert list(yaml.safe_load(named)["mirrors"]) == ["docker.io"]
+
+
+PEM = "-----BEGIN CERTIFICATE-----"
+
+
+def test_registries_with_rewrites_and_a_clients_certificate():
+    given = {
+        "mirrors": {"docker.io": {"endpoints": ["https://r.example"], "rewrites": {"^rancher/(.*)": "mirror/$1"}}},
+        "configs": {"r.example": {"ca": PEM, "certificate": PEM, "key": "-----BEGIN PRIVATE KEY-----"}},
+    }
+    assert planner.cluster_plan(*inventory(1, 0, {**K3S, "kube_registries": given}))["refusals"] == []
+    files = {entry["path"]: entry for entry in k3s_plan.registries(given)}
+    made = yaml.safe_load(files["/etc/rancher/k3s/registries.yaml"]["content"])
+    assert made["mirrors"]["docker.io"] == {"endpoint": ["https://r.example"], "rewrite": {"^rancher/(.*)": "mirror/$1"}}
+    tls = made["configs"]["r.example"]["tls"]
+    assert files[tls["key_file"]]["mode"] == "0600" and files[tls["key_file"]]["secret"] and tls["cert_file"] in files
+
+
+def test_what_is_wrong_with_registries():
+    given = {
+        "mirrors": {"docker.io": {"endpoint": ["https://r.example"], "overide_path": True}, "ghcr.io": {}},
+        "configs": {"r.example": {"certificate": PEM, "ca": "/etc/ca.pem", "user": "u"}},
+    }
+    refusals = planner.cluster_plan(*inventory(1, 0, {**K3S, "kube_registries": given}))["refusals"]
+    assert [text.partition("; ")[0] for text in refusals] == [
+        "kube_registries.mirrors[docker.io] has no key overide_path",
+        "kube_registries.mirrors[ghcr.io] has no endpoints",
+        "kube_registries.configs[r.example] has no key user",
+        "kube_registries.configs[r.example]: certificate and key belong together",
+        "kube_registries.configs[r.example].ca holds no PEM text",
+    ]
