@@ -244,6 +244,13 @@ class Cleanup:
             self.run(["swapon", "-a"])
             for unit in swap.get("units") or []:
                 self.run(["systemctl", "start", unit])
+        boot = changed.get("kernel_arguments") or {}
+        if boot.get("words") and os.path.isfile(boot["file"]):
+            with open(boot["file"], encoding="utf-8") as stream:
+                before = stream.read()
+            after = settings.without_arguments(before, boot["words"])
+            if before != after and self.note("take %s out of %s, for the next boot" % (" ".join(boot["words"]), boot["file"])):
+                owned.write_atomically(boot["file"], after.encode(), os.stat(boot["file"]).st_mode & 0o777)
         for name in reversed(changed.get("modules") or []):
             if os.path.isdir("/sys/module/" + name) and self.note("unload the module %s" % name):
                 self.run(["modprobe", "-r", name])  # one that somebody else uses by now stays
@@ -268,6 +275,8 @@ class Cleanup:
         for path, entry in sorted(self.record["files"].items()):
             if not self.is_back(entry):
                 self.take_back(path, entry)
+        if settings.JOURNAL_FILE in self.record["files"] and not self.check:
+            self.run(["systemctl", "restart", "systemd-journald"])
 
     @staticmethod
     def is_back(entry):

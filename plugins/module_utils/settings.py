@@ -14,6 +14,7 @@ import re
 MODULES_FILE = "/etc/modules-load.d/kubewright.conf"
 SYSCTL_FILE = "/etc/sysctl.d/99-kubewright.conf"
 FSTAB = "/etc/fstab"
+JOURNAL_FILE = "/etc/systemd/journald.conf.d/50-kubewright.conf"
 MARK = "#kubewright# "
 HEADER = "# Made by kubewright.cluster.\n"
 # Kernel settings that kubelet and kube-proxy change by themselves while they run.
@@ -86,3 +87,20 @@ def modules_text(names: list) -> str:
 def sysctl_text(values: dict) -> str:
     """The file that sets kernel settings at boot."""
     return HEADER + "".join("%s = %s\n" % pair for pair in sorted(values.items()))
+
+
+def journal_text() -> str:
+    """journald keeps its journal in memory: https://www.freedesktop.org/software/systemd/man/journald.conf.html"""
+    return HEADER + "[Journal]\nStorage=volatile\nRuntimeMaxUse=32M\n"
+
+
+def with_arguments(text: str, words: list) -> str:
+    """The text of a cmdline.txt, one line, with these words of the kernel's command line."""
+    there = text.split()
+    return text.rstrip() + "".join(" " + word for word in words if word not in there) + "\n" if set(words) - set(there) else text
+
+
+def without_arguments(text: str, words: list) -> str:
+    """The reverse: what else was written there since stays."""
+    kept = [word for word in text.split() if word not in words]
+    return " ".join(kept) + "\n" if len(kept) < len(text.split()) else text

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: node_settings
-short_description: Set kernel modules, kernel settings and swap in one call
+short_description: Set kernel modules, kernel settings, swap, journal and kernel command line in one call
 version_added: 0.1.0
 author: kubewright contributors (@kubewright)
 description:
@@ -29,6 +29,16 @@ options:
     type: str
     default: keep
     choices: ["off", keep]
+  kernel_arguments:
+    description:
+      - Words for the kernel's command line, C(words), and the C(file) that a board's firmware reads it from. They count from the next boot on.
+    type: dict
+    default: {}
+  journald:
+    description: V(volatile) keeps the journal in memory. V(keep) leaves it.
+    type: str
+    default: keep
+    choices: [keep, volatile]
 """
 
 EXAMPLES = r"""
@@ -180,6 +190,27 @@ class Node:
         if lines and not self.module.check_mode:
             self.run(["systemctl", "daemon-reload"])
 
+    def boot_with(self, path, words):
+        """The words in the file of the kernel's command line; those that we add are noted for reset."""
+        before = self.text(path)
+        after = settings.with_arguments(before, words)
+        if before == after:
+            return
+        self.diff.append({"before_header": path, "after_header": path, "before": before, "after": after})
+        if not self.change("add %s to %s" % (" ".join(words), path)):
+            return
+        noted = self.record["settings"].setdefault("kernel_arguments", {"file": path, "words": []})
+        noted["words"] += [word for word in words if word not in before.split() + noted["words"]]
+        owned.write(self.record)
+        info = os.stat(path)
+        owned.write_atomically(path, after.encode(), info.st_mode & 0o777)
+
+    def journal_in_memory(self):
+        done = len(self.changes)
+        self.keep_file(settings.JOURNAL_FILE, settings.journal_text())
+        if len(self.changes) > done and not self.module.check_mode:
+            self.run(["systemctl", "restart", "systemd-journald"])
+
     def swap_units(self):
         """Units that would turn swap on again at boot: swap units not made from fstab, and zram's services."""
         status, output, _errors = self.module.run_command(
@@ -216,6 +247,8 @@ def main():
             "modules": {"type": "list", "elements": "str", "default": []},
             "sysctls": {"type": "dict", "default": {}},
             "swap": {"type": "str", "default": "keep", "choices": ["off", "keep"]},
+            "kernel_arguments": {"type": "dict", "default": {}},
+            "journald": {"type": "str", "default": "keep", "choices": ["keep", "volatile"]},
         },
         supports_check_mode=True,
     )
@@ -225,6 +258,10 @@ def main():
     node.set_sysctls({name: str(value) for name, value in module.params["sysctls"].items()})
     if module.params["swap"] == "off":
         node.swap_off()
+    if module.params["journald"] == "volatile":
+        node.journal_in_memory()
+    if module.params["kernel_arguments"]:
+        node.boot_with(module.params["kernel_arguments"]["file"], module.params["kernel_arguments"]["words"])
     if lock:
         lock.close()
     if node.problems:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from . import capacity, kubelet_config, quantity
+from . import board, capacity, kubelet_config, quantity
 from . import layout as roles
 from .catalog import (
     CGROUP_V1_PAGE,
@@ -184,13 +184,8 @@ def _platform(name, info, inputs, version, refusals, warnings):
             "%s: cgroup %s, which the kubelet refuses from %d.%d on; boot with systemd.unified_cgroup_hierarchy=1, or set kube_allow_cgroup_v1: true (%s)"
             % (name, group, *CGROUP_V1_REFUSED_FROM, CGROUP_V1_PAGE)
         )
-    controllers = info["cgroup"].get("controllers")
-    if controllers and "memory" not in controllers:
-        place = (info.get("board") or {}).get("cmdline_file") or "the kernel's command line"
-        refusals.append(
-            "%s: the kernel's memory cgroup is off, which the kubelet needs; add cgroup_memory=1 cgroup_enable=memory to %s and reboot (%s)"
-            % (name, place, K3S_PAGE)
-        )
+    refusals += board.problems(name, info, inputs["kube_allow_reboot"])
+    warnings += board.warnings(name, info, inputs["kube_journald"])
     for module in ("overlay", "br_netfilter"):
         if info["kernel"]["modules"].get(module) == "missing":
             hint = (

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from . import containerd_config, kubelet_config, network, units, versions
+from . import board, containerd_config, kubelet_config, network, units, versions
 from .catalog import COMMAND_PACKAGES, MODULES, SYSCTLS, SYSCTLS_IPV6
 from .documents import dump
 from .endpoint import DIRECTORY, haproxy, keepalived
@@ -126,7 +126,14 @@ def settings(info: dict, inputs: dict, pod_networks: list) -> dict:
     if any(item.version == 6 for item in pod_networks):
         sysctls.update(SYSCTLS_IPV6)
     in_container = bool((info.get("virtualization") or {}).get("container"))
-    return {"modules": list(MODULES), "sysctls": sysctls, "swap": "keep" if in_container else inputs["kube_swap"]}
+    made = {
+        "modules": list(MODULES),
+        "sysctls": sysctls,
+        "swap": "keep" if in_container else inputs["kube_swap"],
+        "journald": inputs["kube_journald"],
+    }
+    words = board.lacking(info)
+    return {**made, "kernel_arguments": words} if words else made
 
 
 def files(node: dict, cluster: dict) -> dict:

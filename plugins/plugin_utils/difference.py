@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from urllib.parse import unquote
 
-from . import k3s_install
+from . import board, k3s_install
 
 # Part of the desired files -> services that read them. The endpoint's reload keeps connections.
 SERVICES = {
@@ -81,6 +81,10 @@ def wrong_settings(wanted: dict, facts: dict) -> list:
     for path in ("/etc/modules-load.d/kubewright.conf", "/etc/sysctl.d/99-kubewright.conf"):
         if path not in owned or not (facts.get("files") or {}).get(path):
             reasons.append("%s is missing" % path)
+    if wanted["journald"] == "volatile" and not (facts.get("files") or {}).get(board.JOURNAL):
+        reasons.append("%s is missing" % board.JOURNAL)
+    if wanted.get("kernel_arguments"):
+        reasons.append("%s is not in the kernel's command line" % " ".join(wanted["kernel_arguments"]["words"]))
     swap = facts.get("swap") or {}
     if wanted["swap"] == "off" and (swap.get("total_bytes") or swap.get("fstab")):
         reasons.append("swap is on")
@@ -124,6 +128,7 @@ def steps(desired: dict, facts: dict, joined: bool) -> tuple:
     reasons = wrong_settings(desired["settings"], facts)
     if reasons:
         result["settings"] = reasons
+    result.update(board.steps(facts))
     if desired["packages"]:
         result["packages"] = ["%s is not installed" % name for name in desired["packages"]]
     wrong = wrong_programs(desired["programs"], facts)

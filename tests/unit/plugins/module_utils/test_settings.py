@@ -41,3 +41,20 @@ def test_texts():
     assert settings.modules_text(["overlay"]).endswith("\noverlay\n")
     assert settings.sysctl_text({"b": "2", "a": "1"}).endswith("a = 1\nb = 2\n")
     assert settings.sysctl_path("net.ipv4.ip_forward") == "/proc/sys/net/ipv4/ip_forward"
+
+
+CMDLINE = "console=serial0,115200 root=PARTUUID=1-02 rootwait quiet\n"
+WORDS = ["cgroup_memory=1", "cgroup_enable=memory"]
+
+
+def test_words_for_the_kernel_stay_on_one_line_and_come_once():
+    after = settings.with_arguments(CMDLINE, WORDS)
+    assert after == CMDLINE.rstrip() + " cgroup_memory=1 cgroup_enable=memory\n"
+    assert settings.with_arguments(after, WORDS) == after
+    assert settings.with_arguments(CMDLINE.rstrip() + " cgroup_memory=1", WORDS) == after
+
+
+def test_they_are_taken_out_again_and_what_came_since_stays():
+    after = settings.with_arguments(CMDLINE, WORDS).rstrip() + " panic=10\n"
+    assert settings.without_arguments(after, WORDS) == CMDLINE.rstrip() + " panic=10\n"
+    assert settings.without_arguments(CMDLINE, WORDS) == CMDLINE
