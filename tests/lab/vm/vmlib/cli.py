@@ -29,7 +29,7 @@ def host_name(text):
 def create(options):
     """Makes a machine that is not there yet."""
     image.check_host()
-    made = machine.Machine(options.name, options.memory, options.cpus)
+    made = machine.Machine(options.name, options.memory, options.cpus, board=options.board)
     if (made.folder / "machine.json").exists():
         print(f"{made.name} is there")
         return
@@ -88,6 +88,7 @@ def parser():
         command.add_argument("name", type=host_name, nargs="?" if function is status else None)
         if function is create:
             command.add_argument("--memory", type=int, default=3072, help="MiB (default: %(default)s)")
+            command.add_argument("--board", action="store_true", help="starts as a Raspberry Pi does, by /boot/firmware/cmdline.txt")
             command.add_argument("--cpus", type=int, default=2, help="(default: %(default)s)")
         if function in (start, stop):
             seconds = 600 if function is start else 120

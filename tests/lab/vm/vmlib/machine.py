@@ -20,7 +20,7 @@ from pathlib import Path
 from lablib import catalog
 from lablib.catalog import LabError
 
-from . import image, inventory, qemu
+from . import board, image, inventory, qemu
 
 SWAP = 256 * 2**20
 EVERY = 10
@@ -40,6 +40,12 @@ class Machine:
     memory: int = 3072
     cpus: int = 2
     base: str = ""
+    board: bool = False
+
+    @property
+    def root_disk(self):
+        """A layer over the base; of a board a copy, which can be looked into while the machine is off."""
+        return self.folder / ("root.raw" if self.board else "root.qcow2")
 
     @property
     def folder(self):
@@ -65,26 +71,35 @@ class Machine:
         base = image.have()
         self.base = str(base)
         self.folder.mkdir(parents=True, mode=0o700)
-        disk = self.folder / "root.qcow2"
-        run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(base / "root.raw"), str(disk))
+        if self.board:
+            run("cp", "--sparse=always", str(base / "root.raw"), str(self.root_disk))
+            board.prepare(self.root_disk)
+        else:
+            run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(base / "root.raw"), str(self.root_disk))
         with open(self.folder / "swap.raw", "wb") as file:
             file.truncate(SWAP)
         run("mkswap", "-q", "-L", "swap", str(self.folder / "swap.raw"))
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.name, "-f", str(self.folder / "id_ed25519"))
-        made = {"memory": self.memory, "cpus": self.cpus, "base": self.base}
+        made = {"memory": self.memory, "cpus": self.cpus, "base": self.base, "board": self.board}
         (self.folder / "machine.json").write_text(json.dumps(made), encoding="utf-8")
 
     def start(self):
         """Starts the process, and writes the inventory that leads to it."""
         for _attempt in range(3):  # another may take the port between our look and QEMU's
             port = free_port()
-            done = subprocess.run(qemu.command(self, Path(self.base), port), capture_output=True, text=True, check=False)
+            done = self.launch(port)
             if "host forwarding rule" not in done.stderr:
                 break
         if done.returncode:
             raise LabError(f"{self.name} does not start: {done.stderr.strip()}")
+        if self.board:
+            board.watch(self)
         (self.folder / "port").write_text(str(port), encoding="utf-8")
         (self.folder / "inventory.yml").write_text(inventory.text(self), encoding="utf-8")
+
+    def launch(self, port):
+        """Starts the process, which goes into the background by itself."""
+        return subprocess.run(qemu.command(self, Path(self.base), port), capture_output=True, text=True, check=False)
 
     def wait(self, seconds):
         """Waits until the machine lets us in, and says meanwhile what it is doing."""

@@ -11,6 +11,8 @@ import os
 import re
 from pathlib import Path
 
+from . import board
+
 HOST = "10.0.2.2"
 KERNEL = (
     "root=/dev/nvme0n1 rw rootflags=noinit_itable console=ttyS0 mitigations=off"
@@ -49,18 +51,21 @@ def disk(name, path, kind):
 
 
 def command(machine, base, port):
-    """The whole command line of a machine."""
+    """The whole command line of a machine. A board's firmware is ours: a reboot ends the process, and QMP tells why it ended."""
     folder = machine.folder
+    firmware = ["-no-reboot", "-qmp", f"unix:{folder / 'qmp'},server=on,wait=off"] if machine.board else []
+    more = board.kernel(machine.root_disk) if machine.board else ""
     public = base64.b64encode((folder / "id_ed25519.pub").read_bytes()).decode()
     return [
         "qemu-system-x86_64",
         *("-name", machine.name, "-machine", "q35,usb=off,vmport=off", *processor()),
         *("-smp", str(machine.cpus), "-m", str(machine.memory), "-nodefaults", "-no-user-config", "-display", "none"),
-        *("-kernel", str(base / "vmlinuz"), "-append", f"{KERNEL} systemd.hostname={machine.name}"),
-        *disk("root", folder / "root.qcow2", "qcow2"),
+        *("-kernel", str(base / "vmlinuz"), "-append", f"{KERNEL} systemd.hostname={machine.name}{more}"),
+        *disk("root", machine.root_disk, machine.root_disk.suffix[1:]),
         *disk("swap", folder / "swap.raw", "raw"),
         *("-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{port}-:22", "-device", "virtio-net-pci,netdev=net,romfile="),
         *("-device", "virtio-rng-pci", "-monitor", f"unix:{folder / 'monitor'},server=on,wait=off"),
         *("-smbios", f"type=11,value=io.systemd.credential.binary:ssh.authorized_keys.root={public}"),
+        *firmware,
         *("-serial", f"file:{folder / 'serial.log'}", "-pidfile", str(folder / "pid"), "-daemonize"),
     ]
