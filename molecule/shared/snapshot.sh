@@ -22,6 +22,9 @@ done
 echo "# contents of /etc"
 find /etc -xdev -type f -exec sha256sum {} + | awk '{print $1 " " $2}' | volatile | sort -k2
 
+echo "# what a board's firmware reads"
+cat /boot/firmware/cmdline.txt 2>/dev/null || true
+
 echo "# units"
 systemctl list-unit-files --no-legend --no-pager --plain | awk '$2 != "generated" && $2 != "transient" {print $1, $2}' | sort
 systemctl list-units --no-legend --no-pager --plain --state=active --type=service | awk '{print $1}' | grep -vE '^(user|session|getty|systemd-|run-)' | sort

@@ -19,7 +19,19 @@ COPIES = WORK / "copy"
 COPY = COPIES / "ansible_collections" / "kubewright" / "cluster"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 # The shortest first, so that what is broken is seen early.
-SCENARIOS = ("node", "containerd", "kubeadm-single", "k3s-single", "k3s-script", "k3s-airgap", "kubeadm-vip", "k3s-ha", "kubeadm-ha", "kubeadm-vm")
+SCENARIOS = (
+    "node",
+    "containerd",
+    "kubeadm-single",
+    "k3s-single",
+    "k3s-script",
+    "k3s-airgap",
+    "kubeadm-vip",
+    "k3s-ha",
+    "kubeadm-ha",
+    "k3s-vm",
+    "kubeadm-vm",
+)
 
 
 def make_copy() -> None:

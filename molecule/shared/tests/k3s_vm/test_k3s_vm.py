@@ -1,0 +1,26 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A board: what its firmware reads, and a journal that spares its card."""
+
+from __future__ import annotations
+
+testinfra_hosts = ["ansible://kube_control_plane"]
+
+
+def test_the_memory_cgroup_is_on(host):
+    assert "memory" in host.file("/sys/fs/cgroup/cgroup.controllers").content_string.split()
+
+
+def test_its_words_are_on_the_one_line_and_on_record(host, owned):
+    text = host.file("/boot/firmware/cmdline.txt").content_string
+    assert text == "rootwait fsck.repair=yes cgroup_memory=1 cgroup_enable=memory\n"
+    assert owned["settings"]["kernel_arguments"] == {
+        "file": "/boot/firmware/cmdline.txt",
+        "words": ["cgroup_memory=1", "cgroup_enable=memory"],
+    }
+
+
+def test_the_journal_is_in_memory(host):
+    assert "Storage=volatile" in host.file("/etc/systemd/journald.conf.d/50-kubewright.conf").content_string
+    assert host.check_output("ls -d /run/log/journal")
