@@ -6,6 +6,8 @@
 
     benchmarks/measure.py overhead --pairs 5
     benchmarks/measure.py second | add-worker | scale | kill --seeds 12 | loss --mode local | loss --mode vip
+    benchmarks/measure.py --distribution k3s overhead | second | kill --span 95 | loss | setting | agents 5 10 20
+    benchmarks/measure.py both
 
 The lab must be up (tests/lab/lab up). Each measure makes its own nodes (cluster "bench") and takes them away.
 """
@@ -25,103 +27,22 @@ import sys
 import time
 
 import yaml
-
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-CACHE = pathlib.Path(os.environ.get("KUBEWRIGHT_CACHE", pathlib.Path.home() / ".cache/kubewright"))
-NAME = "bench"
-INVENTORY = CACHE / "clusters" / NAME / "inventory.yml"
-VERSION = "1.36.3"
-
-
-def playbook(name, *arguments, inventory=INVENTORY, check=True):
-    """Run a playbook of the collection. Returns (seconds, output)."""
-    command = [
-        "ansible-playbook",
-        "kubewright.cluster." + name,
-        *(["-i", str(inventory)] if inventory else []),
-        *arguments,
-    ]
-    started = time.monotonic()
-    done = subprocess.run(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-    if check and done.returncode:
-        sys.exit("%s failed:\n%s" % (" ".join(command), done.stdout[-4000:]))
-    return time.monotonic() - started, done.stdout
-
-
-def recap(output):
-    """{host: {"ok": n, "changed": n, ...}} of a run."""
-    found = {}
-    for line in output.splitlines():
-        match = re.match(r"(\S+)\s+: (ok=\d+.*)", line)
-        if match:
-            found[match[1]] = {key: int(value) for key, value in (pair.split("=") for pair in match[2].split())}
-    return found
-
-
-def make(control_planes=3, workers=1, variables=None):
-    """Fresh nodes; what was there under the name goes."""
-    remove()
-    playbook(
-        "local",
-        "-e",
-        "local_name=%s local_control_planes=%d local_workers=%d" % (NAME, control_planes, workers),
-        inventory=None,
-    )
-    if variables:
-        inventory = yaml.safe_load(INVENTORY.read_text())
-        inventory["all"]["vars"].update(variables)
-        INVENTORY.write_text(yaml.safe_dump(inventory))
-
-
-def remove():
-    playbook("local", "-e", "local_name=%s local_state=absent" % NAME, inventory=None)
-
-
-def nodes():
-    """({control plane: address}, {worker: address}, inventory variables)."""
-    inventory = yaml.safe_load(INVENTORY.read_text())["all"]
-    groups = [
-        {host: values["ansible_host"] for host, values in (inventory["children"][group].get("hosts") or {}).items()}
-        for group in ("kube_control_plane", "kube_node")
-    ]
-    return groups[0], groups[1], inventory["vars"]
-
-
-def ssh(host, command, **options):
-    """Run a command on a node. Returns the finished process."""
-    planes, workers, variables = nodes()
-    argv = [
-        "ssh",
-        "-i",
-        variables["ansible_ssh_private_key_file"],
-        *["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"],
-    ]
-    return subprocess.run(
-        [*argv, "root@" + {**planes, **workers}[host], command], text=True, capture_output=True, check=False, **options
-    )
-
-
-def bare():
-    """Seconds of the bare script on fresh nodes."""
-    planes, workers, variables = nodes()
-    registry = variables["kube_registries"]["mirrors"]["registry.k8s.io"]["endpoints"][0]
-    command = [
-        ROOT / "benchmarks/bare.sh",
-        variables["kube_artifacts"]["source"],
-        registry,
-        VERSION,
-        variables["ansible_ssh_private_key_file"],
-        *planes.values(),
-        "--",
-        *workers.values(),
-    ]
-    started = time.monotonic()
-    done = subprocess.run(
-        list(map(str, command)), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
-    )
-    if done.returncode:
-        sys.exit("the bare script failed:\n" + done.stdout[-4000:])
-    return time.monotonic() - started
+from bench import (
+    CACHE,
+    DISTRIBUTION,
+    INVENTORY,
+    ROOT,
+    ask,
+    bare,
+    change,
+    local_url,
+    make,
+    nodes,
+    playbook,
+    recap,
+    remove,
+    ssh,
+)
 
 
 def overhead(options):
@@ -247,29 +168,13 @@ def scale(_options):
         print("%6d nodes: %.2f s, %d refusals" % (count, time.monotonic() - started, len(plan["refusals"])))
 
 
-CLIENT = r"""
-import ssl, sys, time, urllib.request
-context = ssl._create_unverified_context()
-end, last, longest, good, bad = time.time() + float(sys.argv[2]), time.time(), 0, 0, 0
-while time.time() < end:
-    start = time.time()
-    try:
-        urllib.request.urlopen(sys.argv[1] + "/readyz", timeout=2, context=context).read()
-        longest, last, good = max(longest, time.time() - last), time.time(), good + 1
-    except OSError:
-        bad += 1
-    time.sleep(max(0, 0.1 - (time.time() - start)))
-print("%.1f %d %d" % (max(longest, time.time() - last), good, bad))
-"""
-
-
 def loss(options):
     """The longest gap that a client sees when the control plane behind the endpoint stops; then it comes back by itself."""
     variables = {}
     make(3, 1)
     planes, workers, _variables = nodes()
     worker = list(workers)[0]
-    url = "https://127.0.0.1:7443"
+    url = local_url()
     if options.mode == "vip":
         address = planes[list(planes)[0]].rsplit(".", 1)[0] + ".250"
         variables, url = {"kube_api_endpoint": {"mode": "vip", "address": address}}, "https://%s:7443" % address
@@ -278,16 +183,7 @@ def loss(options):
     victim = list(planes)[0]
     if options.mode == "vip":
         victim = next(host for host in planes if address in ssh(host, "ip -o addr").stdout)
-    ssh(worker, "cat >/root/client.py <<'PY'\n%s\nPY" % CLIENT)
-    planes, workers, login = nodes()
-    argv = [
-        "ssh",
-        "-i",
-        login["ansible_ssh_private_key_file"],
-        *["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"],
-        "root@" + workers[worker],
-    ]
-    client = subprocess.Popen([*argv, "python3 /root/client.py %s 40" % url], text=True, stdout=subprocess.PIPE)
+    client = ask(worker, url, 40)
     time.sleep(8)
     subprocess.run(["podman", "kill", victim], check=True, stdout=subprocess.DEVNULL)
     gap, good, bad = client.communicate()[0].split()
@@ -304,8 +200,54 @@ def loss(options):
     remove()
 
 
+def setting(options):
+    """A changed setting on running control planes: the longest gap of a client at a worker's own endpoint."""
+    make(3, 1)
+    playbook("site")
+    worker = list(nodes()[1])[0]
+    client = ask(worker, local_url(), options.seconds)
+    time.sleep(5)
+    change(
+        {"k3s_config": {"kube-apiserver-arg": ["audit-log-maxage=7"]}}
+        if DISTRIBUTION[0] == "k3s"
+        else {"kubelet_config": {"maxPods": 100}}
+    )
+    seconds, output = playbook("site", "--forks", "50")
+    counts = {host: row["changed"] for host, row in recap(output).items()}
+    gap, good, bad = client.communicate()[0].split()
+    print("changed in %.0f s (%s); longest gap %s s (at most 5); %s answers, %s failures" % (seconds, counts, gap, good, bad))
+    if seconds + 5 > options.seconds:
+        print("the client ended before the run: give --seconds %d" % (seconds + 10))
+    remove()
+
+
+def agents(options):
+    """So many workers that join in one run; seconds for each number."""
+    for count in options.counts:
+        make(1, count)
+        seconds, output = playbook("site", "--forks", "50", "-e", "verify_timeout=180")
+        joined = sum(1 for host, row in recap(output).items() if not row["failed"] + row["unreachable"])
+        free = int(re.search(r"MemAvailable:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text(encoding="ascii"))[1]) >> 10
+        text = "%2d workers: %.1f s, %.1f s each, %d hosts without failure, %d MiB of memory left"
+        print(text % (count, seconds, seconds / count, joined, free), flush=True)
+    remove()
+
+
+def both(_options):
+    """The same inventory with one line changed: a cluster of each distribution on the same nodes, each proved by the same playbook."""
+    make(3, 1)
+    for name in ("kubeadm", "k3s"):
+        change({"kube_distribution": name})
+        seconds, _output = playbook("site")
+        verdict = re.search(r"is (healthy|NOT healthy): [^'\n]*", playbook("verify")[1])
+        print("%s: site %.1f s, verify: %s" % (name, seconds, verdict[0] if verdict else "said nothing"), flush=True)
+        playbook("reset", "-e", "reset_confirm=true")
+    remove()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--distribution", choices=["kubeadm", "k3s"], default="kubeadm")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, default in (("overhead", 5), ("second", 5)):
         commands.add_parser(name).add_argument("--pairs", type=int, default=default)
@@ -317,7 +259,11 @@ def main():
     killing.add_argument("--first", type=int, default=0)
     killing.add_argument("--span", type=float, default=85.0, help="seconds of a whole run")
     commands.add_parser("loss").add_argument("--mode", choices=["local", "vip"], default="local")
+    commands.add_parser("setting").add_argument("--seconds", type=int, default=90)
+    commands.add_parser("agents").add_argument("counts", type=int, nargs="*", default=[5, 10, 20])
+    commands.add_parser("both")
     options = parser.parse_args()
+    DISTRIBUTION[0] = options.distribution
     globals()[options.command.replace("-", "_")](options)
 
 
