@@ -182,6 +182,36 @@ def node_address(wanted: str, network: dict) -> tuple:
     return (fits[0], None) if fits else (None, "kube_node_ip: the host has no interface %s with an address" % wanted)
 
 
+def both_addresses(wanted: str, network: dict, families: list) -> tuple:
+    """(addresses in the order of the families, problem) of a node whose pods have both of them.
+
+    wanted: the input kube_node_ip; two addresses with a comma between, or as for node_address, whose interface then counts.
+    families: 4 and 6 in the order of kube_pod_cidrs. https://docs.k3s.io/networking/basic-network-options#dual-stack-ipv4--ipv6-networking
+    """
+    found = {}
+    for part in wanted.split(",") if wanted else [""]:
+        address, problem = node_address(part.strip(), network)
+        if problem:
+            return [], problem
+        found.setdefault(family(address), address)
+    here = next(iter(found.values()))
+    for version in set(families) - set(found):
+        address = _other_family(here, network, version)
+        if not address:
+            text = "has no IPv%d address beside %s, and kube_pod_cidrs has networks of both families; give it one, or set kube_node_ip to both"
+            return [], text % (version, here)
+        found[version] = address
+    return [found[version] for version in families], None
+
+
+def _other_family(address, network, version):
+    """The address of the other family on the same interface, else on any other of the host's."""
+    rows = [row for row in network.get("interfaces") or [] if not row["name"].startswith(OWN_INTERFACES)]
+    rows.sort(key=lambda row: address not in [item["address"] for item in row.get("addresses") or []])
+    there = [item for row in rows for item in row.get("addresses") or [] if item.get("scope") == "global"]
+    return next((item["address"] for item in there if family(item["address"]) == version), None)
+
+
 def interface_of(address: str, network: dict) -> tuple:
     """(interface name, its network such as 10.0.0.0/24) that carries, or could carry, an address of the host's networks."""
     for interface in network.get("interfaces") or []:

@@ -35,9 +35,10 @@ def describe(draft, shared: dict, state: dict, control_planes: list) -> dict:
     """
     decided = _decide(draft, shared, control_planes)
     _settle(draft, shared, decided, control_planes)
-    _addresses(draft, control_planes)
     pods, problems = addresses.networks("kube_pod_cidrs", shared["kube_pod_cidrs"])
     draft.refuse(problems)
+    families = [item.version for item in pods]
+    _addresses(draft, control_planes, families if decided["distribution"] == "k3s" and len(set(families)) == 2 else [])
     homes = network.homes(
         [
             {"host": host, "address": node["address"], "network": node["info"]["network"]}
@@ -112,10 +113,16 @@ def _settle(draft, shared, decided, control_planes):
         draft.warn(["%s is converted from SQLite to embedded etcd; its API is away for about a minute" % decided["converts"]])
 
 
-def _addresses(draft, control_planes):
+def _addresses(draft, control_planes, families):
+    """Each node's address; for K3s with pods of both families its addresses too, in their order."""
     for host in control_planes + [host for host in draft.nodes if host not in control_planes]:
         node = draft.nodes[host]
-        node["address"], problem = addresses.node_address(node["inputs"]["kube_node_ip"], node["info"]["network"])
+        wish, network = node["inputs"]["kube_node_ip"], node["info"]["network"]
+        if families:
+            node["addresses"], problem = addresses.both_addresses(wish, network, families)
+            node["address"] = node["addresses"][0] if node["addresses"] else None
+        else:
+            node["address"], problem = addresses.node_address(wish, network)
         if problem:
             draft.refuse(["%s: %s" % (host, problem)])
 
@@ -174,6 +181,7 @@ def examine(draft, shared: dict, cluster: dict, state: dict, control_planes: lis
     _networks(draft, shared, cluster)
     if cluster["distribution"] == "k3s":
         draft.refuse(k3s_plan.problems(shared))
+        draft.refuse(k3s_plan.fixed(draft.nodes, shared))
         draft.warn(k3s_hardening.problems(shared, state["initialised"] and not cluster["secrets_encryption"]))
         cluster["drift"] = []
     else:

@@ -10,6 +10,8 @@ secret_file().
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 from . import k3s_hardening, kubelet_config, versions
 from .addresses import host_port
 from .catalog import K3S_BALANCER_PORT
@@ -52,7 +54,7 @@ _OPEN_LABELS = (
 def config(node: dict, cluster: dict) -> dict:
     """The keys of one node's config.yaml in the order in which they are written.
 
-    node: name, role (control_plane or worker), address (text, or a list of two families), inputs, taints [{key, value, effect}].
+    node: name, role (control_plane or worker), address, addresses (of both families, where its pods have both), inputs, taints [{key, value, effect}].
     cluster: datastore ("SQLite", "embedded etcd", or "external" with its kind), init (whether no server of the inventory has data), leader (the
     name of the node that then starts the cluster), members (all servers, [{name, address}]), endpoint {address, port} (where a node that
     joins finds a living server, or a loopback address where each node has its own way), pod_cidrs, service_cidrs, domain, plugin; and what
@@ -62,7 +64,7 @@ def config(node: dict, cluster: dict) -> dict:
     """
     server = ROLES[node["role"]] == SERVER
     inputs = node["inputs"]
-    made = {"node-name": node["name"], "node-ip": node["address"]}
+    made = {"node-name": node["name"], "node-ip": node.get("addresses") or node["address"]}
     if joins(node, cluster):
         made["server"] = "https://" + _door(node, cluster)
     elif cluster["datastore"] == "embedded etcd" and starts(node, cluster):
@@ -99,6 +101,10 @@ def _shared(cluster):
     made["cluster-domain"] = cluster["domain"]
     if cluster["plugin"] == "flannel":
         made["flannel-backend"] = (cluster.get("plugin_options") or {}).get("backend") or "vxlan"
+        # Addresses that nobody routes outside need masquerading, which flannel leaves out for IPv6:
+        # https://docs.k3s.io/networking/basic-network-options#dual-stack-ipv4--ipv6-networking
+        if any(ip_network(cidr).version == 6 and ip_network(cidr).is_private for cidr in cluster["pod_cidrs"]):
+            made["flannel-ipv6-masq"] = True
     else:
         # Other plugins have their own policies: https://docs.k3s.io/networking/basic-network-options#custom-cni
         made.update({"flannel-backend": "none", "disable-network-policy": True})
@@ -132,7 +138,7 @@ def _door(node, cluster):
     A node that has joined keeps the server that its configuration names while that is one of the cluster's, so that nothing restarts; another one
     is sent to a living one. Agents balance between all servers by themselves: https://docs.k3s.io/architecture
     """
-    mine, place = _list(node["address"]), cluster["endpoint"]
+    mine, place = node.get("addresses") or [node["address"]], cluster["endpoint"]
     if place["address"] not in mine and not _loopback(place["address"]):
         return host_port(place["address"], place["port"])
     port = cluster.get("api_port", 6443)

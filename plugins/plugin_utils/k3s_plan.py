@@ -194,9 +194,32 @@ def problems(values: dict) -> list:
     ttl = values["k3s_bootstrap_token_ttl"]
     if ttl and not re.fullmatch(r"([0-9]+[hms])+", ttl):
         found.append("k3s_bootstrap_token_ttl %r is no span of time; write it as 2h or 90m" % ttl)
+    pods, services = ({":" in cidr for cidr in values[name]} for name in ("kube_pod_cidrs", "kube_service_cidrs"))
+    if pods != services:
+        found.append(
+            "kube_pod_cidrs %s and kube_service_cidrs %s differ in their address families; K3s needs both alike"
+            % (", ".join(values["kube_pod_cidrs"]), ", ".join(values["kube_service_cidrs"]))
+        )
     plugin = values["kube_network"]["plugin"]
     if plugin not in ("flannel", "none"):
         found.append("kube_network.plugin %s is for kubeadm nodes; K3s brings flannel: set it to auto, flannel or none" % plugin)
+    return found
+
+
+# What K3s never changes in a running cluster, and the input for it: https://docs.k3s.io/cli/server#critical-configuration-values
+_FIXED = {"cluster-cidr": "kube_pod_cidrs", "service-cidr": "kube_service_cidrs", "cluster-domain": "kube_cluster_domain"}
+
+
+def fixed(nodes: dict, shared: dict) -> list:
+    """Sentences on inputs that differ from what running servers were started with. nodes: {info} by host."""
+    found = []
+    for host, node in sorted(nodes.items()):
+        there = (node["info"].get("cluster") or {}).get("settings") or {}
+        for key, name in _FIXED.items():
+            wanted = shared[name] if isinstance(shared[name], list) else [shared[name]]
+            if there.get(key) and there[key] != wanted:
+                text = "%s is %s, and %s was started with %s, which K3s cannot change; set it back, or make a new cluster"
+                found.append(text % (name, ", ".join(wanted), host, ", ".join(there[key])))
     return found
 
 

@@ -57,6 +57,7 @@ def cluster(host, record, units, now, pool):
         "cluster_init": False,
         "datastore": None,
         "secrets_encryption": False,
+        "settings": {},
         "data_dir": None,
         "cni_conf": [os.path.basename(path) for path in host.list("/etc/cni/net.d/*.conf*")],
         "certificates": certificates(host, now),
@@ -94,8 +95,20 @@ def k3s(host):
         "server": first(r"^server:\s*[\"']?([^\s\"']+)", settings),
         "cluster_init": bool(first(r"^cluster-init:\s*(true)", settings)),
         "secrets_encryption": bool(first(r"^secrets-encryption:\s*(true)", settings)),
+        "settings": _fixed(settings or "") if server_data else {},
         "port": int(port or 6443),
     }
+
+
+def _fixed(text):
+    """{key: values} of the settings that a K3s cluster keeps for life, as its configuration has them: one, or a list."""
+    found = {}
+    for key in ("cluster-cidr", "service-cidr", "cluster-domain"):
+        part = re.search(r"^%s:[ ]*(\S.*)?\n((?:[ ]*- .*\n)*)" % key, text, re.M)
+        if part:
+            rows = re.findall(r"- (.*)", part.group(2)) if part.group(2) else (part.group(1) or "").split(",")
+            found[key] = [row.strip().strip("\"'") for row in rows if row.strip()]
+    return found
 
 
 def _datastore(host, place):

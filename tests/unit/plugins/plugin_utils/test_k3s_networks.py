@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""K3s with pods of both address families, and networks that stay for life."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from ansible_collections.kubewright.cluster.plugins.module_utils.detect import node as detect
+from ansible_collections.kubewright.cluster.plugins.plugin_utils import planner
+from ansible_collections.kubewright.cluster.tests.unit.fixtures.recording import Files
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import inventory
+
+BOTH = {
+    "kube_distribution": "k3s",
+    "kube_pod_cidrs": ["10.244.0.0/16", "fd10:244::/56"],
+    "kube_service_cidrs": ["10.96.0.0/12", "fd10:96::/112"],
+}
+
+
+def hosts_with(inputs, second=True):
+    hosts, groups = inventory(3, 1, inputs)
+    for number, row in enumerate(hosts.values(), 1):
+        if second:
+            row["info"]["network"]["interfaces"][-1]["addresses"].append(
+                {"address": "fd00::%d" % number, "family": 6, "prefix": 64, "scope": "global"}
+            )
+    return hosts, groups
+
+
+def config(plan, host):
+    files = {entry["path"]: entry["content"] for entry in plan["nodes"][host]["files"]["k3s"]}
+    return yaml.safe_load(files["/etc/rancher/k3s/config.yaml"])
+
+
+def test_both_families():
+    plan = planner.cluster_plan(*hosts_with(BOTH))
+    assert plan["refusals"] == []
+    made = config(plan, "cp-1")
+    assert made["node-ip"] == ["10.0.0.11", "fd00::1"] and made["flannel-ipv6-masq"] is True
+    assert made["cluster-cidr"] == BOTH["kube_pod_cidrs"]
+    assert config(plan, "w-1")["node-ip"][1] == "fd00::4" and config(plan, "w-1")["server"] == "https://10.0.0.11:6443"
+    assert plan["nodes"]["w-1"]["settings"]["sysctls"]["net.ipv6.conf.all.forwarding"] == "1"
+
+
+def test_addresses_by_wish():
+    hosts, groups = hosts_with(BOTH)
+    hosts["w-1"]["inputs"]["kube_node_ip"] = "fd00::4, %s" % hosts["w-1"]["info"]["network"]["probe_source"]
+    assert config(planner.cluster_plan(hosts, groups), "w-1")["node-ip"][1] == "fd00::4"
+
+
+def test_a_node_without_the_second_family_is_named():
+    refusals = planner.cluster_plan(*hosts_with(BOTH, second=False))["refusals"]
+    assert any(text.startswith("w-1: has no IPv6 address beside 10.0.0.") for text in refusals), refusals
+
+
+def test_pods_and_services_have_the_same_families():
+    refusals = planner.cluster_plan(*hosts_with({**BOTH, "kube_service_cidrs": ["10.96.0.0/12"]}))["refusals"]
+    assert any("differ in their address families" in text for text in refusals), refusals
+
+
+CONFIG = """cluster-cidr:
+- 10.42.0.0/16
+service-cidr: 10.43.0.0/16
+cluster-domain: cluster.local
+"""
+
+
+def test_what_a_server_was_started_with_is_read():
+    files = {"/etc/rancher/k3s/config.yaml": CONFIG, "/var/lib/rancher/k3s/server/cred/passwd": ""}
+    assert detect.look(host=Files(files))["cluster"]["settings"] == {
+        "cluster-cidr": ["10.42.0.0/16"], "service-cidr": ["10.43.0.0/16"], "cluster-domain": ["cluster.local"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ({}, ""),
+        ({"kube_pod_cidrs": ["10.99.0.0/16"]}, "kube_pod_cidrs is 10.99.0.0/16, and cp-1 was started with 10.42.0.0/16"),
+        ({"kube_cluster_domain": "other.local"}, "kube_cluster_domain is other.local, and cp-1 was started with cluster.local"),
+    ],
+)
+def test_networks_and_domain_stay_for_life(inputs, words):
+    given = {"kube_distribution": "k3s", "kube_pod_cidrs": ["10.42.0.0/16"], "kube_service_cidrs": ["10.43.0.0/16"], **inputs}
+    hosts, groups = inventory(1, 0, given)
+    hosts["cp-1"]["info"]["cluster"] = {
+        "kind": "k3s", "foreign": False, "ca_sha256": "ca", "role": "control_plane", "kubelet_conf": True, "manifests": [], "etcd_data": True,
+        "datastore": "sqlite", "live": None, "cni_conf": [], "settings": {"cluster-cidr": ["10.42.0.0/16"], "cluster-domain": ["cluster.local"]},
+    }  # fmt: skip
+    refusals = [text for text in planner.cluster_plan(hosts, groups)["refusals"] if "was started with" in text]
+    assert bool(refusals) == bool(words) and all(words in text for text in refusals)
