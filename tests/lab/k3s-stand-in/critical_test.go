@@ -110,12 +110,3 @@ configs:
 		t.Error(logins)
 	}
 }
-
-func TestObjectsOfAManifest(t *testing.T) {
-	got, err := objectsIn([]byte("apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n---\n# nothing\n---\n" +
-		"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: b, namespace: a}\n"))
-	want := []string{"Namespace//a", "Deployment.v1.apps/a/b"}
-	if err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("%v %v", got, err)
-	}
-}

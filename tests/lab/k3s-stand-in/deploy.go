@@ -7,12 +7,9 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -21,8 +18,6 @@ import (
 	"sort"
 	"strings"
 	"time"
-
-	"go.yaml.in/yaml/v3"
 )
 
 //go:embed manifests/*.yaml.in
@@ -31,8 +26,6 @@ var bundled embed.FS
 // packaged are the names that `disable` knows; of those with no manifest here (they are images that the lab does not have)
 // nothing is deployed: docs.k3s.io/installation/packaged-components.
 var packaged = []string{"coredns", "servicelb", "traefik", "local-storage", "metrics-server", "runtimes", "ccm", "rolebindings"}
-
-const addonPath = "/apis/k3s.cattle.io/v1/namespaces/kube-system/addons/"
 
 // baseObjects are the resource definitions that K3s registers itself.
 func (s *server) baseObjects(ctx context.Context) error {
@@ -155,109 +148,4 @@ func (s *server) isDisabled(path string, disabled []string) bool {
 		}
 	}
 	return false
-}
-
-type addon struct {
-	Metadata struct{ Annotations map[string]string }
-	Spec     struct{ Source, Checksum string }
-}
-
-func addonName(path string) string { return strings.SplitN(filepath.Base(path), ".", 2)[0] }
-
-// deploy applies a file and deletes what an earlier one of its name had and this one has not.
-func (s *server) deploy(ctx context.Context, path string, force bool) error {
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	digest := sha256.Sum256(content)
-	checksum, name := hex.EncodeToString(digest[:]), addonName(path)
-	var known addon
-	if err := s.kube.get(ctx, addonPath+name, &known); err != nil && !notFound(err) {
-		return err
-	}
-	if !force && known.Spec.Checksum == checksum {
-		return nil
-	}
-	objects, err := objectsIn(content)
-	if err != nil {
-		return err
-	}
-	if len(objects) > 0 {
-		if out, err := s.kubectl(content, "apply", "--server-side", "--force-conflicts", "--field-manager=deploy@"+s.nodeName, "-f", "-"); err != nil {
-			return fmt.Errorf("%w: %s", err, bytes.TrimSpace(out))
-		}
-	}
-	for _, object := range strings.Fields(known.Metadata.Annotations["addon.k3s.cattle.io/objects"]) {
-		if !slices.Contains(objects, object) {
-			s.deleteObject(object)
-		}
-	}
-	infof("Applied manifest at %q", path)
-	return s.kube.apply(ctx, addonPath+name, map[string]any{
-		"apiVersion": "k3s.cattle.io/v1", "kind": "Addon",
-		"metadata": map[string]any{"name": name, "namespace": "kube-system",
-			"annotations": map[string]string{"addon.k3s.cattle.io/objects": strings.Join(objects, " ")}},
-		"spec": map[string]string{"source": path, "checksum": checksum},
-	})
-}
-
-func (s *server) undeploy(ctx context.Context, path string) error {
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	objects, _ := objectsIn(content)
-	var known addon
-	if err := s.kube.get(ctx, addonPath+addonName(path), &known); err == nil {
-		objects = append(objects, strings.Fields(known.Metadata.Annotations["addon.k3s.cattle.io/objects"])...)
-	}
-	for _, object := range objects {
-		s.deleteObject(object)
-	}
-	if err := s.kube.delete(ctx, addonPath+addonName(path)); err != nil && !notFound(err) {
-		return err
-	}
-	return os.Remove(path)
-}
-
-// deleteObject takes one written as kind.version.group/namespace/name.
-func (s *server) deleteObject(object string) {
-	parts := strings.SplitN(object, "/", 3)
-	args := []string{"delete", "--ignore-not-found", "--wait=false", parts[0], parts[2]}
-	if parts[1] != "" {
-		args = append(args, "--namespace", parts[1])
-	}
-	if out, err := s.kubectl(nil, args...); err != nil {
-		warnf("Failed to delete %s: %s", object, bytes.TrimSpace(out))
-	}
-}
-
-// objectsIn names the objects of a manifest.
-func objectsIn(content []byte) ([]string, error) {
-	var found []string
-	decoder := yaml.NewDecoder(bytes.NewReader(content))
-	for {
-		var document struct {
-			APIVersion string `yaml:"apiVersion"`
-			Kind       string `yaml:"kind"`
-			Metadata   struct {
-				Name      string `yaml:"name"`
-				Namespace string `yaml:"namespace"`
-			} `yaml:"metadata"`
-		}
-		if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
-			return found, nil
-		} else if err != nil {
-			return nil, err
-		}
-		if document.Kind == "" {
-			continue
-		}
-		kind := document.Kind
-		if group, version, ok := strings.Cut(document.APIVersion, "/"); ok {
-			kind += "." + version + "." + group
-		}
-		found = append(found, kind+"/"+document.Metadata.Namespace+"/"+document.Metadata.Name)
-	}
 }
