@@ -215,6 +215,12 @@ node:
       type: str
       returned: always
       sample: disabled
+    selinux_k3s:
+      description: >-
+        Whether K3s's policy (the package k3s-selinux) is installed; null where SELinux is not enforcing.
+      type: bool
+      returned: always
+      sample: null
     apparmor:
       description: >-
         Whether AppArmor is on.

@@ -57,7 +57,7 @@ EMPTY = {
     "dns": {"resolv_conf": None, "nameservers": [], "search": [], "loopback": False},
     "ports": [],
     "commands": {},
-    "security": {"selinux": None, "apparmor": None},
+    "security": {"selinux": None, "selinux_k3s": None, "apparmor": None},
     "firewall": {"ufw": None, "firewalld": None, "nftables": None, "iptables_forward_policy": None},
     "installed": {},
     "services": {},

@@ -31,6 +31,7 @@ COMMANDS = (
     "nsenter ipset"
 ).split()
 
+K3S_POLICY = "/usr/share/selinux/packages/k3s.pp"
 FAMILIES = {
     "debian": "debian",
     "ubuntu": "debian",
@@ -215,12 +216,13 @@ def clock(host, services, now, reference):
 
 
 def security(host):
-    """{selinux, apparmor}."""
+    """{selinux, selinux_k3s, apparmor}. The policy of K3s is looked for where upstream's script does (setup_selinux), and only where it counts."""
     enforce = host.line("/sys/fs/selinux/enforce")
     selinux = {"1": "enforcing", "0": "permissive"}.get(
         enforce, None if host.exists("/sys/fs/selinux/enforce") else "disabled"
     )
-    return {"selinux": selinux, "apparmor": host.line("/sys/module/apparmor/parameters/enabled") == "Y"}
+    policy = host.exists(K3S_POLICY) if selinux == "enforcing" else None
+    return {"selinux": selinux, "selinux_k3s": policy, "apparmor": host.line("/sys/module/apparmor/parameters/enabled") == "Y"}
 
 
 def usr_read_only(host):
