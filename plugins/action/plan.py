@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import inputs, planner, sources
+from ansible_collections.kubewright.cluster.plugins.plugin_utils import inputs, k3s_addons, planner, sources
 
 
 class ActionModule(ActionBase):
@@ -44,9 +44,11 @@ class ActionModule(ActionBase):
             for host in absent
         ]
         plan["refusals"] += ["%s: %s" % (host, row["problem"]) for host, row in hosts.items() if row.get("problem")]
+        plan["refusals"] += list(dict.fromkeys(text for row in hosts.values() for text in row["unread"]))
         plan["refusals"] += self._read_manifests(plan["manifests"])
         if not plan["refusals"]:
             plan["refusals"] += sources.missing(plan, hosts) + _left_out(plan, part)
+            _hold(plan, part)
         result.update(changed=False, plan=plan)
         if plan["refusals"] and arguments["refuse"]:
             result.update(failed=True, msg=_message(plan["refusals"]))
@@ -76,6 +78,18 @@ def _left_out(plan, part):
     return []
 
 
+def _hold(plan, part):
+    """What a server still has in its auto-deploy folder it would make anew: it is deleted once that server has taken part."""
+    if not plan["addons"]:
+        return
+    servers = {host: plan["nodes"][host] for host in plan["control_planes"]}
+    for host, names in k3s_addons.left(servers, part).items():
+        plan["addons"]["held"] += names
+        plan["warnings"].append(
+            "%s: keeps %s, left out by --limit; what it holds stays in the cluster until site runs there too" % (host, ", ".join(names))
+        )
+
+
 def _host(variables, looked_up, server):
     """What the planner needs of one host: its facts, or why there are none, and its inputs."""
     look = looked_up or variables.get("kube_look")
@@ -86,7 +100,8 @@ def _host(variables, looked_up, server):
             look.get("msg") or "no answer"
         ).strip().splitlines()[-1]
     given, problem = inputs.of_host(variables, server)
-    return {"info": look.get("node"), "error": error, "inputs": given, "problem": problem}
+    given, unread = k3s_addons.read(given, [variables[name] for name in k3s_addons.BESIDE if name in variables])
+    return {"info": look.get("node"), "error": error, "inputs": given, "problem": problem, "unread": unread}
 
 
 def _message(refusals):

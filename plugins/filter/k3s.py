@@ -6,7 +6,13 @@
 from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import inputs, k3s_check, k3s_plan, versions
+from ansible_collections.kubewright.cluster.plugins.plugin_utils import (
+    inputs,
+    k3s_addons,
+    k3s_check,
+    k3s_plan,
+    versions,
+)
 from ansible_collections.kubewright.cluster.plugins.plugin_utils import k3s_config as k3s
 
 
@@ -24,6 +30,7 @@ def k3s_config(options, role="server", version=None):
 def k3s_secret_files(plan, host, variables):
     """The files with secrets that a host's inputs call for."""
     given, _problem = inputs.of_host(variables, plan["nodes"][host]["role"] == "control_plane")
+    given, _unread = k3s_addons.read(given, [variables[name] for name in k3s_addons.BESIDE if name in variables])
     values, _problems = inputs.validate(given)
     return k3s_plan.secret_files({**plan["nodes"][host], "inputs": values}, plan)
 

@@ -25,6 +25,8 @@ from urllib.parse import urlsplit
 from . import kube_api, owned, places
 
 DIRECTORY = "/etc/rancher/k3s"
+PROGRAM = "/usr/local/bin/k3s"
+SELINUX = "/sys/fs/selinux/enforce"
 TOKEN = DIRECTORY + "/token"
 AGENT_TOKEN = DIRECTORY + "/agent-token"
 ADMIN = DIRECTORY + "/k3s.yaml"
@@ -195,8 +197,16 @@ def _checked(path):
         raise K3sError("the backup %s is damaged (%s); nothing was converted" % (path, answer))
 
 
-def start(unit, again):
+def label(data_dir):
+    """Give what was written before K3s's SELinux policy was there the labels that it wants (setup_selinux in upstream's install.sh)."""
+    if os.path.exists(SELINUX):
+        places = [PROGRAM, DIRECTORY, *(data_dir + part for part in ("/agent/etc", "/agent/images", "/server/manifests"))]
+        command("restorecon", "-R", "-i", *places, "/etc/systemd/system/k3s.service", "/etc/systemd/system/k3s-agent.service")
+
+
+def start(unit, again, data_dir):
     """Start the service, or start it anew, and at boot. It is not waited for: K3s says for itself when it serves."""
+    label(data_dir)
     command("systemctl", "daemon-reload")
     command("systemctl", "enable", unit)
     status, output = command("systemctl", "restart" if again else "start", "--no-block", unit)

@@ -25,6 +25,13 @@ options:
     type: list
     elements: dict
     default: []
+  addons:
+    description:
+      - On a K3s server, what its auto-deploy folder is to hold - C(wanted), by file name without its ending the file's SHA-256, and C(held), names of
+        files that are still on a server.
+      - Waits half a minute until K3s has applied what is wanted, and warns of what it has not. Deletes the objects of our files that are no
+        longer wanted, which K3s itself leaves.
+    type: dict
   spread_dns:
     description: Whether to move a CoreDNS pod where all sit on one node. New nodes are waited for then, for a minute at most.
     type: bool
@@ -61,10 +68,14 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubewright.cluster.plugins.module_utils import cluster_objects as objects
+from ansible_collections.kubewright.cluster.plugins.module_utils import k3s_addons
 
 KUBECTL = ["/usr/local/bin/kubectl"]
 K3S = ["/usr/local/bin/k3s", "kubectl"]
 WAIT_SECONDS = 60
+# K3s looks every 15 seconds.
+ADDON_SECONDS = 35
+NONE = '{"kind": "List", "items": []}'
 
 
 class Cluster:
@@ -135,6 +146,42 @@ class Cluster:
         if new != record and not self.module.check_mode:
             self.write_record(new)
 
+    def addons(self):
+        return objects.items_of(self.kubectl("-n", k3s_addons.NAMESPACE, "get", k3s_addons.RESOURCE, "-o", "json")[1])
+
+    def keep_addons(self, wanted, held):
+        """Wait for K3s to apply its files, then delete what it leaves of those that went: an object that moved to another file is that one's by then."""
+        deadline = time.monotonic() + (0 if self.module.check_mode else ADDON_SECONDS)
+        found = self.addons()
+        while k3s_addons.late(found, wanted) and time.monotonic() < deadline:
+            time.sleep(1)
+            found = self.addons()
+        if not self.module.check_mode:
+            for name in k3s_addons.late(found, wanted):
+                self.tell_late(name)
+        for name in held:
+            self.module.warn("%s.yaml is still on a server that was left out: its objects stay until site runs there too" % name)
+        gone = k3s_addons.dropped(found, wanted, held)
+        for name, known in self.objects_of(gone).items():
+            self.changes.append("addon %s: delete %s" % (name, ", ".join(known) or "its record"))
+            if not self.module.check_mode:
+                for identity in known:
+                    self.kubectl("delete", "--ignore-not-found", "--wait=false", *objects.kubectl_target(identity))
+                self.kubectl("-n", k3s_addons.NAMESPACE, "delete", "--ignore-not-found", k3s_addons.RESOURCE, name)
+
+    def tell_late(self, name):
+        output = self.kubectl("-n", k3s_addons.NAMESPACE, "get", "events", "-o", "json", may_fail=True)[1]
+        why = k3s_addons.last_event(objects.items_of(output or NONE), name) or "it was not looked at yet"
+        self.module.warn("K3s has not applied %s.yaml: %s. It tries again every 15 seconds" % (name, why))
+
+    def objects_of(self, names):
+        """Of each AddOn the objects that it made; kinds that cannot be listed are passed over."""
+        if not names:
+            return {}
+        kinds = k3s_addons.resources(self.kubectl("api-resources", "--verbs=list,delete", "--output=name", may_fail=True)[1])
+        output = self.kubectl("get", ",".join(kinds), "-A", "-l", k3s_addons.selector(names), "-o", "json", may_fail=True)[1]
+        return k3s_addons.owned(objects.items_of(output or NONE), names)
+
     def apply(self, name, content):
         """Apply one manifest. Returns the identities of its objects."""
         flags = ["--server-side", "--force-conflicts", "--field-manager=" + objects.MANAGER]
@@ -192,6 +239,7 @@ def main():
         argument_spec={
             "nodes": {"type": "dict", "default": {}},
             "manifests": {"type": "list", "elements": "dict", "default": []},
+            "addons": {"type": "dict"},
             "spread_dns": {"type": "bool", "default": True},
             "kubeconfig": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
         },
@@ -203,6 +251,8 @@ def main():
     nodes = objects.items_of(cluster.kubectl("get", "nodes", "-o", "json")[1])
     cluster.keep_nodes(nodes)
     cluster.keep_manifests()
+    if module.params["addons"]:
+        cluster.keep_addons(module.params["addons"]["wanted"], module.params["addons"]["held"])
     # After the manifests: the network among them makes the nodes Ready.
     if module.params["spread_dns"]:
         cluster.keep_dns_spread()

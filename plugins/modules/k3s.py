@@ -132,10 +132,18 @@ def started(parameters):
     backup = node.back_up(unit, parameters["data_dir"]) if parameters["convert"] else ""
     running = node.active(unit)
     if changed or parameters["restart"] or not running:
-        node.start(unit, parameters["restart"] or changed)
+        node.start(unit, parameters["restart"] or changed, parameters["data_dir"])
         changed = True
     node.wait(unit, parameters["node_name"], parameters["role"] == "server", parameters["data_dir"], parameters["timeout"])
     return {"changed": changed, "backup": backup}
+
+
+def would_change(parameters):
+    """Whether there is something to do. A gate after a change that needs no restart changes nothing."""
+    if parameters["state"] != "started":
+        return parameters["state"] == "tokens"
+    running = node.active("k3s" if parameters["role"] == "server" else "k3s-agent")
+    return bool(parameters["restart"] or parameters["credentials"] or not running)
 
 
 def main():
@@ -159,8 +167,7 @@ def main():
     )
     began = time.monotonic()
     if module.check_mode:
-        # The plan calls for a step only where it has something to do.
-        module.exit_json(changed=module.params["state"] != "credentials", seconds=0.0)
+        module.exit_json(changed=would_change(module.params), seconds=0.0)
     try:
         result = globals()[module.params["state"]](module.params)
     except (node.K3sError, ApiError) as error:

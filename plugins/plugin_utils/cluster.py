@@ -15,9 +15,12 @@ from . import (
     endpoint,
     k3s_check,
     k3s_datastore,
+    k3s_flannel,
     k3s_hardening,
     k3s_install,
+    k3s_parts,
     k3s_plan,
+    k3s_selinux,
     kubeadm_config,
     kubeadm_plan,
     kubelet_config,
@@ -148,6 +151,8 @@ def _choose(draft, shared, state, distribution, pods, homes):
         draft.refuse(row[3])
     chosen = {name: row[0] for name, row in found.items()}
     if distribution == "k3s":
+        chosen["disable"], why = k3s_parts.off(shared, chosen["plugin"]) if _servers(draft) else ([], [])
+        draft.reasons += why
         chosen["release"] = k3s_plan.release(chosen["version"], wish.partition("+")[2] or revision)
     if running and chosen["version"] != running:
         draft.refuse(
@@ -180,14 +185,28 @@ def examine(draft, shared: dict, cluster: dict, state: dict, control_planes: lis
     draft.refuse(membership.problems(draft.nodes, control_planes, state["leader"], cluster["distribution"]))
     _networks(draft, shared, cluster)
     if cluster["distribution"] == "k3s":
-        draft.refuse(k3s_plan.problems(shared))
-        draft.refuse(k3s_plan.fixed(draft.nodes, shared))
-        draft.warn(k3s_hardening.problems(shared, state["initialised"] and not cluster["secrets_encryption"]))
-        cluster["drift"] = []
+        _k3s(draft, shared, cluster, state)
     else:
         _drift(draft, cluster, state)
     for host, node in draft.nodes.items():
         _node(draft, host, node, cluster, state["complete"][host] or membership.has_data(node["info"]))
+
+
+def _k3s(draft, shared, cluster, state):
+    draft.refuse(k3s_plan.problems(shared))
+    draft.refuse(k3s_plan.fixed(draft.nodes, shared))
+    draft.warn(k3s_hardening.problems(shared, state["initialised"] and not cluster["secrets_encryption"]))
+    draft.warn(k3s_parts.warnings(shared))
+    fresh = {host: node for host, node in draft.nodes.items() if not state["complete"][host]}
+    options = shared["kube_network"]["options"]
+    # Agents alone have the backend of the cluster that they join.
+    if _servers(draft):
+        draft.refuse(k3s_flannel.problems(cluster["plugin"], options, fresh, cluster["homes"], state["live"]))
+    cluster["drift"] = []
+
+
+def _servers(draft):
+    return [host for host, node in draft.nodes.items() if node["role"] == "control_plane"]
 
 
 def _registries(cluster):
@@ -234,6 +253,7 @@ def _node(draft, host, node, cluster, joined):
     if light:
         own = k3s_check.problems(values["k3s_config"], node["role"], cluster["version"])
         own += k3s_install.problems(host, node, cluster["release"])
+        own += k3s_selinux.problems(host, node)
         draft.warn(k3s_check.deprecated(values["k3s_config"], cluster["version"]))
     else:
         own = kubeadm_config.problems(values)

@@ -21,18 +21,23 @@ SERVICES = {
     "endpoint": ["kube-endpoint", "kube-endpoint-vip"],
     "network": ["kube-bridge"],
     "k3s": ["k3s", "k3s-agent"],
+    "repository": [],
 }
 RELOADED = ("kube-endpoint", "kube-endpoint-vip")
 # containerd reads these at each pull, crictl at each call.
 READ_AT_USE = ("/etc/containerd/certs.d/", "/etc/crictl.yaml", "/etc/kubernetes/kubewright/")
+# K3s looks at this folder every 15 seconds, wherever its data are.
+WATCHED = "/server/manifests/"
 
 
 def wrong_files(wanted: list, facts: dict) -> list:
-    """The files that are missing or differ in content or mode: sentences by path, as {path: why}."""
+    """The files that are missing, differ in content or mode, or are to go: sentences by path, as {path: why}."""
     result = {}
     for entry in wanted:
         there = (facts.get("files") or {}).get(entry["path"])
-        if not there:
+        if entry.get("state") == "absent":
+            result.update({entry["path"]: "is to go"} if there else {})
+        elif not there:
             result[entry["path"]] = "is missing"
         elif there.get("sha256") != hashlib.sha256(entry["content"].encode()).hexdigest():
             result[entry["path"]] = "differs"
@@ -91,6 +96,11 @@ def wrong_settings(wanted: dict, facts: dict) -> list:
     return reasons
 
 
+def read_at_use(path: str) -> bool:
+    """Whether a file is read when it is needed, so that a change of it restarts nothing."""
+    return path.startswith(READ_AT_USE) or WATCHED in path
+
+
 def service_action(name: str, files: list, wrong: dict, programs_change: bool, facts: dict) -> tuple:
     """(state for the service module or None, why) of one service.
 
@@ -100,7 +110,7 @@ def service_action(name: str, files: list, wrong: dict, programs_change: bool, f
     verb = "reloaded" if name in RELOADED else "restarted"
     if service.get("active") not in ("active", "reloading"):
         return "started", "%s is not running" % name
-    read = [entry["path"] for entry in files if not entry["path"].startswith(READ_AT_USE)]
+    read = [entry["path"] for entry in files if not read_at_use(entry["path"])]
     changed = [path for path in read if path in wrong]
     if changed:
         return verb, "%s changes" % ", ".join(changed)

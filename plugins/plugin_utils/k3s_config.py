@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 
-from . import k3s_hardening, kubelet_config, versions
+from . import k3s_flannel, k3s_hardening, k3s_selinux, kubelet_config, versions
 from .addresses import host_port
 from .catalog import K3S_BALANCER_PORT
 from .documents import dump, merge
@@ -76,6 +76,8 @@ def config(node: dict, cluster: dict) -> dict:
         made["data-dir"] = data_dir(inputs)
     if server:
         made.update(_shared(cluster))
+    if k3s_selinux.wanted(node):
+        made["selinux"] = True
     made["node-label"] = [
         "%s=%s" % pair for pair in sorted(inputs["kube_node_labels"].items(), key=str) if own_label(pair[0])
     ]
@@ -100,7 +102,7 @@ def _shared(cluster):
     made["service-cidr"] = list(cluster["service_cidrs"])
     made["cluster-domain"] = cluster["domain"]
     if cluster["plugin"] == "flannel":
-        made["flannel-backend"] = (cluster.get("plugin_options") or {}).get("backend") or "vxlan"
+        made["flannel-backend"] = k3s_flannel.backend(cluster.get("plugin_options"))
         # Addresses that nobody routes outside need masquerading, which flannel leaves out for IPv6:
         # https://docs.k3s.io/networking/basic-network-options#dual-stack-ipv4--ipv6-networking
         if any(ip_network(cidr).version == 6 and ip_network(cidr).is_private for cidr in cluster["pod_cidrs"]):

@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+from . import k3s_addons
+
 DATASTORE = "of the cluster that is joined"
 # A short token, one that names the authority too, or a bootstrap token: https://docs.k3s.io/cli/token#token-format
 _TOKEN = re.compile(r"\S+")
@@ -37,7 +39,11 @@ def problems(values: dict, servers: list) -> list:
             "k3s_server_url %s is for an inventory of agents alone, and %s would be servers of a cluster here; drop one of the two"
             % (url, ", ".join(servers))
         ]
-    found = []
+    found = [
+        "%s: these are files of servers, and this inventory has none; apply them in the cluster at %s" % (name, url)
+        for name in k3s_addons.INPUTS
+        if values[name]
+    ]
     if not _split(url):
         found.append("k3s_server_url %r is no address; write it as https://server.example:6443" % url)
     if not token:

@@ -10,14 +10,24 @@ from __future__ import annotations
 
 import re
 
-from . import containerd_config, desired, k3s_config, k3s_datastore, k3s_hardening, k3s_install, units
+from . import (
+    containerd_config,
+    desired,
+    k3s_addons,
+    k3s_config,
+    k3s_datastore,
+    k3s_flannel,
+    k3s_hardening,
+    k3s_install,
+    k3s_parts,
+    k3s_selinux,
+    units,
+)
 from .catalog import K3S_REVISION
 from .documents import dump
 
 REGISTRIES = "/etc/rancher/k3s/registries.yaml"
 ADMIN = "/etc/rancher/k3s/k3s.yaml"
-# Parts that K3s brings along: https://docs.k3s.io/installation/packaged-components
-PARTS = ("coredns", "local-storage", "metrics-server", "runtimes", "servicelb", "traefik")
 
 
 def release(version: str, revision: str) -> str:
@@ -40,10 +50,16 @@ def wanted(node: dict, cluster: dict) -> dict:
     info, values = node["info"], node["inputs"]
     return {
         "settings": settings(node, cluster),
-        "packages": desired.packages(info, node["role"], cluster["endpoint"], values),
+        "packages": sorted(
+            desired.packages(info, node["role"], cluster["endpoint"], values) + k3s_selinux.packages(node)
+        ),
         "programs": k3s_install.programs(node, cluster),
         "script": k3s_install.script(node, unit_path(node["role"])),
-        "files": {"endpoint": desired.endpoint_files(node, cluster), "k3s": files(node, cluster)},
+        "files": {
+            "repository": k3s_selinux.files(node),
+            "endpoint": desired.endpoint_files(node, cluster),
+            "k3s": files(node, cluster),
+        },
     }
 
 
@@ -73,7 +89,14 @@ def files(node: dict, cluster: dict) -> list:
         in_container = bool((node["info"].get("virtualization") or {}).get("container"))
         text = units.k3s(node["role"], in_container, node["inputs"]["k3s_binary"])
         made.append({"path": unit_path(node["role"]), "content": text, "mode": "0644"})
-    return [{key: entry[key] for key in ("path", "content", "mode")} for entry in made]
+    return [{key: entry[key] for key in ("path", "content", "mode")} for entry in made] + _addons(node, False)
+
+
+def _addons(node, secret):
+    """A server's files in the auto-deploy folder. All servers are given the same."""
+    if node["role"] != "control_plane":
+        return []
+    return k3s_addons.files(node["inputs"], k3s_config.data_dir(node["inputs"]), node.get("info") or {}, secret)
 
 
 def shared(node: dict, cluster: dict) -> dict:
@@ -93,7 +116,7 @@ def shared(node: dict, cluster: dict) -> dict:
         "plugin": cluster["plugin"],
         "plugin_options": cluster["shared"]["kube_network"]["options"],
         "proxy_mode": cluster["proxy_mode"],
-        "disable": cluster["shared"]["k3s_disable"],
+        "disable": cluster["disable"],
         "agent_token": True,
         "secrets_encryption": cluster["secrets_encryption"],
         "hardened": cluster["shared"]["k3s_hardened"],
@@ -142,6 +165,7 @@ def secret_files(node: dict, cluster: dict) -> list:
     own = k3s_config.secret_file(node, values["k3s_datastore_endpoint"])
     if node["role"] == "control_plane":
         found += k3s_datastore.files(values["k3s_datastore_tls"])
+    found += [{**entry, "secret": True} for entry in _addons(node, True)]
     return found + ([own] if own else []) + proxy_files(node["role"], values["kube_http_proxy"], cluster["direct"])
 
 
@@ -170,8 +194,9 @@ def ports(cluster: dict) -> list:
     if cluster["datastore"] == "embedded etcd":
         rows.append(row("2379-2380", "tcp", "control planes", "control planes", "etcd"))
     rows.append(row(10250, "tcp", "all nodes", "all nodes", "kubelet"))
-    if cluster["plugin"] == "flannel":
-        rows.append(row(8472, "udp", "all nodes", "all nodes", "flannel (VXLAN)"))
+    between = k3s_flannel.port(cluster["shared"]["kube_network"]["options"]) if cluster["plugin"] == "flannel" else None
+    if between:
+        rows.append(row(between[0], between[1], "all nodes", "all nodes", between[2]))
     if cluster["shared"]["k3s_embedded_registry"]:
         rows.append(row(5001, "tcp", "all nodes", "all nodes", "images from node to node"))
         rows.append(row(cluster["api_port"], "tcp", "all nodes", "all nodes", "images from node to node"))
@@ -185,12 +210,7 @@ def ports(cluster: dict) -> list:
 
 def problems(values: dict) -> list:
     """Sentences on inputs that K3s alone has."""
-    found = [
-        "k3s_disable: %s is no part of K3s; it brings %s" % (name, ", ".join(PARTS))
-        for name in values["k3s_disable"]
-        if name not in PARTS
-    ]
-    found += k3s_datastore.problems(values)
+    found = k3s_datastore.problems(values)
     ttl = values["k3s_bootstrap_token_ttl"]
     if ttl and not re.fullmatch(r"([0-9]+[hms])+", ttl):
         found.append("k3s_bootstrap_token_ttl %r is no span of time; write it as 2h or 90m" % ttl)
@@ -203,7 +223,9 @@ def problems(values: dict) -> list:
     plugin = values["kube_network"]["plugin"]
     if plugin not in ("flannel", "none"):
         found.append("kube_network.plugin %s is for kubeadm nodes; K3s brings flannel: set it to auto, flannel or none" % plugin)
-    return found
+    wrong = k3s_addons.problems(values)
+    # A chart without a name is none to ask further.
+    return found + (wrong or k3s_parts.problems(values, plugin))
 
 
 # What K3s never changes in a running cluster, and the input for it: https://docs.k3s.io/cli/server#critical-configuration-values

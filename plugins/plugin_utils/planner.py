@@ -15,6 +15,7 @@ from . import (
     containerd_config,
     desired,
     difference,
+    k3s_addons,
     k3s_config,
     k3s_guest,
     k3s_hardening,
@@ -35,6 +36,8 @@ CLUSTER_INPUTS = (
     "k3s_disable k3s_secrets_encryption k3s_convert_datastore k3s_server_url "
     "k3s_hardened k3s_embedded_registry k3s_bootstrap_token_ttl"
 ).split()
+# Inputs that must be the same on every server.
+SERVER_INPUTS = "k3s_disable k3s_keep k3s_manifests k3s_helm_charts k3s_helm_configs".split()
 GROUPS = {"control_plane": ("kube_control_plane", "server"), "worker": ("kube_node", "agent")}
 
 
@@ -113,6 +116,15 @@ def _read_inputs(draft, hosts, control_planes, workers):
         text if len(where) == len(draft.nodes) else "%s: %s" % (", ".join(where), text)
         for text, where in by_text.items()
     )
+    _alike(draft)
+    for name in SERVER_INPUTS:
+        # Their values may hold secrets.
+        unlike = [host for host in control_planes[1:] if draft.nodes[host]["inputs"][name] != draft.nodes[control_planes[0]]["inputs"][name]]
+        if unlike:
+            draft.refuse(["%s must be the same on all servers, and differs between %s and %s" % (name, control_planes[0], ", ".join(unlike))])
+
+
+def _alike(draft):
     for name in CLUSTER_INPUTS:
         values = {}
         for host, node in draft.nodes.items():
@@ -181,7 +193,7 @@ def _credentials(node, cluster, steps, services, joined):
     values = node["inputs"]
     if cluster["distribution"] == "k3s":
         wanted, unit = k3s_plan.secret_files(node, cluster), k3s_plan.unit(node["role"])
-        restarting = [entry["path"] for entry in wanted] if joined else []
+        restarting = [entry["path"] for entry in wanted if not difference.read_at_use(entry["path"])] if joined else []
     else:
         wanted = containerd_config.secret_files(values["kube_registries"], values["kube_http_proxy"], cluster["direct"])
         restarting, unit = [containerd_config.ENVIRONMENT], "containerd"
@@ -256,6 +268,7 @@ def _result(draft, cluster, control_planes, workers):
         if cluster
         else [],
         "manifests": _manifests(draft, cluster, shared) if cluster else [],
+        "addons": {"wanted": k3s_addons.digests(shared), "held": []} if cluster.get("distribution") == "k3s" else None,
         "reasons": draft.reasons,
         "warnings": draft.warnings,
         "refusals": draft.refusals,

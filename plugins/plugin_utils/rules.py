@@ -135,6 +135,12 @@ def table() -> list:
             "docs/networks.md",
         ),
         (
+            "parts",
+            "K3s: charts in `k3s_helm_charts`, `kube_needs: [low_footprint]`, less `k3s_keep`",
+            "servicelb off where a chart balances Services, traefik where one is an ingress controller; low_footprint: both and metrics-server",
+            "https://docs.k3s.io/installation/packaged-components",
+        ),
+        (
             "proxy_mode",
             "`kube_proxy_mode: auto`: needs, each node's kernel",
             "iptables; nftables for `many_nodes` where every kernel is Linux %d.%d or newer; a running cluster keeps its own"

@@ -100,7 +100,7 @@ def applied(facts, node, plan, joined=True):
     for module in node["settings"]["modules"]:
         facts["kernel"]["modules"][module] = "loaded"
     facts["kernel"]["sysctls"].update(node["settings"]["sysctls"])
-    written = [entry for part in node["files"].values() for entry in part]
+    written = [entry for part in node["files"].values() for entry in part if entry.get("state") != "absent"]
     written += [
         {"path": path, "content": "", "mode": "0644"}
         for path in ("/etc/modules-load.d/kubewright.conf", "/etc/sysctl.d/99-kubewright.conf")

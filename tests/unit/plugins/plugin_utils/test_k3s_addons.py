@@ -1,0 +1,202 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files in K3s's auto-deploy folder: what they hold, when they change, when they go, and that none of it restarts K3s."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+import yaml
+from ansible_collections.kubewright.cluster.plugins.plugin_utils import inputs, k3s_addons, k3s_plan, planner
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory
+
+K3S = {"kube_distribution": "k3s"}
+FOLDER = "/var/lib/rancher/k3s/server/manifests/"
+MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
+SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {password: hunter2}\n"
+
+
+def manifest(name="web", content=MAP, **more):
+    return {"name": name, "content": content, **more}
+
+
+def wanted(**given):
+    values, problems = inputs.validate(given)
+    assert problems == []
+    return values
+
+
+def running(control_planes=3, workers=1, **given):
+    hosts, groups = inventory(control_planes, workers, {**K3S, **given})
+    plan = planner.cluster_plan(hosts, groups)
+    assert plan["refusals"] == []
+    for host in hosts:
+        hosts[host]["info"] = applied(hosts[host]["info"], plan["nodes"][host], plan)
+    return hosts, groups, plan
+
+
+def entries(plan, host):
+    return {entry["path"][len(FOLDER) :]: entry for entry in plan["nodes"][host]["files"]["k3s"] if entry["path"].startswith(FOLDER)}
+
+
+def again(hosts, groups, **given):
+    for row in hosts.values():
+        row["inputs"].update(given)
+    return planner.cluster_plan(hosts, groups)
+
+
+def test_every_server_has_the_files_and_no_agent():
+    charts = [{"name": "lb", "chart": "metallb", "repo": "https://metallb.github.io/metallb"}]
+    _hosts, _groups, plan = running(k3s_manifests=[manifest()], k3s_helm_charts=charts, k3s_helm_configs=[{"name": "traefik", "values": {"a": 1}}])
+    names = ["kubewright-chart-lb.yaml", "kubewright-config-traefik.yaml", "kubewright-web.yaml"]
+    assert sorted(entries(plan, "cp-1")) == sorted(entries(plan, "cp-3")) == names and entries(plan, "w-1") == {}
+    assert {entry["mode"] for entry in entries(plan, "cp-1").values()} == {"0600"}
+    assert entries(plan, "cp-1")["kubewright-web.yaml"]["content"] == MAP
+    digest = hashlib.sha256(MAP.encode()).hexdigest()
+    assert plan["addons"]["wanted"]["kubewright-web"] == digest and sorted(plan["addons"]["wanted"]) == [name[:-5] for name in names]
+
+
+def test_a_chart_in_the_words_of_k3s():
+    item = {
+        "name": "db", "chart": "postgresql", "repo": "https://charts.example", "version": "1.2", "namespace": "db", "create_namespace": True,
+        "values": {"auth": {"user": "x"}}, "set": {"a": "b"}, "auth_secret": "login", "bootstrap": False, "timeout": "10m",
+        "values_secrets": [{"name": "s", "keys": ["k"], "ignore_updates": True}],
+    }  # fmt: skip
+    made = yaml.safe_load(k3s_addons.texts(wanted(k3s_helm_charts=[item]))["kubewright-chart-db"])
+    assert made["kind"] == "HelmChart" and made["metadata"] == {"name": "db", "namespace": "kube-system"}
+    assert made["spec"] == {
+        "chart": "postgresql", "repo": "https://charts.example", "version": "1.2", "targetNamespace": "db", "createNamespace": True,
+        "bootstrap": False, "timeout": "10m", "set": {"a": "b"}, "authSecret": {"name": "login"},
+        "valuesContent": "auth:\n  user: x\n", "valuesSecrets": [{"name": "s", "keys": ["k"], "ignoreUpdates": True}],
+    }  # fmt: skip
+
+
+def test_a_set_of_values_for_a_packaged_chart():
+    made = yaml.safe_load(k3s_addons.texts(wanted(k3s_helm_configs=[{"name": "traefik", "values": {"ports": {"web": 1}}}]))["kubewright-config-traefik"])
+    assert made["kind"] == "HelmChartConfig" and yaml.safe_load(made["spec"]["valuesContent"]) == {"ports": {"web": 1}}
+
+
+def test_a_second_run_has_nothing_to_do():
+    hosts, groups, _plan = running(k3s_manifests=[manifest()])
+    assert all(node["steps"] == {} for node in planner.cluster_plan(hosts, groups)["nodes"].values())
+
+
+def test_a_changed_manifest_is_written_and_restarts_nothing():
+    hosts, groups, _plan = running(k3s_manifests=[manifest()])
+    plan = again(hosts, groups, k3s_manifests=[manifest(content=MAP + "data: {b: c}\n")])
+    for host in ("cp-1", "cp-2", "cp-3"):
+        assert plan["nodes"][host]["steps"] == {"k3s": [FOLDER + "kubewright-web.yaml differs"]}
+        assert plan["nodes"][host]["services"] == {} and "change" in plan["nodes"][host]["stages"]
+    assert plan["nodes"]["w-1"]["steps"] == {}
+
+
+def test_a_file_that_is_newer_than_the_service_restarts_nothing():
+    hosts, groups, _plan = running(1, 0, k3s_manifests=[manifest()])
+    hosts["cp-1"]["info"]["files"][FOLDER + "kubewright-web.yaml"]["mtime"] = 900.0
+    assert planner.cluster_plan(hosts, groups)["nodes"]["cp-1"]["services"] == {}
+
+
+@pytest.mark.parametrize("given", [[], [manifest(state="absent")], [{"name": "web", "state": "absent"}], [manifest("other")]])
+def test_a_dropped_one_goes_from_every_server(given):
+    hosts, groups, _plan = running(k3s_manifests=[manifest()])
+    plan = again(hosts, groups, k3s_manifests=given)
+    assert plan["refusals"] == []
+    for host in ("cp-1", "cp-2", "cp-3"):
+        assert entries(plan, host)["kubewright-web.yaml"] == {"path": FOLDER + "kubewright-web.yaml", "state": "absent", "secret": True}
+        assert FOLDER + "kubewright-web.yaml is to go" in plan["nodes"][host]["steps"]["k3s"] and plan["nodes"][host]["services"] == {}
+    assert "kubewright-web" not in plan["addons"]["wanted"]
+
+
+def test_files_of_others_and_what_is_gone_already_are_left():
+    hosts, groups, _plan = running(1, 0, k3s_manifests=[manifest()])
+    info = hosts["cp-1"]["info"]
+    info["files"][FOLDER + "kubewright-web.yaml"] = None
+    info["files"][FOLDER + "kubewright-theirs.yaml"] = {"sha256": "0", "mode": "0600"}
+    plan = again(hosts, groups, k3s_manifests=[])
+    assert entries(plan, "cp-1") == {} and plan["nodes"]["cp-1"]["steps"] == {}
+
+
+def test_a_server_that_is_left_out_holds_what_it_has():
+    hosts, groups, _plan = running(k3s_manifests=[manifest()])
+    plan = again(hosts, groups, k3s_manifests=[])
+    servers = {host: plan["nodes"][host] for host in plan["control_planes"]}
+    assert k3s_addons.left(servers, ["cp-1", "cp-2", "w-1"]) == {"cp-3": ["kubewright-web"]}
+    assert k3s_addons.left(servers, list(hosts)) == {}
+
+
+def test_the_folder_follows_the_data_directory():
+    _hosts, _groups, plan = running(1, 0, k3s_manifests=[manifest()], kube_data_dir="/srv/data")
+    assert "/srv/data/rancher/k3s/server/manifests/kubewright-web.yaml" in {entry["path"] for entry in plan["nodes"]["cp-1"]["files"]["k3s"]}
+
+
+def test_a_secret_is_in_no_plan_and_restarts_nothing():
+    given = {"k3s_manifests": [manifest(content=MAP + "---\n" + SECRET)]}
+    hosts, groups = inventory(1, 1, {**K3S, **given})
+    plan = planner.cluster_plan(hosts, groups)
+    assert plan["refusals"] == [] and "hunter2" not in repr(plan)
+    assert plan["nodes"]["cp-1"]["steps"]["credentials"] == [FOLDER + "kubewright-web.yaml is missing"] and "credentials" not in plan["nodes"]["w-1"]["steps"]
+    node = {"role": "control_plane", "inputs": wanted(**given)}
+    (entry,) = k3s_plan.secret_files(node, {"direct": []})
+    assert entry == {"path": FOLDER + "kubewright-web.yaml", "content": MAP + "---\n" + SECRET, "mode": "0600", "secret": True}
+    hosts, groups, _plan = running(1, 0)
+    plan = again(hosts, groups, **given)
+    assert list(plan["nodes"]["cp-1"]["steps"]) == ["credentials"] and plan["nodes"]["cp-1"]["services"] == {}
+
+
+def test_a_list_with_a_secret_is_one_too():
+    assert k3s_addons.has_secret("apiVersion: v1\nkind: List\nitems: [{apiVersion: v1, kind: Secret, metadata: {name: a}}]\n")
+    assert not k3s_addons.has_secret(MAP) and not k3s_addons.has_secret(MAP + "data: {when: 2026-01-01, equals: =}\n")
+
+
+def test_a_file_of_the_controller_is_read_beside_playbook_or_inventory(tmp_path):
+    (tmp_path / "web.yml").write_text(MAP)
+    for source, folders in (("web.yml", ["/nowhere", str(tmp_path)]), (str(tmp_path / "web.yml"), [])):
+        given, problems = k3s_addons.read({"k3s_manifests": [{"name": "web", "src": source}]}, folders)
+        assert problems == [] and given["k3s_manifests"] == [{"name": "web", "content": MAP}]
+    _given, problems = k3s_addons.read({"k3s_manifests": [{"name": "web", "src": "gone.yml"}]}, [str(tmp_path)])
+    assert problems == ["k3s_manifests[web]: gone.yml: No such file or directory"]
+    assert k3s_addons.read({"k3s_manifests": "x"}, [])[1] == k3s_addons.read({}, [])[1] == []
+
+
+BAD = [
+    ({"k3s_manifests": [{"name": "x"}]}, "k3s_manifests[x] needs either content or src"),
+    ({"k3s_manifests": [{"name": "x", "content": MAP, "src": "/x"}]}, "k3s_manifests[x] needs either content or src"),
+    ({"k3s_manifests": [manifest(content="a: [")]}, "k3s_manifests[web] is no YAML (line 2:"),
+    ({"k3s_manifests": [manifest(content=MAP + "---\nkind: Pod\n")]}, "k3s_manifests[web] is no manifest: its document 2 has no apiVersion"),
+    ({"k3s_manifests": [manifest(content="- a\n")]}, "its document 1 has no apiVersion"),
+    ({"k3s_manifests": [manifest(content="# nothing\n")]}, "k3s_manifests[web] holds no object; drop it, or set its state to absent"),
+    ({"k3s_manifests": [manifest(), manifest()]}, "k3s_manifests[web] and k3s_manifests[web] are one file, kubewright-web.yaml; rename one"),
+    (
+        {"k3s_manifests": [manifest("chart-x")], "k3s_helm_charts": [{"name": "x", "chart": "y"}]},
+        "k3s_manifests[chart-x] and k3s_helm_charts[x] are one file, kubewright-chart-x.yaml",
+    ),
+    ({"k3s_manifests": [manifest("My_Web")]}, "k3s_manifests[My_Web]: 'My_Web' is no name for it; use at most 53 lower-case letters"),
+    ({"k3s_manifests": [{**manifest(), "contents": "x"}]}, "k3s_manifests[0] has no key contents; did you mean content?"),
+    ({"k3s_helm_charts": [{"name": "x", "repo": "https://y"}]}, "k3s_helm_charts[x] names no chart; set chart, or chart_content"),
+    ({"k3s_helm_charts": [{"name": "x", "chart": "y", "chart_content": "z"}]}, "k3s_helm_charts[x]: set chart or chart_content, not both"),
+    ({"k3s_helm_charts": [{"chart": "y"}]}, "k3s_helm_charts[0].name is missing"),
+    ({"k3s_helm_charts": [{"name": "traefik", "chart": "traefik"}]}, "K3s brings a HelmChart of this name; give yours another, such as traefik-own"),
+    ({"k3s_helm_charts": [{"name": "x", "chart": "y", "targetNamespace": "z"}]}, "k3s_helm_charts[0] has no key targetNamespace"),
+    ({"k3s_helm_charts": [{"name": "x", "chart": "y", "failure_policy": "never"}]}, "'never' is none of reinstall, abort, retry"),
+    ({"k3s_helm_configs": [{"name": "traefik"}]}, "k3s_helm_configs[0].values is missing"),
+    ({"k3s_manifests": "web.yaml"}, "k3s_manifests[0]: 'web.yaml' is no map"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "message"), BAD, ids=[message for _given, message in BAD])
+def test_bad_input(given, message):
+    found = planner.cluster_plan(*inventory(1, 1, {**K3S, **given}))["refusals"]
+    assert len(found) == 1 and message in found[0], found
+
+
+def test_servers_that_differ_are_refused_without_their_values():
+    hosts, groups = inventory(3, 1, {**K3S, "k3s_manifests": [manifest(content=SECRET)]})
+    hosts["cp-3"]["inputs"]["k3s_manifests"] = []
+    hosts["w-1"]["inputs"]["k3s_manifests"] = []
+    assert planner.cluster_plan(hosts, groups)["refusals"] == ["k3s_manifests must be the same on all servers, and differs between cp-1 and cp-3"]
+
+
+def test_kubeadm_has_none():
+    assert planner.cluster_plan(*inventory(1, 1))["addons"] is None
