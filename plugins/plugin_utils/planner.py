@@ -33,10 +33,10 @@ CLUSTER_INPUTS = (
     "kube_distribution kube_version kube_needs kube_cluster_name kube_cluster_domain kube_api_endpoint "
     "kube_api_port kube_api_sans kube_pod_cidrs kube_service_cidrs kube_network kube_proxy_mode "
     "kube_manifests kube_kubeconfig kube_clock_tolerance kube_workers_at_once kubeadm_cluster_config kubeadm_proxy_config "
-    "k3s_disable k3s_secrets_encryption k3s_convert_datastore k3s_server_url "
+    "k3s_secrets_encryption k3s_convert_datastore k3s_server_url "
     "k3s_hardened k3s_embedded_registry k3s_bootstrap_token_ttl"
 ).split()
-# Inputs that must be the same on every server.
+# Inputs that must be the same on every server; k3s-ansible's inventories have them for servers alone.
 SERVER_INPUTS = "k3s_disable k3s_keep k3s_manifests k3s_helm_charts k3s_helm_configs".split()
 GROUPS = {"control_plane": ("kube_control_plane", "server"), "worker": ("kube_node", "agent")}
 

@@ -33,6 +33,14 @@ def test_arguments_become_settings():
     assert "k3s_config" not in k3s_ansible.inputs(given, False)
 
 
+def test_parts_that_only_the_servers_name_are_off():
+    hosts, groups = inventory(1, 1)
+    for host, row in hosts.items():
+        row["inputs"] = k3s_ansible.inputs({**SAMPLE, "extra_server_args": "--disable traefik"}, host == "cp-1")
+    plan = planner.cluster_plan(hosts, groups)
+    assert (plan["refusals"], plan["disable"]) == ([], ["traefik"])
+
+
 def test_a_document_of_settings_is_read():
     found = k3s_ansible.inputs({**SAMPLE, "server_config_yaml": "kube-apiserver-arg: [a=b]\n"}, True)
     assert found["k3s_config"] == {"kube-apiserver-arg": ["a=b"]}
