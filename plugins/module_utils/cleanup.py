@@ -17,7 +17,7 @@ import signal
 import subprocess
 import time
 
-from . import owned, places, settings
+from . import owned, places, services, settings
 from .cleanup_network import Network
 from .fetching import sha256
 
@@ -57,6 +57,8 @@ K3S_DATA = (
     "/etc/rancher/k3s/token",
     "/etc/rancher/k3s/agent-token",
     "/etc/rancher/node",
+    "/var/log/k3s.log",
+    "/var/log/k3s-agent.log",
     "/run/k3s",
     "/run/flannel",
     "/var/lib/kubelet",
@@ -115,7 +117,7 @@ class Cleanup:
 
     def ours(self, unit):
         """Whether we made a service here: another's kubelet or containerd keeps its data, pods and network."""
-        return "/etc/systemd/system/%s.service" % unit in self.record["files"]
+        return any(manager.path(unit) in self.record["files"] for manager in (services.Systemd, services.OpenRC))
 
     def all(self):
         self.stop_units()
@@ -167,16 +169,10 @@ class Cleanup:
         return found.group(1) if found and found.group(1).endswith("/containerd") else None
 
     def stop_units(self):
+        manager = services.here(self.run)
         for name in filter(self.ours, UNITS + ("containerd",)):
-            status, state = self.run(["systemctl", "show", "-p", "ActiveState,UnitFileState", "--value", name])
-            words = state.split()
-            if (
-                words[:1] == ["active"] or "enabled" in words or "failed" in words or "activating" in words
-            ) and self.note("stop and disable %s" % name):
-                self.run(["systemctl", "disable", "--now", name])
-                self.run(["systemctl", "reset-failed", name])
-                if self.run(["systemctl", "show", "-p", "ActiveState", "--value", name])[1].split()[:1] == ["active"]:
-                    raise OSError(errno.EBUSY, "the service does not stop; nothing was removed yet", name)
+            if manager.wanted(name) and self.note("stop and disable %s" % name) and not manager.remove(name):
+                raise OSError(errno.EBUSY, "the service does not stop; nothing was removed yet", name)
 
     def stop_pods(self):
         """End the shims and the processes of pods: containerd leaves them running when it stops."""

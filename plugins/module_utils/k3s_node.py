@@ -17,12 +17,12 @@ import secrets
 import shutil
 import ssl
 import stat
-import subprocess
 import tempfile
 import time
 from urllib.parse import urlsplit
 
-from . import kube_api, owned, places
+from . import kube_api, owned, places, services
+from .services import command
 
 DIRECTORY = "/etc/rancher/k3s"
 PROGRAM = "/usr/local/bin/k3s"
@@ -110,17 +110,6 @@ def bootstrap_token(ttl):
     return found.group(0)
 
 
-def command(*argv, timeout=60, environment=None):
-    """(exit status, output) of a command. environment: all that it has, in place of this process's own."""
-    try:
-        done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, check=False, env=environment
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        return 127, str(error)
-    return done.returncode, done.stdout.decode("utf-8", "replace")
-
-
 def install(script, role, makes, perhaps):
     """Run upstream's install script, which leaves a service that is neither enabled nor started yet; what it leaves is noted as ours before.
 
@@ -158,7 +147,7 @@ def back_up(unit, data_dir):
     """
     if os.path.exists(data_dir + "/server/db/etcd"):
         return ""
-    status, output = command("systemctl", "stop", unit, timeout=120)
+    status, output = services.here().stop(unit)
     if status:
         raise K3sError("%s does not stop: %s" % (unit, output.strip()))
     backups = data_dir + "/backups"
@@ -207,29 +196,17 @@ def label(data_dir):
 def start(unit, again, data_dir):
     """Start the service, or start it anew, and at boot. It is not waited for: K3s says for itself when it serves."""
     label(data_dir)
-    command("systemctl", "daemon-reload")
-    command("systemctl", "enable", unit)
-    status, output = command("systemctl", "restart" if again else "start", "--no-block", unit)
+    status, output = services.here().start(unit, again)
     if status:
         raise K3sError("%s: %s" % (unit, output.strip()))
-
-
-def active(unit):
-    """Whether the service is running by systemd's word."""
-    return command("systemctl", "is-active", "--quiet", unit)[0] == 0
-
-
-def restarts(unit):
-    """How often systemd has started the service anew."""
-    found = re.search(r"NRestarts=(\d+)", command("systemctl", "show", "--property=NRestarts", unit)[1])
-    return int(found.group(1)) if found else 0
 
 
 def wait(unit, name, server, data_dir, timeout):
     """Wait until the node serves. K3sError with its own last words where it does not in time, or fails again and again."""
     began = time.monotonic()
     deadline = began + timeout
-    before = restarts(unit)
+    manager = services.here()
+    before = manager.restarts(unit)
     while True:
         problem = problem_of_server(name) if server else problem_of_agent(name, data_dir)
         if not problem:
@@ -237,7 +214,7 @@ def wait(unit, name, server, data_dir, timeout):
         hopeless = "" if server else _hopeless(unit, time.monotonic() - began)
         if hopeless:
             raise K3sError("%s: %s\n%s" % (unit, hopeless, last_words(unit)))
-        failures = restarts(unit) - before
+        failures = manager.restarts(unit) - before
         if time.monotonic() > deadline or failures > PATIENCE:
             span = "%d starts" % failures if failures > PATIENCE else "%d s" % timeout
             raise K3sError("%s does not serve after %s: %s\n%s" % (unit, span, problem, last_words(unit)))
@@ -307,8 +284,7 @@ def problem_of_agent(name, data_dir):
 
 def last_words(unit, count=4):
     """The last errors that the service logged, each once, secrets masked."""
-    _status, output = command("journalctl", "-u", unit, "-n", "60", "--no-pager", "-o", "cat")
-    lines = [line[:400] for line in output.splitlines() if re.search(r"level=(fatal|error)|^E\d|FATA|ERRO|ailed", line)]
+    lines = [line[:400] for line in services.here().log(unit, 60).splitlines() if re.search(r"level=(fatal|error)|^E\d|FATA|ERRO|ailed", line)]
     told = {re.sub(r"^time=\S+ ", "", line): None for line in lines}
     return masked("\n".join(list(told)[-count:]))
 

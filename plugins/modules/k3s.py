@@ -103,6 +103,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubewright.cluster.plugins.module_utils import k3s_node as node
+from ansible_collections.kubewright.cluster.plugins.module_utils import services
 from ansible_collections.kubewright.cluster.plugins.module_utils.kube_api import ApiError
 
 
@@ -130,7 +131,7 @@ def started(parameters):
         if parameters["role"] == "server" and secret["agent_token"]:
             changed = node.write(node.AGENT_TOKEN, secret["agent_token"]) or changed
     backup = node.back_up(unit, parameters["data_dir"]) if parameters["convert"] else ""
-    running = node.active(unit)
+    running = services.here().active(unit)
     if changed or parameters["restart"] or not running:
         node.start(unit, parameters["restart"] or changed, parameters["data_dir"])
         changed = True

@@ -187,7 +187,7 @@ class Node:
                 self.text("/proc/swaps")
             ):
                 self.run(["swapoff", device])
-        if lines and not self.module.check_mode:
+        if lines and not self.module.check_mode and os.path.isdir("/run/systemd/system"):
             self.run(["systemctl", "daemon-reload"])
 
     def boot_with(self, path, words):
@@ -213,6 +213,8 @@ class Node:
 
     def swap_units(self):
         """Units that would turn swap on again at boot: swap units not made from fstab, and zram's services."""
+        if not os.path.isdir("/run/systemd/system"):
+            return []
         status, output, _errors = self.module.run_command(
             ["systemctl", "list-units", "--type=swap", "--no-legend", "--plain", "--full"]
         )

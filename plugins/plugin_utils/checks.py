@@ -150,6 +150,8 @@ def host(name: str, info: dict, role: str, inputs: dict, version: tuple, member:
     if not light:
         _kubeadm_only(name, info, refusals)
     _platform(name, info, inputs, version, refusals, warnings)
+    if light and info["init"] == "openrc":
+        refusals += _openrc(name, role, inputs)
     if light and not info["network"].get("default_ipv4") and not info["network"].get("default_ipv6"):
         warnings.append(
             "%s: has no default route, without which Services' addresses lead nowhere; add one, if only to a dummy interface (%s)"
@@ -163,6 +165,17 @@ def host(name: str, info: dict, role: str, inputs: dict, version: tuple, member:
     warnings += firewall(name, info)
     warnings += ["%s: %s" % (name, text) for text in info.get("warnings") or []]
     return refusals, warnings
+
+
+def _openrc(name, role, inputs):
+    """What needs systemd, and K3s on OpenRC does without."""
+    found = []
+    place = inputs["kube_api_endpoint"]
+    if role == "control_plane" and (place.get("mode") == "vip" or place.get("address") and not place.get("mode")):
+        found.append("%s: kube_api_endpoint.mode vip needs systemd on control planes, and it has OpenRC; use local or external" % name)
+    if inputs["kube_journald"] == "volatile":
+        found.append("%s: kube_journald volatile is for systemd's journal, and it has OpenRC; set it to keep there" % name)
+    return found
 
 
 def _kubeadm_only(name, info, refusals):

@@ -25,7 +25,7 @@ SERVICES = {
 }
 RELOADED = ("kube-endpoint", "kube-endpoint-vip")
 # containerd reads these at each pull, crictl at each call.
-READ_AT_USE = ("/etc/containerd/certs.d/", "/etc/crictl.yaml", "/etc/kubernetes/kubewright/")
+READ_AT_USE = ("/etc/containerd/certs.d/", "/etc/crictl.yaml", "/etc/kubernetes/kubewright/", "/etc/logrotate.d/")
 # K3s looks at this folder every 15 seconds, wherever its data are.
 WATCHED = "/server/manifests/"
 
@@ -176,7 +176,7 @@ def steps(desired: dict, facts: dict, joined: bool) -> tuple:
 
 def _serves(paths, service):
     """Whether a node has this service at all: of K3s's two it has one."""
-    return not service.startswith("k3s") or any(path.endswith("/%s.service" % service) for path in paths)
+    return not service.startswith("k3s") or any(path.endswith(("/%s.service" % service, "/init.d/" + service)) for path in paths)
 
 
 def _belongs(path, service):

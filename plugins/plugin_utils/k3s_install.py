@@ -63,8 +63,9 @@ def archived(values: dict, needs: list) -> bool:
     return values["k3s_images"] == "archive" or values["k3s_images"] == "auto" and "air_gap" in needs
 
 
-def script(node: dict, unit_path: str) -> dict:
-    """The script with the files that it leaves, {path, makes, perhaps}; empty where none is run. unit_path: of the service that it makes.
+def script(node: dict, unit_path: str, environment: str) -> dict:
+    """The script with the files that it leaves, {path, makes, perhaps}; empty where none is run. unit_path: of the service that it makes;
+    environment: where that has its variables.
 
     perhaps: what it makes where there is no such thing.
     """
@@ -73,7 +74,7 @@ def script(node: dict, unit_path: str) -> dict:
     service = unit_path.rsplit("/", 1)[-1].removesuffix(".service")
     places = ["/usr/local/bin/k3s-killall.sh", "/usr/local/bin/%s-uninstall.sh" % service]
     links = ["/usr/local/bin/" + name for name in LINKS]
-    return {"path": SCRIPT, "makes": [unit_path, *places], "perhaps": [unit_path + ".env", *links]}
+    return {"path": SCRIPT, "makes": [unit_path, *places], "perhaps": [environment, *links]}
 
 
 def wrong_script(wanted: dict, programs_wrong: dict, facts: dict) -> list:

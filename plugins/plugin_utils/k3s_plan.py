@@ -9,6 +9,7 @@ https://docs.k3s.io/installation/requirements, https://docs.k3s.io/installation/
 from __future__ import annotations
 
 import re
+import shlex
 
 from . import (
     containerd_config,
@@ -40,13 +41,29 @@ def unit(role: str) -> str:
     return "k3s" if role == "control_plane" else "k3s-agent"
 
 
-def unit_path(role: str) -> str:
-    """Where the service is described."""
-    return "/etc/systemd/system/%s.service" % unit(role)
+def unit_path(node: dict) -> str:
+    """Where the service is described. node: role, info."""
+    place = "/etc/init.d/%s" if node["info"]["init"] == "openrc" else "/etc/systemd/system/%s.service"
+    return place % unit(node["role"])
+
+
+def environment_path(node: dict) -> str:
+    """Where the service's variables are, as upstream's script has it."""
+    return "/etc/rancher/k3s/%s.env" % unit(node["role"]) if node["info"]["init"] == "openrc" else unit_path(node) + ".env"
+
+
+def service_files(node: dict) -> list:
+    """The service of our own: [{path, content, mode}]."""
+    role, binary = node["role"], node["inputs"]["k3s_binary"]
+    if node["info"]["init"] == "openrc":
+        rotation = {"path": "/etc/logrotate.d/" + unit(role), "content": units.k3s_logrotate(unit(role)), "mode": "0644"}
+        return [{"path": unit_path(node), "content": units.k3s_openrc(role, binary), "mode": "0755"}, rotation]
+    in_container = bool((node["info"].get("virtualization") or {}).get("container"))
+    return [{"path": unit_path(node), "content": units.k3s(role, in_container, binary), "mode": "0644"}]
 
 
 def wanted(node: dict, cluster: dict) -> dict:
-    """The desired state {settings, packages, programs, script, files} of one node."""
+    """The desired state {settings, packages, programs, environment, script, files} of one node."""
     info, values = node["info"], node["inputs"]
     return {
         "settings": settings(node, cluster),
@@ -54,7 +71,8 @@ def wanted(node: dict, cluster: dict) -> dict:
             desired.packages(info, node["role"], cluster["endpoint"], values) + k3s_selinux.packages(node)
         ),
         "programs": k3s_install.programs(node, cluster),
-        "script": k3s_install.script(node, unit_path(node["role"])),
+        "environment": environment_path(node),
+        "script": k3s_install.script(node, unit_path(node), environment_path(node)),
         "files": {
             "repository": k3s_selinux.files(node),
             "endpoint": desired.endpoint_files(node, cluster),
@@ -86,9 +104,7 @@ def files(node: dict, cluster: dict) -> list:
     if cluster["shared"]["k3s_hardened"] and node["role"] == "control_plane":
         made += k3s_hardening.files()
     if node["inputs"]["k3s_install_method"] != "script":
-        in_container = bool((node["info"].get("virtualization") or {}).get("container"))
-        text = units.k3s(node["role"], in_container, node["inputs"]["k3s_binary"])
-        made.append({"path": unit_path(node["role"]), "content": text, "mode": "0644"})
+        made += service_files(node)
     return [{key: entry[key] for key in ("path", "content", "mode")} for entry in made] + _addons(node, False)
 
 
@@ -166,11 +182,11 @@ def secret_files(node: dict, cluster: dict) -> list:
     if node["role"] == "control_plane":
         found += k3s_datastore.files(values["k3s_datastore_tls"])
     found += [{**entry, "secret": True} for entry in _addons(node, True)]
-    return found + ([own] if own else []) + proxy_files(node["role"], values["kube_http_proxy"], cluster["direct"])
+    return found + ([own] if own else []) + proxy_files(node, values["kube_http_proxy"], cluster["direct"])
 
 
-def proxy_files(role: str, proxy: dict, direct: list) -> list:
-    """The service's environment with the proxy. https://docs.k3s.io/advanced#configuring-an-http-proxy"""
+def proxy_files(node: dict, proxy: dict, direct: list) -> list:
+    """The service's environment with the proxy; OpenRC's is read by a shell. https://docs.k3s.io/advanced#configuring-an-http-proxy"""
     if not (proxy.get("http") or proxy.get("https")):
         return []
     settings = {
@@ -178,8 +194,9 @@ def proxy_files(role: str, proxy: dict, direct: list) -> list:
         "HTTPS_PROXY": proxy.get("https") or proxy["http"],
         "NO_PROXY": ",".join(["localhost", "127.0.0.1", *direct, *(proxy.get("no_proxy") or [])]),
     }
-    content = "# Made by kubewright.cluster.\n" + "".join("%s=%s\n" % pair for pair in settings.items())
-    path = unit_path(role) + ".env"
+    path = node.get("environment") or environment_path(node)
+    quoted = shlex.quote if path.startswith("/etc/rancher/") else str
+    content = "# Made by kubewright.cluster.\n" + "".join("%s=%s\n" % (name, quoted(value)) for name, value in settings.items())
     return [{"path": path, "content": content, "mode": "0600", "secret": True}]
 
 

@@ -235,6 +235,7 @@ def _result(draft, cluster, control_planes, workers):
         "settings",
         "packages",
         "programs",
+        "environment",
         "script",
         "files",
         "steps",

@@ -111,6 +111,48 @@ WantedBy=multi-user.target
     )
 
 
+def k3s_openrc(role: str, binary: str = "/usr/local/bin/k3s") -> str:
+    """/etc/init.d/k3s or k3s-agent for OpenRC's supervise-daemon, with the names and files that upstream's script gives it.
+
+    https://github.com/k3s-io/k3s/blob/main/install.sh (create_openrc_service_file)
+    """
+    command, name = ("server", "k3s") if role == "control_plane" else ("agent", "k3s-agent")
+    return """#!/sbin/openrc-run
+# Made by kubewright.cluster. Variables belong in /etc/rancher/k3s/%(name)s.env.
+
+description="Lightweight Kubernetes"
+supervisor=supervise-daemon
+command="%(binary)s"
+command_args="%(command)s"
+output_log="/var/log/%(name)s.log"
+error_log="/var/log/%(name)s.log"
+pidfile="/run/%(name)s.pid"
+respawn_delay=5
+respawn_max=0
+rc_ulimit="-n 1048576"
+
+depend() {
+    after net
+    want cgroups
+}
+
+start_pre() {
+    modprobe -q br_netfilter || true
+    modprobe -q overlay || true
+}
+
+set -o allexport
+if [ -f /etc/environment ]; then . /etc/environment; fi
+if [ -f /etc/rancher/k3s/%(name)s.env ]; then . /etc/rancher/k3s/%(name)s.env; fi
+set +o allexport
+""" % {"name": name, "binary": binary, "command": command}
+
+
+def k3s_logrotate(name: str) -> str:
+    """OpenRC's services write a log of their own, which somebody has to shorten."""
+    return "# Made by kubewright.cluster.\n/var/log/%s.log {\n\tmissingok\n\tnotifempty\n\tcopytruncate\n}\n" % name
+
+
 def endpoint(config: str) -> str:
     """kube-endpoint.service: HAProxy beside, not in place of, a HAProxy of the host's own."""
     return (

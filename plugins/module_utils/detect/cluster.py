@@ -27,7 +27,12 @@ MAKERS = (
     ("/usr/local/bin/k3s-uninstall.sh", "K3s's install script"),
     ("/usr/local/bin/k3s-agent-uninstall.sh", "K3s's install script"),
 )
-K3S_SERVICES = ("/etc/systemd/system/k3s.service", "/etc/systemd/system/k3s-agent.service")
+K3S_SERVICES = (
+    "/etc/systemd/system/k3s.service",
+    "/etc/systemd/system/k3s-agent.service",
+    "/etc/init.d/k3s",
+    "/etc/init.d/k3s-agent",
+)
 MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 

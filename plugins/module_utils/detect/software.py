@@ -121,7 +121,7 @@ def version(name, output):
 def services(host, boot_epoch, ticks):
     """By service {exists, active, enabled, started_epoch, newest_process_epoch, restarts}; one call for all."""
     if not host.exists("/run/systemd/system"):
-        return {name: _openrc(host, name) for name in SERVICES}
+        return {name: _openrc(host, name, boot_epoch, ticks) for name in SERVICES}
     wanted = "LoadState,ActiveState,UnitFileState,MainPID,ControlGroup,NRestarts,ExecMainStartTimestampMonotonic"
     output = host.run(["systemctl", "show", "-p", "Id," + wanted] + [name + ".service" for name in SERVICES])
     blocks = [_block(text) for text in (output or "").strip().split("\n\n")]
@@ -150,8 +150,8 @@ def _service(host, values, boot_epoch, ticks):
     }
 
 
-def _openrc(host, name):
-    """The same of OpenRC, whose states are links in directories."""
+def _openrc(host, name, boot_epoch, ticks):
+    """The same of OpenRC, whose states are links in directories; what supervise-daemon knows is in files."""
     exists = host.exists("/etc/init.d/" + name)
     active = (
         "active"
@@ -161,13 +161,16 @@ def _openrc(host, name):
         else "inactive"
     )
     enabled = ("enabled" if host.list("/etc/runlevels/*/" + name) else "disabled") if exists else None
+    known = "/run/openrc/options/%s/" % name
+    started = _start(host, host.line(known + "child_pid") or "0") if active == "active" else None
+    since = boot_epoch + started / ticks if started is not None else None
     return {
         "exists": exists,
         "active": active,
         "enabled": enabled,
-        "started_epoch": None,
-        "newest_process_epoch": None,
-        "restarts": 0,
+        "started_epoch": since,
+        "newest_process_epoch": since,
+        "restarts": max((number(host.line(known + "start_count")) or 1) - 1, 0) if active == "active" else 0,
     }
 
 

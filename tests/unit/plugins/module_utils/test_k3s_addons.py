@@ -64,17 +64,3 @@ def test_what_k3s_said_last():
     assert addons.last_event(items, "kubewright-a") == "no matches for kind Gadget"
     assert addons.last_event(items, "kubewright-c") == ""
     assert addons.resources("configmaps\nevents\ndeployments.apps\nevents.events.k8s.io\n") == ["configmaps", "deployments.apps"]
-
-
-def test_labels_of_selinux_are_set_where_it_is_on(tmp_path, monkeypatch):
-    from ansible_collections.kubewright.cluster.plugins.module_utils import k3s_node
-
-    called = []
-    monkeypatch.setattr(k3s_node, "command", lambda *words, **_more: called.append(words) or (0, ""))
-    monkeypatch.setattr(k3s_node, "SELINUX", str(tmp_path / "enforce"))
-    k3s_node.start("k3s", False, "/var/lib/rancher/k3s")
-    assert [words[0] for words in called] == ["systemctl"] * 3
-    (tmp_path / "enforce").write_text("1")
-    k3s_node.start("k3s", False, "/var/lib/rancher/k3s")
-    assert called[3][:2] == ("restorecon", "-R") and {"/usr/local/bin/k3s", "/var/lib/rancher/k3s/server/manifests"} <= set(called[3])
-    assert called[4] == ("systemctl", "daemon-reload")

@@ -10,7 +10,7 @@ import sqlite3
 import stat
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils import k3s_node, owned
+from ansible_collections.kubewright.cluster.plugins.module_utils import k3s_node, owned, services
 
 
 @pytest.fixture
@@ -70,7 +70,8 @@ def server(tmp_path, monkeypatch):
     (place / "token").write_text("secret\n")
     (place / "tls" / "server-ca.crt").write_text("ca\n")
     asked = []
-    monkeypatch.setattr(k3s_node, "command", lambda *argv, **_more: (asked.append(argv[1:]), (0, ""))[1])
+    manager = services.Systemd(lambda argv: (asked.append(tuple(argv[1:])), (0, ""))[1])
+    monkeypatch.setattr(services, "here", lambda: manager)
     return tmp_path, asked
 
 
@@ -95,3 +96,29 @@ def test_what_is_converted_already_is_left(server):
     place, asked = server
     (place / "server/db/etcd").mkdir()
     assert k3s_node.back_up("k3s", str(place)) == "" and asked == []
+
+
+def test_labels_of_selinux_are_set_before_the_start_where_it_is_on(tmp_path, monkeypatch):
+    called = []
+    monkeypatch.setattr(k3s_node, "command", lambda *words, **_more: called.append(words) or (0, ""))
+    monkeypatch.setattr(services, "here", lambda: services.Systemd(lambda argv: called.append(tuple(argv)) or (0, "")))
+    monkeypatch.setattr(k3s_node, "SELINUX", str(tmp_path / "enforce"))
+    k3s_node.start("k3s", False, "/var/lib/rancher/k3s")
+    assert [words[0] for words in called] == ["systemctl"] * 3
+    (tmp_path / "enforce").write_text("1")
+    k3s_node.start("k3s", False, "/var/lib/rancher/k3s")
+    assert called[3][:2] == ("restorecon", "-R") and {"/usr/local/bin/k3s", "/var/lib/rancher/k3s/server/manifests"} <= set(called[3])
+    assert called[4] == ("systemctl", "daemon-reload")
+
+
+def test_openrc_starts_stops_and_is_asked_by_its_own_commands(tmp_path, monkeypatch):
+    called = []
+    manager = services.OpenRC(lambda argv: called.append(" ".join(argv)) or (0, ""))
+    manager.started, manager.kept = str(tmp_path) + "/started/", str(tmp_path) + "/options/"
+    assert manager.start("k3s", False) == (0, "") and not manager.active("k3s") and manager.restarts("k3s") == 0
+    for name, text in (("started/k3s", ""), ("options/k3s/start_count", "3")):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(text)
+    assert manager.active("k3s") and manager.wanted("k3s") and manager.restarts("k3s") == 2
+    manager.start("k3s", True)
+    assert called == ["rc-update add k3s default", "rc-service k3s start", "rc-service k3s status", "rc-update add k3s default", "rc-service k3s restart"]

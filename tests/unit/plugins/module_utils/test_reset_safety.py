@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils import cleanup, cleanup_network, owned
+from ansible_collections.kubewright.cluster.plugins.module_utils import cleanup, cleanup_network, owned, services
 
 
 @pytest.fixture
@@ -92,7 +92,8 @@ def test_the_record_goes_last(work, tmp_path, monkeypatch):
     assert order[-1] == owned.PATH and not (tmp_path / "record").exists()
 
 
-def test_a_service_that_does_not_stop_ends_the_reset(work):
+def test_a_service_that_does_not_stop_ends_the_reset(work, monkeypatch):
+    monkeypatch.setattr(services, "here", services.Systemd)
     work.record["files"]["/etc/systemd/system/kubelet.service"] = {"backup": None}
     work.run = lambda argv, text=None: (0, "active\nenabled\n")
     with pytest.raises(OSError, match="does not stop"):

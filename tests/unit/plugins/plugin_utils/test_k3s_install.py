@@ -133,3 +133,41 @@ def test_a_node_without_a_default_route_is_told_of():
     hosts, groups = inventory(1, 0, K3S)
     hosts["cp-1"]["info"]["network"].update(default_ipv4=None, default_ipv6=None)
     assert any(text.startswith("cp-1: has no default route") for text in planner.cluster_plan(hosts, groups)["warnings"])
+
+
+def openrc(inputs=None, **size):
+    hosts, groups = inventory(size.get("servers", 1), 1, {**K3S, **(inputs or {})})
+    for row in hosts.values():
+        row["info"]["init"] = "openrc"
+    return hosts, groups
+
+
+def test_on_openrc_the_service_is_a_script_that_is_supervised():
+    plan = planner.cluster_plan(*openrc())
+    assert plan["refusals"] == []
+    files = {entry["path"]: entry for entry in plan["nodes"]["w-1"]["files"]["k3s"]}
+    assert files["/etc/init.d/k3s-agent"]["mode"] == "0755" and "supervise-daemon" in files["/etc/init.d/k3s-agent"]["content"]
+    assert "/etc/logrotate.d/k3s-agent" in files and not [path for path in files if path.startswith("/etc/systemd")]
+
+
+def test_on_openrc_a_second_run_does_nothing_and_a_change_restarts():
+    hosts, groups = openrc()
+    plan = planner.cluster_plan(hosts, groups)
+    for host, row in hosts.items():
+        row["info"] = applied(row["info"], plan["nodes"][host], plan)
+    assert all(node["steps"] == {} for node in planner.cluster_plan(hosts, groups)["nodes"].values())
+    hosts["w-1"]["inputs"]["kubelet_config"] = {"maxPods": 50}
+    assert planner.cluster_plan(hosts, groups)["nodes"]["w-1"]["services"] == {"k3s-agent": "restarted"}
+
+
+def test_on_openrc_the_script_of_upstream_makes_its_own():
+    plan = planner.cluster_plan(*openrc(SCRIPT))
+    assert plan["nodes"]["cp-1"]["script"]["makes"][0] == "/etc/init.d/k3s"
+    assert plan["nodes"]["cp-1"]["script"]["perhaps"][0] == "/etc/rancher/k3s/k3s.env"
+
+
+def test_what_openrc_has_not_is_refused():
+    inputs = {"kube_api_endpoint": {"address": "10.0.0.100"}, "kube_journald": "volatile"}
+    refusals = planner.cluster_plan(*openrc(inputs, servers=3))["refusals"]
+    assert any("cp-2: kube_api_endpoint.mode vip needs systemd" in text for text in refusals)
+    assert any("w-1: kube_journald volatile is for systemd's journal" in text for text in refusals)
