@@ -57,6 +57,7 @@ K3S_DATA = (
     "/etc/rancher/k3s/token",
     "/etc/rancher/k3s/agent-token",
     "/etc/rancher/node",
+    LOGIND,
     "/var/log/k3s.log",
     "/var/log/k3s-agent.log",
     "/run/k3s",
