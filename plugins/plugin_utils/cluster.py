@@ -195,7 +195,9 @@ def examine(draft, shared: dict, cluster: dict, state: dict, control_planes: lis
 def _k3s(draft, shared, cluster, state):
     draft.refuse(k3s_plan.problems(shared))
     draft.refuse(k3s_plan.fixed(draft.nodes, shared))
-    draft.warn(k3s_hardening.problems(shared, state["initialised"] and not cluster["secrets_encryption"]))
+    encrypts = k3s_plan.encrypts(draft.nodes)
+    draft.refuse(k3s_hardening.fixed(shared, draft.nodes, state["initialised"], encrypts))
+    draft.warn(k3s_hardening.warnings(shared, encrypts or not state["initialised"], draft.nodes))
     draft.warn(k3s_parts.warnings(shared))
     fresh = {host: node for host, node in draft.nodes.items() if not state["complete"][host]}
     options = shared["kube_network"]["options"]
@@ -254,6 +256,7 @@ def _node(draft, host, node, cluster, joined):
         own = k3s_check.problems(values["k3s_config"], node["role"], cluster["version"])
         own += k3s_install.problems(host, node, cluster["release"])
         own += k3s_selinux.problems(host, node)
+        own += k3s_hardening.problems(host, node, cluster["shared"]["k3s_hardened"])
         draft.warn(k3s_check.deprecated(values["k3s_config"], cluster["version"]))
     else:
         own = kubeadm_config.problems(values)

@@ -65,7 +65,8 @@ def hosts(registries: dict) -> list:
             lines.append("server = %s" % json.dumps(_server(registry)))
         secret = False
         for endpoint in endpoints + ([_server(registry)] if registry in configs and registry != "*" else []):
-            block, has_secret = _host(endpoint, configs.get(_name(endpoint)) or {}, mirror, files)
+            settings = configs.get(_name(endpoint)) or configs.get("*") or {}
+            block, has_secret = _host(endpoint, settings, mirror, files)
             lines += block
             secret = secret or has_secret
         name = "_default" if registry == "*" else registry

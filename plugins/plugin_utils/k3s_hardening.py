@@ -12,6 +12,7 @@ from __future__ import annotations
 from .documents import dump
 
 PAGE = "https://docs.k3s.io/security/hardening-guide"
+SECRETS_PAGE = "https://docs.k3s.io/cli/secrets-encrypt"
 DIRECTORY = "/etc/rancher/k3s/hardening/"
 ADMISSION, AUDIT = DIRECTORY + "admission.yaml", DIRECTORY + "audit.yaml"
 MANIFEST = "kubewright-hardening"
@@ -95,18 +96,70 @@ def manifests(shared: dict, nodes: dict) -> list:
     return [{"name": MANIFEST, "state": "absent"}] if there else []
 
 
-def problems(shared: dict, exists: bool) -> list:
-    """Warnings on what the profile cannot do here."""
+def warnings(shared: dict, encrypts: bool, nodes: dict) -> list:
+    """What the profile cannot do here, and what of it a node's own settings take back. encrypts: whether Secrets are. nodes: {role, inputs}."""
     if not shared["k3s_hardened"]:
         return []
     found = []
     if shared["kube_network"]["plugin"] == "none" or (shared.get("k3s_config") or {}).get("disable-network-policy") in (True, "true"):
         found.append("k3s_hardened: K3s's controller of network policies is off; the profile's policies need another one (%s)" % PAGE)
-    if exists and not shared["k3s_secrets_encryption"]:
+    if not encrypts:
         found.append(
-            "k3s_hardened: a running cluster's Secrets stay as they are; k3s_secrets_encryption is for a new cluster, "
-            "and `k3s secrets-encrypt enable` for this one (https://docs.k3s.io/security/secrets-encryption)"
+            "k3s_hardened: a running cluster's Secrets stay as they are; K3s encrypts them only where it was first started so (%s)" % SECRETS_PAGE
         )
+    for host, node in sorted(nodes.items()):
+        found += ["%s: %s" % (host, text) for text in _taken_back(node)]
+    return found
+
+
+def problems(host: str, node: dict, hardened: bool) -> list:
+    """Sentences on kernel settings that the kubelet would insist on and that cannot be set on this node. node: {info}.
+
+    A container has its host's, which are not its own to change: other nodes and the host's programs live by them.
+    """
+    info, found = node["info"], []
+    there = (info.get("kernel") or {}).get("sysctls") or {}
+    if not hardened:
+        return []
+    for name, wanted in SYSCTLS.items():
+        value = there.get(name, "")
+        if value is None:
+            text = "%s: its kernel has no %s, which k3s_hardened needs as %s; take another kernel, or leave k3s_hardened off"
+            found.append(text % (host, name, wanted))
+        elif value not in ("", wanted) and (info.get("virtualization") or {}).get("container"):
+            text = "%s is a container and %s of its host is %s; k3s_hardened needs %s: run `sysctl -w %s=%s` on the host, or leave k3s_hardened off"
+            found.append(text % (host, name, value, wanted, name, wanted))
+    return found
+
+
+def fixed(shared: dict, nodes: dict, exists: bool, encrypts: bool) -> list:
+    """The refusal of k3s_secrets_encryption on a cluster that was started without. encrypts: whether a server has it already."""
+    servers = [host for host, node in sorted(nodes.items()) if node["role"] == "control_plane"]
+    if not (shared["k3s_secrets_encryption"] and exists and servers) or encrypts:
+        return []
+    text = "k3s_secrets_encryption: %s was started without, and K3s does not support to turn it on later (%s); set it to false, or make a new cluster"
+    return [text % (servers[0], SECRETS_PAGE)]
+
+
+# Arguments that Kubernetes takes several times and joins; of all others the last one counts (k3s-io/k3s, pkg/util/args.go).
+_JOINED = ("enable-admission-plugins", "tls-cipher-suites")
+
+
+def _taken_back(node):
+    """Sentences on what a node's k3s_config sets otherwise than the profile."""
+    given, found = node["inputs"].get("k3s_config") or {}, []
+    for key, wanted in keys(node["role"] == "control_plane", "").items():
+        own = given.get(key, given.get(key + "+"))
+        if own is None:
+            continue
+        if not isinstance(wanted, list):
+            if str(own).lower() != str(wanted).lower():
+                found.append("k3s_config.%s is %s and takes back that of k3s_hardened" % (key, own))
+            continue
+        names = {str(item).lstrip("-").partition("=")[0].rstrip("+-") for item in (own if isinstance(own, list) else [own])}
+        ours = {item.partition("=")[0] for item in wanted}
+        text = "k3s_config.%s has its own %s, which counts in place of that of k3s_hardened"
+        found += [text % (key, name) for name in sorted((names & ours) - set(_JOINED))]
     return found
 
 

@@ -91,8 +91,12 @@ def settings(node: dict, cluster: dict) -> dict:
 
 def encrypted(nodes: dict, shared: dict, exists: bool) -> bool:
     """Whether Secrets are encrypted: as asked for, as the servers have it already, or in a new cluster by the hardened profile."""
-    there = any((node["info"].get("cluster") or {}).get("secrets_encryption") for node in nodes.values())
-    return shared["k3s_secrets_encryption"] or there or shared["k3s_hardened"] and not exists
+    return shared["k3s_secrets_encryption"] or encrypts(nodes) or shared["k3s_hardened"] and not exists
+
+
+def encrypts(nodes: dict) -> bool:
+    """Whether a server is set to encrypt Secrets already."""
+    return any((node["info"].get("cluster") or {}).get("secrets_encryption") for node in nodes.values())
 
 
 def files(node: dict, cluster: dict) -> list:
@@ -158,11 +162,11 @@ def registries(given: dict, embedded: bool = False) -> list:
         auth = {key: settings[key] for key in ("username", "password", "token") if settings.get(key)}
         tls = {"insecure_skip_verify": True} if settings.get("insecure_skip_verify") else {}
         if settings.get("ca"):
-            path = "/etc/rancher/k3s/registry-%s.crt" % name.replace(":", "_")
+            path = "/etc/rancher/k3s/registry-%s.crt" % _plain(name)
             found.append({"path": path, "content": settings["ca"].rstrip() + "\n", "mode": "0644", "secret": False})
             tls["ca_file"] = path
         if settings.get("certificate"):
-            base = "/etc/rancher/k3s/registry-%s-client" % name.replace(":", "_")
+            base = "/etc/rancher/k3s/registry-%s-client" % _plain(name)
             found += containerd_config.client_files(base, settings)
             tls.update(cert_file=base + ".crt", key_file=base + ".key")
         secret = secret or bool(auth)
@@ -172,6 +176,11 @@ def registries(given: dict, embedded: bool = False) -> list:
         text = "# Made by kubewright.cluster.\n" + dump(made)
         found.append({"path": REGISTRIES, "content": text, "mode": "0600", "secret": secret})
     return found
+
+
+def _plain(registry):
+    """A registry's name as part of a file's."""
+    return "default" if registry == "*" else registry.replace(":", "_")
 
 
 def secret_files(node: dict, cluster: dict) -> list:
@@ -231,6 +240,9 @@ def problems(values: dict) -> list:
     ttl = values["k3s_bootstrap_token_ttl"]
     if ttl and not re.fullmatch(r"([0-9]+[hms])+", ttl):
         found.append("k3s_bootstrap_token_ttl %r is no span of time; write it as 2h or 90m" % ttl)
+    elif ttl and not re.search("[1-9]", ttl):
+        # https://docs.k3s.io/cli/token: with 0 the token never expires.
+        found.append("k3s_bootstrap_token_ttl %r would make a token that never expires; write it as 2h or 90m" % ttl)
     pods, services = ({":" in cidr for cidr in values[name]} for name in ("kube_pod_cidrs", "kube_service_cidrs"))
     if pods != services:
         found.append(

@@ -5,8 +5,14 @@
 
 from __future__ import annotations
 
+import pytest
 import yaml
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import k3s_plan, planner
+from ansible_collections.kubewright.cluster.plugins.plugin_utils import (
+    containerd_config,
+    k3s_hardening,
+    k3s_plan,
+    planner,
+)
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory
 
 K3S = {"kube_distribution": "k3s"}
@@ -137,3 +143,71 @@ def test_what_is_wrong_with_registries():
         "kube_registries.configs[r.example]: certificate and key belong together",
         "kube_registries.configs[r.example].ca holds no PEM text",
     ]
+
+
+def test_secrets_are_not_encrypted_later():
+    hosts, groups = running(K3S)
+    for row in hosts.values():
+        row["inputs"]["k3s_secrets_encryption"] = True
+    (refusal,) = planner.cluster_plan(hosts, groups)["refusals"]
+    assert refusal.startswith("k3s_secrets_encryption: cp-1 was started without") and k3s_hardening.SECRETS_PAGE in refusal
+    hosts["cp-1"]["info"]["cluster"]["secrets_encryption"] = True
+    assert planner.cluster_plan(hosts, groups)["refusals"] == []
+
+
+def test_a_running_cluster_is_told_no_command_that_k3s_does_not_support():
+    hosts, groups = running(K3S)
+    for row in hosts.values():
+        row["inputs"]["k3s_hardened"] = True
+    assert not any("secrets-encrypt enable" in text for text in planner.cluster_plan(hosts, groups)["warnings"])
+
+
+def sysctls(value, container):
+    hosts, groups = inventory(1, 1, HARDENED)
+    info = hosts["w-1"]["info"]
+    info["kernel"]["sysctls"] = {**k3s_hardening.SYSCTLS, "vm.overcommit_memory": value}
+    info["virtualization"]["container"] = container
+    return planner.cluster_plan(hosts, groups)
+
+
+def test_a_container_does_not_change_its_hosts_kernel():
+    (refusal,) = [text for text in sysctls("0", "podman")["refusals"] if "overcommit" in text]
+    assert refusal.startswith("w-1 is a container and vm.overcommit_memory of its host is 0")
+    assert "sysctl -w vm.overcommit_memory=1" in refusal
+    assert not [text for text in sysctls("1", "podman")["refusals"] if "sysctl" in text]
+
+
+def test_a_kernel_that_lacks_a_setting_is_refused_and_one_that_differs_is_set():
+    assert any("its kernel has no vm.overcommit_memory" in text for text in sysctls(None, None)["refusals"])
+    plan = sysctls("0", None)
+    assert plan["refusals"] == [] and "settings" in plan["nodes"]["w-1"]["steps"]
+
+
+@pytest.mark.parametrize(
+    "given, told",
+    [
+        ({"kube-apiserver-arg": ["audit-policy-file=/etc/mine.yaml"]}, "its own audit-policy-file"),
+        ({"kube-apiserver-arg+": "--audit-log-maxage=90"}, "its own audit-log-maxage"),
+        ({"protect-kernel-defaults": False}, "k3s_config.protect-kernel-defaults is False"),
+        ({"kube-apiserver-arg": ["enable-admission-plugins=AlwaysPullImages"]}, None),
+        ({"kube-apiserver-arg": ["request-timeout=300s"]}, None),
+    ],
+)
+def test_what_takes_back_a_part_of_the_profile_is_told(given, told):
+    plan = planner.cluster_plan(*inventory(1, 0, {**HARDENED, "k3s_config": given}))
+    found = [text for text in plan["warnings"] if "k3s_config." in text]
+    assert plan["refusals"] == [] and len(found) == bool(told)
+    assert not told or found[0].startswith("cp-1: ") and told in found[0]
+
+
+@pytest.mark.parametrize("ttl", ["0s", "0h0m"])
+def test_a_token_that_would_never_expire(ttl):
+    refusals = planner.cluster_plan(*inventory(1, 1, {**K3S, "k3s_bootstrap_token_ttl": ttl}))["refusals"]
+    assert refusals == ["k3s_bootstrap_token_ttl %r would make a token that never expires; write it as 2h or 90m" % ttl]
+
+
+def test_settings_for_all_registries():
+    given = {"mirrors": {"*": {"endpoints": ["https://r.example"]}}, "configs": {"*": {"ca": PEM, "insecure_skip_verify": True}}}
+    assert [entry["path"] for entry in k3s_plan.registries(given)] == ["/etc/rancher/k3s/registry-default.crt", "/etc/rancher/k3s/registries.yaml"]
+    (hosts,) = [entry for entry in containerd_config.hosts(given) if entry["path"].endswith("_default/hosts.toml")]
+    assert "skip_verify = true" in hosts["content"] and "ca = " in hosts["content"]
