@@ -30,6 +30,7 @@ SELINUX = "/sys/fs/selinux/enforce"
 TOKEN = DIRECTORY + "/token"
 AGENT_TOKEN = DIRECTORY + "/agent-token"
 ADMIN = DIRECTORY + "/k3s.yaml"
+AUDIT = DIRECTORY + "/hardening/audit.yaml"
 # So often may the service fail before it is given up: a server that waits for its turn as a learner fails now and then.
 PATIENCE = 12
 # An agent asks again and again with a token that is refused; a server that has just started refuses none for so long.
@@ -191,6 +192,16 @@ def label(data_dir):
     if os.path.exists(SELINUX):
         places = [PROGRAM, DIRECTORY, *(data_dir + part for part in ("/agent/etc", "/agent/images", "/server/manifests"))]
         command("restorecon", "-R", "-i", *places, "/etc/systemd/system/k3s.service", "/etc/systemd/system/k3s-agent.service")
+
+
+def keep_private(data_dir):
+    """A server's directory for root alone, as K3s makes it (pkg/daemons/control/server.go, prepare), whoever made it; and that of the hardened profile's log.
+
+    https://docs.k3s.io/security/hardening-guide#api-server-audit-configuration
+    """
+    for part in ["/server"] + (["/server/logs"] if os.path.exists(AUDIT) else []):
+        os.makedirs(data_dir + part, mode=0o700, exist_ok=True)
+        os.chmod(data_dir + part, 0o700)
 
 
 def start(unit, again, data_dir):

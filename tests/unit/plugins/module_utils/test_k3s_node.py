@@ -122,3 +122,17 @@ def test_openrc_starts_stops_and_is_asked_by_its_own_commands(tmp_path, monkeypa
     assert manager.active("k3s") and manager.wanted("k3s") and manager.restarts("k3s") == 2
     manager.start("k3s", True)
     assert called == ["rc-update add k3s default", "rc-service k3s start", "rc-service k3s status", "rc-update add k3s default", "rc-service k3s restart"]
+
+
+@pytest.mark.parametrize("hardened", [True, False])
+def test_a_servers_directory_is_for_root_alone_whoever_made_it(tmp_path, monkeypatch, hardened):
+    audit = tmp_path / "audit.yaml"
+    monkeypatch.setattr(k3s_node, "AUDIT", str(audit))
+    if hardened:
+        audit.write_text("")
+    data = tmp_path / "k3s"
+    (data / "server" / "manifests").mkdir(parents=True, mode=0o755)
+    k3s_node.keep_private(str(data))
+    assert stat.S_IMODE((data / "server").stat().st_mode) == 0o700
+    logs = data / "server" / "logs"
+    assert logs.exists() == hardened and (not hardened or stat.S_IMODE(logs.stat().st_mode) == 0o700)
