@@ -195,8 +195,9 @@ def label(data_dir):
 
 
 def keep_private(data_dir):
-    """A server's directory for root alone, as K3s makes it (pkg/daemons/control/server.go, prepare), whoever made it; and that of the hardened profile's log.
+    """A server's directory for root alone, as K3s makes it, whoever made it; and that of the hardened profile's log.
 
+    pkg/daemons/control/server.go (prepare),
     https://docs.k3s.io/security/hardening-guide#api-server-audit-configuration
     """
     for part in ["/server"] + (["/server/logs"] if os.path.exists(AUDIT) else []):
@@ -206,6 +207,8 @@ def keep_private(data_dir):
 
 def start(unit, again, data_dir):
     """Start the service, or start it anew, and at boot. It is not waited for: K3s says for itself when it serves."""
+    if unit == "k3s":
+        keep_private(data_dir)
     label(data_dir)
     status, output = services.here().start(unit, again)
     if status:

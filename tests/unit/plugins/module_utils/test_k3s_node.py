@@ -136,3 +136,17 @@ def test_a_servers_directory_is_for_root_alone_whoever_made_it(tmp_path, monkeyp
     assert stat.S_IMODE((data / "server").stat().st_mode) == 0o700
     logs = data / "server" / "logs"
     assert logs.exists() == hardened and (not hardened or stat.S_IMODE(logs.stat().st_mode) == 0o700)
+
+
+def test_a_start_keeps_a_servers_directory_private_and_makes_none_for_an_agent(tmp_path, monkeypatch):
+    class Manager:
+        def start(self, unit, again):
+            return 0, ""
+
+    monkeypatch.setattr(k3s_node.services, "here", Manager)
+    monkeypatch.setattr(k3s_node, "AUDIT", str(tmp_path / "none"))
+    monkeypatch.setattr(k3s_node, "SELINUX", str(tmp_path / "none"))
+    k3s_node.start("k3s-agent", False, str(tmp_path / "agent"))
+    k3s_node.start("k3s", False, str(tmp_path / "server"))
+    assert not (tmp_path / "agent").exists()
+    assert stat.S_IMODE((tmp_path / "server" / "server").stat().st_mode) == 0o700
