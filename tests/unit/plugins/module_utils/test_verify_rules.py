@@ -257,7 +257,7 @@ def test_etcd_is_asked_by_its_gateway(authority, serve, tmp_path, monkeypatch):
     import time
 
     # This machine may be a node of something.
-    monkeypatch.setattr(verify_etcd.places, "here", places.Kubeadm)
+    monkeypatch.setattr(verify_etcd.places, "here", verify_etcd.places.Kubeadm)
 
     def answer(request):
         if request.path == "/v3/cluster/member/list":
