@@ -258,7 +258,9 @@ func (m *member) test(ctx context.Context) error {
 		if other.Name == m.name && hostOf(other.PeerURLs) == m.address {
 			return nil
 		}
-		others = append(others, other.Name)
+		if len(other.PeerURLs) > 0 {
+			others = append(others, other.Name+"="+other.PeerURLs[0])
+		}
 	}
 	return fmt.Errorf("this server is a not a member of the etcd cluster. Found %v, expect: %s=%s", others, m.name, m.peerURL())
 }
