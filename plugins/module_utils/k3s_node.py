@@ -242,6 +242,8 @@ def _hopeless(unit, seconds):
     words = last_words(unit, 2)
     if "401 Unauthorized" in words:
         return "the servers refuse its token; run site again, which reads it anew, or mend k3s_join_token"
+    if "token CA hash does not match" in words:
+        return "the servers have another authority than its token names: it is of another cluster, or they were set up anew"
     if "Node password rejected" in words:
         return "the cluster has another machine of this name, or had; delete that Node, or give this one another name (kube_node_name)"
     if seconds > UNREACHED_SECONDS and re.search(r"connection refused|no such host|i/o timeout|no route to host", words):
