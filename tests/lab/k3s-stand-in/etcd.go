@@ -104,6 +104,8 @@ func (m *member) config(cluster, state string, reset bool) string {
 	lines := []string{
 		"name: " + m.name, "data-dir: " + m.dir(""), "logger: zap", "log-outputs: [stderr]", "log-level: warn",
 		"listen-peer-urls: " + peers, "listen-client-urls: " + clients, "listen-metrics-urls: " + metrics,
+		// The listeners above speak gRPC alone; HTTP, and with it the JSON gateway, is here (listenClientHTTPURLs).
+		"listen-client-http-urls: https://127.0.0.1:2382",
 		"advertise-client-urls: " + advertised, "initial-advertise-peer-urls: " + m.peerURL(),
 		"election-timeout: 5000", "heartbeat-interval: 500", "snapshot-count: 10000",
 		"client-transport-security:", "  cert-file: " + tls("etcd/server-client.crt"), "  key-file: " + tls("etcd/server-client.key"),
