@@ -242,6 +242,10 @@ def _hopeless(unit, seconds):
     words = last_words(unit, 2)
     if "401 Unauthorized" in words:
         return "the servers refuse its token; run site again, which reads it anew, or mend k3s_join_token"
+    if "token CA hash does not match" in words:
+        return "the servers have another authority than its token names: it is of another cluster, or they were set up anew"
+    if "Node password rejected" in words:
+        return "the cluster has another machine of this name, or had; delete that Node, or give this one another name (kube_node_name)"
     if seconds > UNREACHED_SECONDS and re.search(r"connection refused|no such host|i/o timeout|no route to host", words):
         return "no server answers where its configuration says; see `server:` in %s/config.yaml, and what lies between" % DIRECTORY
     return ""
@@ -298,7 +302,7 @@ def problem_of_agent(name, data_dir):
 
 def last_words(unit, count=4):
     """The last errors that the service logged, each once, secrets masked."""
-    lines = [line[:400] for line in services.here().log(unit, 60).splitlines() if re.search(r"level=(fatal|error)|^E\d|FATA|ERRO|ailed", line)]
+    lines = [line[:400] for line in services.here().log(unit, 60).splitlines() if re.search(r"level=(fatal|error)|^E\d|FATA|ERRO|ailed|rejected", line)]
     told = {re.sub(r"^time=\S+ ", "", line): None for line in lines}
     return masked("\n".join(list(told)[-count:]))
 

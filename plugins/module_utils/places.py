@@ -96,12 +96,15 @@ class K3s:
         return {os.path.relpath(path, self.data).rsplit(".", 1)[0]: path for path in sorted(paths)}
 
     def etcd(self):
-        """How the embedded etcd is reached, as verify_etcd.flags; empty where there is none."""
+        """How the embedded etcd is reached, as verify_etcd.flags; empty where there is none.
+
+        Its other listeners speak gRPC alone: https://github.com/k3s-io/k3s/blob/main/pkg/etcd/etcd.go (listenClientHTTPURLs).
+        """
         place = self.data + "/server/tls/etcd/"
         if not os.path.isdir(self.data + "/server/db/etcd/member"):
             return {}
         files = {"cafile": "server-ca.crt", "certfile": "client.crt", "keyfile": "client.key"}
-        return {"servers": "https://127.0.0.1:2379", **{name: place + file for name, file in files.items()}}
+        return {"servers": "https://127.0.0.1:2382", "own": "alone", **{name: place + file for name, file in files.items()}}
 
 
 def here():

@@ -11,6 +11,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import socket
 import ssl
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
@@ -23,7 +24,10 @@ QUOTA = 2 << 30  # etcd's own default: https://etcd.io/docs/v3.6/dev-guide/limit
 
 
 def flags(manifest=MANIFEST):
-    """How the API server reaches etcd: {servers, cafile, certfile, keyfile}; empty without a manifest."""
+    """How the API server reaches etcd: {servers, cafile, certfile, keyfile}; empty without a manifest.
+
+    own: alone, where a member answers such questions to its own node only.
+    """
     text = places.text_of(manifest)
     if not text:
         found = places.here()
@@ -36,6 +40,7 @@ class Etcd:
 
     def __init__(self, how, timeout=3):
         self.servers, self.timeout = how["servers"].split(","), timeout
+        self.alone, self.mine = how.get("own") == "alone", None
         self.context = None
         if "cafile" in how:
             self.context = ssl.create_default_context(cafile=how["cafile"])
@@ -65,17 +70,33 @@ class Etcd:
         """The member list, of the first server that answers."""
         for url in self.servers[:-1]:
             try:
-                return self.ask(url, "/v3/cluster/member/list").get("members") or []
+                return self._members(url)
             except (OSError, ValueError, http.client.HTTPException):
                 continue
-        return self.ask(self.servers[-1], "/v3/cluster/member/list").get("members") or []
+        return self._members(self.servers[-1])
+
+    def _members(self, url):
+        answer = self.ask(url, "/v3/cluster/member/list")
+        self.mine = (answer.get("header") or {}).get("member_id")
+        return answer.get("members") or []
 
     def status(self, member, deadline):
         """(status of a member, or None, why not)."""
         urls = member.get("clientURLs") or []
         if not urls:
             return None, "it has not started"
-        return tried(deadline, lambda: self.ask(urls[0], "/v3/maintenance/status"))[:2]
+        if not self.alone:
+            return tried(deadline, lambda: self.ask(urls[0], "/v3/maintenance/status"))[:2]
+        if member.get("ID") == self.mine:
+            return tried(deadline, lambda: self.ask(self.servers[0], "/v3/maintenance/status"))[:2]
+        return tried(deadline, lambda: self.reached(urls[0]))[:2]
+
+    def reached(self, url):
+        """{reached} where a member takes our certificate. Its votes and alarms are in what our own member says."""
+        place = urlsplit(url)
+        plain = socket.create_connection((place.hostname, place.port), self.timeout)
+        with self.context.wrap_socket(plain, server_hostname=place.hostname):
+            return {"reached": True}
 
 
 def etcd_checks(how, control_planes, deadline, timeout=3):
@@ -91,7 +112,8 @@ def etcd_checks(how, control_planes, deadline, timeout=3):
         return [check("etcd", FAIL, "its certificates cannot be read: %s" % error)]
     members, problem, _ms = tried(deadline, etcd.members)
     if problem:
-        hint = "look at `crictl ps -a --name etcd` and its logs on the control planes; more than half of the members must run"
+        look = "`journalctl -u k3s`" if etcd.alone else "`crictl ps -a --name etcd` and its logs"
+        hint = "look at %s on the control planes; more than half of the members must run" % look
         return [check("etcd", FAIL, "%s does not answer: %s" % (how["servers"], problem), hint=hint)]
     with ThreadPoolExecutor(max(1, len(members))) as pool:
         answers = list(pool.map(lambda member: etcd.status(member, deadline), members))
@@ -118,7 +140,7 @@ def judge(members, answers, control_planes):
         hint = "if that machine is gone: `etcdctl member list`, then `etcdctl member remove ID`"
         checks.append(check("etcd", FAIL, "the member %s is no control plane of the inventory" % name, hint=hint))
     if not any(item["status"] == FAIL for item in checks):
-        known = [status for status, _problem in answers if status]
+        known = [status for status, _problem in answers if status and not status.get("reached")]
         size = max([int(status.get("dbSize") or 0) for status in known] or [0])
         versions = ", ".join(sorted({status.get("version") or "?" for status in known}))
         count = "1 member, it votes" if len(members) == 1 else "%d members, all vote" % len(members)
@@ -138,6 +160,8 @@ def _member(member, status, problem):
         hint = "look at `crictl ps -a --name etcd` and its logs there"
         return [check("etcd", FAIL, "the member %s does not answer: %s" % (name, problem), hint=hint)]
     checks = []
+    if status.get("reached"):
+        return checks
     if int(status.get("leader") or 0) == 0:
         checks.append(
             check("etcd", FAIL, "the member %s knows no leader" % name, hint="more than half of the members must run")

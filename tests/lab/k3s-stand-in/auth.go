@@ -34,11 +34,7 @@ func (s *server) identify(r *http.Request) (*identity, error) {
 		return who, nil
 	}
 	if user, password, ok := r.BasicAuth(); ok {
-		accounts, err := readAccounts(s.cred("passwd"))
-		if err != nil {
-			return nil, err
-		}
-		known, found := accounts[user]
+		known, found := s.accounts[user]
 		if !found || subtle.ConstantTimeCompare([]byte(known.password), []byte(password)) != 1 {
 			return nil, errNotAuthorized
 		}

@@ -36,11 +36,8 @@ func startBalancer(server string, port int, file string) (*balancer, error) {
 	if parsed.Port() == "" {
 		host = net.JoinHostPort(parsed.Hostname(), "443")
 	}
-	b := &balancer{port: port, file: file, open: map[string]map[net.Conn]bool{}}
-	if data, err := os.ReadFile(file); err == nil {
-		_ = json.Unmarshal(data, b)
-	}
-	b.Default = server
+	b := &balancer{port: port, file: file, Default: "https://" + host, open: map[string]map[net.Conn]bool{}}
+	b.recall()
 	if !slices.Contains(b.Servers, host) {
 		b.Servers = append(b.Servers, host)
 	}
@@ -52,6 +49,18 @@ func startBalancer(server string, port int, file string) (*balancer, error) {
 	b.save()
 	go b.serve(listener)
 	return b, nil
+}
+
+// recall takes up the list of the last start. It is dropped where the configuration names another server than it did then: config.go
+// (updateConfig).
+func (b *balancer) recall() {
+	var last struct {
+		ServerURL       string
+		ServerAddresses []string
+	}
+	if data, err := os.ReadFile(b.file); err == nil && json.Unmarshal(data, &last) == nil && last.ServerURL == b.Default {
+		b.Servers = last.ServerAddresses
+	}
 }
 
 func (b *balancer) url() string { return fmt.Sprintf("https://127.0.0.1:%d", b.port) }
@@ -142,7 +151,7 @@ func (b *balancer) update(addresses []string) {
 }
 
 func (b *balancer) save() {
-	if data, err := json.Marshal(b); err == nil {
+	if data, err := json.MarshalIndent(b, "", "  "); err == nil {
 		_ = writeFile(b.file, data, 0o600)
 	}
 }

@@ -104,6 +104,8 @@ func (m *member) config(cluster, state string, reset bool) string {
 	lines := []string{
 		"name: " + m.name, "data-dir: " + m.dir(""), "logger: zap", "log-outputs: [stderr]", "log-level: warn",
 		"listen-peer-urls: " + peers, "listen-client-urls: " + clients, "listen-metrics-urls: " + metrics,
+		// The listeners above speak gRPC alone; HTTP, and with it the JSON gateway, is here (listenClientHTTPURLs).
+		"listen-client-http-urls: https://127.0.0.1:2382",
 		"advertise-client-urls: " + advertised, "initial-advertise-peer-urls: " + m.peerURL(),
 		"election-timeout: 5000", "heartbeat-interval: 500", "snapshot-count: 10000",
 		"client-transport-security:", "  cert-file: " + tls("etcd/server-client.crt"), "  key-file: " + tls("etcd/server-client.key"),
@@ -258,7 +260,9 @@ func (m *member) test(ctx context.Context) error {
 		if other.Name == m.name && hostOf(other.PeerURLs) == m.address {
 			return nil
 		}
-		others = append(others, other.Name)
+		if len(other.PeerURLs) > 0 {
+			others = append(others, other.Name+"="+other.PeerURLs[0])
+		}
 	}
 	return fmt.Errorf("this server is a not a member of the etcd cluster. Found %v, expect: %s=%s", others, m.name, m.peerURL())
 }

@@ -87,7 +87,7 @@ func (s *server) ensureNodePassword(ctx context.Context, name, password string) 
 		return err
 	}
 	err = s.kube.create(ctx, "/api/v1/namespaces/kube-system/secrets", map[string]any{
-		"apiVersion": "v1", "kind": "Secret", "immutable": true,
+		"apiVersion": "v1", "kind": "Secret", "immutable": true, "type": "k3s.cattle.io/node-password",
 		"metadata": map[string]any{"name": strings.ToLower(name) + ".node-password.k3s", "namespace": "kube-system"},
 		"data":     map[string]string{"hash": base64.StdEncoding.EncodeToString([]byte(hash))},
 	})
@@ -128,9 +128,28 @@ func (s *server) checkNode(r *http.Request) (string, int, error) {
 		errorf("Sending HTTP/1.1 403 response to %s: %v", r.RemoteAddr, err)
 		return "", http.StatusForbidden, err
 	} else if err != nil {
-		return "", http.StatusInternalServerError, err
+		// What keeps Secrets from being made must not keep nodes out that would mend it (verifyRemotePassword).
+		infof("Password verification deferred for node %s", name)
+		go s.ensureLater(name, password)
 	}
 	return name, http.StatusOK, nil
+}
+
+// ensureLater tries every five seconds until the secret is there, or says that the node has another password.
+func (s *server) ensureLater(name, password string) {
+	for {
+		if s.coreReady.Load() {
+			err := s.ensureNodePassword(context.Background(), name, password)
+			if err == nil {
+				return
+			}
+			warnf("Deferred node password secret validation failed: %v", err)
+			if errors.Is(err, errVerify) {
+				return
+			}
+		}
+		time.Sleep(5 * time.Second)
+	}
 }
 
 // checkLocally is for the server's own node before there is an API; the secret is made once there is one.
@@ -143,13 +162,6 @@ func (s *server) checkLocally(name, password string) (string, int, error) {
 		return "", http.StatusForbidden, fmt.Errorf("unable to verify local node password: %w", errVerify)
 	}
 	infof("Password verified locally for node %s", name)
-	go func() {
-		for !s.coreReady.Load() {
-			time.Sleep(time.Second)
-		}
-		if err := s.ensureNodePassword(context.Background(), name, password); err != nil {
-			warnf("Deferred node password secret validation failed: %v", err)
-		}
-	}()
+	go s.ensureLater(name, password)
 	return name, http.StatusOK, nil
 }

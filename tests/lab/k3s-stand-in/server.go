@@ -24,6 +24,7 @@ type server struct {
 	dataDir, dir           string
 	token, agentToken      string
 	password, nodePassword string
+	accounts               map[string]account
 	nodeName               string
 	nodeIPs, sans          []string
 	port, apiPort          int
@@ -134,6 +135,11 @@ func (s *server) prepare(ctx context.Context) error {
 		return err
 	}
 	if err := s.ensureAccounts(); err != nil {
+		return err
+	}
+	// Read once: what `token rotate` writes counts from the next start on (pkg/authenticator/passwordfile).
+	var err error
+	if s.accounts, err = readAccounts(s.cred("passwd")); err != nil {
 		return err
 	}
 	if _, err := os.Stat(s.cred("ipsec.psk")); err != nil {

@@ -165,8 +165,8 @@ func rotateCommand(o options) error {
 	return nil
 }
 
-// rotateToken changes the servers' password, and the agents' where it was the same, and stores the cluster's files under it:
-// pkg/server/handlers/token.go.
+// rotateToken changes the servers' password, and the agents' where it was the same, and stores the cluster's files under it. Until it is
+// started anew, this server lets in who has the old one: pkg/server/handlers/token.go.
 func (s *server) rotateToken(w http.ResponseWriter, r *http.Request) {
 	var request rotateRequest
 	if err := json.NewDecoder(r.Body).Decode(&request); err != nil {

@@ -150,3 +150,22 @@ def test_a_start_keeps_a_servers_directory_private_and_makes_none_for_an_agent(t
     k3s_node.start("k3s", False, str(tmp_path / "server"))
     assert not (tmp_path / "agent").exists()
     assert stat.S_IMODE((tmp_path / "server" / "server").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        # https://github.com/k3s-io/k3s/blob/main/pkg/agent/config/config.go: told as information, again and again
+        ("Node password rejected, duplicate hostname or contents of '/etc/rancher/node/password' may", "machine of this name"),
+        ("Failed to validate connection to cluster at https://10.0.0.1:6443: token CA hash does not match the Cluster CA", "another authority"),
+        ("failed to retrieve configuration from server: https://127.0.0.1:6444/v1-k3s/config: 401 Unauthorized", "refuse its token"),
+    ],
+)
+def test_what_the_servers_refuse_is_told_before_the_time_is_up(monkeypatch, line, told):
+    class Manager:
+        def log(self, unit, lines):
+            return 'time="2026-11-27T05:00:00Z" level=info msg="Waiting to retrieve agent configuration; server is not ready: %s"\n' % line
+
+    monkeypatch.setattr(services, "here", Manager)
+    assert k3s_node._hopeless("k3s-agent", 5) == ""
+    assert told in k3s_node._hopeless("k3s-agent", 31) and line in k3s_node.last_words("k3s-agent")

@@ -275,3 +275,28 @@ def test_etcd_is_asked_by_its_gateway(authority, serve, tmp_path, monkeypatch):
         for item in verify_etcd.etcd_checks({**how, "servers": "https://127.0.0.1:1"}, ["a"], time.monotonic())
     ] == ["fail"]
     assert "cannot be read" in verify_etcd.etcd_checks({**how, "cafile": "/nowhere"}, ["a"], deadline)[0]["text"]
+
+
+def test_k3s_members_answer_at_home_alone_and_take_a_certificate_elsewhere(authority, serve, monkeypatch):
+    import json
+    import time
+
+    def answer(request):
+        if request.path == "/v3/cluster/member/list":
+            others = [{**member("b-2", number=2), "clientURLs": [grpc]}, {**member("c-3", number=3), "clientURLs": [away]}]
+            return 200, {}, json.dumps({"header": {"member_id": "1"}, "members": [member("a-1"), *others]}).encode()
+        return 200, {}, json.dumps(HEALTHY).encode()
+
+    url, grpc = ("https://127.0.0.1:%d" % serve(authority.serve(reply)).port for reply in (answer, lambda _request: (404, {}, b"")))
+    away = grpc
+    pem = authority.issue_files("client")
+    how = {"servers": url, "own": "alone", "cafile": authority.path, "certfile": pem, "keyfile": pem}
+    monkeypatch.setattr(verify_etcd.places, "here", verify_etcd.places.K3s)
+
+    def told():
+        checks = verify_etcd.etcd_checks(how, ["a", "b", "c"], time.monotonic())
+        return " ".join("%s %s" % (item["status"], item["text"]) for item in checks)
+
+    assert told() == "ok 3 members, all vote, version 3.6.8, 5 MiB"
+    away = "https://127.0.0.1:1"
+    assert told() == "fail the member c does not answer: Connection refused"
