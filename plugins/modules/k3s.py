@@ -142,8 +142,8 @@ def started(parameters):
 def would_change(parameters):
     """Whether there is something to do. A gate after a change that needs no restart changes nothing."""
     if parameters["state"] != "started":
-        return parameters["state"] == "tokens"
-    running = node.active("k3s" if parameters["role"] == "server" else "k3s-agent")
+        return parameters["state"] in ("installed", "tokens")
+    running = services.here().active("k3s" if parameters["role"] == "server" else "k3s-agent")
     return bool(parameters["restart"] or parameters["credentials"] or not running)
 
 

@@ -103,11 +103,11 @@ def test_labels_of_selinux_are_set_before_the_start_where_it_is_on(tmp_path, mon
     monkeypatch.setattr(k3s_node, "command", lambda *words, **_more: called.append(words) or (0, ""))
     monkeypatch.setattr(services, "here", lambda: services.Systemd(lambda argv: called.append(tuple(argv)) or (0, "")))
     monkeypatch.setattr(k3s_node, "SELINUX", str(tmp_path / "enforce"))
-    k3s_node.start("k3s", False, "/var/lib/rancher/k3s")
+    k3s_node.start("k3s", False, str(tmp_path))
     assert [words[0] for words in called] == ["systemctl"] * 3
     (tmp_path / "enforce").write_text("1")
-    k3s_node.start("k3s", False, "/var/lib/rancher/k3s")
-    assert called[3][:2] == ("restorecon", "-R") and {"/usr/local/bin/k3s", "/var/lib/rancher/k3s/server/manifests"} <= set(called[3])
+    k3s_node.start("k3s", False, str(tmp_path))
+    assert called[3][:2] == ("restorecon", "-R") and {"/usr/local/bin/k3s", str(tmp_path) + "/server/manifests"} <= set(called[3])
     assert called[4] == ("systemctl", "daemon-reload")
 
 
