@@ -180,7 +180,9 @@ def _plan_node(draft, host, cluster, state):
         steps["datastore"] = ["SQLite becomes embedded etcd, with a backup in %s/backups before" % node["data_dir"]]
     # One that is only half joined has its data, and goes on with them.
     fresh = not ((info.get("cluster") or {}).get("kubelet_conf") or membership.has_data(info))
-    node["returns"] = light and fresh and node["name"] in state["known"]
+    # A cluster that is started anew on a database that is not empty may know any of them.
+    may_know = cluster["datastore"].startswith("external") and state["start"] == "init"
+    node["returns"] = light and fresh and (may_know or node["name"] in state["known"])
     node["stages"], node["member"] = _stages(host, node, cluster, state)
     if host == cluster["leader"]:
         node["stages"].append("leader")
@@ -205,8 +207,14 @@ def _credentials(node, cluster, steps, services, joined):
     wrong = {**difference.wrong_files(wanted, node["info"]), **dict.fromkeys(gone, "is no longer wanted")}
     if wrong:
         steps["credentials"] = ["%s %s" % item for item in wrong.items()]
-        if set(wrong) & set(restarting):
-            services.setdefault(unit, "restarted")
+    if set(wrong) & set(restarting):
+        services.setdefault(unit, "restarted")
+    elif restarting and cluster["distribution"] == "k3s":
+        # A run that was killed had written them, and K3s runs with the former ones.
+        state, why = difference.service_action(unit, wanted, {}, False, node["info"])
+        if state == "restarted":
+            services.setdefault(unit, state)
+            steps.setdefault("credentials", []).append(why)
 
 
 def _stages(host, node, cluster, state):

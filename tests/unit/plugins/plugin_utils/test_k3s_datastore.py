@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 import yaml
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import k3s_datastore, k3s_plan, planner, report
+from ansible_collections.kubewright.cluster.plugins.plugin_utils import inputs, k3s_datastore, k3s_plan, planner, report
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory
 
 ADDRESSES = [
@@ -73,9 +75,9 @@ INPUTS = [
 ]
 
 
-@pytest.mark.parametrize(("inputs", "message"), INPUTS)
-def test_inputs(inputs, message):
-    found = planner.cluster_plan(*inventory(3, 0, {"kube_distribution": "k3s", **inputs}))["refusals"]
+@pytest.mark.parametrize(("given", "message"), INPUTS)
+def test_inputs(given, message):
+    found = planner.cluster_plan(*inventory(3, 0, {"kube_distribution": "k3s", **given}))["refusals"]
     assert any(message in text for text in found) and "hunter2" not in repr(found), found
 
 
@@ -104,8 +106,8 @@ def config(plan, host):
 
 
 def test_two_servers_with_a_database_are_a_cluster():
-    inputs = {**DATABASE, "kube_needs": ["external_database", "high_availability"], "k3s_datastore_tls": PEM}
-    hosts, groups = inventory(2, 1, {"kube_distribution": "k3s", **inputs})
+    needs = ["external_database", "high_availability"]
+    hosts, groups = inventory(2, 1, {"kube_distribution": "k3s", **DATABASE, "kube_needs": needs, "k3s_datastore_tls": PEM})
     plan = plan_of(hosts, groups)
     assert plan["database"] == "PostgreSQL at db:5432, database k3s" and "hunter2" not in repr(plan) and PEM["key"] not in repr(plan)
     assert [plan["nodes"][host]["member"] for host in ("cp-1", "cp-2", "w-1")] == ["init", "join", "join"]
@@ -135,6 +137,28 @@ def test_of_an_etcd_one_member_may_be_down():
     )
 
 
+def test_an_address_that_was_written_and_not_yet_read_restarts_k3s():
+    hosts, groups = inventory(1, 0, {"kube_distribution": "k3s", **DATABASE})
+    plan = plan_of(hosts, groups)
+    hosts = made(hosts, groups)
+    files = k3s_plan.secret_files({"role": "control_plane", "inputs": inputs.validate(hosts["cp-1"]["inputs"])[0]}, plan)
+    for entry in files:
+        digest = hashlib.sha256(entry["content"].encode()).hexdigest()
+        hosts["cp-1"]["info"]["files"][entry["path"]] = {"sha256": digest, "mode": "0600", "mtime": 100.0, "owned": True}
+    assert plan_of(hosts, groups)["nodes"]["cp-1"]["steps"] == {}
+    hosts["cp-1"]["info"]["files"][files[0]["path"]]["mtime"] = 300.0
+    node = plan_of(hosts, groups)["nodes"]["cp-1"]
+    assert node["stages"][0] == "change" and node["services"] == {"k3s": "restarted"}
+    assert node["steps"]["credentials"] == [files[0]["path"] + " changed after it started"]
+
+
+def test_a_database_that_was_filled_before_may_know_every_node():
+    hosts, groups = inventory(2, 1, {"kube_distribution": "k3s", **DATABASE})
+    nodes = plan_of(hosts, groups)["nodes"]
+    assert nodes["cp-2"]["returns"] and nodes["w-1"]["returns"]
+    assert not any(node["returns"] for node in plan_of(made(hosts, groups), groups)["nodes"].values())
+
+
 def test_what_a_dropped_database_leaves_is_taken_away():
     hosts, groups = inventory(1, 0, {"kube_distribution": "k3s"})
     paths = [k3s_datastore.TLS["ca"][1], "/etc/rancher/k3s/config.yaml.d/50-kubewright-secrets.yaml"]
@@ -149,11 +173,11 @@ def test_what_a_dropped_database_leaves_is_taken_away():
 
 def grown(consent, datastore="sqlite"):
     """(hosts, groups) of a cluster of one server with SQLite, to whose inventory two servers came."""
-    inputs = {"kube_distribution": "k3s", "k3s_convert_datastore": consent}
-    hosts, groups = inventory(1, 1, inputs)
+    given = {"kube_distribution": "k3s", "k3s_convert_datastore": consent}
+    hosts, groups = inventory(1, 1, given)
     hosts = made(hosts, groups)
     hosts["cp-1"]["info"]["cluster"]["datastore"] = datastore
-    more, groups = inventory(3, 1, inputs)
+    more, groups = inventory(3, 1, given)
     more["cp-1"] = hosts["cp-1"]
     more["w-1"]["info"] = hosts["w-1"]["info"]
     return more, groups
@@ -215,7 +239,7 @@ def test_one_server_with_etcd():
 
 
 @pytest.mark.parametrize(
-    ("inputs", "stores", "message"),
+    ("given", "stores", "message"),
     [
         ({"k3s_datastore": "sqlite"}, "etcd", "(cp-1 in embedded etcd; wanted: SQLite); a running cluster is not moved"),
         (DATABASE, "sqlite", "(cp-1 in SQLite; wanted: external PostgreSQL)"),
@@ -225,10 +249,10 @@ def test_one_server_with_etcd():
         (DATABASE, "external postgresql", None),
     ],
 )
-def test_no_other_change_of_a_datastore(inputs, stores, message):
+def test_no_other_change_of_a_datastore(given, stores, message):
     hosts, groups = inventory(1, 0, {"kube_distribution": "k3s"})
     hosts = made(hosts, groups)
-    hosts["cp-1"]["inputs"].update(inputs)
+    hosts["cp-1"]["inputs"].update(given)
     hosts["cp-1"]["info"]["cluster"]["datastore"] = stores
     found = planner.cluster_plan(hosts, groups)["refusals"]
     assert (message is None and found == []) or (len(found) == 1 and message in found[0]), found
