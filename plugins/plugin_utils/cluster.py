@@ -184,7 +184,8 @@ def examine(draft, shared: dict, cluster: dict, state: dict, control_planes: lis
     draft.refuse(checks.names(draft.nodes))
     draft.refuse(checks.clocks(draft.nodes, shared["kube_clock_tolerance"]))
     draft.refuse(checks.at_once(shared["kube_workers_at_once"]))
-    draft.refuse(membership.problems(draft.nodes, control_planes, state["leader"], cluster["distribution"]))
+    outside = bool(shared["k3s_token"]) if cluster["distribution"] == "k3s" and elsewhere else None
+    draft.refuse(membership.problems(draft.nodes, control_planes, state["leader"], cluster["distribution"], outside))
     _networks(draft, shared, cluster)
     if cluster["distribution"] == "k3s":
         _k3s(draft, shared, cluster, state)

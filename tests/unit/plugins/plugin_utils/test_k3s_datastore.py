@@ -159,6 +159,18 @@ def test_a_database_that_was_filled_before_may_know_every_node():
     assert not any(node["returns"] for node in plan_of(made(hosts, groups), groups)["nodes"].values())
 
 
+def test_servers_that_were_all_rebuilt_open_the_database_with_its_token():
+    hosts, groups = inventory(2, 1, {"kube_distribution": "k3s", **DATABASE})
+    hosts["w-1"]["info"] = made(hosts, groups)["w-1"]["info"]
+    (refusal,) = planner.cluster_plan(hosts, groups)["refusals"]
+    assert refusal.startswith("w-1: belongs to a cluster of which no server is left; if the database holds it, set k3s_token")
+    for row in hosts.values():
+        row["inputs"]["k3s_token"] = "hunter2"
+    plan = plan_of(hosts, groups)
+    assert [plan["nodes"][host]["member"] for host in ("cp-1", "cp-2", "w-1")] == ["init", "join", "join"] and "hunter2" not in repr(plan)
+    assert not plan["nodes"]["w-1"]["returns"]
+
+
 def test_what_a_dropped_database_leaves_is_taken_away():
     hosts, groups = inventory(1, 0, {"kube_distribution": "k3s"})
     paths = [k3s_datastore.TLS["ca"][1], "/etc/rancher/k3s/config.yaml.d/50-kubewright-secrets.yaml"]
