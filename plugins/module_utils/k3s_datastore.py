@@ -39,9 +39,13 @@ class DatastoreError(Exception):
     """The datastore is not as it must be; the message says what to do."""
 
 
-def refusal(log):
-    """What an external datastore refuses by K3s's log, with the way out; empty where it says nothing of the kind."""
-    return next((way_out for pattern, way_out in _REFUSALS if re.search(pattern, log)), "")
+def refusal(lines):
+    """What an external datastore refuses by lines of K3s's log, with the way out; empty where they say nothing of the kind.
+
+    Warnings do not count: K3s tries to make its database, which it often may not, and goes on (kine, pkg/drivers/pgsql, createDBIfNotExist).
+    """
+    told = "\n".join(line for line in lines if not re.search(r"WARN|level=warn|to ensure existence", line))
+    return next((way_out for pattern, way_out in _REFUSALS if re.search(pattern, told)), "")
 
 
 def pending(data_dir):

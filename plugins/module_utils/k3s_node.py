@@ -205,12 +205,13 @@ def wait(unit, name, server, data_dir, timeout, database="", voter=False):
     deadline = began + timeout
     manager = services.here()
     before = manager.restarts(unit)
+    told = set(manager.log(unit, 60).splitlines()) if database else set()
     while True:
         problem = problem_of_server(name, voter) if server else problem_of_agent(name, data_dir)
         if not problem:
             return
         waited = time.monotonic() - began
-        hopeless = _refused(unit, waited, database) if server else _hopeless(unit, waited)
+        hopeless = _refused(unit, waited, database, told) if server else _hopeless(unit, waited)
         if hopeless:
             raise K3sError("%s: %s\n%s" % (unit, hopeless, last_words(unit)))
         failures = manager.restarts(unit) - before
@@ -220,11 +221,11 @@ def wait(unit, name, server, data_dir, timeout, database="", voter=False):
         time.sleep(0.5)
 
 
-def _refused(unit, seconds, database):
-    """Why an external database does not let K3s in, and the way out; empty where nothing says so."""
+def _refused(unit, seconds, database, told):
+    """Why an external database does not let K3s in, and the way out; empty where nothing says so. told: lines of the log from before."""
     if not database or seconds < DATABASE_SECONDS:
         return ""
-    way_out = k3s_datastore.refusal(services.here().log(unit, 30))
+    way_out = k3s_datastore.refusal([line for line in services.here().log(unit, 30).splitlines() if line not in told])
     return way_out and "its datastore, %s: %s" % (database, way_out)
 
 
