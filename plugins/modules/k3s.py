@@ -149,8 +149,8 @@ def would_change(parameters):
     """Whether there is something to do. A gate after a change that needs no restart changes nothing."""
     if parameters["state"] != "started":
         return parameters["state"] == "tokens"
-    running = node.active("k3s" if parameters["role"] == "server" else "k3s-agent")
-    return bool(parameters["restart"] or parameters["credentials"] or not running)
+    running = services.here().active("k3s" if parameters["role"] == "server" else "k3s-agent")
+    return bool(parameters["restart"] or parameters["credentials"] or parameters["convert"] or not running)
 
 
 def main():
