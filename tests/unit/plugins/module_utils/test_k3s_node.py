@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import stat
+
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils import k3s_node, owned, services
 
