@@ -10,6 +10,7 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils import (
     inputs,
     k3s_addons,
     k3s_check,
+    k3s_datastore,
     k3s_plan,
     versions,
 )
@@ -39,4 +40,4 @@ class FilterModule:
     """Filters of the collection."""
 
     def filters(self):
-        return {"k3s_config": k3s_config, "k3s_secret_files": k3s_secret_files}
+        return {"k3s_config": k3s_config, "k3s_secret_files": k3s_secret_files, "k3s_datastore_places": k3s_datastore.places}

@@ -8,7 +8,7 @@ Tokens and what they are for: https://docs.k3s.io/cli/token
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
 import http.client
 import json
 import os
@@ -16,12 +16,11 @@ import re
 import secrets
 import shutil
 import ssl
-import stat
 import tempfile
 import time
 from urllib.parse import urlsplit
 
-from . import kube_api, owned, places, services
+from . import k3s_datastore, kube_api, owned, places, services
 from .services import command
 
 DIRECTORY = "/etc/rancher/k3s"
@@ -37,7 +36,9 @@ PATIENCE = 12
 REFUSED_SECONDS = 30
 # A server that restarts is away for less.
 UNREACHED_SECONDS = 90
-_SECRET = re.compile(r"K10[0-9a-f]{64}::\S+|\b[0-9a-f]{32,}\b|\b[a-z0-9]{6}\.[a-z0-9]{16}\b")
+# A database that has just been started refuses for a moment what it lets in then.
+DATABASE_SECONDS = 12
+_SECRET = re.compile(r"K10[0-9a-f]{64}::\S+|\b[0-9a-f]{32,}\b|\b[a-z0-9]{6}\.[a-z0-9]{16}\b|(?<=://)[^\s/@]+(?=@)")
 
 
 class K3sError(Exception):
@@ -68,11 +69,19 @@ def write(path, text):
 def make_tokens(data_dir, given=""):
     """Tokens of a new cluster, where there are none; those of a cluster that is there are kept. Returns whether any was made.
 
-    given: the servers' token of an earlier cluster, whose datastore is used again.
+    given: the servers' token of an earlier cluster, whose datastore is used again. It also takes the place of one that was made at random and that the
+    datastore then refused: K3s writes server/token once it is let in.
     """
-    server = read(TOKEN) or password(read(data_dir + "/server/token")) or password(given) or secrets.token_hex(32)
-    agent = read(AGENT_TOKEN) or password(read(data_dir + "/server/agent-token")) or secrets.token_hex(32)
+    known = password(read(data_dir + "/server/token"))
+    given = "" if known else password(given.strip())
+    server = given or read(TOKEN) or known or secrets.token_hex(32)
+    agent = ("" if given else read(AGENT_TOKEN)) or password(read(data_dir + "/server/agent-token")) or agent_token(server)
     return any([write(TOKEN, server), write(AGENT_TOKEN, agent)])
+
+
+def agent_token(server):
+    """The agents' token of a servers' token, which it does not tell: servers that are rebuilt with the one have the other, and agents stay."""
+    return hashlib.pbkdf2_hmac("sha256", server.encode(), b"kubewright.cluster agents", 200000).hex()
 
 
 def password(token):
@@ -141,50 +150,22 @@ def install(script, role, makes, perhaps):
         raise K3sError("K3s's install script failed: %s" % masked("\n".join(output.strip().splitlines()[-4:])))
 
 
-def back_up(unit, data_dir):
-    """Stop a server that stores in SQLite, and copy what is needed to bring it back: its database, its keys, its token.
-
-    https://docs.k3s.io/datastore/backup-restore#backup-and-restore-with-sqlite. Returns the copy's path; empty where an etcd is there already.
-    """
-    if os.path.exists(data_dir + "/server/db/etcd"):
+def convert(unit, data_dir):
+    """Make the backup that comes before SQLite is converted, which K3s does when it starts next. Returns its path; empty where all is in etcd already."""
+    if not k3s_datastore.pending(data_dir):
         return ""
+    place = k3s_datastore.back_up(data_dir, lambda: stop(unit))
+    if os.path.exists(data_dir + "/server/db/etcd"):
+        stop(unit)
+        k3s_datastore.set_aside(data_dir)
+    return place
+
+
+def stop(unit):
+    """Stop the service, and wait for it."""
     status, output = services.here().stop(unit)
     if status:
         raise K3sError("%s does not stop: %s" % (unit, output.strip()))
-    backups = data_dir + "/backups"
-    os.makedirs(backups, mode=0o700, exist_ok=True)
-    target = "%s/sqlite-%s" % (backups, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
-    unfinished = tempfile.mkdtemp(dir=backups, prefix=".unfinished-")
-    for name in ("db", "cred", "tls", "token", "agent-token"):
-        source = os.path.join(data_dir, "server", name)
-        if os.path.isdir(source):
-            shutil.copytree(source, os.path.join(unfinished, name), symlinks=True, ignore=_no_sockets)
-        elif os.path.exists(source):
-            shutil.copy2(source, os.path.join(unfinished, name), follow_symlinks=True)
-    _checked(os.path.join(unfinished, "db", "state.db"))
-    os.rename(unfinished, target)
-    return target
-
-
-def _no_sockets(directory, names):
-    return [name for name in names if stat.S_ISSOCK(os.lstat(os.path.join(directory, name)).st_mode)]
-
-
-def _checked(path):
-    """Fail for a copy of a database that cannot be read. Without Python's sqlite3, which small systems lack, that it is there must do."""
-    if not os.path.getsize(path):
-        raise K3sError("%s is empty; nothing was converted" % path)
-    try:
-        import sqlite3  # noqa: PLC0415  (not every Python has it)
-    except ImportError:
-        return
-    try:
-        with contextlib.closing(sqlite3.connect(path)) as database:
-            answer = database.execute("PRAGMA integrity_check").fetchone()[0]
-    except sqlite3.Error as error:
-        answer = str(error)
-    if answer != "ok":
-        raise K3sError("the backup %s is damaged (%s); nothing was converted" % (path, answer))
 
 
 def label(data_dir):
@@ -215,17 +196,22 @@ def start(unit, again, data_dir):
         raise K3sError("%s: %s" % (unit, output.strip()))
 
 
-def wait(unit, name, server, data_dir, timeout):
-    """Wait until the node serves. K3sError with its own last words where it does not in time, or fails again and again."""
+def wait(unit, name, server, data_dir, timeout, database="", voter=False):
+    """Wait until the node serves. K3sError with its own last words where it does not in time, or fails again and again.
+
+    database: the external one in words, which may refuse; voter: whether the node has to say that its etcd member votes, which one has just become.
+    """
     began = time.monotonic()
     deadline = began + timeout
     manager = services.here()
     before = manager.restarts(unit)
+    told = set(manager.log(unit, 60).splitlines()) if database else set()
     while True:
-        problem = problem_of_server(name) if server else problem_of_agent(name, data_dir)
+        problem = problem_of_server(name, voter) if server else problem_of_agent(name, data_dir)
         if not problem:
             return
-        hopeless = "" if server else _hopeless(unit, time.monotonic() - began)
+        waited = time.monotonic() - began
+        hopeless = _refused(unit, waited, database, told) if server else _hopeless(unit, waited)
         if hopeless:
             raise K3sError("%s: %s\n%s" % (unit, hopeless, last_words(unit)))
         failures = manager.restarts(unit) - before
@@ -233,6 +219,14 @@ def wait(unit, name, server, data_dir, timeout):
             span = "%d starts" % failures if failures > PATIENCE else "%d s" % timeout
             raise K3sError("%s does not serve after %s: %s\n%s" % (unit, span, problem, last_words(unit)))
         time.sleep(0.5)
+
+
+def _refused(unit, seconds, database, told):
+    """Why an external database does not let K3s in, and the way out; empty where nothing says so. told: lines of the log from before."""
+    if not database or seconds < DATABASE_SECONDS:
+        return ""
+    way_out = k3s_datastore.refusal([line for line in services.here().log(unit, 30).splitlines() if line not in told])
+    return way_out and "its datastore, %s: %s" % (database, way_out)
 
 
 def _hopeless(unit, seconds):
@@ -251,7 +245,7 @@ def _hopeless(unit, seconds):
     return ""
 
 
-def problem_of_server(name):
+def problem_of_server(name, voter=False):
     """Why a server does not serve yet; empty when it does. With embedded etcd its member must vote: Ready alone is no gate."""
     try:
         api = kube_api.Api([kube_api.local_server() or ("127.0.0.1", 6443)], ADMIN, timeout=5, patience=0)
@@ -261,20 +255,20 @@ def problem_of_server(name):
         node = api.get("/api/v1/nodes/" + name, missing_ok=True)
     except kube_api.ApiError as error:
         return str(error)
-    return problem_of_node(node, name)
+    return problem_of_node(node, name, voter)
 
 
-def problem_of_node(node, name):
-    """Why a Node object is not in order."""
+def problem_of_node(node, name, voter=False):
+    """Why a Node object is not in order. voter: whether it must say that its etcd member votes; else only where it says that it does not."""
     if node is None:
         return "the API does not know the node %s" % name
     conditions = {item["type"]: item for item in (node.get("status") or {}).get("conditions") or []}
     ready = conditions.get("Ready") or {}
     if ready.get("status") != "True":
         return "the node is not Ready: %s" % (ready.get("message") or "its kubelet did not report")
-    voter = conditions.get("EtcdIsVoter")
-    if voter and voter.get("status") != "True":
-        return "its etcd member does not vote: %s" % (voter.get("message") or "it is a learner")
+    votes = conditions.get("EtcdIsVoter") or ({"message": "it does not say so yet"} if voter else None)
+    if votes and votes.get("status") != "True":
+        return "its etcd member does not vote: %s" % (votes.get("message") or "it is a learner")
     return ""
 
 

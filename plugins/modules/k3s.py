@@ -50,10 +50,14 @@ options:
     default: []
   convert:
     description:
-      - Whether a server that stores in SQLite becomes one with embedded etcd (O(state=started)). It is stopped, and its database, keys and tokens are
-        copied, before it starts as its configuration says.
+      - Whether a server that stores in SQLite becomes one with embedded etcd (O(state=started)). Its database, keys and tokens are copied to
+        C(backups/sqlite-TIME) in O(data_dir) and the copy is checked, before K3s starts anew as its configuration says.
     type: bool
     default: false
+  database:
+    description: The external datastore in words without secrets, for what is said where it does not let K3s in (O(state=started)).
+    type: str
+    default: ""
   token:
     description: The servers' token of an earlier cluster, for O(state=tokens). Without it one is made at random.
     type: str
@@ -102,8 +106,8 @@ seconds:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.kubewright.cluster.plugins.module_utils import k3s_datastore, services
 from ansible_collections.kubewright.cluster.plugins.module_utils import k3s_node as node
-from ansible_collections.kubewright.cluster.plugins.module_utils import services
 from ansible_collections.kubewright.cluster.plugins.module_utils.kube_api import ApiError
 
 
@@ -130,12 +134,14 @@ def started(parameters):
         changed = node.write(node.TOKEN, secret[parameters["role"]])
         if parameters["role"] == "server" and secret["agent_token"]:
             changed = node.write(node.AGENT_TOKEN, secret["agent_token"]) or changed
-    backup = node.back_up(unit, parameters["data_dir"]) if parameters["convert"] else ""
-    running = services.here().active(unit)
-    if changed or parameters["restart"] or not running:
-        node.start(unit, parameters["restart"] or changed, parameters["data_dir"])
+    data_dir, server = parameters["data_dir"], parameters["role"] == "server"
+    backup = node.convert(unit, data_dir) if parameters["convert"] else ""
+    again = parameters["restart"] or changed or bool(backup)
+    if again or not services.here().active(unit):
+        # One that asks its database in vain goes on with its old settings for five minutes.
+        node.start(unit, again or server and bool(parameters["database"]), data_dir)
         changed = True
-    node.wait(unit, parameters["node_name"], parameters["role"] == "server", parameters["data_dir"], parameters["timeout"])
+    node.wait(unit, parameters["node_name"], server, data_dir, parameters["timeout"], parameters["database"], parameters["convert"])
     return {"changed": changed, "backup": backup}
 
 
@@ -144,7 +150,7 @@ def would_change(parameters):
     if parameters["state"] != "started":
         return parameters["state"] in ("installed", "tokens")
     running = services.here().active("k3s" if parameters["role"] == "server" else "k3s-agent")
-    return bool(parameters["restart"] or parameters["credentials"] or not running)
+    return bool(parameters["restart"] or parameters["credentials"] or parameters["convert"] or not running)
 
 
 def main():
@@ -157,6 +163,7 @@ def main():
             "credentials": {"type": "dict", "no_log": True},
             "forget": {"type": "list", "elements": "str", "default": []},
             "convert": {"type": "bool", "default": False},
+            "database": {"type": "str", "default": ""},
             "token": {"type": "str", "default": "", "no_log": True},
             "script": {"type": "dict"},
             "ttl": {"type": "str", "default": ""},
@@ -171,7 +178,7 @@ def main():
         module.exit_json(changed=would_change(module.params), seconds=0.0)
     try:
         result = globals()[module.params["state"]](module.params)
-    except (node.K3sError, ApiError) as error:
+    except (node.K3sError, k3s_datastore.DatastoreError, ApiError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(seconds=round(time.monotonic() - began, 1), **result)
 

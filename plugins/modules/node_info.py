@@ -39,6 +39,11 @@ options:
     type: list
     elements: path
     default: []
+  reach:
+    description: Where a TCP connection is tried to, each as C(host:port). Nothing is sent.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -264,9 +269,15 @@ node:
       description: >-
         C(kind) (kubeadm, k3s, rke2, microk8s, k0s) of the cluster that the machine belongs to, C(foreign) when the collection did not make it,
         C(made_by) (as Kubespray, k3s-ansible), C(ca_sha256) its identity, C(role) (control_plane, worker), C(kubelet_conf), C(admin_conf),
-        C(manifests), C(etcd_data), C(server) that the kubelet asks, C(cni_conf), C(certificates) by name with C(expires_epoch) and C(days_left), and
+        C(manifests), C(etcd_data), C(datastore) of a K3s server (C(sqlite), C(etcd), C(external) with its scheme), C(server) that the kubelet
+        asks, C(cni_conf), C(certificates) by name with C(expires_epoch) and C(days_left), and
         on a control plane C(live), what its API and etcd say (C(healthy), C(version), C(nodes), C(kubeadm_config), C(etcd_members), C(config_maps),
         C(daemonsets), C(deployments), C(error), C(etcd_error)).
+      type: dict
+      returned: always
+    reach:
+      description: >-
+        Of each place that O(reach) names, why no connection came about, or null.
       type: dict
       returned: always
     busy:
@@ -309,6 +320,7 @@ def main():
             "controller_epoch": {"type": "float"},
             "paths": {"type": "list", "elements": "path", "default": []},
             "data_paths": {"type": "list", "elements": "path", "default": []},
+            "reach": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
@@ -320,6 +332,7 @@ def main():
         parameters["paths"],
         parameters["data_paths"],
         ARRIVED,
+        reach=parameters["reach"],
     )
     module.exit_json(changed=False, node=found, seconds=round(time.monotonic() - started, 3))
 

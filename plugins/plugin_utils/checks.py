@@ -50,6 +50,8 @@ def layout(control_planes: list, workers: list, exists: bool, needs: list, known
         refusals.append("no host is in the group kube_control_plane (or server); %s" % proposed)
     count = len(control_planes)
     if external:
+        if "high_availability" in needs and count == 1:
+            refusals.append("kube_needs asks for high_availability, which takes two control planes; the inventory has one (%s)" % control_planes[0])
         return refusals, warnings
     if count == 2:
         (warnings if exists else refusals).append(

@@ -37,7 +37,7 @@ def describe(draft, shared: dict, state: dict, control_planes: list) -> dict:
     draft: planner.Draft. shared: the cluster's inputs. state: membership.find().
     """
     decided = _decide(draft, shared, control_planes)
-    _settle(draft, shared, decided, control_planes)
+    _settle(draft, shared, decided, state, control_planes)
     pods, problems = addresses.networks("kube_pod_cidrs", shared["kube_pod_cidrs"])
     draft.refuse(problems)
     families = [item.version for item in pods]
@@ -74,6 +74,7 @@ def describe(draft, shared: dict, state: dict, control_planes: list) -> dict:
         "sans": sorted({place["address"], *shared["kube_api_sans"], *own_names}),
         "pod_cidrs": shared["kube_pod_cidrs"],
         "service_cidrs": shared["kube_service_cidrs"],
+        "database": k3s_datastore.shown(shared["k3s_datastore_endpoint"]) if decided["datastore"].startswith("external ") else "",
         "leader": state["leader"],
         "leader_address": draft.nodes[state["leader"]]["address"] if state["leader"] else None,
         "exists": state["initialised"],
@@ -103,14 +104,15 @@ def _decide(draft, shared, control_planes):
     return {name: found[name] for name in ("distribution", "datastore", "alternatives")}
 
 
-def _settle(draft, shared, decided, control_planes):
+def _settle(draft, shared, decided, state, control_planes):
     """What K3s's servers store in already counts for more than what the inventory's size says."""
     decided["converts"] = None
     if decided["distribution"] != "k3s":
         return
     known = k3s_datastore.there(draft.nodes, control_planes)
-    wanted = decided["datastore"]
-    decided["datastore"], decided["converts"], refusals = k3s_datastore.settle(wanted, known, shared["k3s_convert_datastore"])
+    decided["datastore"], decided["converts"], refusals = k3s_datastore.settle(
+        decided["datastore"], known, shared["k3s_convert_datastore"], bool(state["live"].get("healthy"))
+    )
     draft.refuse(refusals)
     if decided["converts"]:
         draft.warn(["%s is converted from SQLite to embedded etcd; its API is away for about a minute" % decided["converts"]])
@@ -182,7 +184,8 @@ def examine(draft, shared: dict, cluster: dict, state: dict, control_planes: lis
     draft.refuse(checks.names(draft.nodes))
     draft.refuse(checks.clocks(draft.nodes, shared["kube_clock_tolerance"]))
     draft.refuse(checks.at_once(shared["kube_workers_at_once"]))
-    draft.refuse(membership.problems(draft.nodes, control_planes, state["leader"], cluster["distribution"]))
+    outside = bool(shared["k3s_token"]) if cluster["distribution"] == "k3s" and elsewhere else None
+    draft.refuse(membership.problems(draft.nodes, control_planes, state["leader"], cluster["distribution"], outside))
     _networks(draft, shared, cluster)
     if cluster["distribution"] == "k3s":
         _k3s(draft, shared, cluster, state)
@@ -198,6 +201,7 @@ def _k3s(draft, shared, cluster, state):
     encrypts = k3s_plan.encrypts(draft.nodes)
     draft.refuse(k3s_hardening.fixed(shared, draft.nodes, state["initialised"], encrypts))
     draft.warn(k3s_hardening.warnings(shared, encrypts or not state["initialised"], draft.nodes))
+    draft.refuse(k3s_datastore.among_servers(draft.nodes, _servers(draft)))
     draft.warn(k3s_parts.warnings(shared))
     fresh = {host: node for host, node in draft.nodes.items() if not state["complete"][host]}
     options = shared["kube_network"]["options"]
@@ -258,6 +262,9 @@ def _node(draft, host, node, cluster, joined):
         own += k3s_selinux.problems(host, node)
         own += k3s_hardening.problems(host, node, cluster["shared"]["k3s_hardened"])
         draft.warn(k3s_check.deprecated(values["k3s_config"], cluster["version"]))
+        refusals, warnings = k3s_datastore.reach(host, node, joined)
+        draft.refuse(refusals)
+        draft.warn(warnings)
     else:
         own = kubeadm_config.problems(values)
     draft.refuse(

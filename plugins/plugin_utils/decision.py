@@ -28,7 +28,7 @@ def decide(nodes: dict, shared: dict, control_planes: list) -> dict:
     never = [row for row in against["k3s"] if row["rule"] in HARD]
     if chosen == "k3s" and never and not refusals:
         refusals = [_impossible("k3s", never)]  # what kubeadm cannot run on is refused machine by machine
-    datastore, why = _datastore(chosen, shared, control_planes)
+    datastore, why = _datastore(chosen, shared, control_planes, nodes)
     # What a machine lacks for kubeadm is refused, or told, beside all else that is wrong with it.
     elsewhere = ("memory", "cpus") if chosen == "kubeadm" else ()
     warnings = [
@@ -167,7 +167,7 @@ def _smallest(nodes):
     return reason("memory", host, memory, need["memory"], need["source"], text)
 
 
-def _datastore(chosen, shared, control_planes):
+def _datastore(chosen, shared, control_planes, nodes):
     """(datastore, reasons)."""
     count = len(control_planes)
     if not count:
@@ -179,7 +179,12 @@ def _datastore(chosen, shared, control_planes):
     if chosen == "kubeadm" and ((shared.get("kubeadm_cluster_config") or {}).get("etcd") or {}).get("external"):
         text = "external etcd: kubeadm_cluster_config names it, and the cluster survives what that survives"
         return "external etcd", [reason("datastore", None, count, None, KUBEADM_ETCD_PAGE, text)]
-    if chosen == "k3s" and count == 1:
+    wish = shared.get("k3s_datastore", "auto")
+    has = k3s_datastore.there(nodes, control_planes)
+    if chosen == "k3s" and wish == "auto" and count == 1 and k3s_datastore.ETCD in has.values():
+        text = "embedded etcd: it is what runs on %s, and K3s knows no way from it to SQLite" % control_planes[0]
+        return k3s_datastore.ETCD, [reason("datastore", control_planes[0], count, None, K3S_DATASTORE_PAGE, text)]
+    if chosen == "k3s" and (wish == "sqlite" or wish == "auto" and count == 1):
         text = "SQLite: one server, which needs no cluster of its datastore; its loss is not survived"
         return "SQLite", [reason("datastore", control_planes[0], count, None, K3S_DATASTORE_PAGE, text)]
     name = "embedded etcd" if chosen == "k3s" else "stacked etcd"

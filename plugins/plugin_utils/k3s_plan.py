@@ -191,7 +191,15 @@ def secret_files(node: dict, cluster: dict) -> list:
     if node["role"] == "control_plane":
         found += k3s_datastore.files(values["k3s_datastore_tls"])
     found += [{**entry, "secret": True} for entry in _addons(node, True)]
+    found += [{"path": path, "state": "absent", "content": None, "mode": None, "secret": True} for path in node.get("dropped") or []]
     return found + ([own] if own else []) + proxy_files(node, values["kube_http_proxy"], cluster["direct"])
+
+
+def dropped(node: dict, wanted: list) -> list:
+    """Paths of the datastore's files that are here, are ours and are no longer wanted: K3s would go on reading them."""
+    there, kept = node["info"].get("files") or {}, [entry["path"] for entry in wanted]
+    known = [k3s_config.SECRET_PATH, *(path for _key, path, _block in k3s_datastore.TLS.values())]
+    return [path for path in known if path not in kept and (there.get(path) or {}).get("owned")]
 
 
 def proxy_files(node: dict, proxy: dict, direct: list) -> list:

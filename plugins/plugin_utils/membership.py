@@ -103,8 +103,11 @@ def _complete(node, is_control_plane, live):
     return LABEL in (here.get("labels") or {}) and "kube-apiserver.yaml" in (cluster.get("manifests") or []) and voting
 
 
-def problems(nodes: dict, control_planes: list, leader: str | None, distribution: str = "kubeadm") -> list:
-    """Hosts that belong to other clusters, to one that others made, or to one of the other distribution."""
+def problems(nodes: dict, control_planes: list, leader: str | None, distribution: str = "kubeadm", outside: bool | None = None) -> list:
+    """Hosts that belong to other clusters, to one that others made, or to one of the other distribution.
+
+    outside: with an external datastore, whether the token is given with which servers that are all new open the cluster in it; else None.
+    """
     found = []
     authority = (nodes[leader]["info"].get("cluster") or {}).get("ca_sha256") if leader else None
     for host, node in sorted(nodes.items()):
@@ -114,6 +117,9 @@ def problems(nodes: dict, control_planes: list, leader: str | None, distribution
         if cluster.get("foreign") or cluster.get("kind") not in (None, distribution):
             found.append(_stranger(host, cluster, distribution))
         elif leader and cluster.get("ca_sha256") and authority != cluster.get("ca_sha256"):
+            if authority is None and outside is not None:
+                found += [] if outside else [_orphan(host)]
+                continue
             found.append(
                 "%s: belongs to another cluster than %s (their certificate authorities differ); reset it first (kubewright.cluster.reset --limit %s)"
                 % (host, leader, host)
@@ -128,6 +134,12 @@ def problems(nodes: dict, control_planes: list, leader: str | None, distribution
                 % host
             )
     return found
+
+
+def _orphan(host):
+    """An agent whose servers were all rebuilt, and whose cluster may still be in the database."""
+    text = "%s: belongs to a cluster of which no server is left; if the database holds it, set k3s_token to the token that its servers had, "
+    return (text + "else reset it first (kubewright.cluster.reset --limit %s)") % (host, host)
 
 
 def _stranger(host, cluster, distribution):

@@ -33,7 +33,7 @@ CLUSTER_INPUTS = (
     "kube_distribution kube_version kube_needs kube_cluster_name kube_cluster_domain kube_api_endpoint "
     "kube_api_port kube_api_sans kube_pod_cidrs kube_service_cidrs kube_network kube_proxy_mode "
     "kube_manifests kube_kubeconfig kube_clock_tolerance kube_workers_at_once kubeadm_cluster_config kubeadm_proxy_config "
-    "k3s_secrets_encryption k3s_convert_datastore k3s_server_url "
+    "k3s_secrets_encryption k3s_datastore k3s_convert_datastore k3s_server_url "
     "k3s_hardened k3s_embedded_registry k3s_bootstrap_token_ttl"
 ).split()
 # Inputs that must be the same on every server; k3s-ansible's inventories have them for servers alone.
@@ -176,9 +176,13 @@ def _plan_node(draft, host, cluster, state):
     )
     node.update({"steps": steps, "services": services, "joined": joined})
     node["data_dir"] = k3s_config.data_dir(values) if light else None
+    if host == cluster["converts"]:
+        steps["datastore"] = ["SQLite becomes embedded etcd, with a backup in %s/backups before" % node["data_dir"]]
     # One that is only half joined has its data, and goes on with them.
     fresh = not ((info.get("cluster") or {}).get("kubelet_conf") or membership.has_data(info))
-    node["returns"] = light and fresh and node["name"] in state["known"]
+    # A cluster that is started anew on a database that is not empty may know any of them.
+    may_know = cluster["datastore"].startswith("external") and state["start"] == "init"
+    node["returns"] = light and fresh and (may_know or node["name"] in state["known"])
     node["stages"], node["member"] = _stages(host, node, cluster, state)
     if host == cluster["leader"]:
         node["stages"].append("leader")
@@ -191,24 +195,33 @@ def _plan_node(draft, host, cluster, state):
 def _credentials(node, cluster, steps, services, joined):
     """Files with secrets that are not as they should be. They are not in the plan: only that there is something to write."""
     values = node["inputs"]
+    gone = []
     if cluster["distribution"] == "k3s":
         wanted, unit = k3s_plan.secret_files(node, cluster), k3s_plan.unit(node["role"])
-        restarting = [entry["path"] for entry in wanted if not difference.read_at_use(entry["path"])] if joined else []
+        gone = node["dropped"] = k3s_plan.dropped(node, wanted)
+        read = [entry["path"] for entry in wanted if not difference.read_at_use(entry["path"])]
+        restarting = read + gone if joined else []
     else:
         wanted = containerd_config.secret_files(values["kube_registries"], values["kube_http_proxy"], cluster["direct"])
         restarting, unit = [containerd_config.ENVIRONMENT], "containerd"
-    wrong = difference.wrong_files(wanted, node["info"])
+    wrong = {**difference.wrong_files(wanted, node["info"]), **dict.fromkeys(gone, "is no longer wanted")}
     if wrong:
         steps["credentials"] = ["%s %s" % item for item in wrong.items()]
-        if set(wrong) & set(restarting):
-            services.setdefault(unit, "restarted")
+    if set(wrong) & set(restarting):
+        services.setdefault(unit, "restarted")
+    elif restarting and cluster["distribution"] == "k3s":
+        # A run that was killed had written them, and K3s runs with the former ones.
+        state, why = difference.service_action(unit, wanted, {}, False, node["info"])
+        if state == "restarted":
+            services.setdefault(unit, state)
+            steps.setdefault("credentials", []).append(why)
 
 
 def _stages(host, node, cluster, state):
     """Which plays a node takes part in, and what is done on it first: init, wait, pull, convert (K3s's datastore) or nothing."""
     leads = host == cluster["leader"]
     if host == cluster["converts"]:  # before others join
-        return (["prepare"] if node["steps"] else []) + ["start"], "convert"
+        return ["prepare", "start"], "convert"
     if not node["joined"]:
         stages = ["prepare"] if node["steps"] else []
         if leads and state["start"] == "init":
@@ -247,6 +260,7 @@ def _result(draft, cluster, control_planes, workers):
         "taints",
         "data_dir",
         "returns",
+        "dropped",
     ]
     hidden = ("shared", "pod_networks", "has_workers", "homes", "converts", "leader_address", "secrets_encryption")
     shown = {key: value for key, value in cluster.items() if key not in hidden}

@@ -48,6 +48,7 @@ def steps(nodes: dict) -> list:
         "pull": "pull images, then join",
         "join": "join the cluster",
         "wait": "wait for the cluster to come up",
+        "convert": "start anew with embedded etcd",
     }
     alike = {}
     for host, node in sorted(nodes.items()):

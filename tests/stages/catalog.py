@@ -26,6 +26,7 @@ SCENARIOS = (
     "k3s-single",
     "k3s-script",
     "k3s-airgap",
+    "k3s-external-db",
     "kubeadm-vip",
     "k3s-ha",
     "kubeadm-ha",

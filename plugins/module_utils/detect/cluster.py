@@ -17,6 +17,7 @@ KUBERNETES = "/etc/kubernetes"
 RANCHER = "/var/lib/rancher/k3s"
 K3S_CONFIG = "/etc/rancher/k3s/config.yaml"
 K3S_ADMIN = "/etc/rancher/k3s/k3s.yaml"
+K3S_SECRETS = "/etc/rancher/k3s/config.yaml.d/50-kubewright-secrets.yaml"
 # Directories that make a machine a node of another distribution: their own pages on where data lies.
 OTHERS = {"rke2": "/var/lib/rancher/rke2/agent", "microk8s": "/var/snap/microk8s/current", "k0s": "/var/lib/k0s/pki"}
 # What leaves which file. Kubespray writes the first, k3s-ansible keeps upstream's script under the second name, and that script, run by hand,
@@ -87,6 +88,7 @@ def k3s(host):
     settings = host.read(K3S_CONFIG)
     place = (first(r"^data-dir:\s*[\"']?([^\s\"']+)", settings) or RANCHER).rstrip("/")
     server_data = host.exists(place + "/server")
+    stored = _datastore(host, place + "/server") if server_data else None
     port = first(r"^https-listen-port:\s*[\"']?([0-9]{1,5})", settings)
     return {
         "data": server_data or host.exists(place + "/agent"),
@@ -95,8 +97,8 @@ def k3s(host):
         "kubelet_conf": host.exists(place + "/agent/kubelet.kubeconfig"),
         "admin_conf": host.exists(K3S_ADMIN),
         # With an external datastore a server has keys, and no database of its own.
-        "etcd_data": host.exists(place + "/server/db") or server_data and host.exists(place + "/server/cred"),
-        "datastore": _datastore(host, place + "/server") if server_data else None,
+        "etcd_data": host.exists(place + "/server/db") or str(stored).startswith("external"),
+        "datastore": stored,
         "server": first(r"^server:\s*[\"']?([^\s\"']+)", settings),
         "cluster_init": bool(first(r"^cluster-init:\s*(true)", settings)),
         "secrets_encryption": bool(first(r"^secrets-encryption:\s*(true)", settings)),
@@ -117,12 +119,18 @@ def _fixed(text):
 
 
 def _datastore(host, place):
-    """Where a K3s server stores: an etcd of its own wins, as K3s has it (pkg/cluster/managed.go). None: it never started."""
-    if host.exists(place + "/db/etcd"):
-        return "etcd"
-    if host.exists(place + "/db/state.db"):
-        return "sqlite"
-    return "external" if host.exists(place + "/cred") else None
+    """Where a K3s server stores: sqlite, etcd, external with the scheme of its address, or torn; None: it has stored nothing yet.
+
+    An etcd of its own wins (pkg/cluster/managed.go). Beside an unconverted SQLite it is the part that a conversion had reached when it was broken
+    off: K3s sets SQLite's file aside after the last key (pkg/etcd/etcd.go, migrateFromSQLite). With an external datastore a server has no database,
+    and an authority once that has let it in: pkg/daemons/control/server.go (prepare) makes the directories before.
+    """
+    sqlite = host.exists(place + "/db/state.db")
+    if host.exists(place + "/db/etcd/member/wal"):
+        return "torn" if sqlite else "etcd"
+    known = host.exists(place + "/tls/server-ca.crt")
+    scheme = first(r"^datastore-endpoint:\s*[\"']?([a-z]+)://", host.read(K3S_SECRETS)) if known else None
+    return "external " + scheme if scheme else "sqlite" if sqlite else None
 
 
 def _other(host):

@@ -216,6 +216,15 @@ class Host:
         except (OSError, ValueError):
             return None
 
+    def reach(self, target, timeout=3):
+        """None where a TCP connection to "host:port" comes about, else why not."""
+        name, _colon, port = target.rpartition(":")
+        try:
+            socket.create_connection((name.strip("[]"), int(port)), timeout).close()
+        except (OSError, ValueError) as error:
+            return getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return None
+
     def sockets(self, inodes):
         """{inode: process} of those sockets whose process is found."""
         wanted, found = {"socket:[%s]" % inode: inode for inode in inodes}, {}

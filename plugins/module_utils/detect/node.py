@@ -67,14 +67,16 @@ EMPTY = {
 }
 
 
-def look(probe=None, controller_epoch=None, paths=(), data_paths=(), arrived=None, host=None):
+def look(probe=None, controller_epoch=None, paths=(), data_paths=(), arrived=None, host=None, reach=()):
     """Everything that node_info says.
 
-    arrived: the time at which the question reached the machine; host: a recording instead of this machine.
+    arrived: the time at which the question reached the machine; host: a recording instead of this machine; reach: ["host:port"] to connect to.
     """
     host = host or Host()
     with ThreadPoolExecutor(12) as pool:
+        tried = {target: pool.submit(host.reach, target) for target in reach}
         found = _parts(host, pool, probe, controller_epoch, paths, list(data_paths) or DATA_PATHS, arrived)
+        found["reach"] = {target: answer.result() for target, answer in tried.items()}
     host.close()
     for path, sentence in NEEDED.items():
         part, _dot, name = path.partition(".")

@@ -49,6 +49,10 @@ def secrets():
         found[path] = private_line(read(path))
     for path in ("/etc/rancher/k3s/token", "/etc/rancher/k3s/agent-token", "/etc/rancher/node/password"):
         found[path] = read(path).strip().rpartition(b":")[2]
+    for path in glob.glob("/etc/rancher/k3s/config.yaml.d/*"):
+        for number, login in enumerate(re.findall(rb"://[^\s:/@]*:([^\s@]+)@", read(path))):
+            found["%s password %d" % (path, number)] = login
+    found["key to the datastore"] = private_line(read("/etc/rancher/k3s/datastore/client.key"))
     for number, token in enumerate(tokens()):
         found["bootstrap token %d" % number] = token
     return found

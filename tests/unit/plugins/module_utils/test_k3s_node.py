@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import os
-import sqlite3
 import stat
 
 import pytest
@@ -54,48 +52,6 @@ def test_a_script_that_fails_says_so_without_secrets(tmp_path, record):
     with pytest.raises(k3s_node.K3sError, match="install script failed") as error:
         k3s_node.install(script(tmp_path, "echo no way with %s; exit 3\n" % token), "server", [], [])
     assert "no way" in str(error.value) and token not in str(error.value)
-
-
-@pytest.fixture
-def server(tmp_path, monkeypatch):
-    """The data directory of a server that stores in SQLite; what was asked of systemd."""
-    place = tmp_path / "server"
-    for name in ("db", "tls"):
-        (place / name).mkdir(parents=True)
-    database = sqlite3.connect(place / "db" / "state.db")
-    database.execute("CREATE TABLE kine (name TEXT)")
-    database.execute("INSERT INTO kine VALUES ('/registry/pods')")
-    database.commit()
-    database.close()
-    (place / "token").write_text("secret\n")
-    (place / "tls" / "server-ca.crt").write_text("ca\n")
-    asked = []
-    manager = services.Systemd(lambda argv: (asked.append(tuple(argv[1:])), (0, ""))[1])
-    monkeypatch.setattr(services, "here", lambda: manager)
-    return tmp_path, asked
-
-
-def test_a_backup_of_sqlite_is_made_while_the_server_stands_and_can_be_read(server):
-    place, asked = server
-    copy = k3s_node.back_up("k3s", str(place))
-    assert asked == [("stop", "k3s")] and copy.startswith(str(place / "backups/sqlite-"))
-    assert stat.S_IMODE(os.stat(place / "backups").st_mode) == 0o700
-    assert sqlite3.connect(copy + "/db/state.db").execute("SELECT name FROM kine").fetchall() == [("/registry/pods",)]
-    assert sorted(os.listdir(copy)) == ["db", "tls", "token"]
-
-
-def test_a_damaged_database_is_not_converted(server):
-    place, _asked = server
-    (place / "server/db/state.db").write_bytes(b"SQLite format 3\0 and then nothing")
-    with pytest.raises(k3s_node.K3sError, match="nothing was converted"):
-        k3s_node.back_up("k3s", str(place))
-    assert not [name for name in os.listdir(place / "backups") if name.startswith("sqlite-")]
-
-
-def test_what_is_converted_already_is_left(server):
-    place, asked = server
-    (place / "server/db/etcd").mkdir()
-    assert k3s_node.back_up("k3s", str(place)) == "" and asked == []
 
 
 def test_labels_of_selinux_are_set_before_the_start_where_it_is_on(tmp_path, monkeypatch):

@@ -131,6 +131,8 @@ def applied(facts, node, plan, joined=True):
             "kind": "k3s", "foreign": False, "ca_sha256": "ca", "role": node["role"], "kubelet_conf": True, "manifests": [],
             "etcd_data": server, "cluster_init": node["member"] == "init", "live": live_k3s(plan) if server else None, "cni_conf": [],
         }  # fmt: skip
+        if server:
+            facts["cluster"]["datastore"] = {"SQLite": "sqlite", "embedded etcd": "etcd"}.get(plan["datastore"], "external postgres")
         name = "k3s" if server else "k3s-agent"
         facts["services"][name] = facts["services"]["containerd"]
     elif joined:

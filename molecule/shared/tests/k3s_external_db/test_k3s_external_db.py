@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The cluster is in the database, and nothing of it in a datastore of the servers' own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+testinfra_hosts = ["ansible://all"]
+DATABASE = os.environ.get("KUBEWRIGHT_DATABASE") or "postgresql"
+CLIENT = {"postgresql": "cd / && runuser -u postgres -- psql -tAd k3s -c", "mariadb": "mariadb -N k3s -e"}[DATABASE]
+NODES = "SELECT DISTINCT name FROM kine WHERE name LIKE '/registry/minions/%' AND deleted = 0"
+CONNECTIONS = "SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'k3s'"
+
+
+@pytest.fixture
+def server(inputs, members):
+    """Whether the host is a server of K3s."""
+    return inputs["inventory_hostname"] in members["control_planes"]
+
+
+def test_every_node_is_in_the_database(host, members, server):
+    if server:
+        return
+    names = host.check_output(f'{CLIENT} "{NODES}"').split()
+    assert {name.rpartition("/")[2] for name in names} == {*members["control_planes"], *members["workers"]}
+
+
+def test_servers_keep_nothing_themselves(host, server):
+    for name in ("state.db", "etcd"):
+        assert not host.file("/var/lib/rancher/k3s/server/db/" + name).exists
+    assert host.file("/etc/rancher/k3s/datastore/ca.crt").exists == server
+
+
+def test_the_password_is_in_one_file_of_roots_alone(host, server):
+    password = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "password").read_text().strip()
+    found = host.run(f"grep -rlsF {password} /etc /var/lib/rancher /root /usr/local").stdout.split()
+    path = "/etc/rancher/k3s/config.yaml.d/50-kubewright-secrets.yaml"
+    assert found == ([path] if server else [])
+    if server:
+        assert host.file(path).mode == 0o600 and host.file("/etc/rancher/k3s/datastore/ca.crt").mode == 0o600
+
+
+def test_servers_come_over_tls(host, server):
+    if DATABASE == "postgresql" and not server:  # MariaDB lets nobody in otherwise
+        assert host.check_output(f'{CLIENT} "{CONNECTIONS}"') == "t"
