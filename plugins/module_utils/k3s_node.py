@@ -196,10 +196,10 @@ def start(unit, again, data_dir):
         raise K3sError("%s: %s" % (unit, output.strip()))
 
 
-def wait(unit, name, server, data_dir, timeout, database="", voter=False):
+def wait(unit, problem_of, server, timeout, database=""):
     """Wait until the node serves. K3sError with its own last words where it does not in time, or fails again and again.
 
-    database: the external one in words, which may refuse; voter: whether the node has to say that its etcd member votes, which one has just become.
+    problem_of: says why it does not serve yet, empty when it does. database: the external one in words, which may refuse.
     """
     began = time.monotonic()
     deadline = began + timeout
@@ -207,7 +207,7 @@ def wait(unit, name, server, data_dir, timeout, database="", voter=False):
     before = manager.restarts(unit)
     told = set(manager.log(unit, 60).splitlines()) if database else set()
     while True:
-        problem = problem_of_server(name, voter) if server else problem_of_agent(name, data_dir)
+        problem = problem_of()
         if not problem:
             return
         waited = time.monotonic() - began
@@ -245,24 +245,46 @@ def _hopeless(unit, seconds):
     return ""
 
 
+def serving(name):
+    """Why others cannot join by a server yet; empty when they can.
+
+    With embedded etcd its API starts once its member votes, and what the Node says of that must not differ (pkg/etcd/etcd.go); the Node itself comes later.
+    """
+    node, problem = _asked(name)
+    votes = _conditions(node or {}).get("EtcdIsVoter")
+    return problem or ("its etcd member does not vote: %s" % votes.get("message") if votes and votes.get("status") != "True" else "")
+
+
 def problem_of_server(name, voter=False):
-    """Why a server does not serve yet; empty when it does. With embedded etcd its member must vote: Ready alone is no gate."""
+    """Why a server does not serve yet; empty when it does. With embedded etcd its member must vote: Ready alone is no gate.
+
+    voter: whether the Node has to say so, which one has just become; else only where it says that it does not.
+    """
+    node, problem = _asked(name)
+    return problem or problem_of_node(node, name, voter)
+
+
+def _asked(name):
+    """(the Node by the server's own API, or None; why the API does not serve, or empty)."""
     try:
         api = kube_api.Api([kube_api.local_server() or ("127.0.0.1", 6443)], ADMIN, timeout=5, patience=0)
         status, text = api.ask("GET", "/readyz")
         if status != 200:
-            return "its API is not ready: %s" % text.strip()[-200:]
-        node = api.get("/api/v1/nodes/" + name, missing_ok=True)
+            return None, "its API is not ready: %s" % text.strip()[-200:]
+        return api.get("/api/v1/nodes/" + name, missing_ok=True), ""
     except kube_api.ApiError as error:
-        return str(error)
-    return problem_of_node(node, name, voter)
+        return None, str(error)
+
+
+def _conditions(node):
+    return {item["type"]: item for item in (node.get("status") or {}).get("conditions") or []}
 
 
 def problem_of_node(node, name, voter=False):
     """Why a Node object is not in order. voter: whether it must say that its etcd member votes; else only where it says that it does not."""
     if node is None:
         return "the API does not know the node %s" % name
-    conditions = {item["type"]: item for item in (node.get("status") or {}).get("conditions") or []}
+    conditions = _conditions(node)
     ready = conditions.get("Ready") or {}
     if ready.get("status") != "True":
         return "the node is not Ready: %s" % (ready.get("message") or "its kubelet did not report")

@@ -73,6 +73,14 @@ options:
     description: Whether a running service is started anew.
     type: bool
     default: false
+  until:
+    description:
+      - What is waited for (O(state=started)). V(ready) - a server's API answers, the Node is Ready, and an etcd member votes. V(serving) - a
+        server's API answers, which with embedded etcd it does only once its member votes; its kubelet may still be at work, and others can join.
+        V(started) - nothing.
+    type: str
+    choices: [started, serving, ready]
+    default: ready
   timeout:
     description: Seconds to wait at most.
     type: int
@@ -127,6 +135,7 @@ def credentials(parameters):
 
 
 def started(parameters):
+    """Start the service where need be, and wait as long as `until` says."""
     unit = "k3s" if parameters["role"] == "server" else "k3s-agent"
     secret = parameters["credentials"] or {}
     changed = False
@@ -141,7 +150,11 @@ def started(parameters):
         # One that asks its database in vain goes on with its old settings for five minutes.
         node.start(unit, again or server and bool(parameters["database"]), data_dir)
         changed = True
-    node.wait(unit, parameters["node_name"], server, data_dir, parameters["timeout"], parameters["database"], parameters["convert"])
+    if parameters["until"] != "started":
+        serving = server and parameters["until"] == "serving"
+        asks = node.serving if serving else lambda name: node.problem_of_server(name, parameters["convert"])
+        problem = asks if server else lambda name: node.problem_of_agent(name, data_dir)
+        node.wait(unit, lambda: problem(parameters["node_name"]), server, parameters["timeout"], parameters["database"])
     return {"changed": changed, "backup": backup}
 
 
@@ -168,6 +181,7 @@ def main():
             "script": {"type": "dict"},
             "ttl": {"type": "str", "default": ""},
             "restart": {"type": "bool", "default": False},
+            "until": {"type": "str", "default": "ready", "choices": ["started", "serving", "ready"]},
             "timeout": {"type": "int", "default": 300},
         },
         required_if=[("state", "started", ["node_name"]), ("state", "installed", ["script"])],
