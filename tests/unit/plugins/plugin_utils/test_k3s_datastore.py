@@ -178,8 +178,8 @@ def test_what_a_dropped_database_leaves_is_taken_away():
         hosts["cp-1"]["info"]["files"][path] = {"sha256": "0", "mode": "0600", "mtime": 1.0, "owned": True}
     node = plan_of(hosts, groups)["nodes"]["cp-1"]
     assert sorted(node["steps"]["credentials"]) == [path + " is no longer wanted" for path in sorted(paths)]
-    files = k3s_plan.secret_files({**node, "inputs": {"kube_registries": {}, "kube_http_proxy": {}, "k3s_datastore_endpoint": "",
-              "k3s_datastore_tls": {}, "k3s_embedded_registry": False}}, {"direct": []})
+    inputs = {"kube_registries": {}, "kube_http_proxy": {}, "k3s_datastore_endpoint": "", "k3s_datastore_tls": {}, "k3s_embedded_registry": False}
+    files = k3s_plan.secret_files({**node, "inputs": inputs}, {"direct": []})
     assert {entry["path"]: entry["state"] for entry in files} == dict.fromkeys(paths, "absent")
 
 
