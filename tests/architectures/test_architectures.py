@@ -36,7 +36,7 @@ def test_architecture(found, one):
 
 def test_nothing_is_unknown(found, here):
     assert found["warnings"] == []
-    assert set(found) == set(here) and {name for name, value in found.items() if value is None} <= {"owned", "product_uuid"}
+    assert set(found) == set(here) and {name for name, value in found.items() if value is None} <= {"owned", "product_uuid", "selinux_k3s"}
     assert {row["exists"] for row in found["services"].values()} == {False} and set(found["installed"].values()) == {None}
 
 
