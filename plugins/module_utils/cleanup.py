@@ -243,11 +243,10 @@ class Cleanup:
                 self.run(["systemctl", "start", unit])
         boot = changed.get("kernel_arguments") or {}
         if boot.get("words") and os.path.isfile(boot["file"]):
-            with open(boot["file"], encoding="utf-8") as stream:
-                before = stream.read()
+            before = settings.command_line(boot["file"])
             after = settings.without_arguments(before, boot["words"])
             if before != after and self.note("take %s out of %s, for the next boot" % (" ".join(boot["words"]), boot["file"])):
-                owned.write_atomically(boot["file"], after.encode(), os.stat(boot["file"]).st_mode & 0o777)
+                owned.write_atomically(boot["file"], after.encode("latin-1"), os.stat(boot["file"]).st_mode & 0o777)
         for name in reversed(changed.get("modules") or []):
             if os.path.isdir("/sys/module/" + name) and self.note("unload the module %s" % name):
                 self.run(["modprobe", "-r", name])  # one that somebody else uses by now stays

@@ -94,13 +94,27 @@ def journal_text() -> str:
     return HEADER + "[Journal]\nStorage=volatile\nRuntimeMaxUse=32M\n"
 
 
+def command_line(path: str) -> str:
+    """The text of a cmdline.txt, each byte a character: it may be of any encoding, with any ends of lines. "" where there is none."""
+    try:
+        with open(path, encoding="latin-1", newline="") as stream:
+            return stream.read()
+    except OSError:
+        return ""
+
+
 def with_arguments(text: str, words: list) -> str:
-    """The text of a cmdline.txt, one line, with these words of the kernel's command line."""
-    there = text.split()
-    return text.rstrip() + "".join(" " + word for word in words if word not in there) + "\n" if set(words) - set(there) else text
+    """The text of a cmdline.txt with these words of the kernel's command line, on its first line: firmware reads no other."""
+    line, end, rest = text.partition("\n")
+    there = line.split()
+    bare = line.rstrip()
+    added = " ".join(([bare] if bare else []) + [word for word in words if word not in there])
+    return added + line[len(bare) :] + end + rest
 
 
 def without_arguments(text: str, words: list) -> str:
-    """The reverse: what else was written there since stays."""
-    kept = [word for word in text.split() if word not in words]
-    return " ".join(kept) + "\n" if len(kept) < len(text.split()) else text
+    """The reverse, to the last blank: what else is there, or was written there since, stays."""
+    line, end, rest = text.partition("\n")
+    for word in words:
+        line = re.sub(r"(^|[ \t]+)%s(?!\S)" % re.escape(word), "", line)
+    return line + end + rest

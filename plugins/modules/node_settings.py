@@ -192,24 +192,44 @@ class Node:
 
     def boot_with(self, path, words):
         """The words in the file of the kernel's command line; those that we add are noted for reset."""
-        before = self.text(path)
+        path = os.path.realpath(path)  # a link stays one
+        before = settings.command_line(path)
         after = settings.with_arguments(before, words)
+        noted = self.record["settings"].get("kernel_arguments") or {}
+        if noted.get("file") != path:
+            noted = {"file": path, "words": []}
         if before == after:
+            self.await_boot(noted)
             return
         self.diff.append({"before_header": path, "after_header": path, "before": before, "after": after})
         if not self.change("add %s to %s" % (" ".join(words), path)):
             return
-        noted = self.record["settings"].setdefault("kernel_arguments", {"file": path, "words": []})
-        noted["words"] += [word for word in words if word not in before.split() + noted["words"]]
+        noted["words"] += [word for word in words if word not in before.partition("\n")[0].split() + noted["words"]]
+        noted.pop("boot", None)
+        self.await_boot(noted)
+        try:
+            owned.write_atomically(path, after.encode("latin-1"), os.stat(path).st_mode & 0o777)
+        except OSError as error:
+            self.problems.append("%s: %s cannot be written: %s" % (os.uname()[1], path, error.strerror))
+
+    def await_boot(self, noted):
+        """Notes in which boot the words were there and not yet read: a later one that has not read them never will."""
+        if self.module.check_mode or noted.get("boot"):
+            return
+        noted["boot"] = self.text("/proc/sys/kernel/random/boot_id").strip()
+        self.record["settings"]["kernel_arguments"] = noted
         owned.write(self.record)
-        info = os.stat(path)
-        owned.write_atomically(path, after.encode(), info.st_mode & 0o777)
 
     def journal_in_memory(self):
+        """The file, and journald started anew; on record once it was, so that a run that is killed in between is finished by the next."""
         done = len(self.changes)
         self.keep_file(settings.JOURNAL_FILE, settings.journal_text())
-        if len(self.changes) > done and not self.module.check_mode:
+        if len(self.changes) == done and self.record["settings"].get("journald") == "volatile":
+            return
+        if self.change("restart systemd-journald"):
             self.run(["systemctl", "restart", "systemd-journald"])
+            self.record["settings"]["journald"] = "volatile"
+            owned.write(self.record)
 
     def swap_units(self):
         """Units that would turn swap on again at boot: swap units not made from fstab, and zram's services."""

@@ -51,7 +51,16 @@ def test_words_for_the_kernel_stay_on_one_line_and_come_once():
     after = settings.with_arguments(CMDLINE, WORDS)
     assert after == CMDLINE.rstrip() + " cgroup_memory=1 cgroup_enable=memory\n"
     assert settings.with_arguments(after, WORDS) == after
-    assert settings.with_arguments(CMDLINE.rstrip() + " cgroup_memory=1", WORDS) == after
+    assert settings.with_arguments(CMDLINE.rstrip() + " cgroup_memory=1", WORDS) == after.rstrip()
+
+
+def test_firmware_reads_the_first_line_alone():
+    assert settings.with_arguments("quiet\n# mine: cgroup_memory=1\n", WORDS[:1]) == "quiet cgroup_memory=1\n# mine: cgroup_memory=1\n"
+
+
+@given(st.text(alphabet=st.sampled_from("ab= \t\r\n"), max_size=60))
+def test_any_line_comes_back_to_the_last_blank(text):
+    assert settings.without_arguments(settings.with_arguments(text, WORDS), WORDS) == text
 
 
 def test_they_are_taken_out_again_and_what_came_since_stays():
