@@ -172,10 +172,18 @@ node:
       sample: {container: null, vm: kvm}
     board:
       description: >-
-        C(model), C(raspberry_pi), C(cmdline_file) that its firmware reads, C(cmdline) of the kernel.
+        C(model), C(raspberry_pi), C(cmdline_file) that its firmware reads, C(cmdline_next) in it, which counts from the next boot on, C(cmdline) of
+        the kernel, the number of this C(boot) where there is such a file, C(journal) (memory, or null where it may be on a disk).
       type: dict
       returned: always
-      sample: {model: Raspberry Pi 5 Model B Rev 1.0, raspberry_pi: true, cmdline_file: /boot/firmware/cmdline.txt, cmdline: quiet}
+      sample:
+        model: Raspberry Pi 5 Model B Rev 1.0
+        raspberry_pi: true
+        cmdline_file: /boot/firmware/cmdline.txt
+        cmdline_next: quiet
+        cmdline: quiet
+        boot: 4f1b4a1e-7d0c-4c5e-8f57-0b8d4f5a9c11
+        journal: null
     clock:
       description: >-
         C(epoch) in seconds since 1970, C(offset_seconds) to the controller, C(synchronised), C(source) (chrony, systemd-timesyncd, ntpd,

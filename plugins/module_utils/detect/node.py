@@ -51,7 +51,7 @@ EMPTY = {
     "kernel": {"release": None, "version": None, "modules": {}, "sysctls": {}},
     "os": {"id": None, "id_like": [], "version_id": None, "name": None, "family": "other"},
     "virtualization": {"container": None, "vm": None},
-    "board": {"model": None, "raspberry_pi": False, "cmdline_file": None, "cmdline": None},
+    "board": {"model": None, "raspberry_pi": False, **dict.fromkeys(("cmdline_file", "cmdline_next", "cmdline", "boot", "journal"))},
     "clock": {"epoch": None, "offset_seconds": None, "synchronised": None, "source": None},
     "network": {"interfaces": [], "routes": [], "default_ipv4": None, "default_ipv6": None, "probe_source": None},
     "dns": {"resolv_conf": None, "nameservers": [], "search": [], "loopback": False},

@@ -9,7 +9,10 @@ import re
 
 # What firmware says that nobody filled in.
 PLACEHOLDERS = ("Default string", "To Be Filled By O.E.M.", "System manufacturer", "System Product Name", "Not Specified")
-CMDLINES = ("/boot/firmware/cmdline.txt", "/boot/cmdline.txt")
+# The first that is there is read: Ubuntu from 25.10 on starts from current/ (os_prefix), whatever lies beside it.
+# https://canonical-ubuntu-boards.readthedocs-hosted.com/en/latest/explanations/piboot-ab
+CMDLINES = ("/boot/firmware/current/cmdline.txt", "/boot/firmware/cmdline.txt", "/boot/cmdline.txt")
+MOVED = "DO NOT EDIT"  # Raspberry Pi OS leaves a note with this at the former place
 CLOCKSOURCE = "/sys/devices/system/clocksource/clocksource0/%s_clocksource"
 CONTAINERS = {
     "podman": "podman",
@@ -44,7 +47,7 @@ VENDORS = (
 
 
 def board(host):
-    """{model, raspberry_pi, cmdline_file, cmdline}."""
+    """{model, raspberry_pi, cmdline_file, cmdline_next, cmdline, boot, journal}."""
     dmi = (host.line("/sys/class/dmi/id/" + name) for name in ("sys_vendor", "product_name"))
     model = (
         host.line("/proc/device-tree/model")
@@ -53,12 +56,19 @@ def board(host):
         or None
     )
     pi = bool(model and "Raspberry Pi" in model)
-    files = [path for path in CMDLINES if host.exists(path)]
+    texts = {path: host.read(path) or "" for path in CMDLINES if host.exists(path)}
+    path, text = next(((path, text) for path, text in texts.items() if MOVED not in text), (None, ""))
+    in_memory = host.list("/run/log/journal/%s/*.journal" % host.line("/etc/machine-id"))
     return {
         "model": model,
         "raspberry_pi": pi,
-        "cmdline_file": files[0] if files else None,
+        "cmdline_file": path,
+        # Firmware reads its first line: https://bugs.launchpad.net/ubuntu/+bug/2032128/+attachment/5693359/+files/README
+        "cmdline_next": text.partition("\n")[0].strip() or None,
         "cmdline": host.line("/proc/cmdline"),
+        "boot": host.line("/proc/sys/kernel/random/boot_id") if path else None,
+        # journald empties this when it writes to the disk: systemd-journald(8), "FILES".
+        "journal": "memory" if in_memory else None,
     }
 
 
