@@ -49,6 +49,7 @@ class ActionModule(ActionBase):
         if not plan["refusals"]:
             plan["refusals"] += sources.missing(plan, hosts) + _left_out(plan, part)
             _hold(plan, part)
+            plan["refusals"] += _cannot_reboot(plan, hostvars)
         result.update(changed=False, plan=plan)
         if plan["refusals"] and arguments["refuse"]:
             result.update(failed=True, msg=_message(plan["refusals"]))
@@ -76,6 +77,14 @@ def _left_out(plan, part):
     if leader and plan["nodes"][leader]["member"] == "init" and leader not in part:
         return ["the cluster is to be started on %s, which --limit leaves out; add it to the limit" % leader]
     return []
+
+
+def _cannot_reboot(plan, hostvars):
+    """Ansible does not reboot the machine that it runs on."""
+    here = [host for host, node in plan["nodes"].items() if "reboot" in node["steps"] and hostvars[host].get("ansible_connection") == "local"]
+    text = "%s: must be rebooted, and Ansible runs on it (ansible_connection: local); add %s to %s, reboot it and run this again"
+    added = ((host, plan["nodes"][host]["settings"]["kernel_arguments"]) for host in here)
+    return [text % (host, " ".join(wanted["words"]), wanted["file"]) for host, wanted in added]
 
 
 def _hold(plan, part):

@@ -20,16 +20,38 @@ def off(info: dict) -> bool:
     return bool(controllers) and "memory" not in controllers
 
 
-def lacking(info: dict) -> dict:
+def _board(info):
+    return info.get("board") or {}
+
+
+def _has(info, name):
+    """Whether the kernel's command line (cmdline), or the one of the next boot (cmdline_next), switches it on."""
+    return WORDS[1] in (_board(info).get(name) or "").split()
+
+
+def fades(info: dict) -> bool:
+    """Whether it is on until the next boot alone: a reset, another editor or a new kernel took the words out of the file."""
+    return not off(info) and _has(info, "cmdline") and bool(_board(info).get("cmdline_next")) and not _has(info, "cmdline_next")
+
+
+def unread(info: dict) -> bool:
+    """Whether the machine was booted since the words are in the file, and without them: its firmware reads another one."""
+    noted = ((info.get("owned") or {}).get("settings") or {}).get("kernel_arguments") or {}
+    before, now = noted.get("boot"), _board(info).get("boot")
+    return off(info) and _has(info, "cmdline_next") and bool(before and now) and before != now
+
+
+def lacking(info: dict, may_reboot: bool) -> dict:
     """What switches it on at the next boot, {file, words}; empty where nothing is to be done, or we do not know how."""
-    path = (info.get("board") or {}).get("cmdline_file")
-    return {"file": path, "words": list(WORDS)} if off(info) and path else {}
+    path = _board(info).get("cmdline_file")
+    return {"file": path, "words": list(WORDS)} if path and (off(info) or may_reboot and fades(info)) else {}
 
 
 def steps(info: dict) -> dict:
     """The step of a node that must boot anew: {"reboot": [why]}."""
-    wanted = lacking(info)
-    return {"reboot": ["the kernel's memory cgroup is off until it boots with %s" % " ".join(wanted["words"])]} if wanted else {}
+    if not off(info) or not _board(info).get("cmdline_file"):
+        return {}
+    return {"reboot": ["the kernel's memory cgroup is off until it boots with %s" % " ".join(WORDS)]}
 
 
 def problems(name: str, info: dict, may_reboot: bool) -> list:
@@ -37,20 +59,36 @@ def problems(name: str, info: dict, may_reboot: bool) -> list:
     if not off(info):
         return []
     text = "%s: the kernel's memory cgroup is off, which the kubelet needs; " % name
-    place, words = (info.get("board") or {}).get("cmdline_file"), " ".join(WORDS)
-    if WORDS[1] in ((info.get("board") or {}).get("cmdline") or "").split():
+    place, words = _board(info).get("cmdline_file"), " ".join(WORDS)
+    if _has(info, "cmdline"):
         return [text + "it was booted with %s all the same: take another kernel (%s)" % (WORDS[1], K3S_PAGE)]
     if not place:
         return [text + "add %s to the kernel's command line and reboot (%s)" % (words, K3S_PAGE)]
+    if unread(info):
+        way_out = "%s has %s and it was booted without it: add it to the file that its firmware reads (config.txt: cmdline=, os_prefix=), and reboot"
+        return [text + way_out % (place, WORDS[1])]
     if may_reboot:
         return []
     way_out = "set kube_allow_reboot: true, and %s is added to %s and the node rebooted; or do it yourself (%s)"
     return [text + way_out % (words, place, K3S_PAGE)]
 
 
-def warnings(name: str, info: dict, journald: str) -> list:
-    """Sentences on what wears a card out. info: node_info's; disks without a kind say nothing."""
-    kinds = {(disk or {}).get("kind") for disk in (info.get("disks") or {}).values()}
-    if journald == "volatile" or not kinds & set(SLOW_DISKS):
-        return []
-    return ["%s: its journal is written to a card that wears out; kube_journald: volatile keeps it in memory" % name]
+def wrong_journal(facts: dict) -> list:
+    """Why the journal is not in memory as it was asked for, at most one sentence."""
+    if not (facts.get("files") or {}).get(JOURNAL):
+        return ["%s is missing" % JOURNAL]
+    read = ((facts.get("owned") or {}).get("settings") or {}).get("journald") == "volatile"
+    return [] if read else ["journald has not read %s yet" % JOURNAL]
+
+
+def warnings(name: str, info: dict, journald: str, may_reboot: bool) -> list:
+    """Sentences on what wears a card out, and on a memory cgroup that the next boot switches off."""
+    found = []
+    disks = info.get("disks") or {}
+    kinds = {(disk or {}).get("kind") for disk in ([disks["/var/log"]] if disks.get("/var/log") else disks.values())}
+    if journald != "volatile" and _board(info).get("journal") != "memory" and kinds & set(SLOW_DISKS):
+        found.append("%s: its journal is written to a card that wears out; kube_journald: volatile keeps it in memory" % name)
+    if fades(info) and not may_reboot:
+        way_out = "%s: the memory cgroup is on until the next boot, %s no longer has %s; add it, or set kube_allow_reboot: true and it is added"
+        found.append(way_out % (name, _board(info)["cmdline_file"], WORDS[1]))
+    return found

@@ -50,6 +50,8 @@ K3S_ARCHITECTURES = ("amd64", "arm64", "arm")
 # "etcd is write intensive; SD cards and eMMC cannot handle the IO load": K3S_PAGE, and
 # https://etcd.io/docs/v3.6/op-guide/hardware/#disks for the latency that it needs.
 SLOW_DISKS = ("sd", "emmc")
+# Below its data directory: https://docs.k3s.io/datastore/backup-restore
+K3S_ETCD = "/rancher/k3s/server/db/etcd"
 ETCD_PAGE = "https://etcd.io/docs/v3.6/faq/#what-is-failure-tolerance"
 KUBEADM_ETCD_PAGE = "https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/ha-topology/"
 K3S_DATASTORE_PAGE = "https://docs.k3s.io/datastore"

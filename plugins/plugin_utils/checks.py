@@ -199,7 +199,7 @@ def _platform(name, info, inputs, version, refusals, warnings):
             % (name, group, *CGROUP_V1_REFUSED_FROM, CGROUP_V1_PAGE)
         )
     refusals += board.problems(name, info, inputs["kube_allow_reboot"])
-    warnings += board.warnings(name, info, inputs["kube_journald"])
+    warnings += board.warnings(name, info, inputs["kube_journald"], inputs["kube_allow_reboot"])
     for module in ("overlay", "br_netfilter"):
         if info["kernel"]["modules"].get(module) == "missing":
             hint = (

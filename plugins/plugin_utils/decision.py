@@ -9,7 +9,7 @@ Nothing is scored. The first rule of rules.table() that has something to say dec
 from __future__ import annotations
 
 from . import k3s_datastore, k3s_guest, quantity
-from .catalog import ETCD_PAGE, K3S_DATASTORE_PAGE, KUBEADM_ETCD_PAGE, SLOW_DISKS
+from .catalog import ETCD_PAGE, K3S_DATASTORE_PAGE, K3S_ETCD, KUBEADM_ETCD_PAGE, SLOW_DISKS
 from .rules import HARD, LIMITS, MACHINE_RULES, NEEDS, reason
 
 TITLES = {"kubeadm": "kubeadm", "k3s": "K3s"}
@@ -258,7 +258,9 @@ def _cpus(host, node, distribution, limits):
 
 
 def _etcd_disk(host, node, distribution, limits):
-    kind = ((node["info"].get("disks") or {}).get("/var/lib/etcd") or {}).get("kind")
+    disks = node["info"].get("disks") or {}
+    k3s = next((disk for path, disk in disks.items() if path.endswith(K3S_ETCD)), None) if distribution == "k3s" else None
+    kind = (k3s or disks.get("/var/lib/etcd") or {}).get("kind")
     # K3s's single server stores in SQLite, and needs no such disk.
     if node["role"] != "control_plane" or kind not in SLOW_DISKS or (distribution == "k3s" and limits["alone"]):
         return None

@@ -86,10 +86,10 @@ def wrong_settings(wanted: dict, facts: dict) -> list:
     for path in ("/etc/modules-load.d/kubewright.conf", "/etc/sysctl.d/99-kubewright.conf"):
         if path not in owned or not (facts.get("files") or {}).get(path):
             reasons.append("%s is missing" % path)
-    if wanted["journald"] == "volatile" and not (facts.get("files") or {}).get(board.JOURNAL):
-        reasons.append("%s is missing" % board.JOURNAL)
+    if wanted["journald"] == "volatile":
+        reasons += board.wrong_journal(facts)
     if wanted.get("kernel_arguments"):
-        reasons.append("%s is not in the kernel's command line" % " ".join(wanted["kernel_arguments"]["words"]))
+        reasons.append("%s is to be in %s" % (" ".join(wanted["kernel_arguments"]["words"]), wanted["kernel_arguments"]["file"]))
     swap = facts.get("swap") or {}
     if wanted["swap"] == "off" and (swap.get("total_bytes") or swap.get("fstab")):
         reasons.append("swap is on")

@@ -233,7 +233,8 @@ def _stages(host, node, cluster, state):
         stages = ["prepare"] if node["steps"] else []
         return (stages + ["start"], "wait") if leads else (stages, "")
     if node["steps"]:
-        change = "change" if node["role"] == "control_plane" else "roll"
+        alone = node["role"] == "control_plane" or "reboot" in node["steps"]
+        change = "change" if alone else "roll"
         stages = ["endpoint"] if set(node["steps"]) <= {"endpoint"} else [change]
     return stages, ""
 

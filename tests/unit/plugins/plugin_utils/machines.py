@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import hashlib
 
+from ansible_collections.kubewright.cluster.plugins.plugin_utils import board
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.network import CONFIGURATION
 
 GIB = 2**30
@@ -103,7 +104,8 @@ def applied(facts, node, plan, joined=True):
     written = [entry for part in node["files"].values() for entry in part if entry.get("state") != "absent"]
     written += [
         {"path": path, "content": "", "mode": "0644"}
-        for path in ("/etc/modules-load.d/kubewright.conf", "/etc/sysctl.d/99-kubewright.conf")
+        for path in ("/etc/modules-load.d/kubewright.conf", "/etc/sysctl.d/99-kubewright.conf", board.JOURNAL)
+        if path != board.JOURNAL or node["settings"]["journald"] == "volatile"
     ]
     for entry in written:
         facts["files"][entry["path"]] = {
@@ -112,7 +114,7 @@ def applied(facts, node, plan, joined=True):
             "mtime": 100.0,
             "owned": True,
         }
-    facts["owned"] = {"files": {entry["path"]: {"backup": None} for entry in written}}
+    facts["owned"] = {"files": {entry["path"]: {"backup": None} for entry in written}, "settings": {"journald": node["settings"]["journald"]}}
     for item in node["programs"]:
         path = item.get("dest") or item["unpack"]["dest_dir"] + "/" + item["component"]
         facts["artifacts"][path] = {"version": item["version"], "sha256": "0", "source": item["url"], "intact": True}

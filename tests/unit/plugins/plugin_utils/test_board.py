@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.kubewright.cluster.plugins.action import plan as action
 from ansible_collections.kubewright.cluster.plugins.plugin_utils import planner
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory
 
@@ -70,6 +71,99 @@ def test_a_journal_on_a_card_is_told_of_and_kept_in_memory_by_wish():
     plan = planner.cluster_plan(hosts, groups)
     assert not any("journal" in text for text in plan["warnings"])
     assert plan["nodes"]["w-1"]["settings"]["journald"] == "volatile"
+
+
+def test_a_journal_that_is_in_memory_already_wears_nothing_out():
+    hosts, groups = on_cards()
+    hosts["w-1"]["info"]["board"]["journal"] = "memory"
+    told = [text for text in planner.cluster_plan(hosts, groups)["warnings"] if "journal" in text]
+    assert [text.partition(":")[0] for text in told] == ["cp-1"]
+
+
+def test_the_journal_lies_where_var_log_does():
+    hosts, groups = on_cards()
+    for row in hosts.values():
+        row["info"]["disks"]["/var/log"] = {"mount": "/", "kind": "nvme", "read_only": False}
+    assert not any("journal" in text for text in planner.cluster_plan(hosts, groups)["warnings"])
+
+
+def test_journald_that_did_not_read_its_file_is_started_anew():
+    hosts, groups = boards({"kube_journald": "volatile"}, off=False)
+    plan = planner.cluster_plan(hosts, groups)
+    for host, row in hosts.items():
+        row["info"] = applied(row["info"], plan["nodes"][host], plan)
+    assert planner.cluster_plan(hosts, groups)["nodes"]["w-1"]["steps"] == {}
+    hosts["w-1"]["info"]["owned"]["settings"] = {}
+    assert "journald has not read" in planner.cluster_plan(hosts, groups)["nodes"]["w-1"]["steps"]["settings"][0]
+
+
+ON = "console=tty1 cgroup_memory=1 cgroup_enable=memory"
+
+
+def test_words_that_a_reset_took_out_before_the_reboot_come_back_without_one():
+    hosts, groups = boards({"kube_allow_reboot": True}, cmdline=ON, off=False)
+    for row in hosts.values():
+        row["info"]["board"]["cmdline_next"] = "console=tty1"
+    node = planner.cluster_plan(hosts, groups)["nodes"]["w-1"]
+    assert node["settings"]["kernel_arguments"]["file"] == FILE and "reboot" not in node["steps"]
+    for row in hosts.values():
+        row["inputs"].pop("kube_allow_reboot")
+    plan = planner.cluster_plan(hosts, groups)
+    assert "kernel_arguments" not in plan["nodes"]["w-1"]["settings"]
+    assert any("w-1: the memory cgroup is on until the next boot, %s no longer has cgroup_enable=memory" % FILE in text for text in plan["warnings"])
+
+
+@pytest.mark.parametrize("following", [ON, None])
+def test_words_that_stay_are_no_news(following):
+    hosts, groups = boards(cmdline=ON, off=False)
+    for row in hosts.values():
+        row["info"]["board"]["cmdline_next"] = following
+    plan = planner.cluster_plan(hosts, groups)
+    assert not any("memory cgroup" in text for text in plan["warnings"])
+
+
+def written(before, now):
+    hosts, groups = boards({"kube_allow_reboot": True})
+    for row in hosts.values():
+        row["info"]["board"].update(cmdline_next=ON, boot=now)
+        row["info"]["owned"] = {"files": {}, "settings": {"kernel_arguments": {"file": FILE, "words": [], "boot": before}}}
+    return planner.cluster_plan(hosts, groups)
+
+
+def test_a_run_that_was_killed_before_the_reboot_makes_it():
+    plan = written("one", "one")
+    assert plan["refusals"] == [] and plan["nodes"]["w-1"]["steps"]["reboot"]
+
+
+def test_a_file_that_the_firmware_does_not_read_is_no_reason_to_reboot_for_ever():
+    assert any("w-1" in text and "it was booted without it: add it to the file that its firmware reads" in text for text in written("one", "two")["refusals"])
+
+
+def test_running_workers_are_rebooted_one_at_a_time():
+    hosts, groups = inventory(1, 3, {"kube_distribution": "k3s", "kube_allow_reboot": True, "kube_workers_at_once": 3})
+    plan = planner.cluster_plan(hosts, groups)
+    for host, row in hosts.items():
+        row["info"] = applied(row["info"], plan["nodes"][host], plan)
+    for host in groups["kube_node"]:
+        hosts[host]["info"]["board"] = {"model": None, "raspberry_pi": True, "cmdline_file": FILE, "cmdline": "quiet"}
+        hosts[host]["info"]["cgroup"]["controllers"] = ["cpu", "pids"]
+    nodes = planner.cluster_plan(hosts, groups)["nodes"]
+    assert all(nodes[host]["joined"] and nodes[host]["stages"] == ["change"] for host in groups["kube_node"])
+
+
+def test_ansible_does_not_reboot_its_own_machine():
+    hosts, groups = boards({"kube_allow_reboot": True})
+    plan = planner.cluster_plan(hosts, groups)
+    told = action._cannot_reboot(plan, {"cp-1": {}, "w-1": {"ansible_connection": "local"}})
+    assert len(told) == 1 and told[0].startswith("w-1: must be rebooted, and Ansible runs on it") and FILE in told[0]
+
+
+def test_k3s_has_its_etcd_below_its_own_directory():
+    hosts, groups = inventory(3, 0, {"kube_distribution": "k3s", "kube_data_dir": "/srv"})
+    for row in hosts.values():
+        row["info"]["disks"]["/var/lib/etcd"] = {"mount": "/", "kind": "sd", "read_only": False}
+        row["info"]["disks"]["/srv/rancher/k3s/server/db/etcd"] = {"mount": "/srv", "kind": "ssd", "read_only": False}
+    assert not any("etcd on an SD card" in text for text in planner.cluster_plan(hosts, groups)["warnings"])
 
 
 def test_etcd_on_cards_is_told_of():
