@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 from lablib.catalog import LabError
 
@@ -70,7 +71,7 @@ def main(machine):
     """Keeps one machine going."""
     while reason(machine.folder / "qmp") == "guest-reset":
         while machine.pid():  # it writes its disks first
-            pass
+            time.sleep(0.1)
         print(f"{machine.name} boots with{kernel(machine.root_disk)}", flush=True)
         machine.launch(machine.port)
 
