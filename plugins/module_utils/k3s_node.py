@@ -36,6 +36,10 @@ PATIENCE = 12
 REFUSED_SECONDS = 30
 # A server that restarts is away for less.
 UNREACHED_SECONDS = 90
+_UNREACHED = re.compile(r"connection refused|no such host|i/o timeout|no route to host")
+# An agent asks through its own balancer, which closes the connection: https://github.com/k3s-io/k3s/issues/9748. Only the last lines count,
+# for one that got through logs other things.
+_UNPASSED = re.compile(r"get CA certs: .*(EOF|connection reset by peer|deadline exceeded)")
 # A database that has just been started refuses for a moment what it lets in then.
 DATABASE_SECONDS = 12
 _SECRET = re.compile(r"K10[0-9a-f]{64}::\S+|\b[0-9a-f]{32,}\b|\b[a-z0-9]{6}\.[a-z0-9]{16}\b|(?<=://)[^\s/@]+(?=@)")
@@ -240,7 +244,7 @@ def _hopeless(unit, seconds):
         return "the servers have another authority than its token names: it is of another cluster, or they were set up anew"
     if "Node password rejected" in words:
         return "the cluster has another machine of this name, or had; delete that Node, or give this one another name (kube_node_name)"
-    if seconds > UNREACHED_SECONDS and re.search(r"connection refused|no such host|i/o timeout|no route to host", words):
+    if seconds > UNREACHED_SECONDS and (_UNREACHED.search(words) or _UNPASSED.search(services.here().log(unit, 3))):
         return "no server answers where its configuration says; see `server:` in %s/config.yaml, and what lies between" % DIRECTORY
     return ""
 

@@ -9,13 +9,14 @@ https://docs.k3s.io/cli/agent (server), https://docs.k3s.io/cli/token
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from . import k3s_addons
 
 DATASTORE = "of the cluster that is joined"
-# A short token, one that names the authority too, or a bootstrap token: https://docs.k3s.io/cli/token#token-format
-_TOKEN = re.compile(r"\S+")
+# https://docs.k3s.io/cli/token#bootstrap
+_BOOTSTRAP = re.compile(r"[a-z0-9]{6}\.[a-z0-9]{16}")
 
 
 def settled(shared: dict) -> dict:
@@ -29,8 +30,11 @@ def settled(shared: dict) -> dict:
     return {**found, "kube_api_endpoint": outside, "kube_api_port": outside["port"]}
 
 
-def problems(values: dict, servers: list) -> list:
-    """Sentences on the inputs of a cluster elsewhere. servers: control planes of the inventory. The token is never shown."""
+def problems(values: dict, servers: list, info: dict | None = None) -> list:
+    """Sentences on the inputs of a cluster elsewhere. The token is never shown.
+
+    servers: control planes of the inventory. info: the agent's facts, None where it was not looked at.
+    """
     url, token = values["k3s_server_url"], values["k3s_join_token"]
     if not url:
         return ["k3s_join_token is set without k3s_server_url; set that too, or drop it"] if token else []
@@ -46,15 +50,44 @@ def problems(values: dict, servers: list) -> list:
     ]
     if not _split(url):
         found.append("k3s_server_url %r is no address; write it as https://server.example:6443" % url)
+    elif _leads_back(_split(url).hostname, info):
+        found.append("k3s_server_url %s leads an agent back to itself; name a server of the cluster that is joined" % url)
     if not token:
         found.append("k3s_server_url is set without k3s_join_token; it is in server/node-token of a server's data directory")
-    elif not _TOKEN.fullmatch(token):
+    elif re.search(r"\s", token):
         found.append("k3s_join_token has white space in it; give the one line of server/node-token")
+    elif not _whole(token):
+        found.append("k3s_join_token begins with K10, but is not K10, 64 digits, :: and a login; give the whole line of server/node-token")
     if values["kube_distribution"] == "kubeadm":
         found.append("kube_distribution kubeadm: k3s_server_url leads to a K3s cluster; set kube_distribution to k3s, or drop it")
     if not values["kube_version"]:
         found.append("kube_version is missing; an agent may not be newer than the servers at k3s_server_url: name their version")
     return found
+
+
+def _whole(token):
+    """Whether K3s can read the token: a short one, one that names the authority too, or a bootstrap token.
+
+    parseToken in pkg/clientaccess/token.go; https://docs.k3s.io/cli/token#token-format
+    """
+    if not token.startswith("K10"):
+        return True
+    authority, parted, login = token[3:].partition("::")
+    if parted and len(authority) not in (0, 64):
+        return False
+    login = login if parted else authority
+    return bool(login.partition(":")[2] or _BOOTSTRAP.fullmatch(login))
+
+
+def _leads_back(host, info):
+    """Whether a host of an address is the agent itself."""
+    interfaces = ((info or {}).get("network") or {}).get("interfaces") or []
+    own = {ip_address(item["address"]) for interface in interfaces for item in interface.get("addresses") or []}
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return address.is_loopback or address.is_unspecified or address in own
 
 
 def _split(url):

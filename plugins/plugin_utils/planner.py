@@ -77,7 +77,7 @@ def cluster_plan(hosts: dict, groups: dict) -> dict:
             draft.refuse(["%s: %s" % (host, hosts[host].get("error") or "was not looked at")])
     guest = not control_planes and any(node["inputs"]["k3s_server_url"] for node in draft.nodes.values())
     for node in draft.nodes.values():
-        draft.refuse(k3s_guest.problems(node["inputs"], control_planes))
+        draft.refuse(k3s_guest.problems(node["inputs"], control_planes, node["info"]))
     if draft.refusals or not (control_planes or guest):
         known = {host: row["info"] for host, row in hosts.items() if row.get("info")}
         refusals, warnings = checks.layout(control_planes, workers, False, [], known)

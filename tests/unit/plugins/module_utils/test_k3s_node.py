@@ -125,3 +125,19 @@ def test_what_the_servers_refuse_is_told_before_the_time_is_up(monkeypatch, line
     monkeypatch.setattr(services, "here", Manager)
     assert k3s_node._hopeless("k3s-agent", 5) == ""
     assert told in k3s_node._hopeless("k3s-agent", 31) and line in k3s_node.last_words("k3s-agent")
+
+
+@pytest.mark.parametrize("why", ["EOF", "read tcp 127.0.0.1:47166->127.0.0.1:6444: read: connection reset by peer", "context deadline exceeded"])
+def test_an_agent_that_no_server_answers_is_told_so_by_its_last_lines(monkeypatch, why):
+    # https://github.com/k3s-io/k3s/issues/9748, https://github.com/k3s-io/k3s-ansible/issues/301
+    log = ['time="2026-11-27T05:00:00Z" level=error msg="failed to get CA certs: Get \\"https://127.0.0.1:6444/cacerts\\": %s"' % why]
+
+    class Manager:
+        def log(self, unit, lines):
+            return "\n".join(log[-lines:]) + "\n"
+
+    monkeypatch.setattr(services, "here", Manager)
+    assert k3s_node._hopeless("k3s-agent", 80) == ""
+    assert "no server answers" in k3s_node._hopeless("k3s-agent", 91)
+    log.extend(["level=info msg=\"it got through\""] * 3)
+    assert k3s_node._hopeless("k3s-agent", 91) == ""

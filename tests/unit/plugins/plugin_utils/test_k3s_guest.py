@@ -10,7 +10,7 @@ import yaml
 from ansible_collections.kubewright.cluster.plugins.plugin_utils import page, planner, report, verify_report
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory
 
-ELSEWHERE = {"k3s_server_url": "https://k3s.example:6443", "k3s_join_token": "K10abc::node:hunter2", "kube_version": "1.36.3"}
+ELSEWHERE = {"k3s_server_url": "https://k3s.example:6443", "k3s_join_token": "K10%s::node:hunter2" % ("a" * 64), "kube_version": "1.36.3"}
 
 
 def agents(count=2, **inputs):
@@ -51,6 +51,14 @@ def test_those_that_have_joined_are_left():
         ({"k3s_server_url": "http://k3s.example:6443"}, "write it as https://server.example:6443"),
         ({"k3s_server_url": "https://k3s.example:port"}, "is no address"),
         ({"k3s_join_token": "hunter2 hunter3"}, "k3s_join_token has white space in it"),
+        # pkg/clientaccess/token.go: "invalid token CA hash length", "invalid token format"
+        ({"k3s_join_token": "K10abc::node:hunter2"}, "k3s_join_token begins with K10, but is not"),
+        ({"k3s_join_token": "K10" + "a" * 64}, "k3s_join_token begins with K10, but is not"),
+        ({"k3s_join_token": "K10%s::node:" % ("a" * 64)}, "k3s_join_token begins with K10, but is not"),
+        ({"k3s_server_url": "https://127.0.0.1:6443"}, "leads an agent back to itself"),
+        ({"k3s_server_url": "https://localhost:6443"}, "leads an agent back to itself"),
+        ({"k3s_server_url": "https://[::1]:6443"}, "leads an agent back to itself"),
+        ({"k3s_server_url": "https://10.0.0.12:6443"}, "leads an agent back to itself"),
         ({"kube_version": ""}, "kube_version is missing; an agent may not be newer"),
         ({"kube_distribution": "kubeadm"}, "k3s_server_url leads to a K3s cluster"),
     ],
@@ -59,6 +67,11 @@ def test_what_lacks_or_makes_no_sense(inputs, words):
     refusals = planner.cluster_plan(*agents(**inputs))["refusals"]
     assert any(words in text for text in refusals), refusals
     assert "hunter" not in repr(refusals)
+
+
+@pytest.mark.parametrize("token", ["hunter2", "abcdef.0123456789abcdef", "K10%s::abcdef.0123456789abcdef" % ("a" * 64), "K10::node:hunter2"])
+def test_every_form_of_a_token_is_taken(token):
+    assert planner.cluster_plan(*agents(k3s_join_token=token))["refusals"] == []
 
 
 def test_servers_of_ones_own_are_another_cluster():
