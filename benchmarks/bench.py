@@ -71,10 +71,11 @@ def make(control_planes=3, workers=1, variables=None):
     change({"kube_distribution": DISTRIBUTION[0], "kube_version": VERSION, **(variables or {})})
 
 
-def change(variables):
-    """Other variables for all nodes."""
+def change(variables, group=None):
+    """Other variables for all nodes, or for one group's."""
     inventory = yaml.safe_load(INVENTORY.read_text())
-    inventory["all"]["vars"].update(variables)
+    whose = inventory["all"]["children"][group] if group else inventory["all"]
+    whose.setdefault("vars", {}).update(variables)
     INVENTORY.write_text(yaml.safe_dump(inventory))
 
 

@@ -215,11 +215,8 @@ def setting(_options):
     planes, workers, _variables = nodes()
     client = ask(list(workers)[0], local_url())
     time.sleep(5)
-    change(
-        {"k3s_config": {"kube-apiserver-arg": ["audit-log-maxage=7"]}}
-        if DISTRIBUTION[0] == "k3s"
-        else {"kubelet_config": {"maxPods": 100}}
-    )
+    audit = {"k3s_config": {"kube-apiserver-arg": ["audit-log-maxage=7"]}}  # the servers' alone: an agent has no API server
+    change(*((audit, "kube_control_plane") if DISTRIBUTION[0] == "k3s" else ({"kubelet_config": {"maxPods": 100}},)))
     seconds, output = playbook("site", "--forks", "50")
     time.sleep(5)
     counts = {host: row["changed"] for host, row in recap(output).items()}
