@@ -23,7 +23,7 @@ say() { printf '%4d s  %s\n' "$SECONDS" "$*"; }
 
 # shellcheck disable=SC2016
 prepare='
-source_url=$1 registry=$2 version=$3 address=$4 role=$5 first=$6 token=$7
+source_url=$1 registry=$2 version=$3 address=$4 role=$5 first=$6
 base="$source_url/github.com/k3s-io/k3s/releases/download/v$version%2Bk3s1"
 python3 - "$base" /usr/local/bin/k3s <<PY
 import hashlib, shutil, sys, urllib.request
@@ -71,11 +71,11 @@ token=$(head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n')
 say "prepare ${#servers[@]} servers and ${#agents[@]} agents"
 jobs_running=()
 for host in "${servers[@]}"; do
-    on "$host" "$source_url" "$registry" "$version" "$host" server "$first" "$token" <<<"$prepare" &
+    on "$host" "$source_url" "$registry" "$version" "$host" server "$first" <<<"token=$token$prepare" &
     jobs_running+=($!)
 done
 for host in "${agents[@]}"; do
-    on "$host" "$source_url" "$registry" "$version" "$host" agent "$first" "$token" <<<"$prepare" &
+    on "$host" "$source_url" "$registry" "$version" "$host" agent "$first" <<<"token=$token$prepare" &
     jobs_running+=($!)
 done
 for job in "${jobs_running[@]}"; do wait "$job"; done

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -48,6 +51,14 @@ def recap(output):
     return found
 
 
+def went_well(output):
+    """Whether a run told of every node of the inventory and none failed; no recap at all is no success."""
+    found, planes_and_workers = recap(output), {**nodes()[0], **nodes()[1]}
+    return set(planes_and_workers) <= set(found) and not any(
+        row["failed"] + row["unreachable"] for row in found.values()
+    )
+
+
 def make(control_planes=3, workers=1, variables=None):
     """Fresh nodes; what was there under the name goes."""
     remove()
@@ -60,10 +71,11 @@ def make(control_planes=3, workers=1, variables=None):
     change({"kube_distribution": DISTRIBUTION[0], "kube_version": VERSION, **(variables or {})})
 
 
-def change(variables):
-    """Other variables for all nodes."""
+def change(variables, group=None):
+    """Other variables for all nodes, or for one group's."""
     inventory = yaml.safe_load(INVENTORY.read_text())
-    inventory["all"]["vars"].update(variables)
+    whose = inventory["all"]["children"][group] if group else inventory["all"]
+    whose.setdefault("vars", {}).update(variables)
     INVENTORY.write_text(yaml.safe_dump(inventory))
 
 
@@ -81,18 +93,18 @@ def nodes():
     return groups[0], groups[1], inventory["vars"]
 
 
+def _ssh_argv(host, command):
+    planes, workers, variables = nodes()
+    return [
+        *["ssh", "-i", variables["ansible_ssh_private_key_file"]],
+        *["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"],
+        *["root@" + {**planes, **workers}[host], command],
+    ]
+
+
 def ssh(host, command, **options):
     """Run a command on a node. Returns the finished process."""
-    planes, workers, variables = nodes()
-    argv = [
-        "ssh",
-        "-i",
-        variables["ansible_ssh_private_key_file"],
-        *["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"],
-    ]
-    return subprocess.run(
-        [*argv, "root@" + {**planes, **workers}[host], command], text=True, capture_output=True, check=False, **options
-    )
+    return subprocess.run(_ssh_argv(host, command), text=True, capture_output=True, check=False, **options)
 
 
 def bare():
@@ -119,38 +131,80 @@ def bare():
     return time.monotonic() - started
 
 
+# Who says no name is told 401 by K3s (anonymous-auth=false, pkg/daemons/control/server.go of k3s-io/k3s) before the datastore is asked: the
+# API would look well without a quorum. So the client has a name, and reads an object, which the API server gets from etcd's leader.
 CLIENT = r"""
-import ssl, sys, time, urllib.error, urllib.request
+import http.client, select, ssl, sys, time, urllib.request
 context = ssl._create_unverified_context()
-end, last, longest, good, bad = time.time() + float(sys.argv[2]), time.time(), 0, 0, 0
-while time.time() < end:
+context.load_cert_chain("/root/client.pem")
+last, longest, good, bad, over = time.time(), 0, 0, 0, False
+while not over:
     start = time.time()
     try:
-        try:
-            urllib.request.urlopen(sys.argv[1] + "/readyz", timeout=2, context=context).read()
-        except urllib.error.HTTPError as error:  # K3s answers 401 to who does not say his name
-            if error.code != 401:
-                raise
+        urllib.request.urlopen(sys.argv[1] + "/api/v1/namespaces/default", timeout=2, context=context).read()
         longest, last, good = max(longest, time.time() - last), time.time(), good + 1
-    except OSError:
+    except (OSError, http.client.HTTPException):
         bad += 1
-    time.sleep(max(0, 0.1 - (time.time() - start)))
-print("%.1f %d %d" % (max(longest, time.time() - last), good, bad))
+    over = select.select([sys.stdin], [], [], max(0, 0.1 - (time.time() - start)))[0]
+print("%.2f %d %d" % (max(longest, time.time() - last), good, bad))
 """
 
 
-def ask(host, url, seconds):
-    """Start the client on a node: it asks url ten times a second. Its output is "longest gap, answers, failures"."""
-    ssh(host, "cat >/root/client.py <<'PY'\n%s\nPY" % CLIENT)
-    planes, workers, variables = nodes()
-    argv = [
-        "ssh",
-        "-i",
-        variables["ansible_ssh_private_key_file"],
-        *["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"],
-        "root@" + {**planes, **workers}[host],
-    ]
-    return subprocess.Popen([*argv, "python3 /root/client.py %s %d" % (url, seconds)], text=True, stdout=subprocess.PIPE)
+def ask(host, url):
+    """Start the client on a node: the administrator asks url ten times a second until answers() ends it."""
+    first = list(nodes()[0])[0]
+    kubeconfig = {"kubeadm": "/etc/kubernetes/admin.conf", "k3s": "/etc/rancher/k3s/k3s.yaml"}[DISTRIBUTION[0]]
+    user = yaml.safe_load(ssh(first, "cat " + kubeconfig).stdout)["users"][0]["user"]
+    pem = "".join(
+        base64.b64decode(user["client-%s-data" % part]).decode().strip() + "\n" for part in ("certificate", "key")
+    )
+    ssh(host, "umask 077; cat >/root/client.pem", input=pem)
+    ssh(host, "cat >/root/client.py", input=CLIENT)
+    command = _ssh_argv(host, "python3 /root/client.py " + url)
+    return subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def answers(client):
+    """End the client. Returns (seconds of the longest gap, answers, failures)."""
+    said, error = client.communicate()
+    words = said.split()
+    if len(words) != 3 or words[1] == "0":
+        sys.exit("the client never had an answer: " + (said + error)[-400:])
+    return float(words[0]), int(words[1]), int(words[2])
+
+
+def kill_after(seconds, log):
+    """Start site and kill it, with all it started, after so many seconds. Returns its last task, None if it had ended."""
+    with log.open("w", encoding="utf-8") as out:  # a pipe that nobody reads would stop the run when it is full
+        command = ["ansible-playbook", "kubewright.cluster.site", "-i", str(INVENTORY)]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
+    try:
+        process.wait(timeout=seconds)
+        return None
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGSTOP)  # it starts no more while its children are looked for
+    for pid in [*descendants(process.pid), process.pid]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait()
+    tasks = [line for line in log.read_text(encoding="utf-8").splitlines() if line.startswith("TASK")]
+    return tasks[-1].strip(" *") if tasks else "before the first task"
+
+
+def descendants(pid):
+    """All that a process started. A process group is not all: Ansible's workers have sessions of their own (ansible-core 2.19)."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], text=True, capture_output=True, check=True).stdout
+    parents = {int(child): int(parent) for child, parent in map(str.split, listed.splitlines())}
+    found = [pid]
+    for one in found:  # grows meanwhile
+        found += [child for child, parent in parents.items() if parent == one]
+    return found[1:]
+
+
+def free_memory():
+    """MiB that this machine has left."""
+    meminfo = pathlib.Path("/proc/meminfo").read_text(encoding="ascii")
+    return int(re.search(r"MemAvailable:\s+(\d+)", meminfo)[1]) >> 10
 
 
 def local_url():
