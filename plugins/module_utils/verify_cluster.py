@@ -116,7 +116,13 @@ class Proof:
         return namespace
 
     def _coredns(self):
-        found = self.api.get(APPS + "/deployments/coredns", missing_ok=True)
+        """Its image. K3s makes it a moment after its first node is Ready: in a young cluster it is waited for."""
+        place = APPS + "/deployments/coredns"
+        found = self.api.get(place, missing_ok=True)
+        young = found is None and _age(self.api.get(CORE)) < verify_rules.YOUNG_SECONDS * self.pace
+        while found is None and young and time.monotonic() < self.deadline:
+            time.sleep(0.3)
+            found = self.api.get(place, missing_ok=True)
         if found is None:
             raise ApiError(
                 "there is no Deployment coredns in kube-system whose image could be used; set verify_image to a CoreDNS image",

@@ -225,7 +225,9 @@ def _stages(host, node, cluster, state):
     if not node["joined"]:
         stages = ["prepare"] if node["steps"] else []
         if leads and state["start"] == "init":
-            return stages + ["start"], "init"
+            # K3s's first server lets others join as soon as it serves, and is waited for together with them.
+            followed = cluster["distribution"] == "k3s" and (len(cluster["members"]) > 1 or cluster["has_workers"])
+            return stages + ["start"] + (["join"] if followed else []), "init"
         return stages + ["start", "join"], "pull"
     stages = []
     if state["start"] == "wait":

@@ -23,7 +23,8 @@ class Cluster:
     def __init__(self, nodes):
         self.nodes = {name: self.node(name) for name in nodes}
         self.made, self.deleted, self.silent, self.refuse, self.events = {}, [], set(), None, []
-        self.without_pod, self.namespaces, self.coredns = set(), [], True
+        self.without_pod, self.namespaces = set(), []
+        self.created, self.without_coredns = OLD, 0  # so many answers know no CoreDNS
 
     @staticmethod
     def node(name, ready="True", created=OLD):
@@ -38,7 +39,10 @@ class Cluster:
         if path == "/api/v1/nodes":
             return {"items": list(self.nodes.values())}
         if path.endswith("/deployments/coredns"):
-            return self.deployment() if self.coredns else None
+            self.without_coredns -= 1
+            return self.deployment() if self.without_coredns < 0 else None
+        if path == "/api/v1/namespaces/kube-system":
+            return {"metadata": {"creationTimestamp": self.created}}
         if path.endswith("/kube-system/deployments"):
             return {"items": [self.deployment()]}
         if path.endswith("/daemonsets") or "labelSelector=tier" in path:
@@ -178,8 +182,17 @@ def test_a_refusal_of_the_pods_leaves_the_other_checks():
 
 def test_without_coredns_an_image_is_asked_for():
     cluster = Cluster("ab")
-    cluster.coredns = False
+    cluster.without_coredns = 99
+    assert "set verify_image" in failed(begin(cluster, timeout=30))[("pod", None)]
+    assert cluster.without_coredns == 98  # an old cluster is not waited for
+    cluster.created = now()
     assert "set verify_image" in failed(begin(cluster))[("pod", None)]
+
+
+def test_coredns_of_a_young_cluster_is_waited_for():
+    cluster = Cluster("ab")
+    cluster.without_coredns, cluster.created = 2, now()
+    assert failed(begin(cluster, timeout=30)) == {}
 
 
 def test_a_silent_api_is_one_failure():

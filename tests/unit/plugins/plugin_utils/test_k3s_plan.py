@@ -37,7 +37,7 @@ def test_a_bare_cluster():
     plan = planner.cluster_plan(*inventory(3, 1, K3S))
     assert (plan["distribution"], plan["datastore"], plan["plugin"], plan["images"]) == ("k3s", "embedded etcd", "flannel", [])
     assert {host: (node["member"], node["stages"]) for host, node in plan["nodes"].items()} == {
-        "cp-1": ("init", ["prepare", "start", "leader"]),
+        "cp-1": ("init", ["prepare", "start", "join", "leader"]),
         "cp-2": ("join", ["prepare", "start", "join"]),
         "cp-3": ("join", ["prepare", "start", "join"]),
         "w-1": ("join", ["prepare", "start", "join"]),
@@ -49,6 +49,11 @@ def test_a_bare_cluster():
     (program,) = plan["nodes"]["w-1"]["programs"]
     assert program["url"] == "https://github.com/k3s-io/k3s/releases/download/v1.37.2%2Bk3s1/k3s"
     assert program["checksum_url"].endswith("/sha256sum-amd64.txt")
+
+
+def test_a_lone_server_is_waited_for_when_it_starts():
+    plan = planner.cluster_plan(*inventory(1, 0, K3S))
+    assert plan["nodes"]["cp-1"]["stages"] == ["prepare", "start", "leader"]
 
 
 def test_a_plan_is_told_in_words_and_as_a_page():
