@@ -14,7 +14,6 @@ import json
 import os
 import re
 import secrets
-import shutil
 import ssl
 import tempfile
 import time
@@ -93,10 +92,10 @@ def password(token):
     return token.rpartition(":")[2]
 
 
-def credentials(data_dir, forget, ttl=""):
+def credentials(data_dir, forget, ttl="", program=PROGRAM):
     """What others join with: {server, agent} whole tokens, which name the authority too, and agent_token, the secret that all servers share.
 
-    ttl: how long the agents' token lives, which is then made for them; empty for the lasting one.
+    ttl: how long the agents' token lives, which is then made for them by the program; empty for the lasting one.
 
     forget: names of nodes that the API knows and that come back without their data; the password that K3s keeps of each is taken away, or it
     would be refused: https://docs.k3s.io/architecture#how-agent-node-registration-works
@@ -111,17 +110,26 @@ def credentials(data_dir, forget, ttl=""):
     secret = read(AGENT_TOKEN)
     digest = server.partition("::")[0]
     agent = "%s::node:%s" % (digest, password(secret)) if secret and digest.startswith("K10") else server
-    return {"server": server, "agent": bootstrap_token(ttl) if ttl else agent, "agent_token": password(secret)}
+    return {"server": server, "agent": bootstrap_token(program, ttl) if ttl else agent, "agent_token": password(secret)}
 
 
-def bootstrap_token(ttl):
+def bootstrap_token(program, ttl):
     """A new token that lives so long: https://docs.k3s.io/cli/token#k3s-token-create"""
-    program = shutil.which("k3s", path="/usr/local/bin:/usr/bin:/opt/bin") or "k3s"
     status, output = command(program, "token", "create", "--ttl", ttl, "--description", "agents that join by kubewright.cluster")
     found = re.search(r"^(?:K10[0-9a-f]{64}::)?[a-z0-9]{6}\.[a-z0-9]{16}$", output, re.M)
     if status or not found:
         raise K3sError("k3s token create failed: %s" % masked(output.strip()[-400:]))
     return found.group(0)
+
+
+def unpack(program, data_dir):
+    """Let the program unpack what it carries, which each of its commands that is another's does. Returns whether that was new.
+
+    cmd/k3s/main.go (extract). Where it fails, the start says so in K3s's own words.
+    """
+    known = os.listdir(data_dir + "/data") if os.path.isdir(data_dir + "/data") else []
+    command(program, "crictl", "--version", timeout=300)
+    return os.path.isdir(data_dir + "/data") and os.listdir(data_dir + "/data") != known
 
 
 def install(script, role, makes, perhaps):

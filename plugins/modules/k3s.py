@@ -23,11 +23,12 @@ options:
       - V(installed) runs upstream's install script O(script), which the role brought and checked. Nothing is enabled or started.
       - V(tokens) makes the tokens of a new cluster on its first server; those that are there are kept.
       - V(credentials) reads on a running server what others join with. Run it under C(no_log).
+      - V(unpacked) lets the program unpack what it carries, as its first start would; on a slow disk that takes a while.
       - V(started) starts the service, or starts it anew where O(restart), and waits until the node serves - its API answers (a server), its Node is
         Ready and, with embedded etcd, its member votes. C(Ready) alone would hide a member that does not take part.
     type: str
     required: true
-    choices: [installed, tokens, credentials, started]
+    choices: [installed, tokens, credentials, unpacked, started]
   node_name:
     description: Name of the node in the cluster (O(state=started)).
     type: str
@@ -36,6 +37,10 @@ options:
     type: str
     choices: [server, agent]
     default: server
+  program:
+    description: Where K3s's program is (O(state=credentials), O(state=unpacked)).
+    type: path
+    default: /usr/local/bin/k3s
   data_dir:
     description: Where K3s keeps its state.
     type: path
@@ -130,8 +135,12 @@ def tokens(parameters):
 
 
 def credentials(parameters):
-    found = node.credentials(parameters["data_dir"], parameters["forget"], parameters["ttl"])
+    found = node.credentials(parameters["data_dir"], parameters["forget"], parameters["ttl"], parameters["program"])
     return {"changed": bool(parameters["forget"] or parameters["ttl"]), "credentials": found}
+
+
+def unpacked(parameters):
+    return {"changed": node.unpack(parameters["program"], parameters["data_dir"])}
 
 
 def started(parameters):
@@ -161,7 +170,7 @@ def started(parameters):
 def would_change(parameters):
     """Whether there is something to do. A gate after a change that needs no restart changes nothing."""
     if parameters["state"] != "started":
-        return parameters["state"] in ("installed", "tokens")
+        return parameters["state"] in ("installed", "tokens", "unpacked")
     running = services.here().active("k3s" if parameters["role"] == "server" else "k3s-agent")
     return bool(parameters["restart"] or parameters["credentials"] or parameters["convert"] or not running)
 
@@ -169,9 +178,10 @@ def would_change(parameters):
 def main():
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "required": True, "choices": ["installed", "tokens", "credentials", "started"]},
+            "state": {"type": "str", "required": True, "choices": ["installed", "tokens", "credentials", "unpacked", "started"]},
             "node_name": {"type": "str"},
             "role": {"type": "str", "default": "server", "choices": ["server", "agent"]},
+            "program": {"type": "path", "default": node.PROGRAM},
             "data_dir": {"type": "path", "default": "/var/lib/rancher/k3s"},
             "credentials": {"type": "dict", "no_log": True},
             "forget": {"type": "list", "elements": "str", "default": []},

@@ -141,3 +141,27 @@ def test_an_agent_that_no_server_answers_is_told_so_by_its_last_lines(monkeypatc
     assert "no server answers" in k3s_node._hopeless("k3s-agent", 91)
     log.extend(["level=info msg=\"it got through\""] * 3)
     assert k3s_node._hopeless("k3s-agent", 91) == ""
+
+
+def program(path, script):
+    """A K3s at some path that is only a shell script."""
+    path.write_text("#!/bin/sh\n" + script)
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_what_the_program_carries_is_unpacked_once(tmp_path):
+    k3s = program(tmp_path / "k3s", '[ "$1" = crictl ] && mkdir -p %s/data/abc\n' % tmp_path)
+    assert k3s_node.unpack(k3s, str(tmp_path)) is True
+    assert k3s_node.unpack(k3s, str(tmp_path)) is False
+    # Its start says why, in K3s's own words.
+    assert k3s_node.unpack(str(tmp_path / "lacking"), str(tmp_path)) is False
+
+
+def test_a_token_that_expires_is_made_by_the_program_wherever_it_is(tmp_path):
+    token = "K10%s::abcdef.0123456789abcdef" % ("a" * 64)
+    assert k3s_node.bootstrap_token(program(tmp_path / "k3s", 'echo "$4" >%s/ttl; echo %s\n' % (tmp_path, token)), "2h") == token
+    assert (tmp_path / "ttl").read_text() == "2h\n"
+    with pytest.raises(k3s_node.K3sError) as told:
+        k3s_node.bootstrap_token(program(tmp_path / "k3s", "echo %s refused; exit 1\n" % token), "2h")
+    assert "refused" in str(told.value) and "0123456789abcdef" not in str(told.value)
