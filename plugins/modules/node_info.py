@@ -39,6 +39,10 @@ options:
     type: list
     elements: path
     default: []
+  programs:
+    description: Paths by name of programs that may be elsewhere than usual, where they are looked for first.
+    type: dict
+    default: {}
   reach:
     description: Where a TCP connection is tried to, each as C(host:port). Nothing is sent.
     type: list
@@ -328,6 +332,7 @@ def main():
             "controller_epoch": {"type": "float"},
             "paths": {"type": "list", "elements": "path", "default": []},
             "data_paths": {"type": "list", "elements": "path", "default": []},
+            "programs": {"type": "dict", "default": {}},
             "reach": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
@@ -341,6 +346,7 @@ def main():
         parameters["data_paths"],
         ARRIVED,
         reach=parameters["reach"],
+        programs=parameters["programs"],
     )
     module.exit_json(changed=False, node=found, seconds=round(time.monotonic() - started, 3))
 

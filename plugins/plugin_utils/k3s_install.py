@@ -51,7 +51,7 @@ def programs(node: dict, cluster: dict) -> list:
 def present(nodes: dict) -> str:
     """The version, as "1.36.3+k3s1", of the program that is there already, where that is what is used; else empty. nodes: {info, inputs} by host."""
     found = {
-        str(((node["info"].get("programs") or {}).get("k3s") or {}).get("version") or "").lstrip("v")
+        str(((node["info"].get("installed") or {}).get("k3s") or {}).get("version") or "").lstrip("v")
         for node in nodes.values()
         if node["inputs"]["k3s_install_method"] == "existing"
     }
@@ -110,7 +110,7 @@ def problems(host: str, node: dict, release: str) -> list:
 
 def _existing(host, info, path, release):
     """Whether the program that is said to be there is, in the wanted version."""
-    there = (info.get("programs") or {}).get("k3s") or {}
+    there = (info.get("installed") or {}).get("k3s") or {}
     if there.get("path") != path:
         seen = "it is at %s: set k3s_binary" % there["path"] if there.get("path") else "install it"
         return ["%s: k3s_install_method existing, and there is no %s; %s, or choose another method" % (host, path, seen)]

@@ -67,15 +67,16 @@ EMPTY = {
 }
 
 
-def look(probe=None, controller_epoch=None, paths=(), data_paths=(), arrived=None, host=None, reach=()):
+def look(probe=None, controller_epoch=None, paths=(), data_paths=(), arrived=None, host=None, reach=(), programs=None):
     """Everything that node_info says.
 
-    arrived: the time at which the question reached the machine; host: a recording instead of this machine; reach: ["host:port"] to connect to.
+    arrived: the time at which the question reached the machine; host: a recording instead of this machine; reach: ["host:port"] to connect to;
+    programs: {name: path} of those that may be elsewhere than usual.
     """
     host = host or Host()
     with ThreadPoolExecutor(12) as pool:
         tried = {target: pool.submit(host.reach, target) for target in reach}
-        found = _parts(host, pool, probe, controller_epoch, paths, list(data_paths) or DATA_PATHS, arrived)
+        found = _parts(host, pool, probe, controller_epoch, paths, list(data_paths) or DATA_PATHS, arrived, programs)
         found["reach"] = {target: answer.result() for target, answer in tried.items()}
     host.close()
     for path, sentence in NEEDED.items():
@@ -106,7 +107,7 @@ class Look:
         return self.pool.submit(self.part, name, function, *arguments)
 
 
-def _parts(host, pool, probe, controller_epoch, paths, data_paths, arrived):
+def _parts(host, pool, probe, controller_epoch, paths, data_paths, arrived, places):
     """The parts that wait for others (commands, the API) run beside those that only read files."""
     now = arrived or host.time()
     boot = host.time() - uptime(host.read("/proc/uptime"))
@@ -117,7 +118,7 @@ def _parts(host, pool, probe, controller_epoch, paths, data_paths, arrived):
     commands = one.part("commands", system.commands)
     walls = one.later("firewall", software.firewall, units, commands)
     known = one.part("artifacts", software.artifacts, one.record)
-    programs = one.later("installed", software.installed, known, pool, one.record)
+    programs = one.later("installed", software.installed, known, pool, one.record, places)
     found = {
         **_from_files(one, data_paths),
         "commands": commands,

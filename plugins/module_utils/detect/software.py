@@ -92,15 +92,17 @@ def _file(host, path, managed):
     }
 
 
-def installed(host, known, pool, record=None):
+def installed(host, known, pool, record=None, places=None):
     """By program {path, version} or None. known: artifacts(): what the collection put there need not be asked.
 
-    Nor need a link of ours: K3s under another name.
+    Nor need a link of ours: K3s under another name. places: {program: path} where it is looked for first.
     """
     links = entries(record, "files")
     found, asked = {}, {}
     for name, (arguments, _pattern) in PROGRAMS.items():
-        path = next((os.path.join(place, name) for place in PLACES if host.exists(os.path.join(place, name))), None)
+        usual = [os.path.join(place, name) for place in PLACES]
+        first = [places[name]] if places and name in places else []
+        path = next((path for path in first + usual if host.exists(path)), None)
         found[name] = {"path": path, "version": None} if path else None
         entry = known.get(path) or {}
         if entry.get("intact") and entry.get("version"):

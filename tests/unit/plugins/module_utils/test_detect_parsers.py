@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.detect import (
     cluster,
@@ -389,3 +391,14 @@ def test_a_command_finds_no_home_to_write_to(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert host.Host().run(["sh", "-c", "mkdir -p $HOME/.cache 2>/dev/null; echo $HOME"]) == "/dev/null\n"
     assert not list(tmp_path.iterdir())
+
+
+def test_a_program_is_looked_for_where_it_is_said_to_be(tmp_path):
+    program = tmp_path / "k3s"
+    program.write_text("#!/bin/sh\necho k3s version v1.36.3+k3s1\n")
+    program.chmod(0o755)
+    with ThreadPoolExecutor(4) as pool:
+        found = software.installed(host.Host(), {}, pool, None, {"k3s": str(program)})
+        assert found["k3s"] == {"path": str(program), "version": "v1.36.3+k3s1"}
+        lacking = software.installed(host.Host(), {}, pool, None, {"k3s": str(tmp_path / "lacking")})
+        assert (lacking["k3s"] or {}).get("path") != str(tmp_path / "lacking")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.kubewright.cluster.plugins.module_utils.detect.node import EMPTY
 from ansible_collections.kubewright.cluster.plugins.plugin_utils import planner
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory
 
@@ -88,7 +89,9 @@ def test_what_cannot_be_installed_is_said(inputs, words):
 
 
 def existing(version, path="/usr/bin/k3s"):
-    return {"programs": {"k3s": {"path": path, "version": version}}}
+    """A machine's facts, by the name that the look gives them."""
+    assert "installed" in EMPTY
+    return {"installed": {"k3s": {"path": path, "version": version}}}
 
 
 def test_a_program_that_is_there_is_used():
