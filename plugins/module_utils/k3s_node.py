@@ -247,7 +247,10 @@ def _hopeless(unit, seconds):
         return ""
     words = last_words(unit, 2)
     if "401 Unauthorized" in words:
-        return "the servers refuse its token; run site again, which reads it anew, or mend k3s_join_token"
+        return (
+            "the servers refuse its token; run site again, which reads it anew, or mend k3s_join_token: "
+            "it is in server/agent-token of their data directory"
+        )
     if "token CA hash does not match" in words:
         return "the servers have another authority than its token names: it is of another cluster, or they were set up anew"
     if "Node password rejected" in words:

@@ -53,11 +53,14 @@ def problems(values: dict, servers: list, info: dict | None = None) -> list:
     elif _leads_back(_split(url).hostname, info):
         found.append("k3s_server_url %s leads an agent back to itself; name a server of the cluster that is joined" % url)
     if not token:
-        found.append("k3s_server_url is set without k3s_join_token; it is in server/node-token of a server's data directory")
+        found.append(
+            "k3s_server_url is set without k3s_join_token; it is in server/agent-token of a server's data directory, "
+            "or in server/node-token where there is none"
+        )
     elif re.search(r"\s", token):
-        found.append("k3s_join_token has white space in it; give the one line of server/node-token")
+        found.append("k3s_join_token has white space in it; give the one line of server/agent-token")
     elif not _whole(token):
-        found.append("k3s_join_token begins with K10, but is not K10, 64 digits, :: and a login; give the whole line of server/node-token")
+        found.append("k3s_join_token begins with K10, but is not K10, 64 digits, :: and a login; give the whole line of server/agent-token")
     if values["kube_distribution"] == "kubeadm":
         found.append("kube_distribution kubeadm: k3s_server_url leads to a K3s cluster; set kube_distribution to k3s, or drop it")
     if not values["kube_version"]:
