@@ -13,6 +13,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -247,6 +248,17 @@ func ensureNodePasswordFile() (string, error) {
 		return "", err
 	}
 	return password, os.WriteFile(nodePasswordFile, []byte(password+"\n"), 0o600)
+}
+
+// serverReady asks one server past the balancer.
+func (a *agent) serverReady(address string) error {
+	server, err := net.DialTimeout("tcp", address, 2*time.Second)
+	if err != nil {
+		return err
+	}
+	server.Close()
+	_, err = request(http.MethodGet, "https://"+address+"/v1-k3s/readyz", nil, nil, a.supervisor.ca, a.supervisor)
+	return err
 }
 
 // waitServer is until the server's API serves.

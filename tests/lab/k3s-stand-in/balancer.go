@@ -25,6 +25,7 @@ type balancer struct {
 	Default string   `json:"ServerURL"`
 	Servers []string `json:"ServerAddresses"`
 	open    map[string]map[net.Conn]bool
+	unwell  map[string]bool
 }
 
 func startBalancer(server string, port int, file string) (*balancer, error) {
@@ -36,7 +37,7 @@ func startBalancer(server string, port int, file string) (*balancer, error) {
 	if parsed.Port() == "" {
 		host = net.JoinHostPort(parsed.Hostname(), "443")
 	}
-	b := &balancer{port: port, file: file, Default: "https://" + host, open: map[string]map[net.Conn]bool{}}
+	b := &balancer{port: port, file: file, Default: "https://" + host, open: map[string]map[net.Conn]bool{}, unwell: map[string]bool{}}
 	b.recall()
 	if !slices.Contains(b.Servers, host) {
 		b.Servers = append(b.Servers, host)
@@ -93,10 +94,19 @@ func (b *balancer) pass(client net.Conn) {
 	}
 }
 
+// servers in the order in which they are tried: those that are unwell last.
 func (b *balancer) servers() []string {
 	b.Lock()
 	defer b.Unlock()
-	return slices.Clone(b.Servers)
+	var well, others []string
+	for _, address := range b.Servers {
+		if b.unwell[address] {
+			others = append(others, address)
+		} else {
+			well = append(well, address)
+		}
+	}
+	return append(well, others...)
 }
 
 func (b *balancer) track(address string, client net.Conn, opened bool) {
@@ -156,17 +166,36 @@ func (b *balancer) save() {
 	}
 }
 
-// watch looks at the servers every few seconds: one that is away loses its connections.
-func (b *balancer) watch(addresses func() []string) {
-	for range time.Tick(5 * time.Second) {
-		b.update(addresses())
-		for _, address := range b.servers() {
-			if server, err := net.DialTimeout("tcp", address, 2*time.Second); err != nil {
-				b.failed(address)
-			} else {
-				server.Close()
-			}
+// watch looks at the servers every second: one that is not ready loses its connections and is tried last. The real one takes a server for
+// well while its tunnel to it stands (pkg/agent/tunnel/tunnel.go; runHealthChecks in pkg/agent/loadbalancer/servers.go); here
+// there is no tunnel, and the server is asked whether it is ready.
+func (b *balancer) watch(addresses func() []string, ready func(string) error) {
+	for i := 0; ; i++ {
+		if i%5 == 0 {
+			b.update(addresses())
 		}
+		var all sync.WaitGroup
+		for _, address := range b.servers() {
+			all.Add(1)
+			go func() { defer all.Done(); b.judge(address, ready(address)) }()
+		}
+		all.Wait()
+		time.Sleep(time.Second)
+	}
+}
+
+func (b *balancer) judge(address string, err error) {
+	b.Lock()
+	changed := b.unwell[address] != (err != nil)
+	b.unwell[address] = err != nil
+	b.Unlock()
+	if changed && err == nil {
+		infof("Server %s: health check succeeded", address)
+	} else if changed {
+		infof("Server %s: health check failed: %v", address, err)
+	}
+	if err != nil {
+		b.failed(address)
 	}
 }
 

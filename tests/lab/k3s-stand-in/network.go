@@ -19,7 +19,7 @@ import (
 // leaves the cluster. With flannel-backend none the network is the user's own. Network policies are not enforced.
 func (a *agent) keepNetwork(ctx context.Context) {
 	if a.balancer != nil {
-		go a.balancer.watch(a.knownServers)
+		go a.balancer.watch(a.knownServers, a.serverReady)
 	}
 	if a.cluster.FlannelBackend == "none" {
 		select {}

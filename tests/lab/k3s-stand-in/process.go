@@ -137,10 +137,14 @@ func (p *process) end(patience time.Duration) {
 	}
 }
 
+// atStop hangs up on everybody: the real one is a single process, whose listener does not outlive its API server.
+var atStop = func() error { return nil }
+
 // stopAll ends what runs, the datastore after its clients, and containerd last; its shims and the pods go on, as
 // docs.k3s.io/upgrades/killall says of a stopped K3s.
 func stopAll() {
 	stopping.Store(true)
+	_ = atStop()
 	processes.Lock()
 	defer processes.Unlock()
 	patience := map[string]time.Duration{"etcd": 10 * time.Second, "kine": 5 * time.Second, "containerd": 10 * time.Second}

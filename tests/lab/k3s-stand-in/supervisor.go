@@ -48,7 +48,12 @@ func (s *server) listen() error {
 			Certificates: []tls.Certificate{certificate}, ClientAuth: tls.RequestClientCert, MinVersion: tls.VersionTLS12,
 		},
 	}
-	go func() { fatalf("Error: supervisor listener: %v", web.ServeTLS(notAPI{listener}, "", "")) }()
+	atStop = web.Close
+	go func() {
+		if err := web.ServeTLS(notAPI{listener}, "", ""); !stopping.Load() {
+			fatalf("Error: supervisor listener: %v", err)
+		}
+	}()
 	return nil
 }
 
