@@ -57,9 +57,14 @@ def read(path):
         return ""
 
 
+def differs(path, text):
+    """Whether a file is to be written: what check mode does in place of it."""
+    return read(path) != text
+
+
 def write(path, text):
     """Write a file of mode 0600 at once. Returns whether it differed."""
-    if read(path) == text:
+    if not differs(path, text):
         return False
     os.makedirs(os.path.dirname(path), exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".kubewright-")
@@ -69,17 +74,17 @@ def write(path, text):
     return True
 
 
-def make_tokens(data_dir, given=""):
+def make_tokens(data_dir, given="", put=write):
     """Tokens of a new cluster, where there are none; those of a cluster that is there are kept. Returns whether any was made.
 
     given: the servers' token of an earlier cluster, whose datastore is used again. It also takes the place of one that was made at random and that the
-    datastore then refused: K3s writes server/token once it is let in.
+    datastore then refused: K3s writes server/token once it is let in. put: write or differs.
     """
     known = password(read(data_dir + "/server/token"))
     given = "" if known else password(given.strip())
     server = given or read(TOKEN) or known or secrets.token_hex(32)
     agent = ("" if given else read(AGENT_TOKEN)) or password(read(data_dir + "/server/agent-token")) or agent_token(server)
-    return any([write(TOKEN, server), write(AGENT_TOKEN, agent)])
+    return any([put(TOKEN, server), put(AGENT_TOKEN, agent)])
 
 
 def agent_token(server):

@@ -169,8 +169,10 @@ def started(parameters):
 
 def would_change(parameters):
     """Whether there is something to do. A gate after a change that needs no restart changes nothing."""
+    if parameters["state"] == "tokens":
+        return node.make_tokens(parameters["data_dir"], parameters["token"], node.differs)
     if parameters["state"] != "started":
-        return parameters["state"] in ("installed", "tokens", "unpacked")
+        return parameters["state"] in ("installed", "unpacked")
     running = services.here().active("k3s" if parameters["role"] == "server" else "k3s-agent")
     return bool(parameters["restart"] or parameters["credentials"] or parameters["convert"] or not running)
 

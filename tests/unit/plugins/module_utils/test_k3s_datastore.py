@@ -158,7 +158,9 @@ def tokens(tmp_path, monkeypatch):
 
 
 def test_tokens_are_made_once(tokens, tmp_path):
+    assert k3s_node.make_tokens(str(tmp_path), put=k3s_node.differs) and not k3s_node.read(k3s_node.TOKEN)  # check mode
     assert k3s_node.make_tokens(str(tmp_path))
+    assert not k3s_node.make_tokens(str(tmp_path), put=k3s_node.differs)
     server, agent = tokens()
     assert len(server) == 64 and len(agent) == 64 and server != agent
     assert not k3s_node.make_tokens(str(tmp_path)) and tokens() == (server, agent)
