@@ -132,9 +132,13 @@ def unpack(program, data_dir):
 
     cmd/k3s/main.go (extract). Where it fails, the start says so in K3s's own words.
     """
-    known = os.listdir(data_dir + "/data") if os.path.isdir(data_dir + "/data") else []
+
+    def there():
+        return set(os.listdir(data_dir + "/data")) if os.path.isdir(data_dir + "/data") else set()
+
+    known = there()
     command(program, "crictl", "--version", timeout=300)
-    return os.path.isdir(data_dir + "/data") and os.listdir(data_dir + "/data") != known
+    return there() != known
 
 
 def install(script, role, makes, perhaps):
