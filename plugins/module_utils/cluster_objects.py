@@ -10,10 +10,16 @@ the objects that each manifest made. So a dropped one is taken away, and what ot
 from __future__ import annotations
 
 import json
+import re
 
 ANNOTATION = "kubewright.cluster/owned"
 CONFIG_MAP = "kubewright-manifests"
 MANAGER = "kubewright"
+# What kubectl says where no API server answered it, or one went away: a proxy between two servers closes with EOF.
+UNREACHED = re.compile(
+    r"Unable to connect to the server|connection (?:refused|reset|lost)|TLS handshake timeout|i/o timeout|: (?:unexpected )?EOF\s*$",
+    re.MULTILINE,
+)
 
 
 def owned_of(node: dict) -> dict:

@@ -87,8 +87,15 @@ class Cluster:
     def kubectl(self, *arguments, text=None, may_fail=False):
         config = self.module.params["kubeconfig"]
         argv = [*(K3S if config.startswith("/etc/rancher/k3s/") else KUBECTL), "--kubeconfig", config, *arguments]
-        status, output, errors = self.module.run_command(argv, data=text)
-        if status and not may_fail:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while True:
+            status, output, errors = self.module.run_command(argv, data=text)
+            unreached = bool(status and objects.UNREACHED.search(errors))
+            if not unreached or time.monotonic() > deadline:
+                break
+            time.sleep(2)
+        # An API that does not answer says nothing of what is there: no caller may take that for "there is none".
+        if status and (unreached or not may_fail):
             self.module.fail_json(
                 msg="kubectl %s: %s" % (" ".join(arguments[:3]), errors.strip()), changes=self.changes
             )

@@ -80,9 +80,14 @@ class Stage:
 
 
 def causes(text: str, lines: int = 30) -> str:
-    """What failed, by Ansible's and pytest's own words: often far above the end of a log, where clearing up is told of."""
+    """What failed, by Ansible's and pytest's own words: often far above the end of a log, where clearing up is told of.
+
+    Of a run that a test quotes ("E", then the run's own line), what went well is left out.
+    """
     found: list[str] = []
-    for block in re.split(r"\n\s*\n", COLOUR.sub("", text)):
+    for block in re.split(r"\n(?:E?[ \t]*\n)+", COLOUR.sub("", text)):
+        if re.match(r"E {9,}", block) and not re.search(r"(fatal|failed|changed): \[|FAILED|ERROR|(changed|failed)=[1-9]", block):
+            continue
         if re.search(r"^\.\.\.ignoring", block, re.MULTILINE):
             continue
         at = re.search(r"^(fatal: \[|failed: \[|FAILED |E  +)", block, re.MULTILINE)

@@ -52,6 +52,14 @@ def test_tests_that_failed_are_causes(stage):
     assert "assert 1 == 2" in stage.causes(text)
 
 
+def test_of_a_run_that_a_test_quotes_what_failed_is_shown(stage):
+    run = ["PLAY [Look] ***", "", *["TASK [a] ***\nok: [n]\n"] * 40, "TASK [b] ***", 'fatal: [n]: FAILED! => {"msg": "why"}', ""]
+    lines = "\n".join(run).splitlines()
+    found = stage.causes("\n".join(["E       AssertionError:", *(f"E         {line}".rstrip() for line in lines)]))
+    assert '"msg": "why"' in found and "AssertionError" in found
+    assert "ok: [n]" not in found
+
+
 def test_tests_are_counted_and_the_stage_itself(stage):
     assert stage.count("==== 3 passed, 1 failed in 0.5s ====", False) == (3, 2)
     assert stage.count("nothing", True) == (1, 0)

@@ -119,3 +119,17 @@ def test_new_nodes_are_waited_for_before_dns_is_spread(places, ready, may, settl
     nodes = [machine(name, state) for name, state in zip("ab", ready)]
     pods = [pod(str(number), place) for number, place in enumerate(places)]
     assert (objects.may_crowd(pods, nodes), objects.settled(pods, nodes)) == (may, settled)
+
+
+@pytest.mark.parametrize(
+    ("words", "unreached"),
+    [
+        ("Unable to connect to the server: EOF", True),
+        ("The connection to the server 10.0.0.1:6443 was refused: connect: connection refused", True),
+        ('Get "https://10.0.0.1:6443/api": unexpected EOF', True),
+        ('Error from server (NotFound): configmaps "kubewright-manifests" not found', False),
+        ("error: error parsing STDIN: yaml: line 3: EOF-marker is no key", False),
+    ],
+)
+def test_an_api_that_did_not_answer_is_told_from_one_that_refused(words, unreached):
+    assert bool(objects.UNREACHED.search(words)) is unreached
