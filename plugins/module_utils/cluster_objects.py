@@ -16,10 +16,16 @@ ANNOTATION = "kubewright.cluster/owned"
 CONFIG_MAP = "kubewright-manifests"
 MANAGER = "kubewright"
 # What kubectl says where no API server answered it, or one went away: a proxy between two servers closes with EOF.
-UNREACHED = re.compile(
-    r"Unable to connect to the server|connection (?:refused|reset|lost)|TLS handshake timeout|i/o timeout|: (?:unexpected )?EOF\s*$",
+_UNREACHED = re.compile(
+    r"^(?!Error from server).*(?:Unable to connect to the server|connection (?:refused|reset|lost)"
+    r"|TLS handshake timeout|i/o timeout|: (?:unexpected )?EOF\s*$)",
     re.MULTILINE,
 )
+
+
+def unreached(errors: str) -> bool:
+    """Whether kubectl's error output tells of an API server that did not answer, not of what one answered (of a webhook, say)."""
+    return bool(_UNREACHED.search(errors))
 
 
 def owned_of(node: dict) -> dict:

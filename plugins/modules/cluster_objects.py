@@ -90,7 +90,7 @@ class Cluster:
         deadline = time.monotonic() + WAIT_SECONDS
         while True:
             status, output, errors = self.module.run_command(argv, data=text)
-            unreached = bool(status and objects.UNREACHED.search(errors))
+            unreached = status != 0 and objects.unreached(errors)
             if not unreached or time.monotonic() > deadline:
                 break
             time.sleep(2)
@@ -119,7 +119,7 @@ class Cluster:
             self.changes.append("move %s away from %s" % (crowded["metadata"]["name"], crowded["spec"]["nodeName"]))
             if not self.module.check_mode:
                 name = crowded["metadata"]["name"]
-                self.kubectl("-n", "kube-system", "delete", "pod", "--wait=false", name)
+                self.kubectl("-n", "kube-system", "delete", "pod", "--wait=false", "--ignore-not-found", name)
 
     def keep_nodes(self, nodes):
         wishes = self.module.params["nodes"]
