@@ -118,7 +118,7 @@ def copy(stream, out, digest):
 
 
 def fetch(source, item, directory):
-    """Bring one file into a directory and check it. Returns its path."""
+    """Bring one file into a directory and check it. Returns (its path, its SHA-256)."""
     wanted = wanted_digest(source, item)
     digest = hashlib.sha256()
     handle, path = tempfile.mkstemp(prefix=".kubewright-", dir=directory)
@@ -133,7 +133,7 @@ def fetch(source, item, directory):
             "%s from %s has SHA-256 %s, wanted %s"
             % (item["url"].rsplit("/", 1)[-1], source.address(item["url"]), digest.hexdigest(), wanted)
         )
-    return path
+    return path, wanted
 
 
 def members(archive, strip, only):

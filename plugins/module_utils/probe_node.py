@@ -16,7 +16,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
-from . import k3s_node, places, probe_registry
+from . import k3s_gate, places, probe_registry
 from .detect.https import MemoryFile
 from .kube_api import local_server
 from .probe import FAIL, OK, check, tried
@@ -44,7 +44,7 @@ def checks(own, deadline, warning_days=WARNING_DAYS):
 
 def ready(own):
     """An agent's Node by its own word, where no server of the cluster can be asked."""
-    problem = k3s_node.problem_of_agent(own, places.K3s().data)
+    problem = k3s_gate.problem_of_agent(own, places.K3s().data)
     hint = "look at `journalctl -u k3s-agent` there"
     return check("node", FAIL, problem, own, hint) if problem else check("node", OK, "is Ready in the cluster made elsewhere", own)
 

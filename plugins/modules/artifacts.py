@@ -130,11 +130,11 @@ def bring(source, item, temporaries):
     """Fetch and check one item. Returns [(temporary path, place, sha256)], nothing in place yet."""
     directory = os.path.dirname(item["dest"]) if item["dest"] else item["unpack"]["dest_dir"]
     fetching.room(directory, 200 << 20)
-    path = fetching.fetch(source, item, directory)
+    path, digest = fetching.fetch(source, item, directory)
     temporaries.append(path)
     if item["dest"]:
         os.chmod(path, int(item["mode"], 8))
-        return [(path, item["dest"], fetching.sha256(path))]
+        return [(path, item["dest"], digest)]
     files = fetching.unpack(path, directory, int(item["unpack"].get("strip", 0)), item["unpack"].get("only"))
     temporaries.extend(temporary for temporary, _relative, _digest in files)
     os.unlink(path)

@@ -101,16 +101,16 @@ class Cluster:
             )
         return status, output, errors
 
-    def keep_dns_spread(self):
+    def keep_dns_spread(self, nodes):
         """Once the nodes are Ready (new ones take a moment), move a CoreDNS pod where all sit on one node."""
         deadline = time.monotonic() + (0 if self.module.check_mode else WAIT_SECONDS)
         while True:
-            nodes = objects.items_of(self.kubectl("get", "nodes", "-o", "json")[1])
             pods = objects.items_of(
                 self.kubectl("-n", "kube-system", "get", "pods", "-l", "k8s-app=kube-dns", "-o", "json")[1]
             )
             if not objects.may_crowd(pods, nodes):
                 return
+            nodes = objects.items_of(self.kubectl("get", "nodes", "-o", "json")[1])
             if time.monotonic() > deadline or objects.settled(pods, nodes):
                 break
             time.sleep(1)
@@ -262,7 +262,7 @@ def main():
         cluster.keep_addons(module.params["addons"]["wanted"], module.params["addons"]["held"])
     # After the manifests: the network among them makes the nodes Ready.
     if module.params["spread_dns"]:
-        cluster.keep_dns_spread()
+        cluster.keep_dns_spread(nodes)
     module.exit_json(
         changed=bool(cluster.changes),
         changes=cluster.changes,

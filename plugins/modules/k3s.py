@@ -21,14 +21,13 @@ options:
   state:
     description:
       - V(installed) runs upstream's install script O(script), which the role brought and checked. Nothing is enabled or started.
-      - V(tokens) makes the tokens of a new cluster on its first server; those that are there are kept.
       - V(credentials) reads on a running server what others join with. Run it under C(no_log).
       - V(unpacked) lets the program unpack what it carries, as its first start would; on a slow disk that takes a while.
       - V(started) starts the service, or starts it anew where O(restart), and waits until the node serves - its API answers (a server), its Node is
         Ready and, with embedded etcd, its member votes. C(Ready) alone would hide a member that does not take part.
     type: str
     required: true
-    choices: [installed, tokens, credentials, unpacked, started]
+    choices: [installed, credentials, unpacked, started]
   node_name:
     description: Name of the node in the cluster (O(state=started)).
     type: str
@@ -59,12 +58,16 @@ options:
         C(backups/sqlite-TIME) in O(data_dir) and the copy is checked, before K3s starts anew as its configuration says.
     type: bool
     default: false
+  init:
+    description: Whether this server begins a cluster (O(state=started)), for which its tokens are made first; those that are there are kept.
+    type: bool
+    default: false
   database:
     description: The external datastore in words without secrets, for what is said where it does not let K3s in (O(state=started)).
     type: str
     default: ""
   token:
-    description: The servers' token of an earlier cluster, for O(state=tokens). Without it one is made at random.
+    description: The servers' token of an earlier cluster, for O(init). Without it one is made at random.
     type: str
     default: ""
   script:
@@ -82,9 +85,10 @@ options:
     description:
       - What is waited for (O(state=started)). V(ready) - a server's API answers, the Node is Ready, and an etcd member votes. V(serving) - a
         server's API answers, which with embedded etcd it does only once its member votes; its kubelet may still be at work, and others can join.
+        V(voting) - an etcd member votes, so that the next one can join; without embedded etcd as V(serving).
         V(started) - nothing.
     type: str
-    choices: [started, serving, ready]
+    choices: [started, voting, serving, ready]
     default: ready
   timeout:
     description: Seconds to wait at most.
@@ -120,6 +124,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubewright.cluster.plugins.module_utils import k3s_datastore, services
+from ansible_collections.kubewright.cluster.plugins.module_utils import k3s_gate as gate
 from ansible_collections.kubewright.cluster.plugins.module_utils import k3s_node as node
 from ansible_collections.kubewright.cluster.plugins.module_utils.kube_api import ApiError
 
@@ -128,10 +133,6 @@ def installed(parameters):
     script = parameters["script"]
     node.install(script["path"], parameters["role"], script["makes"], script["perhaps"])
     return {"changed": True}
-
-
-def tokens(parameters):
-    return {"changed": node.make_tokens(parameters["data_dir"], parameters["token"])}
 
 
 def credentials(parameters):
@@ -147,9 +148,9 @@ def started(parameters):
     """Start the service where need be, and wait as long as `until` says."""
     unit = "k3s" if parameters["role"] == "server" else "k3s-agent"
     secret = parameters["credentials"] or {}
-    changed = False
+    changed = parameters["init"] and node.make_tokens(parameters["data_dir"], parameters["token"])
     if secret:
-        changed = node.write(node.TOKEN, secret[parameters["role"]])
+        changed = node.write(node.TOKEN, secret[parameters["role"]]) or changed
         if parameters["role"] == "server" and secret["agent_token"]:
             changed = node.write(node.AGENT_TOKEN, secret["agent_token"]) or changed
     data_dir, server = parameters["data_dir"], parameters["role"] == "server"
@@ -160,27 +161,35 @@ def started(parameters):
         node.start(unit, again or server and bool(parameters["database"]), data_dir)
         changed = True
     if parameters["until"] != "started":
-        serving = server and parameters["until"] == "serving"
-        asks = node.serving if serving else lambda name: node.problem_of_server(name, parameters["convert"])
-        problem = asks if server else lambda name: node.problem_of_agent(name, data_dir)
-        node.wait(unit, lambda: problem(parameters["node_name"]), server, parameters["timeout"], parameters["database"])
+        node.wait(unit, asked(parameters), server, parameters["timeout"], parameters["database"])
     return {"changed": changed, "backup": backup}
+
+
+def asked(parameters):
+    """The question that is asked until it finds no problem any more."""
+    name, data_dir, until = parameters["node_name"], parameters["data_dir"], parameters["until"]
+    if parameters["role"] == "agent":
+        return lambda: gate.problem_of_agent(name, data_dir)
+    return {
+        "voting": lambda: gate.voting(name, data_dir),
+        "serving": lambda: gate.serving(name),
+        "ready": lambda: gate.problem_of_server(name, parameters["convert"]),
+    }[until]
 
 
 def would_change(parameters):
     """Whether there is something to do. A gate after a change that needs no restart changes nothing."""
-    if parameters["state"] == "tokens":
-        return node.make_tokens(parameters["data_dir"], parameters["token"], node.differs)
     if parameters["state"] != "started":
         return parameters["state"] in ("installed", "unpacked")
     running = services.here().active("k3s" if parameters["role"] == "server" else "k3s-agent")
-    return bool(parameters["restart"] or parameters["credentials"] or parameters["convert"] or not running)
+    made = parameters["init"] and node.make_tokens(parameters["data_dir"], parameters["token"], node.differs)
+    return bool(made or parameters["restart"] or parameters["credentials"] or parameters["convert"] or not running)
 
 
 def main():
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "required": True, "choices": ["installed", "tokens", "credentials", "unpacked", "started"]},
+            "state": {"type": "str", "required": True, "choices": ["installed", "credentials", "unpacked", "started"]},
             "node_name": {"type": "str"},
             "role": {"type": "str", "default": "server", "choices": ["server", "agent"]},
             "program": {"type": "path", "default": node.PROGRAM},
@@ -188,12 +197,13 @@ def main():
             "credentials": {"type": "dict", "no_log": True},
             "forget": {"type": "list", "elements": "str", "default": []},
             "convert": {"type": "bool", "default": False},
+            "init": {"type": "bool", "default": False},
             "database": {"type": "str", "default": ""},
             "token": {"type": "str", "default": "", "no_log": True},
             "script": {"type": "dict"},
             "ttl": {"type": "str", "default": ""},
             "restart": {"type": "bool", "default": False},
-            "until": {"type": "str", "default": "ready", "choices": ["started", "serving", "ready"]},
+            "until": {"type": "str", "default": "ready", "choices": ["started", "voting", "serving", "ready"]},
             "timeout": {"type": "int", "default": 300},
         },
         required_if=[("state", "started", ["node_name"]), ("state", "installed", ["script"])],

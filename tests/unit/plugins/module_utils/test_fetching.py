@@ -57,9 +57,10 @@ def test_checksum_files_without_the_name(text):
 
 
 def test_fetch(mirror):
-    path = fetching.fetch(source(mirror), {"url": URL, "checksum_url": URL + ".sha256"}, str(mirror / "out"))
+    path, digest = fetching.fetch(source(mirror), {"url": URL, "checksum_url": URL + ".sha256"}, str(mirror / "out"))
     with open(path, "rb") as stream:
         assert stream.read() == CONTENT
+    assert digest == DIGEST
 
 
 def test_wrong_checksum_names_everything_and_leaves_nothing(mirror):

@@ -119,16 +119,6 @@ def test_what_is_converted_already_is_left(server, asked):
 
 
 @pytest.mark.parametrize(
-    ("condition", "voter", "problem"),
-    [(None, False, ""), (None, True, "does not say so yet"), ("True", True, ""), ("False", False, "vote")],
-)
-def test_a_converted_server_has_to_vote(condition, voter, problem):
-    conditions = [{"type": "Ready", "status": "True"}] + ([{"type": "EtcdIsVoter", "status": condition}] if condition else [])
-    found = k3s_node.problem_of_node({"status": {"conditions": conditions}}, "cp-1", voter)
-    assert problem in found and bool(found) == bool(problem)
-
-
-@pytest.mark.parametrize(
     ("log", "way_out"),
     [
         ('level=error msg="Failed to ping database connection: dial tcp 10.0.0.9:5432: connect: connection refused"', ""),
