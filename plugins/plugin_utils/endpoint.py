@@ -63,6 +63,7 @@ def haproxy(endpoint: dict, api_port: int, control_planes: list) -> str:
     """HAProxy's configuration: TCP to the control planes whose /readyz answers.
 
     Checked once a second and down after two failures or a refused connection, so that a client waits seconds, not its own time limit.
+    Where all are down, all are tried: slow answers, and words of why, are better than a closed connection. For the same reason a single one is not checked.
     control_planes: [{name, address}] sorted by name.
     """
     bind = "127.0.0.1:%d" % endpoint["port"] if endpoint["mode"] == "local" else ":::%d v4v6" % endpoint["port"]
@@ -85,11 +86,14 @@ def haproxy(endpoint: dict, api_port: int, control_planes: list) -> str:
         "  default_backend control-planes",
         "backend control-planes",
         "  balance leastconn",
-        "  option httpchk GET /readyz",
-        "  http-check expect rstatus ^(200|401|403)$",
-        "  default-server check check-ssl verify none inter 1s fastinter 500ms downinter 1s fall 2 rise 1 on-marked-down shutdown-sessions",
     ]
-    lines += ["  server %s %s" % (member["name"], host_port(member["address"], api_port)) for member in control_planes]
+    places = [(member["name"], host_port(member["address"], api_port)) for member in control_planes]
+    if len(places) == 1:
+        return "\n".join([*lines, "  server %s %s" % places[0]]) + "\n"
+    check = "check check-ssl verify none inter 1s fastinter 500ms downinter 1s fall 2 rise 1 on-marked-down shutdown-sessions"
+    lines += ["  option httpchk GET /readyz", "  http-check expect rstatus ^(200|401|403)$", "  option allbackups"]
+    lines += ["  server %s %s %s" % (*place, check) for place in places]
+    lines += ["  server %s-unchecked %s backup" % place for place in places]
     return "\n".join(lines) + "\n"
 
 

@@ -118,10 +118,17 @@ def test_haproxy_knows_all_and_checks_each():
     )
     assert (
         "bind 127.0.0.1:7443\n" in text
-        and "  server a 10.0.0.1:6443\n" in text
-        and "  server b [fd00::2]:6443\n" in text
+        and "  server a 10.0.0.1:6443 check " in text
+        and "  server b [fd00::2]:6443 check " in text
         and "httpchk GET /readyz" in text
     )
+    # Where all are down, all are tried.
+    assert "  option allbackups\n" in text and "  server b-unchecked [fd00::2]:6443 backup\n" in text
+
+
+def test_haproxy_does_not_take_the_only_one_away_for_being_slow():
+    text = endpoint.haproxy({"mode": "local", "port": 7443}, 6443, [{"name": "a", "address": "10.0.0.1"}])
+    assert text.endswith("  server a 10.0.0.1:6443\n") and "check " not in text.partition("backend")[2]
 
 
 def test_keepalived_talks_to_the_others_alone():
