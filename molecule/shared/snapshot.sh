@@ -39,7 +39,9 @@ ip -o link show | awk '{print $2}' | sed 's/@.*//' | sort
 ip route show table all | grep -v '^local\|^broadcast\|^ff00\|^fe80\|linkdown' | sed 's/ *$//' | sort
 ip rule | sort
 # Rules and chains that somebody made; the kernel's own chains come with a table and stay empty.
-iptables-save 2>/dev/null | grep -E '^-A|^:.* - ' | sed 's/ \[.*//' | sort || true
+for family in iptables ip6tables; do
+    $family-save 2>/dev/null | grep -E '^-A|^:.* - ' | sed 's/ \[.*//' | sort || true
+done
 nft list tables 2>/dev/null | grep -vE '^table ip6? (filter|mangle|nat|raw|security)$' | sort || true
 
 echo "# mounts"

@@ -19,6 +19,7 @@ SET = re.compile(r"^(KUBE-|kube-router-|inet6:kube-router-)")
 # A rule of kube-router's that names nothing of its own but says what it is for (pkg/controllers/netpol and routing in its source).
 KUBE_ROUTER_COMMENT = "allow outbound node port traffic on node interface with which node ip is associated"
 NFT_TABLES = (("ip", "kubewright"), ("ip", "kube-proxy"), ("ip6", "kube-proxy"))
+FAMILIES = ("-4", "-6")
 ROUTE_PROTOCOL = "107"
 # kube-router: the protocol of its routes, and the table for what goes through its tunnels (pkg/routing in its source).
 KUBE_ROUTER_PROTOCOL, KUBE_ROUTER_TABLE = "17", "77"
@@ -115,10 +116,11 @@ class Network:
         for name in tunnels:
             if name.startswith("tun-"):
                 self.run(["ip", "link", "delete", name])
-        self.run(["ip", "-4", "route", "flush", "proto", KUBE_ROUTER_PROTOCOL])
-        self.run(["ip", "-4", "route", "flush", "table", KUBE_ROUTER_TABLE])
-        if KUBE_ROUTER_TABLE in self.run(["ip", "rule", "show", "table", KUBE_ROUTER_TABLE])[1]:
-            self.run(["ip", "rule", "delete", "table", KUBE_ROUTER_TABLE])
+        for family in FAMILIES:
+            self.run(["ip", family, "route", "flush", "proto", KUBE_ROUTER_PROTOCOL])
+            self.run(["ip", family, "route", "flush", "table", KUBE_ROUTER_TABLE])
+            if KUBE_ROUTER_TABLE in self.run(["ip", family, "rule", "show", "table", KUBE_ROUTER_TABLE])[1]:
+                self.run(["ip", family, "rule", "delete", "table", KUBE_ROUTER_TABLE])
 
     def links(self):
         for name in LINKS:
@@ -129,9 +131,10 @@ class Network:
         status, output = self.run(["ip", "-4", "route", "show", "proto", ROUTE_PROTOCOL])
         if status == 0 and output.strip() and self.note("delete %d routes to pods" % len(output.splitlines())):
             self.run(["ip", "-4", "route", "flush", "proto", ROUTE_PROTOCOL])
-        for line in self.run(["ip", "-4", "route", "show"])[1].splitlines() if self.pods else ():
-            if self._to_pods(line) and self.note("delete the route %s" % " ".join(line.split()[:5])):
-                self.run(["ip", "-4", "route", "delete", *line.split()[:5]])
+        for family in FAMILIES if self.pods else ():
+            for line in self.run(["ip", family, "route", "show"])[1].splitlines():
+                if self._to_pods(line) and self.note("delete the route %s" % " ".join(line.split()[:5])):
+                    self.run(["ip", family, "route", "delete", *line.split()[:5]])
 
     def _to_pods(self, line):
         """Whether a line like "10.42.1.0/24 via 10.0.0.12 dev eth0" leads to another node's pods."""

@@ -70,11 +70,11 @@ def resolver(text):
 
 
 def peers(own, pods):
-    """{node: address} of the pods to reach: all in a small cluster, the next ones of a ring over all nodes in a large one."""
+    """{node: addresses} of the pods to reach: all in a small cluster, the next ones of a ring over all nodes in a large one."""
     names = sorted(pods)
     place = names.index(own)
     ring = names[place + 1 :] + names[:place]
-    return {name: pods[name]["ip"] for name in (ring if len(names) <= ALL_PEERS else ring[:SOME_PEERS])}
+    return {name: pods[name]["ips"] for name in (ring if len(names) <= ALL_PEERS else ring[:SOME_PEERS])}
 
 
 def checks(own, begun, deadline):
@@ -104,18 +104,31 @@ def checks(own, begun, deadline):
 
 def from_pod(own, begun, servers, search, deadline):
     """All of it at the same time: what does not answer costs its deadline once."""
-    address, port = begun["pods"][own]["ip"], begun["port"]
-    works = [
-        lambda node=node, there=there: pod_to_pod(own, address, node, there, port, deadline)
-        for node, there in peers(own, begun["pods"]).items()
+    port, mine = begun["port"], {_family(address): address for address in begun["pods"][own]["ips"]}
+    tells = {family: ", IPv%d" % family if len(mine) > 1 else "" for family in (4, 6)}
+    works = [("", lambda: names(own, servers, search, begun, deadline))]
+    works += [
+        (tells[_family(there)], lambda node=node, there=there: pod_to_pod(own, mine[_family(there)], node, there, port, deadline))
+        for node, addresses in peers(own, begun["pods"]).items()
+        for there in addresses
+        if _family(there) in mine
     ]
     works += [
-        lambda: names(own, servers, search, begun, deadline),
-        lambda: service(own, begun["service_ip"], port, deadline),
+        (tells[_family(address)], lambda address=address: service(own, address, port, deadline)) for address in begun["service_ips"]
     ]
+
+    def named(job):
+        return [{**item, "name": item["name"] + job[0]} for item in job[1]()]
+
     with ThreadPoolExecutor(len(works)) as pool:
-        found = [item for part in pool.map(lambda work: work(), works) for item in part]
-    return merged(own, "pod to pod", found)
+        found = [item for part in pool.map(named, works) for item in part]
+    for name in sorted({item["name"] for item in found if "peer" in item}):
+        found = merged(own, name, found)
+    return found
+
+
+def _family(address):
+    return ipaddress.ip_address(address).version
 
 
 def merged(own, name, found):
@@ -179,11 +192,12 @@ def names(own, servers, search, begun, deadline):
                 "DNS by name", FAIL, text, own, "compare clusterDNS and clusterDomain in /var/lib/kubelet/config.yaml"
             )
         ]
-    family = probe_dns.AAAA if ":" in (begun["service_ip"] or "") else probe_dns.A
+    address = begun["service_ips"][0]
+    family = probe_dns.AAAA if ":" in address else probe_dns.A
     slowest = 0
     for name, wanted in (
         ("kubernetes.default." + domain, None),
-        ("kubewright-verify.%s.%s" % (begun["namespace"], domain), begun["service_ip"]),
+        ("kubewright-verify.%s.%s" % (begun["namespace"], domain), address),
     ):
         for server, tcp in [(server, tcp) for server in servers for tcp in (False, True)]:
             _answer, problem, spent = tried(

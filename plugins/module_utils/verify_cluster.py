@@ -145,13 +145,13 @@ class Proof:
         seconds = time.monotonic() - began
         for name in wanted:
             if name in runs:
-                self.checks.append(check("pod", OK, "runs at %s" % runs[name]["status"]["podIP"], name))
+                self.checks.append(_addressed(name, nodes[name], _addresses(runs[name])))
             else:
                 text = "no pod came up in %d s: %s" % (seconds, self._why(namespace, pods.get(name)))
                 self.checks.append(
                     check("pod", FAIL, text, name, "look at `journalctl -u kubelet -u containerd` there")
                 )
-        return {name: {"ip": item["status"]["podIP"], "uid": item["metadata"]["uid"]} for name, item in runs.items()}
+        return {name: {"ips": _addresses(item), "uid": item["metadata"]["uid"]} for name, item in runs.items()}
 
     def _why(self, namespace, pod):
         """The pod's state, and the last thing that was said about it: a network that cannot be set up is only told there."""
@@ -165,17 +165,31 @@ class Proof:
         return "; ".join([verify_rules.why(pod)] + events[-1:])
 
 
+def _addresses(pod):
+    """Those of a pod, of each family one: https://kubernetes.io/docs/concepts/services-networking/dual-stack/"""
+    return [item["ip"] for item in pod["status"].get("podIPs") or [{"ip": pod["status"]["podIP"]}]]
+
+
+def _addressed(name, node, addresses):
+    """The check of a pod that runs: it has an address for each network of its node's pods."""
+    networks = (node.get("spec") or {}).get("podCIDRs") or []
+    if len(addresses) < len(networks):
+        text = "its pod has %s alone, and the node's pods have the networks %s" % (addresses[0], ", ".join(networks))
+        return check("pod", FAIL, text, name, "look at the configuration of the network plugin in /etc/cni/net.d there")
+    return check("pod", OK, "runs at %s" % ", ".join(addresses), name)
+
+
 def begin(api, nodes, control_planes, timeout, image="", make_pods=True):
-    """All checks of the cluster as a whole, and a pod on every node: {checks, namespace, pods, service_ip, port}."""
+    """All checks of the cluster as a whole, and a pod on every node: {checks, namespace, pods, service_ips, port}."""
     proof = Proof(api, nodes, control_planes, timeout, image)
-    begun = {"checks": proof.checks, "namespace": None, "pods": {}, "service_ip": None, "port": PORT}
+    begun = {"checks": proof.checks, "namespace": None, "pods": {}, "service_ips": [], "port": PORT}
     try:
         if make_pods:
             begun["namespace"] = _started(proof)
         there = proof.read()
         if begun["namespace"]:
             service = api.get("%s/%s/services/%s" % (NAMESPACES, begun["namespace"], NAME))
-            begun["service_ip"] = service["spec"]["clusterIP"]
+            begun["service_ips"] = service["spec"].get("clusterIPs") or [service["spec"]["clusterIP"]]
             begun["pods"] = proof.wait(begun["namespace"], there)
         # Last: while everything starts, a small machine's kubelet is slow to answer.
         proof.kubelets(there)
@@ -242,6 +256,7 @@ def objects(namespace, image):
     place = "%s/%s" % (NAMESPACES, namespace)
     space = {"name": namespace, "labels": {MARK: "true", "pod-security.kubernetes.io/enforce": "privileged", **labels}}
     ports = [{"name": kind.lower(), "protocol": kind, "port": PORT, "targetPort": PORT} for kind in ("UDP", "TCP")]
+    families = {"ipFamilyPolicy": "PreferDualStack"}  # of both where the cluster has them, else of the one
     spec = {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod_spec(image)}}
     return [
         (NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": space}),
@@ -253,7 +268,7 @@ def objects(namespace, image):
         ),
         (
             place + "/services",
-            {"apiVersion": "v1", "kind": "Service", "metadata": here, "spec": {"selector": labels, "ports": ports}},
+            {"apiVersion": "v1", "kind": "Service", "metadata": here, "spec": {"selector": labels, "ports": ports, **families}},
         ),
     ]
 

@@ -69,7 +69,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 begun:
-  description: C(checks) (see M(kubewright.cluster.node_probe)), C(namespace), C(pods) by node with C(ip) and C(uid), C(service_ip), C(port), C(servers).
+  description: C(checks) (see M(kubewright.cluster.node_probe)), C(namespace), C(pods) by node with C(ips) and C(uid), C(service_ips), C(port), C(servers).
   type: dict
   returned: when O(state=begin)
 """

@@ -120,7 +120,8 @@ def _table(checks):
         if item["node"]:
             nodes = worst.setdefault(item["name"], {})
             nodes[item["node"]] = min(nodes.get(item["node"], "ok"), item["status"], key=ORDER.get)
-    names = [name for name in KINDS if name in worst] + sorted(set(worst) - set(KINDS))
+    kinds = {name: name.partition(",")[0] for name in worst}  # of "pod to pod, IPv6" the words before
+    names = sorted(worst, key=lambda name: (KINDS.index(kinds[name]) if kinds[name] in KINDS else len(KINDS), name))
     width = max([len(name) for name in names] or [0])
     return ["%s  %s" % (name.ljust(width), _places(worst[name])) for name in names]
 

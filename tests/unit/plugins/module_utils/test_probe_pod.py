@@ -44,13 +44,13 @@ def test_a_resolver_is_read():
 
 
 def test_in_a_small_cluster_each_reaches_each():
-    pods = {name: {"ip": name} for name in "abcd"}
-    assert probe_pod.peers("b", pods) == {"c": "c", "d": "d", "a": "a"}
-    assert probe_pod.peers("a", {"a": {"ip": "1"}}) == {}
+    pods = {name: {"ips": [name]} for name in "abcd"}
+    assert probe_pod.peers("b", pods) == {"c": ["c"], "d": ["d"], "a": ["a"]}
+    assert probe_pod.peers("a", {"a": {"ips": ["1"]}}) == {}
 
 
 def test_in_a_large_cluster_a_ring_reaches_every_node():
-    pods = {"n%03d" % number: {"ip": str(number)} for number in range(200)}
+    pods = {"n%03d" % number: {"ips": [str(number)]} for number in range(200)}
     reached = {}
     for name in pods:
         for peer in probe_pod.peers(name, pods):
@@ -109,7 +109,7 @@ def dns(serve, monkeypatch):
 
 
 def names(search=(DOMAIN,), servers=("127.0.0.1",)):
-    begun = {"namespace": "kubewright-verify-1", "service_ip": "10.96.0.7"}
+    begun = {"namespace": "kubewright-verify-1", "service_ips": ["10.96.0.7"]}
     return probe_pod.names("a", list(servers), list(search), begun, soon())[0]
 
 
@@ -156,13 +156,37 @@ def test_passed_checks_of_one_kind_become_one(serve):
     assert merged[0]["text"] == "reaches the pods on b, c by UDP and TCP"
 
 
+@pytest.mark.parametrize(
+    ("services", "kinds"),
+    [
+        (["10.96.0.7"], {"names", "Service", "pod to pod"}),
+        (["10.96.0.7", "fd01::7"], {"names", "Service, IPv4", "Service, IPv6", "pod to pod, IPv4", "pod to pod, IPv6"}),
+    ],
+)
+def test_with_both_families_each_is_tried_and_told_apart(monkeypatch, services, kinds):
+    pods = {node: {"ips": ["10.0.0.%d" % number, "fd00::%d" % number][: len(services)]} for number, node in enumerate("abc", 1)}
+    asked = []
+
+    def pod_to_pod(own, address, node, there, port, deadline):
+        asked.append((address, node, there))
+        return [{"name": "pod to pod", "status": "ok", "peer": node, "ms": 1}]
+
+    monkeypatch.setattr(probe_pod, "pod_to_pod", pod_to_pod)
+    monkeypatch.setattr(probe_pod, "service", lambda *place: [{"name": "Service", "status": "ok"}])
+    monkeypatch.setattr(probe_pod, "names", lambda *place: [{"name": "names", "status": "ok"}])
+    found = probe_pod.from_pod("a", {"pods": pods, "service_ips": services, "port": 1}, [], [], soon())
+    assert sorted(item["name"] for item in found) == sorted(kinds)
+    both = [("10.0.0.1", "b", "10.0.0.2"), ("10.0.0.1", "c", "10.0.0.3"), ("fd00::1", "b", "fd00::2"), ("fd00::1", "c", "fd00::3")]
+    assert sorted(asked) == both[: len(asked)] and len(asked) == 2 * len(services)
+
+
 def test_a_node_without_a_pod_has_nothing_to_say():
     assert probe_pod.checks("a", {"pods": {}}, soon()) == []
     assert probe_pod.checks("a", {}, soon()) == []
 
 
 def test_a_pod_without_a_process_is_a_failure():
-    found = probe_pod.checks("a", {"pods": {"a": {"uid": "no-such-uid", "ip": "10.0.0.1"}}}, soon())
+    found = probe_pod.checks("a", {"pods": {"a": {"uid": "no-such-uid", "ips": ["10.0.0.1"]}}}, soon())
     assert "no process of the pod no-such-uid" in found[0]["text"]
 
 

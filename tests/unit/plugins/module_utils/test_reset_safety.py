@@ -148,8 +148,9 @@ def test_routes_to_k3s_pods_go_and_others_stay():
     def run(argv, text=None):
         ran.append(" ".join(argv))
         shown = "default via 10.0.0.1 dev eth0\n10.42.1.0/24 via 10.0.0.12 dev eth0\n10.43.0.0/24 via 10.0.0.9 dev eth0\n10.42.0.0/24 dev cni0\n"
-        return (0, shown) if argv == ["ip", "-4", "route", "show"] else (1, "")
+        six = "fd42:0:0:1::/64 via fd00::12 dev eth0 metric 1024 pref medium\nfd00::/64 dev eth0 proto kernel metric 256 pref medium\n"
+        return {("-4", "route", "show"): (0, shown), ("-6", "route", "show"): (0, six)}.get(tuple(argv[1:]), (1, ""))
 
-    cleanup_network.Network(run, lambda sentence: not said.append(sentence), ["10.42.0.0/16"]).routes()
-    assert said == ["delete the route 10.42.1.0/24 via 10.0.0.12 dev eth0"]
-    assert ran[-1] == "ip -4 route delete 10.42.1.0/24 via 10.0.0.12 dev eth0"
+    cleanup_network.Network(run, lambda sentence: not said.append(sentence), ["10.42.0.0/16", "fd42::/56"]).routes()
+    assert said == ["delete the route 10.42.1.0/24 via 10.0.0.12 dev eth0", "delete the route fd42:0:0:1::/64 via fd00::12 dev eth0"]
+    assert [line for line in ran if "delete" in line] == [line.replace("delete the route", "ip -%d route delete" % family) for line, family in zip(said, (4, 6))]

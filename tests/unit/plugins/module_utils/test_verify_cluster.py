@@ -100,12 +100,21 @@ def failed(begun):
     return {(item["name"], item["node"]): item["text"] for item in begun["checks"] if item["status"] == "fail"}
 
 
+def test_a_pod_has_an_address_for_each_network_of_its_nodes_pods():
+    node = {"spec": {"podCIDRs": ["10.244.0.0/24", "fd42::/64"]}}
+    assert verify_cluster._addressed("a", node, ["10.244.0.1", "fd42::1"])["text"] == "runs at 10.244.0.1, fd42::1"
+    found = verify_cluster._addressed("a", node, ["10.244.0.1"])
+    assert found["status"] == "fail" and "10.244.0.1 alone" in found["text"] and "fd42::/64" in found["text"]
+    # Another's network may have its own ranges: what the Node says is then no measure.
+    assert verify_cluster._addressed("a", {"spec": {}}, ["10.9.0.1"])["status"] == "ok"
+
+
 def test_a_healthy_cluster_has_a_pod_on_every_node():
     cluster = Cluster("ab")
     begun = begin(cluster)
     assert failed(begun) == {}
-    assert begun["pods"] == {name: {"ip": "10.244.0.1", "uid": "u-" + name} for name in "ab"}
-    assert begun["service_ip"] == "10.96.0.7"
+    assert begun["pods"] == {name: {"ips": ["10.244.0.1"], "uid": "u-" + name} for name in "ab"}
+    assert begun["service_ips"] == ["10.96.0.7"]
     assert re.fullmatch("kubewright-verify-[0-9a-f]{8}", begun["namespace"])
     path, daemonset = cluster.made["DaemonSet"]
     assert path == "/apis/apps/v1/namespaces/%s/daemonsets" % begun["namespace"]
