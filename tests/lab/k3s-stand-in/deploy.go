@@ -66,7 +66,13 @@ func (s *server) stageManifests(disabled []string) error {
 		if err != nil {
 			return err
 		}
-		text := strings.NewReplacer("%{CLUSTER_DOMAIN}%", s.str("cluster-domain"), "%{CLUSTER_DNS}%", s.critical.ClusterDNSs[0],
+		// pkg/server/server.go, stageFiles
+		servers, policy := s.critical.ClusterDNSs, "SingleStack"
+		if len(servers) > 1 {
+			policy = "RequireDualStack"
+		}
+		text := strings.NewReplacer("%{CLUSTER_DOMAIN}%", s.str("cluster-domain"), "%{CLUSTER_DNS}%", servers[0],
+			"%{CLUSTER_DNS_LIST}%", `["`+strings.Join(servers, `", "`)+`"]`, "%{CLUSTER_DNS_IPFAMILYPOLICY}%", policy,
 			"%{COREDNS_IMAGE}%", fromRegistry(s.str("system-default-registry"), corednsImage)).Replace(string(data))
 		if old, err := os.ReadFile(path); err == nil && string(old) == text {
 			continue
