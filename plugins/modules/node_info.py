@@ -282,7 +282,7 @@ node:
         C(kind) (kubeadm, k3s, rke2, microk8s, k0s) of the cluster that the machine belongs to, C(foreign) when the collection did not make it,
         C(made_by) (as Kubespray, k3s-ansible), C(ca_sha256) its identity, C(role) (control_plane, worker), C(kubelet_conf), C(admin_conf),
         C(manifests), C(etcd_data), C(datastore) of a K3s server (C(sqlite), C(etcd), C(external) with its scheme), C(server) that the kubelet
-        asks, C(cni_conf), C(certificates) by name with C(expires_epoch) and C(days_left), and
+        asks, C(node_taints) that K3s registered the node with, C(cni_conf), C(certificates) by name with C(expires_epoch) and C(days_left), and
         on a control plane C(live), what its API and etcd say (C(healthy), C(version), C(nodes), C(kubeadm_config), C(etcd_members), C(config_maps),
         C(daemonsets), C(deployments), C(error), C(etcd_error)).
       type: dict

@@ -81,7 +81,7 @@ def config(node: dict, cluster: dict) -> dict:
     made["node-label"] = [
         "%s=%s" % pair for pair in sorted(inputs["kube_node_labels"].items(), key=str) if own_label(pair[0])
     ]
-    made["node-taint"] = [_taint(taint) for taint in node.get("taints") or []]
+    made["node-taint"] = _taints(node)
     if cluster.get("proxy_mode", "iptables") != "iptables":
         made["kube-proxy-arg"] = ["proxy-mode=" + cluster["proxy_mode"]]
     if cluster.get("hardened"):
@@ -173,6 +173,17 @@ def own_label(key: str) -> bool:
 
 def _within(namespace, parents):
     return any(namespace == parent or namespace.endswith("." + parent) for parent in parents)
+
+
+def _taints(node):
+    """What a node registers with. Later ones are kept through the API and K3s does not read them: a changed one must not restart it.
+
+    https://docs.k3s.io/cli/agent#node-labels-and-taints-for-agents
+    """
+    there = (node.get("info") or {}).get("cluster") or {}
+    if there.get("kubelet_conf") and there.get("node_taints") is not None:
+        return there["node_taints"]
+    return [_taint(taint) for taint in node.get("taints") or []]
 
 
 def _taint(taint):

@@ -15,6 +15,8 @@ from . import live
 
 KUBERNETES = "/etc/kubernetes"
 RANCHER = "/var/lib/rancher/k3s"
+# What a K3s cluster keeps for life.
+FIXED = ("cluster-cidr", "service-cidr", "cluster-domain")
 K3S_CONFIG = "/etc/rancher/k3s/config.yaml"
 K3S_ADMIN = "/etc/rancher/k3s/k3s.yaml"
 K3S_SECRETS = "/etc/rancher/k3s/config.yaml.d/50-kubewright-secrets.yaml"
@@ -64,6 +66,7 @@ def cluster(host, record, units, now, pool):
         "datastore": None,
         "secrets_encryption": False,
         "settings": {},
+        "node_taints": [],
         "data_dir": None,
         "cni_conf": [os.path.basename(path) for path in host.list("/etc/cni/net.d/*.conf*")],
         "certificates": certificates(host, now),
@@ -102,15 +105,16 @@ def k3s(host):
         "server": first(r"^server:\s*[\"']?([^\s\"']+)", settings),
         "cluster_init": bool(first(r"^cluster-init:\s*(true)", settings)),
         "secrets_encryption": bool(first(r"^secrets-encryption:\s*(true)", settings)),
-        "settings": _fixed(settings or "") if server_data else {},
+        "settings": _values(settings or "", FIXED) if server_data else {},
+        "node_taints": _values(settings or "", ["node-taint"]).get("node-taint", []),
         "port": int(port or 6443),
     }
 
 
-def _fixed(text):
-    """{key: values} of the settings that a K3s cluster keeps for life, as its configuration has them: one, or a list."""
+def _values(text, keys):
+    """{key: values} of some settings, as K3s's configuration has them: one, or a list."""
     found = {}
-    for key in ("cluster-cidr", "service-cidr", "cluster-domain"):
+    for key in keys:
         part = re.search(r"^%s:[ ]*(\S.*)?\n((?:[ ]*- .*\n)*)" % key, text, re.M)
         if part:
             rows = re.findall(r"- (.*)", part.group(2)) if part.group(2) else (part.group(1) or "").split(",")

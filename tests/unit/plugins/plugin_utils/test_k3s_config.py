@@ -110,6 +110,22 @@ def test_a_server_of_several_either_starts_the_cluster_or_joins_it(name, address
     assert ("server" in made) is not ("cluster-init" in made)
 
 
+@pytest.mark.parametrize(
+    ("there", "registers"),
+    [
+        ({"kubelet_conf": False, "node_taints": ["old:NoSchedule"]}, ["new:NoSchedule"]),
+        ({"kubelet_conf": True, "node_taints": ["old:NoSchedule"]}, ["old:NoSchedule"]),
+        ({"kubelet_conf": True, "node_taints": []}, None),
+        ({"kubelet_conf": True}, ["new:NoSchedule"]),
+    ],
+)
+def test_a_running_node_keeps_the_taints_that_it_registered_with_and_is_not_restarted(there, registers):
+    """What was changed since is in the Node object alone."""
+    agent = node("w-1", "worker", taints=[{"key": "new", "value": "", "effect": "NoSchedule"}])
+    agent["info"]["cluster"] = {**agent["info"]["cluster"], **there}
+    assert k3s_config.config(agent, cluster()).get("node-taint") == registers
+
+
 def test_an_agent():
     agent = node(
         "w-1",

@@ -72,6 +72,8 @@ def test_what_a_server_was_started_with_is_read():
     assert detect.look(host=Files(files))["cluster"]["settings"] == {
         "cluster-cidr": ["10.42.0.0/16"], "service-cidr": ["10.43.0.0/16"], "cluster-domain": ["cluster.local"],
     }  # fmt: skip
+    files["/etc/rancher/k3s/config.yaml"] += "node-taint:\n  - gpu=yes:NoExecute\n  - 'slow:NoSchedule'\n"
+    assert detect.look(host=Files(files))["cluster"]["node_taints"] == ["gpu=yes:NoExecute", "slow:NoSchedule"]
 
 
 @pytest.mark.parametrize(
