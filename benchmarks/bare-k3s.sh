@@ -94,12 +94,11 @@ for host in "${servers[@]:1}"; do
 done
 for job in "${jobs_running[@]}"; do wait "$job"; done
 
-say "wait for nodes, voters and CoreDNS"
+say "wait for nodes and CoreDNS"
 mapfile -t names < <(for host in "${servers[@]}" "${agents[@]}"; do on "$host" <<<hostname; done)
 on "$first" "${names[@]}" <<<'
 for node in "$@"; do until k3s kubectl get node "$node" >/dev/null 2>&1; do sleep 0.5; done; done
 k3s kubectl wait --for=condition=Ready node --all --timeout=180s >/dev/null
-k3s kubectl wait --for=condition=EtcdIsVoter node -l node-role.kubernetes.io/control-plane --timeout=180s >/dev/null
 k3s kubectl -n kube-system rollout status deployment/coredns --timeout=180s >/dev/null
 k3s kubectl get nodes'
 say done
