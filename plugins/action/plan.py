@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import inputs, k3s_addons, planner, sources
+from ansible_collections.kubewright.cluster.plugins.plugin_utils import inputs, k3s_addons, labels, planner, sources
 
 
 class ActionModule(ActionBase):
@@ -49,6 +49,7 @@ class ActionModule(ActionBase):
         if not plan["refusals"]:
             plan["refusals"] += sources.missing(plan, hosts) + _left_out(plan, part)
             _hold(plan, part)
+            _unlabelled(plan, hosts, part)
             plan["refusals"] += _cannot_reboot(plan, hostvars)
         result.update(changed=False, plan=plan)
         if plan["refusals"] and arguments["refuse"]:
@@ -77,6 +78,14 @@ def _left_out(plan, part):
     if leader and plan["nodes"][leader]["member"] == "init" and leader not in part:
         return ["the cluster is to be started on %s, which --limit leaves out; add it to the limit" % leader]
     return []
+
+
+def _unlabelled(plan, hosts, part):
+    """Labels and taints are set through the API by one control plane alone."""
+    look = (hosts[plan["leader"]]["info"] or {}) if plan["leader"] else {}
+    live = ((look.get("cluster") or {}).get("live") or {}).get("nodes") or []
+    text = "%s: its labels and taints are set by %s, which --limit leaves out: they change once site runs there too"
+    plan["warnings"] += [text % (host, plan["leader"]) for host in labels.left(plan, live, part)]
 
 
 def _cannot_reboot(plan, hostvars):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from ..module_utils.cluster_objects import node_patch
 from . import network
 
 CONTROL_PLANE_TAINT = {"key": "node-role.kubernetes.io/control-plane", "value": "", "effect": "NoSchedule"}
@@ -78,3 +79,21 @@ def objects(nodes: dict, cluster: dict) -> dict:
         }
         for node in nodes.values()
     }
+
+
+def left(plan: dict, live: list, part: list) -> list:
+    """Hosts of a run whose labels or taints are to change, and will not: --limit leaves the control plane out that sets them.
+
+    plan: the plan. live: the nodes as that control plane's API has them (node_info). part: hosts of the run.
+    """
+    leader, known = plan["leader"], {row["name"]: row for row in live}
+    if leader is None or leader in part:
+        return []
+    found = []
+    for host in sorted(set(part) & set(plan["nodes"])):
+        name = plan["nodes"][host]["name"]
+        row = known.get(name) or {}
+        there = {"metadata": {key: row.get(key) or {} for key in ("labels", "annotations")}, "spec": {"taints": row.get("taints") or []}}
+        if node_patch(there, plan["objects"][name]):
+            found.append(host)
+    return found
