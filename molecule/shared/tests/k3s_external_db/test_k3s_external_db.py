@@ -12,7 +12,8 @@ import pytest
 
 testinfra_hosts = ["ansible://all"]
 DATABASE = os.environ.get("KUBEWRIGHT_DATABASE") or "postgresql"
-CLIENT = {"postgresql": "cd / && runuser -u postgres -- psql -tAd k3s -c", "mariadb": "mariadb -N k3s -e"}[DATABASE]
+POSTGRESQL = "cd / && runuser -u postgres -- psql -tAd k3s -c"
+TLS = "--cacert=/etc/ssl/database/ca.crt --cert=/etc/ssl/database/server.crt --key=/etc/ssl/database/server.key"
 NODES = "SELECT DISTINCT name FROM kine WHERE name LIKE '/registry/minions/%' AND deleted = 0"
 CONNECTIONS = "SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'k3s'"
 
@@ -23,10 +24,15 @@ def server(inputs, members):
     return inputs["inventory_hostname"] in members["control_planes"]
 
 
-def test_every_node_is_in_the_database(host, members, server):
+def test_every_node_is_in_the_database(host, inputs, members, server):
     if server:
         return
-    names = host.check_output(f'{CLIENT} "{NODES}"').split()
+    question = {
+        "postgresql": f'{POSTGRESQL} "{NODES}"',
+        "mariadb": f'mariadb -N k3s -e "{NODES}"',
+        "etcd": f"ETCDCTL_API=3 etcdctl --endpoints={inputs['k3s_datastore_endpoint']} {TLS} get --prefix --keys-only /registry/minions/",
+    }
+    names = host.check_output(question[DATABASE]).split()
     assert {name.rpartition("/")[2] for name in names} == {*members["control_planes"], *members["workers"]}
 
 
@@ -36,15 +42,18 @@ def test_servers_keep_nothing_themselves(host, server):
     assert host.file("/etc/rancher/k3s/datastore/ca.crt").exists == server
 
 
-def test_the_password_is_in_one_file_of_roots_alone(host, server):
-    password = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "password").read_text().strip()
-    found = host.run(f"grep -rlsF {password} /etc /var/lib/rancher /root /usr/local").stdout.split()
-    path = "/etc/rancher/k3s/config.yaml.d/50-kubewright-secrets.yaml"
+def test_what_opens_it_is_in_one_file_of_roots_alone(host, server):
+    kept = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
+    if DATABASE == "etcd":
+        secret, path = (kept / "client.key").read_text().splitlines()[1], "/etc/rancher/k3s/datastore/client.key"
+    else:
+        secret, path = (kept / "password").read_text().strip(), "/etc/rancher/k3s/config.yaml.d/50-kubewright-secrets.yaml"
+    found = host.run(f"grep -rlsF {secret} /etc /var/lib/rancher /root /usr/local").stdout.split()
     assert found == ([path] if server else [])
     if server:
         assert host.file(path).mode == 0o600 and host.file("/etc/rancher/k3s/datastore/ca.crt").mode == 0o600
 
 
 def test_servers_come_over_tls(host, server):
-    if DATABASE == "postgresql" and not server:  # MariaDB lets nobody in otherwise
-        assert host.check_output(f'{CLIENT} "{CONNECTIONS}"') == "t"
+    if DATABASE == "postgresql" and not server:  # the others let nobody in otherwise
+        assert host.check_output(f'{POSTGRESQL} "{CONNECTIONS}"') == "t"
