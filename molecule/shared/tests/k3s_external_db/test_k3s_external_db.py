@@ -30,7 +30,7 @@ def test_every_node_is_in_the_database(host, inputs, members, server):
     question = {
         "postgresql": f'{POSTGRESQL} "{NODES}"',
         "mariadb": f'mariadb -N k3s -e "{NODES}"',
-        "etcd": f"ETCDCTL_API=3 etcdctl --endpoints={inputs['k3s_datastore_endpoint']} {TLS} get --prefix --keys-only /registry/minions/",
+        "etcd": f"ETCDCTL_API=3 etcdctl --endpoints=https://{inputs['ansible_host']}:2379 {TLS} get --prefix --keys-only /registry/minions/",
     }
     names = host.check_output(question[DATABASE]).split()
     assert {name.rpartition("/")[2] for name in names} == {*members["control_planes"], *members["workers"]}
