@@ -39,7 +39,7 @@ class ActionModule(ActionBase):
         absent = sorted(host for host in workers if host not in part and not hosts[host]["info"])
         groups = {name: [host for host in members if host not in absent] for name, members in groups.items()}
         plan = planner.cluster_plan(hosts, groups)
-        plan["warnings"] += [
+        limits = [
             "%s: left out, by --limit and because it %s" % (host, hosts[host]["error"] or "was not looked at")
             for host in absent
         ]
@@ -48,10 +48,11 @@ class ActionModule(ActionBase):
         plan["refusals"] += self._read_manifests(plan["manifests"])
         if not plan["refusals"]:
             plan["refusals"] += sources.missing(plan, hosts) + _left_out(plan, part)
-            _hold(plan, part)
-            _unlabelled(plan, hosts, part)
+            limits += _held(plan, part) + _unlabelled(plan, hosts, part)
             plan["refusals"] += _cannot_reboot(plan, hostvars)
-        result.update(changed=False, plan=plan)
+        plan["warnings"] += limits
+        # What this run does not do is said by the run itself too, not by the plan's page alone.
+        result.update(changed=False, plan=plan, warnings=limits)
         if plan["refusals"] and arguments["refuse"]:
             result.update(failed=True, msg=_message(plan["refusals"]))
             result.pop("plan")
@@ -85,7 +86,7 @@ def _unlabelled(plan, hosts, part):
     look = (hosts[plan["leader"]]["info"] or {}) if plan["leader"] else {}
     live = ((look.get("cluster") or {}).get("live") or {}).get("nodes") or []
     text = "%s: its labels and taints are set by %s, which --limit leaves out: they change once site runs there too"
-    plan["warnings"] += [text % (host, plan["leader"]) for host in labels.left(plan, live, part)]
+    return [text % (host, plan["leader"]) for host in labels.left(plan, live, part)]
 
 
 def _cannot_reboot(plan, hostvars):
@@ -96,16 +97,15 @@ def _cannot_reboot(plan, hostvars):
     return [text % (host, " ".join(wanted["words"]), wanted["file"]) for host, wanted in added]
 
 
-def _hold(plan, part):
+def _held(plan, part):
     """What a server still has in its auto-deploy folder it would make anew: it is deleted once that server has taken part."""
     if not plan["addons"]:
-        return
-    servers = {host: plan["nodes"][host] for host in plan["control_planes"]}
-    for host, names in k3s_addons.left(servers, part).items():
+        return []
+    left = k3s_addons.left({host: plan["nodes"][host] for host in plan["control_planes"]}, part)
+    for names in left.values():
         plan["addons"]["held"] += names
-        plan["warnings"].append(
-            "%s: keeps %s, left out by --limit; what it holds stays in the cluster until site runs there too" % (host, ", ".join(names))
-        )
+    text = "%s: keeps %s, left out by --limit; what it holds stays in the cluster until site runs there too"
+    return [text % (host, ", ".join(names)) for host, names in left.items()]
 
 
 def _host(variables, looked_up, server):
