@@ -37,21 +37,32 @@ def voting(name, data_dir):
     if not os.path.exists(place + "/peer-server-client.key"):
         return serving(name)
     try:
-        context = ssl.create_default_context(cafile=place + "/peer-ca.crt")
-        context.check_hostname = False
-        context.load_cert_chain(place + "/peer-server-client.crt", place + "/peer-server-client.key")
-        members = _answer(http.client.HTTPSConnection("127.0.0.1", PEERS, timeout=5, context=context), "/members")
+        context = _context(place + "/peer-ca.crt", place + "/peer-server-client")
+        members = _answer("127.0.0.1", PEERS, context, "/members")
     except (OSError, ValueError, http.client.HTTPException):
+        return serving(name)
+    if members is None:
         return serving(name)
     learners = [url for member in members if member.get("isLearner") for url in member.get("peerURLs") or ["?"]]
     return "its etcd does not vote: %s is a learner" % ", ".join(learners) if learners or not members else ""
 
 
-def _answer(connection, path):
-    """The JSON at a path."""
+def _context(authority, name):
+    """TLS for who has name.crt and name.key, to servers of an authority whatever they are called."""
+    context = ssl.create_default_context(cafile=authority)
+    context.check_hostname = False
+    context.load_cert_chain(name + ".crt", name + ".key")
+    return context
+
+
+def _answer(host, port, context, path):
+    """The JSON at a path, None where the answer is another than 200. OSError, ValueError or HTTPException where there is none."""
+    connection = http.client.HTTPSConnection(host, port, timeout=5, context=context)
     try:
         connection.request("GET", path)
-        return json.loads(connection.getresponse().read().decode("utf-8", "replace"))
+        answer = connection.getresponse()
+        text = answer.read().decode("utf-8", "replace")
+        return json.loads(text) if answer.status == 200 else None
     finally:
         connection.close()
 
@@ -99,19 +110,11 @@ def problem_of_agent(name, data_dir):
     """Why an agent does not serve yet: its own kubelet's certificate asks for its own Node, through K3s's own balancer."""
     place = data_dir + "/agent"
     try:
-        context = ssl.create_default_context(cafile=place + "/server-ca.crt")
-        context.check_hostname = False
-        context.load_cert_chain(place + "/client-kubelet.crt", place + "/client-kubelet.key")
+        context = _context(place + "/server-ca.crt", place + "/client-kubelet")
     except (OSError, ValueError):
         return "it has no identity yet: no server has let it join"
     way = urlsplit(places.K3s().own())
-    connection = http.client.HTTPSConnection(way.hostname, way.port, timeout=5, context=context)
     try:
-        connection.request("GET", "/api/v1/nodes/" + name)
-        answer = connection.getresponse()
-        text = answer.read().decode("utf-8", "replace")
-        return problem_of_node(json.loads(text) if answer.status == 200 else None, name)
+        return problem_of_node(_answer(way.hostname, way.port, context, "/api/v1/nodes/" + name), name)
     except (OSError, ValueError, http.client.HTTPException) as error:
         return "its way to the servers does not answer: %s" % error
-    finally:
-        connection.close()

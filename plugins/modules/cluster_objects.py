@@ -166,8 +166,6 @@ class Cluster:
         if not self.module.check_mode:
             for name in k3s_addons.late(found, wanted):
                 self.tell_late(name)
-        for name in held:
-            self.module.warn("%s.yaml is still on a server that was left out: its objects stay until site runs there too" % name)
         gone = k3s_addons.dropped(found, wanted, held)
         for name, known in self.objects_of(gone).items():
             self.changes.append("addon %s: delete %s" % (name, ", ".join(known) or "its record"))
