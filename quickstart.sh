@@ -68,7 +68,7 @@ show_plan() {
 plan_in_words() {
     PYTHONPATH=$ANSIBLE_COLLECTIONS_PATH python - "$plan" <<'PYTHON'
 import json, sys
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import report
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_text as report
 print("\n".join(report.text(json.load(open(sys.argv[1])))))
 PYTHON
 }

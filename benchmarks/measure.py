@@ -165,7 +165,7 @@ def scale(_options):
     """Seconds to plan many nodes, from the unit tests' machines."""
     sys.path.insert(0, os.environ["ANSIBLE_COLLECTIONS_PATH"].split(":")[0])
     base = "ansible_collections.kubewright.cluster."
-    planner = importlib.import_module(base + "plugins.plugin_utils.planner")
+    planner = importlib.import_module(base + "plugins.plugin_utils.plan.planner")
     machines = importlib.import_module(base + "tests.unit.plugins.plugin_utils.machines")
     for count in (100, 1000, 10000):
         hosts, groups = machines.inventory(3, count - 3, {"kube_pod_cidrs": ["172.16.0.0/12"]})

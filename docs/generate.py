@@ -138,7 +138,7 @@ def place(source: str) -> str:
 def rules_page() -> str:
     """The rules that decide between the distributions, from the data that the planner uses."""
     sys.path[:0] = os.environ["ANSIBLE_COLLECTIONS_PATH"].split(":")
-    rules = importlib.import_module("ansible_collections.kubewright.cluster.plugins.plugin_utils.rules")
+    rules = importlib.import_module("ansible_collections.kubewright.cluster.plugins.plugin_utils.plan.distribution_rules")
     text = "# Rules of the decision\n\nAsked in this order. A plan's `reasons` name the rule, the node, its value and the limit.\n\n"
     lines = ["| rule | looks at | does | source |", "|---|---|---|---|"]
     lines += [f"| `{rule}` | {what} | {does} | {place(source)} |" for rule, what, does, source in rules.table()]

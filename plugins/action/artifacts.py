@@ -10,7 +10,7 @@ import shlex
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import sources
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import artifact_directory as sources
 
 
 class ActionModule(ActionBase):

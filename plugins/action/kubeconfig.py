@@ -9,7 +9,7 @@ import base64
 import os
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import kubeconfig
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import kubeconfig
 
 SPEC = {
     "path": {"type": "path", "required": True},

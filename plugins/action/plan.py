@@ -9,7 +9,11 @@ import os
 from collections.abc import Mapping
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import inputs, k3s_addons, labels, planner, sources
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import artifact_directory as sources
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema as inputs
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import auto_deploy as k3s_addons
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import cluster_objects as labels
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 
 
 class ActionModule(ActionBase):

@@ -9,7 +9,7 @@ import base64
 import os
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import support_bundle
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import support_bundle
 
 SPEC = {
     "path": {"type": "path", "required": True},

@@ -11,7 +11,8 @@ import time
 from collections.abc import Mapping
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import kubeconfig, verify_report
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import kubeconfig
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import verify as verify_report
 
 SPEC = {
     "plan": {"type": "dict", "required": True},

@@ -6,15 +6,21 @@
 from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import (
-    inputs,
-    k3s_addons,
-    k3s_check,
-    k3s_datastore,
-    k3s_plan,
-    versions,
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.base import versions
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema as inputs
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
+    auto_deploy as k3s_addons,
 )
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import k3s_config as k3s
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import config as k3s
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
+    config_checks as k3s_check,
+)
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
+    datastore as k3s_datastore,
+)
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
+    distribution as k3s_plan,
+)
 
 
 def k3s_config(options, role="server", version=None):

@@ -9,14 +9,11 @@ import functools
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.kubewright.cluster.plugins.module_utils.detect import hardware
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import (
-    containerd_config,
-    page,
-    planner,
-    quantity,
-    report,
-    versions,
-)
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.base import quantity, versions
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.machine import containerd as containerd_config
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_page as page
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_text as report
 
 
 def cluster_plan(facts, inputs=None, groups=None):

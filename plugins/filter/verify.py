@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import verify_report
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import verify as verify_report
 
 
 def verify_scope(plan, hostvars, check_mode=False):

@@ -67,8 +67,8 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kubewright.cluster.plugins.module_utils import cluster_objects as objects
-from ansible_collections.kubewright.cluster.plugins.module_utils import k3s_addons
+from ansible_collections.kubewright.cluster.plugins.module_utils.api import owned_objects as objects
+from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import addons as k3s_addons
 
 KUBECTL = ["/usr/local/bin/kubectl"]
 K3S = ["/usr/local/bin/k3s", "kubectl"]

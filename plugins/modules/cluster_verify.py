@@ -75,8 +75,9 @@ begun:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kubewright.cluster.plugins.module_utils import kube_api, verify_cluster
-from ansible_collections.kubewright.cluster.plugins.module_utils.probe import FAIL, check
+from ansible_collections.kubewright.cluster.plugins.module_utils.api import kubernetes as kube_api
+from ansible_collections.kubewright.cluster.plugins.module_utils.verify import cluster as verify_cluster
+from ansible_collections.kubewright.cluster.plugins.module_utils.verify.check import FAIL, check
 
 
 def begin(parameters, make_pods):

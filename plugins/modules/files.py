@@ -73,7 +73,7 @@ import shutil
 import stat
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kubewright.cluster.plugins.module_utils import owned
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership as owned
 
 
 def problems(entries):

@@ -51,8 +51,8 @@ left:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kubewright.cluster.plugins.module_utils import owned
-from ansible_collections.kubewright.cluster.plugins.module_utils.cleanup import Cleanup
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership as owned
+from ansible_collections.kubewright.cluster.plugins.module_utils.reset.host import Cleanup
 
 
 def main():

@@ -99,7 +99,7 @@ seconds:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kubewright.cluster.plugins.module_utils import kubeadm_node as node
+from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm import runner as node
 
 
 def credentials(parameters):

@@ -188,10 +188,10 @@ seconds:
 
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kubewright.cluster.plugins.module_utils import local_nodes
-from ansible_collections.kubewright.cluster.plugins.module_utils.local_cluster import Cluster
-from ansible_collections.kubewright.cluster.plugins.module_utils.local_engine import Engine, run
-from ansible_collections.kubewright.cluster.plugins.module_utils.local_host import choose_engine
+from ansible_collections.kubewright.cluster.plugins.module_utils.local import nodes as local_nodes
+from ansible_collections.kubewright.cluster.plugins.module_utils.local.cluster import Cluster
+from ansible_collections.kubewright.cluster.plugins.module_utils.local.engine import Engine, run
+from ansible_collections.kubewright.cluster.plugins.module_utils.local.host import choose_engine
 
 NODE = {
     "name": {"type": "str", "required": True},

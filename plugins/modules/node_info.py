@@ -322,7 +322,7 @@ import time
 ARRIVED = time.time()
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible_collections.kubewright.cluster.plugins.module_utils.detect import node  # noqa: E402
+from ansible_collections.kubewright.cluster.plugins.module_utils.detect import look as node  # noqa: E402
 
 
 def main():

@@ -63,7 +63,9 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kubewright.cluster.plugins.module_utils import places, probe_node, probe_pod
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths as places
+from ansible_collections.kubewright.cluster.plugins.module_utils.verify import node as probe_node
+from ansible_collections.kubewright.cluster.plugins.module_utils.verify import pod as probe_pod
 
 
 def main():

@@ -74,7 +74,7 @@ files:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kubewright.cluster.plugins.module_utils import bundle
+from ansible_collections.kubewright.cluster.plugins.module_utils.support import bundle
 
 
 def main():

@@ -18,7 +18,7 @@ import pytest
 import roots
 
 BASE = "ansible_collections.kubewright.cluster.plugins."
-catalog = importlib.import_module(BASE + "plugin_utils.catalog")
+catalog = importlib.import_module(BASE + "plugin_utils.base.reference")
 filters = importlib.import_module(BASE + "filter.plans").FilterModule().filters()
 
 

@@ -16,8 +16,8 @@ import pytest
 
 sys.path[:0] = os.environ["ANSIBLE_COLLECTIONS_PATH"].split(":")
 BASE = "ansible_collections.kubewright.cluster."
-page = importlib.import_module(BASE + "plugins.plugin_utils.page")
-planner = importlib.import_module(BASE + "plugins.plugin_utils.planner")
+page = importlib.import_module(BASE + "plugins.plugin_utils.report.plan_page")
+planner = importlib.import_module(BASE + "plugins.plugin_utils.plan.planner")
 machines = importlib.import_module(BASE + "tests.unit.plugins.plugin_utils.machines")
 
 QUIET = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking

@@ -12,8 +12,8 @@ import re
 import threading
 import time
 
-from . import places
-from .detect import https
+from ..node import paths as places
+from . import tls as https
 
 MANIFEST = "/etc/kubernetes/manifests/kube-apiserver.yaml"
 BUSY = (429, 500, 502, 503, 504)

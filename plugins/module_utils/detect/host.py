@@ -265,7 +265,7 @@ class Host:
 
         server: {address, port} and the paths kubeconfig, or ca, certificate and key.
         """
-        from . import https
+        from ..api import tls as https
 
         return https.ask(self._sessions, server, method, path, accept, body)
 

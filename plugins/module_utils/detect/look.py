@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from . import cluster, disks, hardware, network, place, software, system
+from . import cluster, disks, hardware, network, software, system
+from . import virtualization as place
 from .host import Host
 
 DATA_PATHS = ("/var/lib/etcd", "/var/lib/containerd", "/var/lib/kubelet")

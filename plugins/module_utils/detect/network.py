@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 
-from . import netfiles
+from . import network_proc as netfiles
 
 PORTS = (80, 443, 179, 2379, 2380, 6443, 6444, 7443, 8472, 10250, 10256, 10257, 10259)
 STATES = {"tcp": "0A", "udp": "07"}

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 
-from . import cluster_objects
+from ..api import owned_objects as cluster_objects
 
 RESOURCE = "addons.k3s.cattle.io"
 NAMESPACE = "kube-system"

@@ -11,7 +11,8 @@ import os
 import ssl
 from urllib.parse import urlsplit
 
-from . import kube_api, places
+from ..api import kubernetes as kube_api
+from ..node import paths as places
 
 # Of etcd, to which its members speak: https://docs.k3s.io/installation/requirements#inbound-rules-for-k3s-nodes
 PEERS = 2380

@@ -15,8 +15,11 @@ import secrets
 import tempfile
 import time
 
-from . import k3s_datastore, kube_api, owned, services
-from .services import command
+from ..api import kubernetes as kube_api
+from ..node import ownership as owned
+from ..node import services
+from ..node.services import command
+from . import datastore as k3s_datastore
 
 DIRECTORY = "/etc/rancher/k3s"
 PROGRAM = "/usr/local/bin/k3s"

@@ -11,22 +11,11 @@ import os
 import shutil
 import time
 
-from ansible_collections.kubewright.cluster.plugins.module_utils import local_nodes
-from ansible_collections.kubewright.cluster.plugins.module_utils.local_engine import (
-    locked,
-    run,
-    together,
-    wait_for_ssh,
-    words,
-)
-from ansible_collections.kubewright.cluster.plugins.module_utils.local_host import (
-    inotify_shortage,
-    network_create_arguments,
-    read,
-    run_arguments,
-)
-from ansible_collections.kubewright.cluster.plugins.module_utils.local_images import Loader
-from ansible_collections.kubewright.cluster.plugins.module_utils.local_nodes import LocalError
+from . import nodes as local_nodes
+from .engine import locked, run, together, wait_for_ssh, words
+from .host import inotify_shortage, network_create_arguments, read, run_arguments
+from .images import Loader
+from .nodes import LocalError
 
 INOTIFY = "/proc/sys/fs/inotify/max_user_instances"
 SUITES = {"debian12": "bookworm", "debian13": "trixie"}

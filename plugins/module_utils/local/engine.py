@@ -15,13 +15,7 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from ansible_collections.kubewright.cluster.plugins.module_utils.local_nodes import (
-    ADDRESS_LABEL,
-    CLUSTER_LABEL,
-    GROUPS_LABEL,
-    SPEC_LABEL,
-    LocalError,
-)
+from .nodes import ADDRESS_LABEL, CLUSTER_LABEL, GROUPS_LABEL, SPEC_LABEL, LocalError
 
 POLL_SECONDS = 0.05
 

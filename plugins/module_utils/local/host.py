@@ -14,16 +14,7 @@ import shutil
 import socket
 import struct
 
-from ansible_collections.kubewright.cluster.plugins.module_utils.local_nodes import (
-    ADDRESS_LABEL,
-    CLUSTER_LABEL,
-    GROUPS_LABEL,
-    SPEC_LABEL,
-    LocalError,
-    mac_of,
-    port_argument,
-    spec_of,
-)
+from .nodes import ADDRESS_LABEL, CLUSTER_LABEL, GROUPS_LABEL, SPEC_LABEL, LocalError, mac_of, port_argument, spec_of
 
 CAP_SYS_RESOURCE = 24
 PROGRAMS = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"

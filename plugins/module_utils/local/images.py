@@ -11,8 +11,8 @@ import os
 import tarfile
 import tempfile
 
-from ansible_collections.kubewright.cluster.plugins.module_utils.local_engine import together
-from ansible_collections.kubewright.cluster.plugins.module_utils.local_nodes import LocalError
+from .engine import together
+from .nodes import LocalError
 
 IMPORT = ("ctr", "--namespace", "k8s.io", "images", "import", "-")
 

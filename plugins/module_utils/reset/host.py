@@ -17,9 +17,12 @@ import signal
 import subprocess
 import time
 
-from . import owned, places, services, settings
-from .cleanup_network import Network
-from .fetching import sha256
+from ..node import os_settings as settings
+from ..node import ownership as owned
+from ..node import paths as places
+from ..node import services
+from ..node.downloads import sha256
+from .network import Network
 
 # The kubelet tells logind how long a shutdown may wait for it:
 # https://github.com/kubernetes/kubernetes/blob/master/pkg/kubelet/nodeshutdown/systemd/inhibit_linux.go

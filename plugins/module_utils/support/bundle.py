@@ -15,8 +15,8 @@ import tarfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from .bundle_mask import masked
-from .kube_api import Api, ApiError, local_server
+from ..api.kubernetes import Api, ApiError, local_server
+from ..base.masking import masked
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 FILE_LIMIT = 1 << 20

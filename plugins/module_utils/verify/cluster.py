@@ -14,9 +14,10 @@ import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from . import verify_etcd, verify_rules
-from .kube_api import ApiError, reason
-from .probe import FAIL, OK, check
+from ..api.kubernetes import ApiError, reason
+from . import etcd as verify_etcd
+from . import rules as verify_rules
+from .check import FAIL, OK, check
 
 NAME = "kubewright-verify"
 MARK = "kubewright.cluster/verify"

@@ -16,9 +16,9 @@ import ssl
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
-from . import places
-from .kube_api import MANIFEST
-from .probe import FAIL, OK, WARN, check, tried
+from ..api.kubernetes import MANIFEST
+from ..node import paths as places
+from .check import FAIL, OK, WARN, check, tried
 
 QUOTA = 2 << 30  # etcd's own default: https://etcd.io/docs/v3.6/dev-guide/limit/
 

@@ -16,10 +16,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
-from . import k3s_gate, places, probe_registry
-from .detect.https import MemoryFile
-from .kube_api import local_server
-from .probe import FAIL, OK, check, tried
+from ..api.kubernetes import local_server
+from ..api.tls import MemoryFile
+from ..k3s import readiness as k3s_gate
+from ..node import paths as places
+from . import registry as probe_registry
+from .check import FAIL, OK, check, tried
 
 UNITS = ("containerd", "kubelet", "kube-endpoint", "kube-endpoint-vip", "kube-bridge", "k3s", "k3s-agent")
 WARNING_DAYS = 30

@@ -14,8 +14,8 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from . import probe_dns
-from .probe import FAIL, OK, WARN, check, tried
+from . import dns as probe_dns
+from .check import FAIL, OK, WARN, check, tried
 
 CLONE_NEWNET = 0x40000000
 ALL_PEERS = 8  # a cluster of so many nodes is probed from each to each

@@ -22,8 +22,8 @@ import urllib.error
 import urllib.request
 from urllib.parse import urlencode, urlsplit
 
-from . import containerd_hosts
-from .probe import FAIL, OK, WARN, check
+from ..node import containerd_hosts
+from .check import FAIL, OK, WARN, check
 
 PROXY = "/etc/kubewright/containerd.env"
 TIMEOUT = 10

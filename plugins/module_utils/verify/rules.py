@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from .probe import FAIL, OK, WARN, check
+from .check import FAIL, OK, WARN, check
 
 # What the collection brings and the cluster cannot do without; others' additions are only warned about.
 OWN = ("coredns", "kube-proxy", "kube-router")

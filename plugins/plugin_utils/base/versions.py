@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from .catalog import COMPONENTS, KUBERNETES, SKEW_PAGE
+from .reference import COMPONENTS, KUBERNETES, SKEW_PAGE
 
 _VERSION = re.compile(r"^v?([0-9]+)\.([0-9]+)(?:\.([0-9]+))?([-+].*)?$")
 _CLAUSE = re.compile(r"^(==|!=|>=|<=|>|<|=|~)?\s*(v?[0-9][^\s,]*)$")

@@ -12,7 +12,7 @@ import time
 
 import yaml
 
-from .documents import dump
+from ..base.yaml_documents import dump
 
 HEADER = "# Made by kubewright.cluster.\n"
 

@@ -15,9 +15,9 @@ from functools import lru_cache
 
 import yaml
 
-from . import k3s_ansible
+from ..base.resources import ROLES
+from . import from_k3s_ansible as k3s_ansible
 
-ROLES = os.path.join(os.path.dirname(__file__), "..", "..", "roles")
 SHARED_ROLES = ("kube", "kubeadm", "k3s")
 PREFIXES = ("kube_", "kubeadm_", "kubelet_", "k3s_")
 # Names with these prefixes that are not inputs: groups, and what the collection registers itself.

@@ -12,7 +12,7 @@ import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from . import k3s_addons
+from . import auto_deploy as k3s_addons
 
 DATASTORE = "of the cluster that is joined"
 # https://docs.k3s.io/cli/token#bootstrap

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
-from . import k3s_config
+from . import config as k3s_config
 
 BINARY = "/usr/local/bin/k3s"
 SCRIPT = "/etc/kubewright/k3s-install.sh"

@@ -4,7 +4,7 @@
 """The user's files in K3s's auto-deploy folder: manifests, Helm charts, values of charts that K3s brings along.
 
 https://docs.k3s.io/installation/packaged-components#auto-deploying-manifests-addons, https://docs.k3s.io/add-ons/helm. K3s looks at the
-folder every 15 seconds and needs no restart; what becomes of a dropped file's objects is in module_utils/k3s_addons.py.
+folder every 15 seconds and needs no restart; what becomes of a dropped file's objects is in module_utils/k3s/addons.py.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from functools import lru_cache
 
 import yaml
 
-from .documents import dump, plain
+from ..base.yaml_documents import dump, plain
 
 PAGE = "https://docs.k3s.io/add-ons/helm"
 FOLDER = "%s/server/manifests/"

@@ -12,11 +12,15 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 
-from . import k3s_flannel, k3s_hardening, k3s_selinux, kubelet_config, versions
-from .addresses import host_port
-from .catalog import K3S_BALANCER_PORT
-from .documents import dump, merge
-from .k3s_keys import AGENT, CRITICAL, CRITICAL_DISABLE, SECRET, SERVER
+from ..base import versions
+from ..base.reference import K3S_BALANCER_PORT
+from ..base.yaml_documents import dump, merge
+from ..machine import kubelet as kubelet_config
+from ..network import flannel as k3s_flannel
+from ..network.addresses import host_port
+from . import hardening as k3s_hardening
+from . import selinux as k3s_selinux
+from .config_keys import AGENT, CRITICAL, CRITICAL_DISABLE, SECRET, SERVER
 
 HEADER = "# Made by kubewright.cluster. Drop-ins belong in /etc/rancher/k3s/config.yaml.d.\n"
 SECRET_HEADER = "# Made by kubewright.cluster.\n"

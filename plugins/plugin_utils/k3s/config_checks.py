@@ -12,10 +12,10 @@ from __future__ import annotations
 import difflib
 import re
 
-from . import versions
-from .documents import owned_keys
-from .k3s_config import ROLES
-from .k3s_keys import (
+from ..base import versions
+from ..base.yaml_documents import owned_keys
+from .config import ROLES
+from .config_keys import (
     AGENT,
     AGENT_PAGE,
     AGENT_SINCE,

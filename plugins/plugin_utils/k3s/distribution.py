@@ -11,21 +11,33 @@ from __future__ import annotations
 import re
 import shlex
 
+from ..base.reference import K3S_REVISION
+from ..base.yaml_documents import dump
+from ..kubeadm import node_files as desired
+from ..machine import containerd as containerd_config
+from ..machine import service_units as units
+from ..network import flannel as k3s_flannel
 from . import (
-    containerd_config,
-    desired,
-    k3s_addons,
-    k3s_config,
-    k3s_datastore,
-    k3s_flannel,
-    k3s_hardening,
-    k3s_install,
-    k3s_parts,
-    k3s_selinux,
-    units,
+    artifacts as k3s_install,
 )
-from .catalog import K3S_REVISION
-from .documents import dump
+from . import (
+    auto_deploy as k3s_addons,
+)
+from . import (
+    config as k3s_config,
+)
+from . import (
+    datastore as k3s_datastore,
+)
+from . import (
+    hardening as k3s_hardening,
+)
+from . import (
+    packaged_components as k3s_parts,
+)
+from . import (
+    selinux as k3s_selinux,
+)
 
 REGISTRIES = "/etc/rancher/k3s/registries.yaml"
 ADMIN = "/etc/rancher/k3s/k3s.yaml"

@@ -9,7 +9,7 @@ for its eyes alone.
 
 from __future__ import annotations
 
-from .documents import dump
+from ..base.yaml_documents import dump
 
 PAGE = "https://docs.k3s.io/security/hardening-guide"
 SECRETS_PAGE = "https://docs.k3s.io/cli/secrets-encrypt"

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 
-from . import k3s_addons
-from .rules import reason
+from ..plan.distribution_rules import reason
+from . import auto_deploy as k3s_addons
 
 PAGE = "https://docs.k3s.io/installation/packaged-components"
 SERVICES_PAGE = "https://docs.k3s.io/networking/networking-services"

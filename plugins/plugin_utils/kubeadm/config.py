@@ -10,7 +10,7 @@ Secrets are not in here: the module that runs kubeadm puts them in place of @tok
 
 from __future__ import annotations
 
-from .documents import dump, merge, owned_keys
+from ..base.yaml_documents import dump, merge, owned_keys
 
 CRI_SOCKET = "unix:///run/containerd/containerd.sock"
 

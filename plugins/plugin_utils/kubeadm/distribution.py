@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from . import kubeadm_config, kubelet_config, versions
+from ..base import versions
+from ..machine import kubelet as kubelet_config
+from . import config as kubeadm_config
 
 
 def documents(node, cluster):

@@ -5,10 +5,23 @@
 
 from __future__ import annotations
 
-from . import board, containerd_config, kubelet_config, network, units, versions
-from .catalog import COMMAND_PACKAGES, MODULES, SYSCTLS, SYSCTLS_IPV6
-from .documents import dump
-from .endpoint import DIRECTORY, haproxy, keepalived
+from ..base import versions
+from ..base.reference import COMMAND_PACKAGES, MODULES, SYSCTLS, SYSCTLS_IPV6
+from ..base.yaml_documents import dump
+from ..machine import (
+    containerd as containerd_config,
+)
+from ..machine import (
+    kubelet as kubelet_config,
+)
+from ..machine import (
+    memory_cgroup as board,
+)
+from ..machine import (
+    service_units as units,
+)
+from ..network import plugins as network
+from ..network.endpoint import DIRECTORY, haproxy, keepalived
 
 KUBELET_DROPIN = "/etc/kubernetes/kubelet.conf.d/10-kubewright.conf"
 

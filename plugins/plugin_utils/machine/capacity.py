@@ -8,8 +8,8 @@ https://kubernetes.io/docs/tasks/administer-cluster/reserve-compute-resources/
 
 from __future__ import annotations
 
-from . import quantity
-from .catalog import MAX_PODS, MIB
+from ..base import quantity
+from ..base.reference import MAX_PODS, MIB
 
 POD = 128 * MIB  # a small service's request; no rule of anybody's, and so named beside the number
 

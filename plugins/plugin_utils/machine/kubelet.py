@@ -9,9 +9,9 @@ Drop-in directory: https://kubernetes.io/docs/tasks/administer-cluster/kubelet-c
 
 from __future__ import annotations
 
-from . import quantity
-from .catalog import CGROUP_V1_REFUSED_FROM, GIB, MIB, RESERVED_CPU_STEPS, RESERVED_MEMORY_STEPS
-from .documents import merge, owned_keys
+from ..base import quantity
+from ..base.reference import CGROUP_V1_REFUSED_FROM, GIB, MIB, RESERVED_CPU_STEPS, RESERVED_MEMORY_STEPS
+from ..base.yaml_documents import merge, owned_keys
 
 OWNED = {
     "clusterDomain": "kube_cluster_domain",

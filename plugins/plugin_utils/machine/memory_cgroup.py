@@ -8,7 +8,7 @@ https://docs.k3s.io/installation/requirements#operating-systems (Raspberry Pi)
 
 from __future__ import annotations
 
-from .catalog import K3S_PAGE, SLOW_DISKS
+from ..base.reference import K3S_PAGE, SLOW_DISKS
 
 JOURNAL = "/etc/systemd/journald.conf.d/50-kubewright.conf"
 WORDS = ["cgroup_memory=1", "cgroup_enable=memory"]

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import zlib
 
+from ..base.reference import ENDPOINT_PORT, K3S_BALANCER_PORT
 from .addresses import host_port, interface_of, is_address
-from .catalog import ENDPOINT_PORT, K3S_BALANCER_PORT
 
 DIRECTORY = "/etc/kubewright/endpoint"
 

@@ -9,13 +9,13 @@ A further plugin is one more entry of PLUGINS.
 from __future__ import annotations
 
 import json
-import os
 from functools import lru_cache
 
+from ..base import resources
+from ..base.reference import KUBE_ROUTER
+from ..base.yaml_documents import dump
+from ..machine.containerd import CNI_TEMPLATE
 from .addresses import interface_of
-from .catalog import KUBE_ROUTER
-from .containerd_config import CNI_TEMPLATE
-from .documents import dump
 
 PAGE = "docs/networks.md"
 DIRECTORY = "/etc/kubewright/bridge"
@@ -100,10 +100,7 @@ def bridge_files(pod_cidr: str, address: str, python: str, options: dict) -> lis
 
 @lru_cache(maxsize=1)
 def _routes_program():
-    with open(
-        os.path.join(os.path.dirname(__file__), "..", "..", "roles", "network", "files", "routes.py"), encoding="utf-8"
-    ) as stream:
-        return stream.read()
+    return resources.read_text("roles", "network", "files", "routes.py")
 
 
 _BRIDGE_UNIT = """# Made by kubewright.cluster.

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import re
 
-from . import board, capacity, kubelet_config, quantity
-from . import layout as roles
-from .catalog import (
+from ..base import quantity
+from ..base.reference import (
     CGROUP_V1_PAGE,
     CGROUP_V1_REFUSED_FROM,
     CONTROL_PLANE_PORTS,
@@ -23,6 +22,10 @@ from .catalog import (
     KUBERNETES_ARCHITECTURES,
     WORKER_PORTS,
 )
+from ..machine import capacity
+from ..machine import kubelet as kubelet_config
+from ..machine import memory_cgroup as board
+from . import propose_roles as roles
 
 # Processes that hold the cluster's ports when the cluster is ours and half done.
 OWN_PROCESSES = (

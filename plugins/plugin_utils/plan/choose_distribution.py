@@ -8,9 +8,11 @@ Nothing is scored. The first rule of rules.table() that has something to say dec
 
 from __future__ import annotations
 
-from . import k3s_datastore, k3s_guest, quantity
-from .catalog import ETCD_PAGE, K3S_DATASTORE_PAGE, K3S_ETCD, KUBEADM_ETCD_PAGE, SLOW_DISKS
-from .rules import HARD, LIMITS, MACHINE_RULES, NEEDS, reason
+from ..base import quantity
+from ..base.reference import ETCD_PAGE, K3S_DATASTORE_PAGE, K3S_ETCD, KUBEADM_ETCD_PAGE, SLOW_DISKS
+from ..k3s import agents_only as k3s_guest
+from ..k3s import datastore as k3s_datastore
+from .distribution_rules import HARD, LIMITS, MACHINE_RULES, NEEDS, reason
 
 TITLES = {"kubeadm": "kubeadm", "k3s": "K3s"}
 OTHER = {"kubeadm": "k3s", "k3s": "kubeadm"}

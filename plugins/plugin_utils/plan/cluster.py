@@ -5,30 +5,40 @@
 
 from __future__ import annotations
 
-from . import (
-    addresses,
-    checks,
-    choices,
-    containerd_config,
-    decision,
-    drift,
-    endpoint,
-    k3s_check,
-    k3s_datastore,
-    k3s_flannel,
-    k3s_hardening,
-    k3s_install,
-    k3s_parts,
-    k3s_plan,
-    k3s_selinux,
-    kubeadm_config,
-    kubeadm_plan,
-    kubelet_config,
-    labels,
-    membership,
-    network,
-    versions,
+from ..base import versions
+from ..k3s import (
+    artifacts as k3s_install,
 )
+from ..k3s import (
+    config_checks as k3s_check,
+)
+from ..k3s import (
+    datastore as k3s_datastore,
+)
+from ..k3s import (
+    distribution as k3s_plan,
+)
+from ..k3s import (
+    hardening as k3s_hardening,
+)
+from ..k3s import (
+    packaged_components as k3s_parts,
+)
+from ..k3s import (
+    selinux as k3s_selinux,
+)
+from ..kubeadm import config as kubeadm_config
+from ..kubeadm import config_drift as drift
+from ..kubeadm import distribution as kubeadm_plan
+from ..machine import containerd as containerd_config
+from ..machine import kubelet as kubelet_config
+from ..network import addresses, endpoint
+from ..network import flannel as k3s_flannel
+from ..network import plugins as network
+from . import auto_values as choices
+from . import checks, membership
+from . import choose_distribution as decision
+from . import cluster_objects as labels
 
 
 def describe(draft, shared: dict, state: dict, control_planes: list) -> dict:

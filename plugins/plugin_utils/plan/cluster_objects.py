@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-from ..module_utils.cluster_objects import node_patch
-from . import network
+from ...module_utils.api.owned_objects import node_patch
+from ..network import plugins as network
 
 CONTROL_PLANE_TAINT = {"key": "node-role.kubernetes.io/control-plane", "value": "", "effect": "NoSchedule"}
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")

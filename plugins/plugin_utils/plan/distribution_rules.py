@@ -8,7 +8,7 @@ Plain data, and the shape of what they say.
 
 from __future__ import annotations
 
-from .catalog import (
+from ..base.reference import (
     CGROUP_V1_PAGE,
     CGROUP_V1_REFUSED_FROM,
     ETCD_PAGE,

@@ -8,25 +8,31 @@ A pure function of facts and inputs: the same in whatever order the hosts come.
 
 from __future__ import annotations
 
-from . import (
-    capacity,
-    checks,
-    cluster,
-    containerd_config,
-    desired,
-    difference,
-    k3s_addons,
-    k3s_config,
-    k3s_guest,
-    k3s_hardening,
-    k3s_plan,
-    kubeadm_plan,
-    kubelet_config,
-    labels,
-    membership,
-    versions,
+from ..base import versions
+from ..inputs import schema as inputs_module
+from ..k3s import (
+    agents_only as k3s_guest,
 )
-from . import inputs as inputs_module
+from ..k3s import (
+    auto_deploy as k3s_addons,
+)
+from ..k3s import (
+    config as k3s_config,
+)
+from ..k3s import (
+    distribution as k3s_plan,
+)
+from ..k3s import (
+    hardening as k3s_hardening,
+)
+from ..kubeadm import distribution as kubeadm_plan
+from ..kubeadm import node_files as desired
+from ..machine import capacity
+from ..machine import containerd as containerd_config
+from ..machine import kubelet as kubelet_config
+from . import checks, cluster, membership
+from . import cluster_objects as labels
+from . import steps as difference
 
 # Inputs that describe the cluster, and so must be the same on every host.
 CLUSTER_INPUTS = (

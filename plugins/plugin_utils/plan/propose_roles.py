@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from .catalog import SLOW_DISKS
-from .rules import LIMITS
+from ..base.reference import SLOW_DISKS
+from .distribution_rules import LIMITS
 
 SPREAD = 3  # https://etcd.io/docs/v3.6/faq/#what-is-failure-tolerance: three members survive the loss of one
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 import hashlib
 from urllib.parse import unquote
 
-from . import board, k3s_install
+from ..k3s import artifacts as k3s_install
+from ..machine import memory_cgroup as board
 
 # Part of the desired files -> services that read them. The endpoint's reload keeps connections.
 SERVICES = {

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from html import escape
 
-from . import quantity, report, topology
-from .page_style import STYLE
-from .rules import LIMITS
+from ..base import quantity
+from ..plan.distribution_rules import LIMITS
+from . import plan_figure as topology
+from . import plan_text as report
+from .plan_page_style import STYLE
 
 
 def html(plan: dict) -> str:

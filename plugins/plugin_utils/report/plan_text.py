@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from . import quantity
+from ..base import quantity
 
 
 def text(plan: dict) -> list:

@@ -12,7 +12,8 @@ import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.kubewright.cluster.plugins.filter import plans
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import planner, quantity, versions
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.base import quantity, versions
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import inventory
 from jinja2.nativetypes import NativeEnvironment
 

@@ -11,7 +11,7 @@ from unittest import mock
 
 import yaml
 from ansible.module_utils import basic
-from ansible_collections.kubewright.cluster.plugins.module_utils.detect import node
+from ansible_collections.kubewright.cluster.plugins.module_utils.detect import look as node
 from ansible_collections.kubewright.cluster.plugins.modules import node_info
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import copy
 import hashlib
 
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import board
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.network import CONFIGURATION
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.machine import memory_cgroup as board
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.network.plugins import CONFIGURATION
 
 GIB = 2**30
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils import kube_api
+from ansible_collections.kubewright.cluster.plugins.module_utils.api import kubernetes as kube_api
 
 MANIFEST = "    - --advertise-address=10.0.0.7\n    - --secure-port=6444\n"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils import cluster_objects as objects
+from ansible_collections.kubewright.cluster.plugins.module_utils.api import owned_objects as objects
 
 CONTROL_PLANE = {"key": "node-role.kubernetes.io/control-plane", "value": "", "effect": "NoSchedule"}
 GPU = {"key": "gpu", "value": "yes", "effect": "NoSchedule"}

@@ -8,7 +8,7 @@ import base64
 import json
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils.bundle_mask import MASK, masked
+from ansible_collections.kubewright.cluster.plugins.module_utils.base.masking import MASK, masked
 
 KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEAhidden\nhidden+/2==\n-----END RSA PRIVATE KEY-----\n"
 PLAIN_KEY = KEY.replace("RSA ", "")

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils.detect import node
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import membership
+from ansible_collections.kubewright.cluster.plugins.module_utils.detect import look as node
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import membership
 from ansible_collections.kubewright.cluster.tests.unit.fixtures.recording import Files
 
 KUBELET = {"/etc/kubernetes/kubelet.conf": "server: https://10.0.0.1:6443\n"}

@@ -9,11 +9,12 @@ import pathlib
 
 import pytest
 import yaml
-from ansible_collections.kubewright.cluster.plugins.module_utils.detect import disks, node
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import decision
+from ansible_collections.kubewright.cluster.plugins.module_utils.detect import disks
+from ansible_collections.kubewright.cluster.plugins.module_utils.detect import look as node
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import choose_distribution as decision
 from ansible_collections.kubewright.cluster.tests.unit.fixtures.recording import Files
 
-MACHINES = sorted((pathlib.Path(__file__).parents[2] / "fixtures" / "machines").glob("*.yml"))
+MACHINES = sorted((pathlib.Path(__file__).parents[3] / "fixtures" / "machines").glob("*.yml"))
 
 
 class Machine(Files):

@@ -8,19 +8,25 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from ansible_collections.kubewright.cluster.plugins.module_utils.api import tls as https
 from ansible_collections.kubewright.cluster.plugins.module_utils.detect import (
     cluster,
     disks,
     hardware,
     host,
-    https,
     live,
-    netfiles,
     network,
-    node,
-    place,
     software,
     system,
+)
+from ansible_collections.kubewright.cluster.plugins.module_utils.detect import (
+    look as node,
+)
+from ansible_collections.kubewright.cluster.plugins.module_utils.detect import (
+    network_proc as netfiles,
+)
+from ansible_collections.kubewright.cluster.plugins.module_utils.detect import (
+    virtualization as place,
 )
 from ansible_collections.kubewright.cluster.tests.unit.fixtures.recording import Files
 from hypothesis import given, settings

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.kubewright.cluster.plugins.module_utils import k3s_addons as addons
+from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import addons
 
 
 def addon(name, checksum=""):

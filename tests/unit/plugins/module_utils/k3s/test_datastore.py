@@ -13,8 +13,15 @@ import stat
 import sys
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils import k3s_datastore, k3s_node, services
-from ansible_collections.kubewright.cluster.plugins.module_utils.detect import host, node
+from ansible_collections.kubewright.cluster.plugins.module_utils.detect import host
+from ansible_collections.kubewright.cluster.plugins.module_utils.detect import look as node
+from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import (
+    datastore as k3s_datastore,
+)
+from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import (
+    runner as k3s_node,
+)
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import services
 from ansible_collections.kubewright.cluster.tests.unit.fixtures.recording import Files
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils import k3s_gate
+from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import readiness as k3s_gate
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ from __future__ import annotations
 import stat
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils import k3s_node, owned, services
+from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import runner as k3s_node
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership as owned
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import services
 
 
 @pytest.fixture

@@ -10,8 +10,13 @@ import socket
 import threading
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils import local_cluster, local_engine
-from ansible_collections.kubewright.cluster.plugins.module_utils.local_nodes import LocalError
+from ansible_collections.kubewright.cluster.plugins.module_utils.local import (
+    cluster as local_cluster,
+)
+from ansible_collections.kubewright.cluster.plugins.module_utils.local import (
+    engine as local_engine,
+)
+from ansible_collections.kubewright.cluster.plugins.module_utils.local.nodes import LocalError
 
 PODMAN_BOX = {
     "Name": "demo-cp1", "ImageName": "localhost/n:1", "State": {"Running": True, "Status": "running"},

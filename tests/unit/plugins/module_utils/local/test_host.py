@@ -7,8 +7,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils import local_host
-from ansible_collections.kubewright.cluster.plugins.module_utils.local_nodes import LocalError
+from ansible_collections.kubewright.cluster.plugins.module_utils.local import host as local_host
+from ansible_collections.kubewright.cluster.plugins.module_utils.local.nodes import LocalError
 
 V2 = "proc /proc proc rw 0 0\ncgroup2 /sys/fs/cgroup cgroup2 rw,nosuid 0 0\n"
 V1 = "tmpfs /sys/fs/cgroup tmpfs rw 0 0\ncgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\n"

@@ -9,8 +9,8 @@ import json
 import tarfile
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils import local_images
-from ansible_collections.kubewright.cluster.plugins.module_utils.local_nodes import LocalError
+from ansible_collections.kubewright.cluster.plugins.module_utils.local import images as local_images
+from ansible_collections.kubewright.cluster.plugins.module_utils.local.nodes import LocalError
 
 
 def archive(path, files):

@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils import local_nodes
-from ansible_collections.kubewright.cluster.plugins.module_utils.local_nodes import LocalError
+from ansible_collections.kubewright.cluster.plugins.module_utils.local import nodes as local_nodes
+from ansible_collections.kubewright.cluster.plugins.module_utils.local.nodes import LocalError
 
 
 def box(name, cluster="demo", running=True, **more):

@@ -14,7 +14,7 @@ import tarfile
 import threading
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils import fetching
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import downloads as fetching
 
 CONTENT = b"program" * 1000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.kubewright.cluster.plugins.module_utils import settings
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import os_settings as settings
 from hypothesis import given
 from hypothesis import strategies as st
 

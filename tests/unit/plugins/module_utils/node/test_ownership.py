@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils import owned
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership as owned
 
 
 @pytest.fixture

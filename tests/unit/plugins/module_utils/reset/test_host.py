@@ -6,7 +6,13 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils import cleanup, cleanup_network, owned
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership as owned
+from ansible_collections.kubewright.cluster.plugins.module_utils.reset import (
+    host as cleanup,
+)
+from ansible_collections.kubewright.cluster.plugins.module_utils.reset import (
+    network as cleanup_network,
+)
 
 SAVED = """*nat
 :PREROUTING ACCEPT [0:0]

@@ -7,8 +7,8 @@ import base64
 import io
 import tarfile
 
-from ansible_collections.kubewright.cluster.plugins.module_utils import bundle
-from ansible_collections.kubewright.cluster.plugins.module_utils.bundle_mask import MASK
+from ansible_collections.kubewright.cluster.plugins.module_utils.base.masking import MASK
+from ansible_collections.kubewright.cluster.plugins.module_utils.support import bundle
 
 
 def test_every_part_is_masked_before_it_leaves(monkeypatch, tmp_path):

@@ -7,8 +7,13 @@ import re
 import time
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils import verify_cluster, verify_etcd
-from ansible_collections.kubewright.cluster.plugins.module_utils.kube_api import ApiError
+from ansible_collections.kubewright.cluster.plugins.module_utils.api.kubernetes import ApiError
+from ansible_collections.kubewright.cluster.plugins.module_utils.verify import (
+    cluster as verify_cluster,
+)
+from ansible_collections.kubewright.cluster.plugins.module_utils.verify import (
+    etcd as verify_etcd,
+)
 
 OLD = "2020-01-01T00:00:00Z"
 

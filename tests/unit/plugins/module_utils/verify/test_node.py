@@ -6,7 +6,8 @@ from __future__ import annotations
 import time
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils import places, probe_node
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths as places
+from ansible_collections.kubewright.cluster.plugins.module_utils.verify import node as probe_node
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ import platform
 import types
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils import containerd_hosts, probe_registry
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import containerd_config
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import containerd_hosts
+from ansible_collections.kubewright.cluster.plugins.module_utils.verify import registry as probe_registry
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.machine import containerd as containerd_config
 
 CONFIG = b'{"architecture": "any"}'
 DIGEST = "sha256:" + hashlib.sha256(CONFIG).hexdigest()

@@ -4,7 +4,12 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils import verify_etcd, verify_rules
+from ansible_collections.kubewright.cluster.plugins.module_utils.verify import (
+    etcd as verify_etcd,
+)
+from ansible_collections.kubewright.cluster.plugins.module_utils.verify import (
+    rules as verify_rules,
+)
 
 
 def node(ready="True", message="", version="v1.36.3", **spec):

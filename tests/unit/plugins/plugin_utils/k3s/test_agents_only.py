@@ -7,7 +7,16 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import page, planner, report, verify_report
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import (
+    plan_page as page,
+)
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import (
+    plan_text as report,
+)
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import (
+    verify as verify_report,
+)
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory
 
 ELSEWHERE = {"k3s_server_url": "https://k3s.example:6443", "k3s_join_token": "K10%s::node:hunter2" % ("a" * 64), "kube_version": "1.36.3"}

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils.detect.node import EMPTY
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import planner
+from ansible_collections.kubewright.cluster.plugins.module_utils.detect.look import EMPTY
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory
 
 K3S = {"kube_distribution": "k3s", "kube_version": "1.36.3"}

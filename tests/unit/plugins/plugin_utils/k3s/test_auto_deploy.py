@@ -9,7 +9,14 @@ import hashlib
 
 import pytest
 import yaml
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import inputs, k3s_addons, k3s_plan, planner
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema as inputs
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
+    auto_deploy as k3s_addons,
+)
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
+    distribution as k3s_plan,
+)
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory
 
 K3S = {"kube_distribution": "k3s"}

@@ -9,7 +9,15 @@ import hashlib
 
 import pytest
 import yaml
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import inputs, k3s_datastore, k3s_plan, planner, report
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema as inputs
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
+    datastore as k3s_datastore,
+)
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
+    distribution as k3s_plan,
+)
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_text as report
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory
 
 ADDRESSES = [

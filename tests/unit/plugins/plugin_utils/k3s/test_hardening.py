@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import (
-    containerd_config,
-    k3s_hardening,
-    k3s_plan,
-    planner,
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
+    distribution as k3s_plan,
 )
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
+    hardening as k3s_hardening,
+)
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.machine import containerd as containerd_config
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory
 
 K3S = {"kube_distribution": "k3s"}

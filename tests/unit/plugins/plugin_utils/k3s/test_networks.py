@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from ansible_collections.kubewright.cluster.plugins.module_utils.detect import node as detect
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import planner
+from ansible_collections.kubewright.cluster.plugins.module_utils.detect import look as detect
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.tests.unit.fixtures.recording import Files
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import inventory
 

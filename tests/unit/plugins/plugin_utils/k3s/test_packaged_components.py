@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import (
-    k3s_flannel,
-    k3s_parts,
-    k3s_selinux,
-    planner,
-    report,
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
+    packaged_components as k3s_parts,
 )
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
+    selinux as k3s_selinux,
+)
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.network import flannel as k3s_flannel
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_text as report
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory
 
 K3S = {"kube_distribution": "k3s"}

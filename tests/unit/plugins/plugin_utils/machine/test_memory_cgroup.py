@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.kubewright.cluster.plugins.action import plan as action
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import planner
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory
 
 FILE = "/boot/firmware/cmdline.txt"

@@ -9,7 +9,7 @@ import importlib.util
 import os
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import inputs
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema as inputs
 
 SPEC = importlib.util.spec_from_file_location("routes", os.path.join(inputs.ROLES, "network/files/routes.py"))
 routes = importlib.util.module_from_spec(SPEC)

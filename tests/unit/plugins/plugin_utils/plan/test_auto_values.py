@@ -11,7 +11,9 @@ from pathlib import Path
 
 import jmespath
 import pytest
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import addresses, capacity, planner
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.machine import capacity
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.network import addresses
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import (
     GIB,
     applied,
@@ -19,7 +21,7 @@ from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.mach
     machine,
 )
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[5]
 
 
 def plan_of(inputs=None, changes=None, **more):

@@ -8,7 +8,15 @@ from __future__ import annotations
 import copy
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import decision, planner, rules
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import (
+    choose_distribution as decision,
+)
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import (
+    distribution_rules as rules,
+)
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import (
+    planner,
+)
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import GIB, inventory, machine
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils.cluster_objects import ANNOTATION
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import labels
+from ansible_collections.kubewright.cluster.plugins.module_utils.api.owned_objects import ANNOTATION
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import cluster_objects as labels
 
 WISHES = {"cp-1": {"labels": {}, "taints": None}, "w1.example": {"labels": {"disk": "ssd"}, "taints": None}}
 PLAN = {"leader": "cp-1", "nodes": {"cp-1": {"name": "cp-1"}, "w-1": {"name": "w1.example"}}, "objects": WISHES}

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import inputs, planner
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema as inputs
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import machine
 
-INVENTORIES = sorted((Path(__file__).resolve().parents[4] / "docs" / "inventories").glob("*.yml"))
+INVENTORIES = sorted((Path(__file__).resolve().parents[5] / "docs" / "inventories").glob("*.yml"))
 
 
 def read(path):

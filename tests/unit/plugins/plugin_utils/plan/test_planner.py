@@ -10,7 +10,8 @@ import random
 
 import pytest
 import yaml
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import planner, report
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_text as report
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory, machine
 
 

@@ -10,7 +10,8 @@ import time
 from html import escape
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import page, planner
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_page as page
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import inventory
 
 VOID = {"meta"}

@@ -8,8 +8,9 @@ import stat
 import tarfile
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils import bundle
-from ansible_collections.kubewright.cluster.plugins.plugin_utils import support_bundle, verify_report
+from ansible_collections.kubewright.cluster.plugins.module_utils.support import bundle
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import support_bundle
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import verify as verify_report
 
 
 def check(name, status="ok", node=None, text="text", hint=""):
