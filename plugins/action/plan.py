@@ -12,8 +12,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import artifact_directory as sources
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema as inputs
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import auto_deploy as k3s_addons
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import cluster_objects as labels
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import cluster_objects as labels, planner
 
 
 class ActionModule(ActionBase):

@@ -10,15 +10,9 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.base import ver
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema as inputs
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
     auto_deploy as k3s_addons,
-)
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import config as k3s
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
+    config as k3s,
     config_checks as k3s_check,
-)
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
     datastore as k3s_datastore,
-)
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
     distribution as k3s_plan,
 )
 

@@ -12,8 +12,7 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.detect import h
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.base import quantity, versions
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.machine import containerd as containerd_config
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_page as page
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_text as report
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_page as page, plan_text as report
 
 
 def cluster_plan(facts, inputs=None, groups=None):

@@ -124,9 +124,11 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.kubernetes import ApiError
-from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import datastore as k3s_datastore
-from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import readiness as gate
-from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import runner as node
+from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import (
+    datastore as k3s_datastore,
+    readiness as gate,
+    runner as node,
+)
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import services
 
 

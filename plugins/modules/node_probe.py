@@ -64,8 +64,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths as places
-from ansible_collections.kubewright.cluster.plugins.module_utils.verify import node as probe_node
-from ansible_collections.kubewright.cluster.plugins.module_utils.verify import pod as probe_pod
+from ansible_collections.kubewright.cluster.plugins.module_utils.verify import node as probe_node, pod as probe_pod
 
 
 def main():

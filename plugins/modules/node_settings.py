@@ -60,8 +60,7 @@ changes:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kubewright.cluster.plugins.module_utils.node import os_settings as settings
-from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership as owned
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import os_settings as settings, ownership as owned
 
 
 class Node:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from . import cluster, disks, hardware, network, software, system
-from . import virtualization as place
+from . import cluster, disks, hardware, network, software, system, virtualization as place
 from .host import Host
 
 DATA_PATHS = ("/var/lib/etcd", "/var/lib/containerd", "/var/lib/kubelet")

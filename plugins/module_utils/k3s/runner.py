@@ -16,8 +16,7 @@ import tempfile
 import time
 
 from ..api import kubernetes as kube_api
-from ..node import ownership as owned
-from ..node import services
+from ..node import ownership as owned, services
 from ..node.services import command
 from . import datastore as k3s_datastore
 

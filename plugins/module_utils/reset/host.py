@@ -17,10 +17,7 @@ import signal
 import subprocess
 import time
 
-from ..node import os_settings as settings
-from ..node import ownership as owned
-from ..node import paths as places
-from ..node import services
+from ..node import os_settings as settings, ownership as owned, paths as places, services
 from ..node.downloads import sha256
 from .network import Network
 

@@ -15,8 +15,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from ..api.kubernetes import ApiError, reason
-from . import etcd as verify_etcd
-from . import rules as verify_rules
+from . import etcd as verify_etcd, rules as verify_rules
 from .check import FAIL, OK, check
 
 NAME = "kubewright-verify"

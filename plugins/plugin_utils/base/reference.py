@@ -23,6 +23,9 @@ SKEW_PAGE = "https://kubernetes.io/releases/version-skew-policy/"
 COMPONENTS = {"containerd": "2.2.9", "runc": "1.4.3", "cni": "1.9.1", "crictl": "1.37.0"}
 KUBE_ROUTER = "v2.1.0"
 
+# Where containerd reads the template of the CNI configuration that it writes itself.
+CNI_TEMPLATE = "/etc/kubernetes/kubewright/cni.template"
+
 # https://kubernetes.io/releases/download/ and containerd's, runc's, CNI's and cri-tools' release pages.
 KUBERNETES_ARCHITECTURES = ("amd64", "arm64", "ppc64le", "s390x")
 COMPONENT_ARCHITECTURES = ("amd64", "arm64", "ppc64le", "s390x", "riscv64")

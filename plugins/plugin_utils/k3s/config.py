@@ -18,8 +18,7 @@ from ..base.yaml_documents import dump, merge
 from ..machine import kubelet as kubelet_config
 from ..network import flannel as k3s_flannel
 from ..network.addresses import host_port
-from . import hardening as k3s_hardening
-from . import selinux as k3s_selinux
+from . import hardening as k3s_hardening, selinux as k3s_selinux
 from .config_keys import AGENT, CRITICAL, CRITICAL_DISABLE, SECRET, SERVER
 
 HEADER = "# Made by kubewright.cluster. Drop-ins belong in /etc/rancher/k3s/config.yaml.d.\n"

@@ -13,29 +13,15 @@ import shlex
 
 from ..base.reference import K3S_REVISION
 from ..base.yaml_documents import dump
-from ..kubeadm import node_files as desired
-from ..machine import containerd as containerd_config
-from ..machine import service_units as units
-from ..network import flannel as k3s_flannel
+from ..machine import containerd as containerd_config, os_settings, service_units as units
+from ..network import endpoint, flannel as k3s_flannel
 from . import (
     artifacts as k3s_install,
-)
-from . import (
     auto_deploy as k3s_addons,
-)
-from . import (
     config as k3s_config,
-)
-from . import (
     datastore as k3s_datastore,
-)
-from . import (
     hardening as k3s_hardening,
-)
-from . import (
     packaged_components as k3s_parts,
-)
-from . import (
     selinux as k3s_selinux,
 )
 
@@ -80,14 +66,14 @@ def wanted(node: dict, cluster: dict) -> dict:
     return {
         "settings": settings(node, cluster),
         "packages": sorted(
-            desired.packages(info, node["role"], cluster["endpoint"], values) + k3s_selinux.packages(node)
+            os_settings.packages(info, node["role"], cluster["endpoint"], values) + k3s_selinux.packages(node)
         ),
         "programs": k3s_install.programs(node, cluster),
         "environment": environment_path(node),
         "script": k3s_install.script(node, unit_path(node), environment_path(node)),
         "files": {
             "repository": k3s_selinux.files(node),
-            "endpoint": desired.endpoint_files(node, cluster),
+            "endpoint": endpoint.files(node, cluster),
             "k3s": files(node, cluster),
         },
     }
@@ -95,7 +81,7 @@ def wanted(node: dict, cluster: dict) -> dict:
 
 def settings(node: dict, cluster: dict) -> dict:
     """Arguments of the module node_settings."""
-    made = desired.settings(node["info"], node["inputs"], cluster["pod_networks"])
+    made = os_settings.settings(node["info"], node["inputs"], cluster["pod_networks"])
     if cluster["shared"]["k3s_hardened"]:
         made["sysctls"].update(k3s_hardening.SYSCTLS)
     return made

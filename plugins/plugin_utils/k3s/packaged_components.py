@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from ..plan.distribution_rules import reason
+from ..base.findings import reason
 from . import auto_deploy as k3s_addons
 
 PAGE = "https://docs.k3s.io/installation/packaged-components"

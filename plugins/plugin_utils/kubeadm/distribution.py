@@ -6,8 +6,22 @@
 from __future__ import annotations
 
 from ..base import versions
-from ..machine import kubelet as kubelet_config
-from . import config as kubeadm_config
+from ..machine import kubelet as kubelet_config, os_settings
+from . import artifacts, config as kubeadm_config, node_files
+
+
+def wanted(node: dict, cluster: dict) -> dict:
+    """The desired state {settings, packages, programs, files} of one node."""
+    info, values = node["info"], node["inputs"]
+    components = versions.components(values["kube_artifacts"]["versions"])
+    return {
+        "settings": os_settings.settings(info, values, cluster["pod_networks"]),
+        "packages": os_settings.packages(info, node["role"], cluster["endpoint"], values),
+        "programs": artifacts.programs(
+            cluster["version"], components, info["architecture"]["name"], values["kube_artifacts"]["checksums"]
+        ),
+        "files": node_files.files(node, cluster),
+    }
 
 
 def documents(node, cluster):

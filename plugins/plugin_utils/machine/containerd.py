@@ -12,10 +12,11 @@ import base64
 import difflib
 import json
 
+from ..base.reference import CNI_TEMPLATE
+
 HEADER = "# Made by kubewright.cluster. Drop-ins belong in /etc/containerd/conf.d.\n"
 CERTS = "/etc/containerd/certs.d"
 ENVIRONMENT = "/etc/kubewright/containerd.env"
-CNI_TEMPLATE = "/etc/kubernetes/kubewright/cni.template"
 
 
 def config(node: dict, driver: str, pause: str, data_dir: str, with_template: bool) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import zlib
 
 from ..base.reference import ENDPOINT_PORT, K3S_BALANCER_PORT
+from ..machine import service_units
 from .addresses import host_port, interface_of, is_address
 
 DIRECTORY = "/etc/kubewright/endpoint"
@@ -143,3 +144,29 @@ def keepalived(endpoint: dict, wish: dict, member: dict, members: list, network:
         "}",
     ]
     return "\n".join(lines) + "\n", []
+
+
+def files(node: dict, cluster: dict) -> list:
+    """Files of the endpoint's proxy and virtual address on one node."""
+    endpoint = cluster["endpoint"]
+    if node["role"] not in endpoint["proxied"]:
+        return []
+    config = DIRECTORY + "/haproxy.cfg"
+    made = [
+        {"path": config, "content": haproxy(endpoint, cluster["api_port"], cluster["members"]), "mode": "0644"},
+        {"path": "/etc/systemd/system/kube-endpoint.service", "content": service_units.endpoint(config), "mode": "0644"},
+    ]
+    if endpoint["mode"] != "vip":
+        return made
+    here = {"name": node["name"], "address": node["address"]}
+    text, _problems = keepalived(
+        endpoint, node["inputs"]["kube_api_endpoint"], here, cluster["members"], node["info"]["network"]
+    )
+    return made + [
+        {"path": DIRECTORY + "/keepalived.conf", "content": text, "mode": "0644"},
+        {
+            "path": "/etc/systemd/system/kube-endpoint-vip.service",
+            "content": service_units.virtual_address(DIRECTORY + "/keepalived.conf"),
+            "mode": "0644",
+        },
+    ]

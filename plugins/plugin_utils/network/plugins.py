@@ -12,9 +12,8 @@ import json
 from functools import lru_cache
 
 from ..base import resources
-from ..base.reference import KUBE_ROUTER
+from ..base.reference import CNI_TEMPLATE, KUBE_ROUTER
 from ..base.yaml_documents import dump
-from ..machine.containerd import CNI_TEMPLATE
 from .addresses import interface_of
 
 PAGE = "docs/networks.md"

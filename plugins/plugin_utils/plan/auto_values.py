@@ -9,9 +9,9 @@ Each choice is (value, reasons, warnings, refusals). A running cluster keeps wha
 from __future__ import annotations
 
 from ..base import versions
+from ..base.findings import reason
 from ..base.reference import CGROUP_V1_PAGE, CGROUP_V1_REFUSED_FROM, NFTABLES_KERNEL, PROXY_PAGE, RELEASES_PAGE
 from ..network import plugins as network
-from .distribution_rules import reason
 
 AUTO = "auto"
 

@@ -22,9 +22,7 @@ from ..base.reference import (
     KUBERNETES_ARCHITECTURES,
     WORKER_PORTS,
 )
-from ..machine import capacity
-from ..machine import kubelet as kubelet_config
-from ..machine import memory_cgroup as board
+from ..machine import capacity, kubelet as kubelet_config, memory_cgroup as board
 from . import propose_roles as roles
 
 # Processes that hold the cluster's ports when the cluster is ours and half done.

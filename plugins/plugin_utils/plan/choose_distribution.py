@@ -9,10 +9,10 @@ Nothing is scored. The first rule of rules.table() that has something to say dec
 from __future__ import annotations
 
 from ..base import quantity
+from ..base.findings import reason
 from ..base.reference import ETCD_PAGE, K3S_DATASTORE_PAGE, K3S_ETCD, KUBEADM_ETCD_PAGE, SLOW_DISKS
-from ..k3s import agents_only as k3s_guest
-from ..k3s import datastore as k3s_datastore
-from .distribution_rules import HARD, LIMITS, MACHINE_RULES, NEEDS, reason
+from ..k3s import agents_only as k3s_guest, datastore as k3s_datastore
+from .distribution_rules import HARD, LIMITS, MACHINE_RULES, NEEDS
 
 TITLES = {"kubeadm": "kubeadm", "k3s": "K3s"}
 OTHER = {"kubeadm": "k3s", "k3s": "kubeadm"}

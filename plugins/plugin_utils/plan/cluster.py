@@ -8,37 +8,17 @@ from __future__ import annotations
 from ..base import versions
 from ..k3s import (
     artifacts as k3s_install,
-)
-from ..k3s import (
     config_checks as k3s_check,
-)
-from ..k3s import (
     datastore as k3s_datastore,
-)
-from ..k3s import (
     distribution as k3s_plan,
-)
-from ..k3s import (
     hardening as k3s_hardening,
-)
-from ..k3s import (
     packaged_components as k3s_parts,
-)
-from ..k3s import (
     selinux as k3s_selinux,
 )
-from ..kubeadm import config as kubeadm_config
-from ..kubeadm import config_drift as drift
-from ..kubeadm import distribution as kubeadm_plan
-from ..machine import containerd as containerd_config
-from ..machine import kubelet as kubelet_config
-from ..network import addresses, endpoint
-from ..network import flannel as k3s_flannel
-from ..network import plugins as network
-from . import auto_values as choices
-from . import checks, membership
-from . import choose_distribution as decision
-from . import cluster_objects as labels
+from ..kubeadm import config as kubeadm_config, config_drift as drift, distribution as kubeadm_plan
+from ..machine import containerd as containerd_config, kubelet as kubelet_config
+from ..network import addresses, endpoint, flannel as k3s_flannel, plugins as network
+from . import auto_values as choices, checks, choose_distribution as decision, cluster_objects as labels, membership
 
 
 def describe(draft, shared: dict, state: dict, control_planes: list) -> dict:

@@ -151,10 +151,5 @@ def table() -> list:
     return rows
 
 
-def reason(rule: str, node, value, limit, source, text: str) -> dict:
-    """One reason of a plan: which rule, on which node's value, against which limit, from which page, in words."""
-    return {"rule": rule, "node": node, "value": value, "limit": limit, "source": source, "text": text}
-
-
 _TITLES = {"kubeadm": "kubeadm", "k3s": "K3s"}
 _DISKS = {"sd": "SD card", "emmc": "eMMC"}

@@ -12,27 +12,14 @@ from ..base import versions
 from ..inputs import schema as inputs_module
 from ..k3s import (
     agents_only as k3s_guest,
-)
-from ..k3s import (
     auto_deploy as k3s_addons,
-)
-from ..k3s import (
     config as k3s_config,
-)
-from ..k3s import (
     distribution as k3s_plan,
-)
-from ..k3s import (
     hardening as k3s_hardening,
 )
 from ..kubeadm import distribution as kubeadm_plan
-from ..kubeadm import node_files as desired
-from ..machine import capacity
-from ..machine import containerd as containerd_config
-from ..machine import kubelet as kubelet_config
-from . import checks, cluster, membership
-from . import cluster_objects as labels
-from . import steps as difference
+from ..machine import capacity, containerd as containerd_config, kubelet as kubelet_config
+from . import checks, cluster, cluster_objects as labels, membership, steps as difference
 
 # Inputs that describe the cluster, and so must be the same on every host.
 CLUSTER_INPUTS = (
@@ -168,7 +155,7 @@ def _plan_node(draft, host, cluster, state):
     )
     light = cluster["distribution"] == "k3s"
     node["taints"] = labels.taints(node, cluster["has_workers"] and not light)
-    wanted = (k3s_plan if light else desired).wanted(node, cluster)
+    wanted = (k3s_plan if light else kubeadm_plan).wanted(node, cluster)
     if wanted["packages"] and "air_gap" in values["kube_needs"]:
         text = "%s: kube_needs asks for air_gap, and %s must come from the package sources that the node reaches; or install it before"
         draft.warn([text % (host, ", ".join(wanted["packages"]))])

@@ -9,8 +9,7 @@ from html import escape
 
 from ..base import quantity
 from ..plan.distribution_rules import LIMITS
-from . import plan_figure as topology
-from . import plan_text as report
+from . import plan_figure as topology, plan_text as report
 from .plan_page_style import STYLE
 
 

@@ -10,8 +10,7 @@ import os
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils.node import os_settings as settings
-from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership as owned
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import os_settings as settings, ownership as owned
 from ansible_collections.kubewright.cluster.plugins.module_utils.reset import host as cleanup
 from ansible_collections.kubewright.cluster.plugins.modules import node_settings
 

@@ -9,8 +9,7 @@ import json
 import pathlib
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils.detect import cluster
-from ansible_collections.kubewright.cluster.plugins.module_utils.detect import look as node
+from ansible_collections.kubewright.cluster.plugins.module_utils.detect import cluster, look as node
 from ansible_collections.kubewright.cluster.tests.unit.fixtures.recording import Files, Replay
 
 NODES = sorted((pathlib.Path(__file__).parents[3] / "fixtures" / "nodes").glob("*.json"))

@@ -9,8 +9,7 @@ import pathlib
 
 import pytest
 import yaml
-from ansible_collections.kubewright.cluster.plugins.module_utils.detect import disks
-from ansible_collections.kubewright.cluster.plugins.module_utils.detect import look as node
+from ansible_collections.kubewright.cluster.plugins.module_utils.detect import disks, look as node
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import choose_distribution as decision
 from ansible_collections.kubewright.cluster.tests.unit.fixtures.recording import Files
 

@@ -15,22 +15,15 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.detect import (
     hardware,
     host,
     live,
+    look as node,
     network,
+    network_proc as netfiles,
     software,
     system,
-)
-from ansible_collections.kubewright.cluster.plugins.module_utils.detect import (
-    look as node,
-)
-from ansible_collections.kubewright.cluster.plugins.module_utils.detect import (
-    network_proc as netfiles,
-)
-from ansible_collections.kubewright.cluster.plugins.module_utils.detect import (
     virtualization as place,
 )
 from ansible_collections.kubewright.cluster.tests.unit.fixtures.recording import Files
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 GIB = 2**30
 MACHINE = {"machine": "x86_64", "release": "6.1.0", "pointer_bits": 64}

@@ -13,12 +13,9 @@ import stat
 import sys
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils.detect import host
-from ansible_collections.kubewright.cluster.plugins.module_utils.detect import look as node
+from ansible_collections.kubewright.cluster.plugins.module_utils.detect import host, look as node
 from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import (
     datastore as k3s_datastore,
-)
-from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import (
     runner as k3s_node,
 )
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import services

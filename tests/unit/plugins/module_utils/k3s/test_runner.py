@@ -9,8 +9,7 @@ import stat
 
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import runner as k3s_node
-from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership as owned
-from ansible_collections.kubewright.cluster.plugins.module_utils.node import services
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership as owned, services
 
 
 @pytest.fixture

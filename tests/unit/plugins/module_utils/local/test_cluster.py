@@ -12,8 +12,6 @@ import threading
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.local import (
     cluster as local_cluster,
-)
-from ansible_collections.kubewright.cluster.plugins.module_utils.local import (
     engine as local_engine,
 )
 from ansible_collections.kubewright.cluster.plugins.module_utils.local.nodes import LocalError

@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import os_settings as settings
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 FSTAB = """# /etc/fstab
 UUID=1 / ext4 defaults 0 1

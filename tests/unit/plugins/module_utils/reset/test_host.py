@@ -9,8 +9,6 @@ import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership as owned
 from ansible_collections.kubewright.cluster.plugins.module_utils.reset import (
     host as cleanup,
-)
-from ansible_collections.kubewright.cluster.plugins.module_utils.reset import (
     network as cleanup_network,
 )
 

@@ -10,8 +10,6 @@ import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.kubernetes import ApiError
 from ansible_collections.kubewright.cluster.plugins.module_utils.verify import (
     cluster as verify_cluster,
-)
-from ansible_collections.kubewright.cluster.plugins.module_utils.verify import (
     etcd as verify_etcd,
 )
 

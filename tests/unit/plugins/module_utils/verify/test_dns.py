@@ -7,8 +7,7 @@ import struct
 import time
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils.verify import check as probe
-from ansible_collections.kubewright.cluster.plugins.module_utils.verify import dns as probe_dns
+from ansible_collections.kubewright.cluster.plugins.module_utils.verify import check as probe, dns as probe_dns
 
 
 def test_a_question_is_as_the_standard_has_it():

@@ -11,8 +11,7 @@ import threading
 import time
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils.verify import dns as probe_dns
-from ansible_collections.kubewright.cluster.plugins.module_utils.verify import pod as probe_pod
+from ansible_collections.kubewright.cluster.plugins.module_utils.verify import dns as probe_dns, pod as probe_pod
 
 UID = "99976031-1ec2-4163-b9cd-a4b8ab0faa25"
 CGROUPS = {

@@ -6,8 +6,6 @@ from __future__ import annotations
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.verify import (
     etcd as verify_etcd,
-)
-from ansible_collections.kubewright.cluster.plugins.module_utils.verify import (
     rules as verify_rules,
 )
 

@@ -10,11 +10,7 @@ import yaml
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import (
     plan_page as page,
-)
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import (
     plan_text as report,
-)
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import (
     verify as verify_report,
 )
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory

@@ -12,8 +12,6 @@ import yaml
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema as inputs
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
     auto_deploy as k3s_addons,
-)
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
     distribution as k3s_plan,
 )
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner

@@ -10,11 +10,7 @@ import yaml
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema as inputs
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
     config as k3s_config,
-)
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
     config_checks as k3s_check,
-)
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
     config_keys as k3s_keys,
 )
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import GIB, machine

@@ -9,8 +9,6 @@ import pytest
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.base import versions
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
     config_checks as k3s_check,
-)
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
     config_keys as k3s_keys,
 )
 

@@ -9,8 +9,7 @@ import pytest
 import yaml
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import distribution as k3s_plan
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_page as page
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_text as report
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_page as page, plan_text as report
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory, machine
 
 K3S = {"kube_distribution": "k3s"}

@@ -9,8 +9,6 @@ import pytest
 import yaml
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
     distribution as k3s_plan,
-)
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
     hardening as k3s_hardening,
 )
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.machine import containerd as containerd_config

@@ -9,8 +9,6 @@ import pytest
 import yaml
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
     packaged_components as k3s_parts,
-)
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
     selinux as k3s_selinux,
 )
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.network import flannel as k3s_flannel

@@ -10,16 +10,11 @@ import copy
 import pytest
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import (
     choose_distribution as decision,
-)
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import (
     distribution_rules as rules,
-)
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import (
     planner,
 )
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import GIB, inventory, machine
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 MIB = 2**20
 ARM64 = {"architecture": {"name": "arm64", "raw": "aarch64", "bits": 64}}

@@ -12,22 +12,16 @@ import yaml
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.base import (
     quantity,
     versions,
-)
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.base import (
     yaml_documents as documents,
 )
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import kubeconfig
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.kubeadm import config as kubeadm_config
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.machine import (
     containerd as containerd_config,
-)
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.machine import (
     kubelet as kubelet_config,
 )
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.network import addresses, endpoint
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.network import plugins as network
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import cluster_objects as labels
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.network import addresses, endpoint, plugins as network
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import cluster_objects as labels, planner
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_text as report
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import GIB, inventory, machine
 

@@ -5,8 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import propose_roles as layout
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner, propose_roles as layout
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import GIB, machine
 
 SD = {"disks": {"/var/lib/etcd": {"mount": "/", "free_bytes": GIB, "kind": "sd", "read_only": False}}}

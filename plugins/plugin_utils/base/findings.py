@@ -1,0 +1,63 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a plan found: reasons, warnings and refusals, each with an id that tests and other tools can rely on."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+class Level(enum.Enum):
+    """How much a finding weighs."""
+
+    REFUSAL = "refusal"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One problem.
+
+    id: what it is, as `subject.problem` ("version.unsupported"); it stays the same when the wording changes.
+    text: one or two sentences: the node, the value, the limit and the way out. Never the value of a secret input.
+    node: the inventory name of the host concerned, None where it concerns the cluster.
+    value, limit: the value found and the limit it was compared with, None where there is none.
+    """
+
+    id: str
+    text: str
+    node: str | None = None
+    value: Any = None
+    limit: Any = None
+
+    def __str__(self) -> str:
+        return self.text
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the finding as plain data for plan.json."""
+        return asdict(self)
+
+
+class Findings:
+    """The refusals and warnings of one plan, each kept once, in the order in which they were found."""
+
+    def __init__(self) -> None:
+        self.refusals: list[Finding] = []
+        self.warnings: list[Finding] = []
+
+    def refuse(self, found: Iterable[Finding]) -> None:
+        """Add findings that stop the run before anything is changed."""
+        self.refusals += [finding for finding in found if finding not in self.refusals]
+
+    def warn(self, found: Iterable[Finding]) -> None:
+        """Add findings that the user should know and that stop nothing."""
+        self.warnings += [finding for finding in found if finding not in self.warnings]
+
+
+def reason(rule: str, node, value, limit, source, text: str) -> dict:
+    """One reason of a plan: which rule, on which node's value, against which limit, from which page, in words."""
+    return {"rule": rule, "node": node, "value": value, "limit": limit, "source": source, "text": text}
