@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the measures share: nodes in containers, playbooks run on them, a client that asks the API."""
+"""What the measurements share: container nodes, playbook runs, a client of the API."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CACHE = pathlib.Path(os.environ.get("KUBEWRIGHT_CACHE", pathlib.Path.home() / ".
 NAME = "bench"
 INVENTORY = CACHE / "clusters" / NAME / "inventory.yml"
 VERSION = "1.36.3"
-# The inventory's one line that differs; main() sets it.
+# The one line of the inventory that differs between the distributions; main() sets it.
 DISTRIBUTION = ["kubeadm"]
 
 
@@ -52,7 +52,7 @@ def recap(output):
 
 
 def went_well(output):
-    """Whether a run told of every node of the inventory and none failed; no recap at all is no success."""
+    """Return True if the run reports every node of the inventory and none failed. A run without a recap did not succeed."""
     found, planes_and_workers = recap(output), {**nodes()[0], **nodes()[1]}
     return set(planes_and_workers) <= set(found) and not any(
         row["failed"] + row["unreachable"] for row in found.values()
@@ -60,7 +60,7 @@ def went_well(output):
 
 
 def make(control_planes=3, workers=1, variables=None):
-    """Fresh nodes; what was there under the name goes."""
+    """Create fresh nodes in place of those that exist."""
     remove()
     playbook(
         "local",
@@ -72,7 +72,7 @@ def make(control_planes=3, workers=1, variables=None):
 
 
 def change(variables, group=None):
-    """Other variables for all nodes, or for one group's."""
+    """Set variables for all nodes, or for one group."""
     inventory = yaml.safe_load(INVENTORY.read_text())
     whose = inventory["all"]["children"][group] if group else inventory["all"]
     whose.setdefault("vars", {}).update(variables)
@@ -84,7 +84,7 @@ def remove():
 
 
 def nodes():
-    """({control plane: address}, {worker: address}, inventory variables)."""
+    """Return ({control plane: address}, {worker: address}, inventory variables)."""
     inventory = yaml.safe_load(INVENTORY.read_text())["all"]
     groups = [
         {host: values["ansible_host"] for host, values in (inventory["children"][group].get("hosts") or {}).items()}
@@ -103,12 +103,12 @@ def _ssh_argv(host, command):
 
 
 def ssh(host, command, **options):
-    """Run a command on a node. Returns the finished process."""
+    """Run a command on a node and return the finished process."""
     return subprocess.run(_ssh_argv(host, command), text=True, capture_output=True, check=False, **options)
 
 
 def bare():
-    """Seconds of the bare script on fresh nodes."""
+    """Run the bare script on fresh nodes and return its seconds."""
     planes, workers, variables = nodes()
     script = {"kubeadm": "bare.sh", "k3s": "bare-k3s.sh"}[DISTRIBUTION[0]]
     registry = variables["kube_registries"]["mirrors"]["registry.k8s.io"]["endpoints"][0]
@@ -131,8 +131,8 @@ def bare():
     return time.monotonic() - started
 
 
-# Who says no name is told 401 by K3s (anonymous-auth=false, pkg/daemons/control/server.go of k3s-io/k3s) before the datastore is asked: the
-# API would look well without a quorum. So the client has a name, and reads an object, which the API server gets from etcd's leader.
+# K3s answers an anonymous client with 401 before it asks the datastore (anonymous-auth=false, pkg/daemons/control/server.go of
+# k3s-io/k3s), so the API would seem to work without a quorum. The client therefore has a certificate and reads an object, which needs etcd's leader.
 CLIENT = r"""
 import http.client, select, ssl, sys, time, urllib.request
 context = ssl._create_unverified_context()
@@ -151,7 +151,7 @@ print("%.2f %d %d" % (max(longest, time.time() - last), good, bad))
 
 
 def ask(host, url):
-    """Start the client on a node: the administrator asks url ten times a second until answers() ends it."""
+    """Start the client on a node. It asks url ten times a second as the administrator, until answers() ends it."""
     first = list(nodes()[0])[0]
     kubeconfig = {"kubeadm": "/etc/kubernetes/admin.conf", "k3s": "/etc/rancher/k3s/k3s.yaml"}[DISTRIBUTION[0]]
     user = yaml.safe_load(ssh(first, "cat " + kubeconfig).stdout)["users"][0]["user"]
@@ -165,24 +165,24 @@ def ask(host, url):
 
 
 def answers(client):
-    """End the client. Returns (seconds of the longest gap, answers, failures)."""
+    """End the client. Return (seconds of the longest gap, answers, failures)."""
     said, error = client.communicate()
     words = said.split()
     if len(words) != 3 or words[1] == "0":
-        sys.exit("the client never had an answer: " + (said + error)[-400:])
+        sys.exit("the client never got an answer: " + (said + error)[-400:])
     return float(words[0]), int(words[1]), int(words[2])
 
 
 def kill_after(seconds, log):
-    """Start site and kill it, with all it started, after so many seconds. Returns its last task, None if it had ended."""
-    with log.open("w", encoding="utf-8") as out:  # a pipe that nobody reads would stop the run when it is full
+    """Start site and kill it with all its children after some seconds. Return its last task, or None if it had ended."""
+    with log.open("w", encoding="utf-8") as out:  # a pipe that nobody reads would block the run when it is full
         command = ["ansible-playbook", "kubewright.cluster.site", "-i", str(INVENTORY)]
         process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
     try:
         process.wait(timeout=seconds)
         return None
     except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGSTOP)  # it starts no more while its children are looked for
+        process.send_signal(signal.SIGSTOP)  # so that it starts nothing more while its children are searched
     for pid in [*descendants(process.pid), process.pid]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -192,21 +192,21 @@ def kill_after(seconds, log):
 
 
 def descendants(pid):
-    """All that a process started. A process group is not all: Ansible's workers have sessions of their own (ansible-core 2.19)."""
+    """Return the PIDs of all descendants. A process group is not enough: Ansible's workers have their own sessions (ansible-core 2.19)."""
     listed = subprocess.run(["ps", "-eo", "pid=,ppid="], text=True, capture_output=True, check=True).stdout
     parents = {int(child): int(parent) for child, parent in map(str.split, listed.splitlines())}
     found = [pid]
-    for one in found:  # grows meanwhile
+    for one in found:  # the list grows during the loop
         found += [child for child, parent in parents.items() if parent == one]
     return found[1:]
 
 
 def free_memory():
-    """MiB that this machine has left."""
+    """Return the MiB of memory that are available on this machine."""
     meminfo = pathlib.Path("/proc/meminfo").read_text(encoding="ascii")
     return int(re.search(r"MemAvailable:\s+(\d+)", meminfo)[1]) >> 10
 
 
 def local_url():
-    """Where a worker finds the API by itself."""
+    """Return the URL at which a worker reaches the API locally."""
     return "https://127.0.0.1:%d" % {"kubeadm": 7443, "k3s": 6444}[DISTRIBUTION[0]]
