@@ -112,7 +112,7 @@ def _lines(output):
 def plan(options):
     """Plan many real nodes over SSH: seconds, CPU seconds of the controller, lines of output."""
     make(3, options.nodes - 3)
-    for number in range(options.pairs):
+    for _number in range(options.pairs):
         before = os.times()
         seconds, output = playbook("plan", "--forks", "50")
         after = os.times()
