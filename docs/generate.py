@@ -17,6 +17,7 @@ import os
 import re
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent / "reference"
@@ -145,6 +146,24 @@ def rules_page() -> str:
     return text + "\n".join(lines) + "\n"
 
 
+def fields(name: str) -> str:
+    """Return the table of a TypedDict's fields, from their annotations."""
+    model = importlib.import_module("ansible_collections.kubewright.cluster.plugins.plugin_utils.base.model")
+    lines = ["| key | what it is |", "|---|---|"]
+    for key, hint in typing.get_type_hints(getattr(model, name), include_extras=True).items():
+        lines.append(f"| `{key}` | {words(hint.__metadata__[0], 'plan.md')} |")
+    return "\n".join(lines)
+
+
+def with_fields(text: str) -> str:
+    """Return docs/plan.md with its tables of fields up to date."""
+    for name in ("Plan", "PlanNode"):
+        begin, end = f"<!-- fields of {name} -->", "<!-- end -->"
+        before, _begin, rest = text.partition(begin)
+        text = f"{before}{begin}\n{fields(name)}\n{end}{rest.partition(end)[2]}"
+    return text
+
+
 def pages() -> dict:
     """Every page by its path below docs/reference."""
     dump = subprocess.check_output(["ansible-doc", "--metadata-dump", COLLECTION])
@@ -159,7 +178,8 @@ def pages() -> dict:
             brief = plugin["entry_points"]["main"] if kind == "role" else plugin["doc"]
             index += f"- [{name}]({path}): {words(brief['short_description'], 'README.md')}\n"
             made[path] = HEAD + text
-    return {**made, "README.md": HEAD + index}
+    plan = (HERE.parent / "plan.md").read_text()
+    return {**made, "README.md": HEAD + index, "../plan.md": with_fields(plan)}
 
 
 def main() -> int:

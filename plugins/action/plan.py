@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.base.findings import as_dicts
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import artifact_directory as sources
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema as inputs
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import auto_deploy as k3s_addons
@@ -46,14 +47,15 @@ class ActionModule(ActionBase):
             "%s: left out, by --limit and because it %s" % (host, hosts[host]["error"] or "was not looked at")
             for host in absent
         ]
-        plan["refusals"] += ["%s: %s" % (host, row["problem"]) for host, row in hosts.items() if row.get("problem")]
-        plan["refusals"] += list(dict.fromkeys(text for row in hosts.values() for text in row["unread"]))
-        plan["refusals"] += self._read_manifests(plan["manifests"])
+        refusals = ["%s: %s" % (host, row["problem"]) for host, row in hosts.items() if row.get("problem")]
+        refusals += list(dict.fromkeys(text for row in hosts.values() for text in row["unread"]))
+        refusals += self._read_manifests(plan["manifests"])
+        plan["refusals"] += as_dicts(refusals)
         if not plan["refusals"]:
-            plan["refusals"] += sources.missing(plan, hosts) + _left_out(plan, part)
+            plan["refusals"] += as_dicts(sources.missing(plan, hosts) + _left_out(plan, part))
             limits += _held(plan, part) + _unlabelled(plan, hosts, part)
-            plan["refusals"] += _cannot_reboot(plan, hostvars)
-        plan["warnings"] += limits
+            plan["refusals"] += as_dicts(_cannot_reboot(plan, hostvars))
+        plan["warnings"] += as_dicts(limits)
         # What this run does not do is said by the run itself too, not by the plan's page alone.
         result.update(changed=False, plan=plan, warnings=limits)
         if plan["refusals"] and arguments["refuse"]:
@@ -79,7 +81,7 @@ class ActionModule(ActionBase):
 def _left_out(plan, part):
     """The cluster cannot begin on a host that --limit leaves out."""
     leader = plan["leader"]
-    if leader and plan["nodes"][leader]["member"] == "init" and leader not in part:
+    if leader and plan["nodes"][leader]["action"] == "init" and leader not in part:
         return ["the cluster is to be started on %s, which --limit leaves out; add it to the limit" % leader]
     return []
 
@@ -106,7 +108,7 @@ def _held(plan, part):
         return []
     left = k3s_addons.left({host: plan["nodes"][host] for host in plan["control_planes"]}, part)
     for names in left.values():
-        plan["addons"]["held"] += names
+        plan["addons"]["kept"] += names
     text = "%s: keeps %s, left out by --limit; what it holds stays in the cluster until site runs there too"
     return [text % (host, ", ".join(names)) for host, names in left.items()]
 
@@ -130,4 +132,4 @@ def _message(refusals):
         len(refusals),
         "thing is" if len(refusals) == 1 else "things are",
     )
-    return os.linesep.join([head] + ["  - " + text for text in refusals])
+    return os.linesep.join([head] + ["  - " + refusal["text"] for refusal in refusals])

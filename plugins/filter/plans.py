@@ -31,7 +31,7 @@ def cluster_plan(facts, inputs=None, groups=None):
 
 def credential_files(plan, registries=None, proxy=None):
     """The files with credentials that kube_registries and kube_http_proxy call for."""
-    return containerd_config.secret_files(registries or {}, proxy or {}, plan["direct"])
+    return containerd_config.secret_files(registries or {}, proxy or {}, plan["no_proxy"])
 
 
 def kubeadm_config(plan, host=None):
@@ -47,7 +47,7 @@ def kubeadm_config(plan, host=None):
     made = nodes[host].get("kubeadm") or {}
     text = made.get("init") or made.get("join")
     if not text:
-        why = "; ".join(plan.get("refusals") or []) or "it is a member already, and kubeadm needs no file for it"
+        why = "; ".join(refusal["text"] for refusal in plan.get("refusals") or []) or "it is a member already, and kubeadm needs no file for it"
         raise AnsibleFilterError("kubeadm_config: there is none for %s: %s" % (host, why))
     return text
 

@@ -27,7 +27,7 @@ options:
     default: []
   addons:
     description:
-      - On a K3s server, what its auto-deploy folder is to hold - C(wanted), by file name without its ending the file's SHA-256, and C(held), names of
+      - On a K3s server, what its auto-deploy folder is to hold - C(wanted), by file name without its ending the file's SHA-256, and C(kept), names of
         files that are still on a server.
       - Waits half a minute until K3s has applied what is wanted, and warns of what it has not. Deletes the objects of our files that are no
         longer wanted, which K3s itself leaves.
@@ -156,7 +156,7 @@ class Cluster:
     def addons(self):
         return objects.items_of(self.kubectl("-n", k3s_addons.NAMESPACE, "get", k3s_addons.RESOURCE, "-o", "json")[1])
 
-    def keep_addons(self, wanted, held):
+    def keep_addons(self, wanted, kept):
         """Wait for K3s to apply its files, then delete what it leaves of those that went: an object that moved to another file is that one's by then."""
         deadline = time.monotonic() + (0 if self.module.check_mode else ADDON_SECONDS)
         found = self.addons()
@@ -166,7 +166,7 @@ class Cluster:
         if not self.module.check_mode:
             for name in k3s_addons.late(found, wanted):
                 self.tell_late(name)
-        gone = k3s_addons.dropped(found, wanted, held)
+        gone = k3s_addons.dropped(found, wanted, kept)
         for name, known in self.objects_of(gone).items():
             self.changes.append("addon %s: delete %s" % (name, ", ".join(known) or "its record"))
             if not self.module.check_mode:
@@ -257,7 +257,7 @@ def main():
     cluster.keep_nodes(nodes)
     cluster.keep_manifests()
     if module.params["addons"]:
-        cluster.keep_addons(module.params["addons"]["wanted"], module.params["addons"]["held"])
+        cluster.keep_addons(module.params["addons"]["wanted"], module.params["addons"]["kept"])
     # After the manifests: the network among them makes the nodes Ready.
     if module.params["spread_dns"]:
         cluster.keep_dns_spread(nodes)

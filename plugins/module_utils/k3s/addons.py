@@ -29,10 +29,10 @@ def late(found: list, wanted: dict) -> list:
     return sorted(name for name, digest in wanted.items() if applied.get(name) != digest)
 
 
-def dropped(found: list, wanted: dict, held: list) -> list:
-    """Names of AddOns of ours whose file is no longer wanted. held: those whose file is still on a server."""
+def dropped(found: list, wanted: dict, kept: list) -> list:
+    """Names of AddOns of ours whose file is no longer wanted. kept: those whose file is still on a server."""
     names = [item["metadata"]["name"] for item in found]
-    return sorted(name for name in names if name.startswith(OURS) and name not in wanted and name not in held)
+    return sorted(name for name in names if name.startswith(OURS) and name not in wanted and name not in kept)
 
 
 def selector(names: list) -> str:

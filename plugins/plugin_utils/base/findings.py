@@ -49,13 +49,29 @@ class Findings:
         self.refusals: list[Finding] = []
         self.warnings: list[Finding] = []
 
-    def refuse(self, found: Iterable[Finding]) -> None:
+    def refuse(self, found: Iterable[Finding | str]) -> None:
         """Add findings that stop the run before anything is changed."""
-        self.refusals += [finding for finding in found if finding not in self.refusals]
+        _add(found, self.refusals)
 
-    def warn(self, found: Iterable[Finding]) -> None:
+    def warn(self, found: Iterable[Finding | str]) -> None:
         """Add findings that the user should know and that stop nothing."""
-        self.warnings += [finding for finding in found if finding not in self.warnings]
+        _add(found, self.warnings)
+
+
+def typed(found: Iterable[Finding | str]) -> list[Finding]:
+    """Return findings; a plain sentence gets the id "untyped" until the check that makes it returns a Finding."""
+    return [item if isinstance(item, Finding) else Finding("untyped", item) for item in found]
+
+
+def as_dicts(found: Iterable[Finding | str]) -> list[dict[str, Any]]:
+    """Return findings as plain data for plan.json."""
+    return [finding.as_dict() for finding in typed(found)]
+
+
+def _add(found: Iterable[Finding | str], known: list[Finding]) -> None:
+    for finding in typed(found):
+        if finding not in known:
+            known.append(finding)
 
 
 def reason(rule: str, node, value, limit, source, text: str) -> dict:

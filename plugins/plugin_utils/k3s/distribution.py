@@ -189,8 +189,8 @@ def secret_files(node: dict, cluster: dict) -> list:
     if node["role"] == "control_plane":
         found += k3s_datastore.files(values["k3s_datastore_tls"])
     found += [{**entry, "secret": True} for entry in _addons(node, True)]
-    found += [{"path": path, "state": "absent", "content": None, "mode": None, "secret": True} for path in node.get("dropped") or []]
-    return found + ([own] if own else []) + proxy_files(node, values["kube_http_proxy"], cluster["direct"])
+    found += [{"path": path, "state": "absent", "content": None, "mode": None, "secret": True} for path in node.get("obsolete_files") or []]
+    return found + ([own] if own else []) + proxy_files(node, values["kube_http_proxy"], cluster["no_proxy"])
 
 
 def dropped(node: dict, wanted: list) -> list:

@@ -40,10 +40,10 @@ def documents(node, cluster):
         "fail_cgroup_v1": False if info["cgroup"]["version"] != "v2" else None,
         "in_container": bool((info.get("virtualization") or {}).get("container")),
     }
-    make = kubeadm_config.join_document if node["member"] == "pull" else kubeadm_config.init_documents
+    make = kubeadm_config.join_document if node["action"] == "pull" else kubeadm_config.init_documents
     # Name and address go in last: the same text serves all nodes that are alike.
     text = make(shared, mine).replace("@name@", node["name"]).replace("@address@", node["address"])
-    return {"join" if node["member"] == "pull" else "init": text, "images": images(cluster, node["role"])}
+    return {"join" if node["action"] == "pull" else "init": text, "images": images(cluster, node["role"])}
 
 
 def cluster_of(cluster):

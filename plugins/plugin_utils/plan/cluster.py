@@ -70,7 +70,7 @@ def describe(draft, shared: dict, state: dict, control_planes: list) -> dict:
         "exists": state["initialised"],
         "secrets_encryption": k3s_plan.encrypted(draft.nodes, shared, state["initialised"]),
         # Nothing on a node depends on the list of all nodes: networks, not addresses.
-        "direct": [
+        "no_proxy": [
             *shared["kube_pod_cidrs"],
             *shared["kube_service_cidrs"],
             *sorted(home for home in homes if home),
@@ -80,7 +80,7 @@ def describe(draft, shared: dict, state: dict, control_planes: list) -> dict:
         ],
         "has_workers": len(draft.nodes) > len(control_planes),
         "pod_networks": pods,
-        "homes": homes,
+        "layer2_networks": homes,
         "shared": shared,
     }
 
@@ -197,7 +197,7 @@ def _k3s(draft, shared, cluster, state):
     options = shared["kube_network"]["options"]
     # Agents alone have the backend of the cluster that they join.
     if _servers(draft):
-        draft.refuse(k3s_flannel.problems(cluster["plugin"], options, fresh, cluster["homes"], state["live"]))
+        draft.refuse(k3s_flannel.problems(cluster["plugin"], options, fresh, cluster["layer2_networks"], state["live"]))
     cluster["drift"] = []
 
 
@@ -231,7 +231,7 @@ def _networks(draft, shared, cluster):
     plugin, options = cluster["plugin"], shared["kube_network"]["options"]
     draft.refuse(network.needs_problems(plugin, shared["kube_needs"]))
     draft.refuse(network.options_problems(plugin, options, cluster["pod_networks"]))
-    draft.refuse(network.layer2_problems(plugin, cluster["homes"]))
+    draft.refuse(network.layer2_problems(plugin, cluster["layer2_networks"]))
 
 
 def _node(draft, host, node, cluster, joined):

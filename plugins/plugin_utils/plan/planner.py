@@ -9,6 +9,7 @@ A pure function of facts and inputs: the same in whatever order the hosts come.
 from __future__ import annotations
 
 from ..base import versions
+from ..base.findings import Findings, as_dicts
 from ..inputs import schema as inputs_module
 from ..k3s import (
     agents_only as k3s_guest,
@@ -34,17 +35,12 @@ SERVER_INPUTS = "k3s_disable k3s_keep k3s_manifests k3s_helm_charts k3s_helm_con
 GROUPS = {"control_plane": ("kube_control_plane", "server"), "worker": ("kube_node", "agent")}
 
 
-class Draft:
-    """A plan in the making: its nodes, and what was found on the way."""
+class Draft(Findings):
+    """A plan in the making: its nodes, its reasons and its findings."""
 
     def __init__(self):
-        self.nodes, self.reasons, self.warnings, self.refusals = {}, [], [], []
-
-    def refuse(self, sentences):
-        self.refusals += [text for text in sentences if text not in self.refusals]
-
-    def warn(self, sentences):
-        self.warnings += [text for text in sentences if text not in self.warnings]
+        super().__init__()
+        self.nodes, self.reasons = {}, []
 
 
 def roles_of(groups: dict) -> tuple:
@@ -175,13 +171,13 @@ def _plan_node(draft, host, cluster, state):
     fresh = not ((info.get("cluster") or {}).get("kubelet_conf") or membership.has_data(info))
     # A cluster that is started anew on a database that is not empty may know any of them.
     may_know = cluster["datastore"].startswith("external") and state["start"] == "init"
-    node["returns"] = light and fresh and (may_know or node["name"] in state["known"])
-    node["stages"], node["member"] = _stages(host, node, cluster, state)
+    node["rejoins"] = light and fresh and (may_know or node["name"] in state["known"])
+    node["stages"], node["action"] = _stages(host, node, cluster, state)
     if host == cluster["leader"]:
         node["stages"].append("leader")
     if light:
-        node["member"] = "join" if node["member"] == "pull" else node["member"]
-    elif node["member"] == "pull" or host == cluster["leader"] or "control-plane" in steps:
+        node["action"] = "join" if node["action"] == "pull" else node["action"]
+    elif node["action"] == "pull" or host == cluster["leader"] or "control-plane" in steps:
         node["kubeadm"] = kubeadm_plan.documents(node, cluster)
 
 
@@ -191,11 +187,11 @@ def _credentials(node, cluster, steps, services, joined):
     gone = []
     if cluster["distribution"] == "k3s":
         wanted, unit = k3s_plan.secret_files(node, cluster), k3s_plan.unit(node["role"])
-        gone = node["dropped"] = k3s_plan.dropped(node, wanted)
+        gone = node["obsolete_files"] = k3s_plan.dropped(node, wanted)
         read = [entry["path"] for entry in wanted if not difference.read_at_use(entry["path"])]
         restarting = read + gone if joined else []
     else:
-        wanted = containerd_config.secret_files(values["kube_registries"], values["kube_http_proxy"], cluster["direct"])
+        wanted = containerd_config.secret_files(values["kube_registries"], values["kube_http_proxy"], cluster["no_proxy"])
         restarting, unit = [containerd_config.ENVIRONMENT], "containerd"
     wrong = {**difference.wrong_files(wanted, node["info"]), **dict.fromkeys(gone, "is no longer wanted")}
     if wrong:
@@ -250,19 +246,19 @@ def _result(draft, cluster, control_planes, workers):
         "steps",
         "services",
         "stages",
-        "member",
+        "action",
         "joined",
         "kubeadm",
         "taints",
         "data_dir",
-        "returns",
-        "dropped",
+        "rejoins",
+        "obsolete_files",
     ]
-    hidden = ("shared", "pod_networks", "has_workers", "homes", "converts", "leader_address", "secrets_encryption")
+    hidden = ("shared", "pod_networks", "has_workers", "layer2_networks", "converts", "leader_address", "secrets_encryption")
     shown = {key: value for key, value in cluster.items() if key not in hidden}
     shared = cluster.get("shared") or {}
     return {
-        "schema": 1,
+        "schema": 2,
         "distribution": None,
         "datastore": None,
         "alternatives": [],
@@ -279,10 +275,10 @@ def _result(draft, cluster, control_planes, workers):
         if cluster
         else [],
         "manifests": _manifests(draft, cluster, shared) if cluster else [],
-        "addons": {"wanted": k3s_addons.digests(shared), "held": []} if cluster.get("distribution") == "k3s" else None,
+        "addons": {"wanted": k3s_addons.digests(shared), "kept": []} if cluster.get("distribution") == "k3s" else None,
         "reasons": draft.reasons,
-        "warnings": draft.warnings,
-        "refusals": draft.refusals,
+        "warnings": as_dicts(draft.warnings),
+        "refusals": as_dicts(draft.refusals),
         "nodes": {host: {key: node[key] for key in keep if key in node} for host, node in draft.nodes.items()},
         "objects": labels.objects(draft.nodes, cluster) if cluster else {},
     }
@@ -290,7 +286,7 @@ def _result(draft, cluster, control_planes, workers):
 
 def _bootstrap_ttl(draft, shared):
     """How long the token lives that this run's agents join with; empty where none joins, or all use the lasting one."""
-    joining = any(node["role"] == "worker" and node.get("member") == "join" for node in draft.nodes.values())
+    joining = any(node["role"] == "worker" and node.get("action") == "join" for node in draft.nodes.values())
     return shared.get("k3s_bootstrap_token_ttl") if joining else ""
 
 

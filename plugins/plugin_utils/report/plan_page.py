@@ -18,8 +18,8 @@ def html(plan: dict) -> str:
     title = "%s: the plan" % (plan.get("name") or "A cluster")
     parts = [
         _head(plan),
-        _sentences("Refused: nothing is carried out", plan["refusals"], "refused"),
-        _sentences("Warnings", plan["warnings"], "warned"),
+        _sentences("Refused: nothing is carried out", [row["text"] for row in plan["refusals"]], "refused"),
+        _sentences("Warnings", [row["text"] for row in plan["warnings"]], "warned"),
         _why(plan),
         topology.figure(plan),
         _machines(plan),

@@ -34,9 +34,9 @@ def text(plan: dict) -> list:
         % (row["port"], row["protocol"], row["to"], row["from"], row["purpose"])
         for row in plan["ports"]
     ]
-    lines += ["warning: " + warning for warning in plan["warnings"]]
-    lines += ["refused: " + refusal for refusal in plan["refusals"]]
-    if not plan["refusals"] and not any(node.get("steps") or node.get("member") for node in plan["nodes"].values()):
+    lines += ["warning: " + warning["text"] for warning in plan["warnings"]]
+    lines += ["refused: " + refusal["text"] for refusal in plan["refusals"]]
+    if not plan["refusals"] and not any(node.get("steps") or node.get("action") for node in plan["nodes"].values()):
         lines.append("every node is as it should be: nothing to do")
     return lines
 
@@ -54,8 +54,8 @@ def steps(nodes: dict) -> list:
     for host, node in sorted(nodes.items()):
         for step, why in node.get("steps", {}).items():
             alike.setdefault((step, "; ".join(why)), []).append(host)
-        if node.get("member"):
-            alike.setdefault(("K3s" if node.get("data_dir") else "kubeadm", words[node["member"]]), []).append(host)
+        if node.get("action"):
+            alike.setdefault(("K3s" if node.get("data_dir") else "kubeadm", words[node["action"]]), []).append(host)
     return ["%s: %s - %s" % (_names(hosts), step, why) for (step, why), hosts in alike.items()]
 
 

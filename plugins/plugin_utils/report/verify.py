@@ -57,7 +57,7 @@ def doubts(plan: dict) -> list:
     """Warnings for what the plan refuses: the cluster is proved all the same."""
     return [
         {"name": "plan", "status": "warn", "text": text, "node": None, "hint": "site would refuse it", "ms": None}
-        for text in plan.get("refusals") or []
+        for text in (refusal["text"] for refusal in plan.get("refusals") or [])
     ]
 
 

@@ -131,7 +131,7 @@ def applied(facts, node, plan, joined=True):
         server = node["role"] == "control_plane"
         facts["cluster"] = {
             "kind": "k3s", "foreign": False, "ca_sha256": "ca", "role": node["role"], "kubelet_conf": True, "manifests": [],
-            "etcd_data": server, "cluster_init": node["member"] == "init", "live": live_k3s(plan) if server else None, "cni_conf": [],
+            "etcd_data": server, "cluster_init": node["action"] == "init", "live": live_k3s(plan) if server else None, "cni_conf": [],
         }  # fmt: skip
         if server:
             facts["cluster"]["datastore"] = {"SQLite": "sqlite", "embedded etcd": "etcd"}.get(plan["datastore"], "external postgres")
@@ -179,3 +179,13 @@ def live(plan):
         "deployments": ["coredns"],
         "proxy_mode": plan["proxy_mode"],
     }
+
+
+def texts(found):
+    """Return the sentences of a plan's refusals or warnings, or of a list of findings."""
+    return [item["text"] if isinstance(item, dict) else str(item) for item in found]
+
+
+def ids(found):
+    """Return the ids of a plan's refusals or warnings, or of a list of findings."""
+    return [item["id"] if isinstance(item, dict) else item.id for item in found]

@@ -13,7 +13,7 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import (
     plan_text as report,
     verify as verify_report,
 )
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory, texts
 
 ELSEWHERE = {"k3s_server_url": "https://k3s.example:6443", "k3s_join_token": "K10%s::node:hunter2" % ("a" * 64), "kube_version": "1.36.3"}
 
@@ -27,7 +27,7 @@ def agents(count=2, **inputs):
 def test_they_join_the_server_elsewhere():
     plan = planner.cluster_plan(*agents())
     assert (plan["refusals"], plan["distribution"], plan["leader"], plan["control_planes"]) == ([], "k3s", None, [])
-    assert {host: (node["member"], node["stages"]) for host, node in plan["nodes"].items()} == {
+    assert {host: (node["action"], node["stages"]) for host, node in plan["nodes"].items()} == {
         "w-1": ("join", ["prepare", "start", "join"]),
         "w-2": ("join", ["prepare", "start", "join"]),
     }
@@ -69,7 +69,7 @@ def test_those_that_have_joined_are_left():
     ],
 )
 def test_what_lacks_or_makes_no_sense(inputs, words):
-    refusals = planner.cluster_plan(*agents(**inputs))["refusals"]
+    refusals = texts(planner.cluster_plan(*agents(**inputs))["refusals"])
     assert any(words in text for text in refusals), refusals
     assert "hunter" not in repr(refusals)
 
@@ -80,5 +80,5 @@ def test_every_form_of_a_token_is_taken(token):
 
 
 def test_servers_of_ones_own_are_another_cluster():
-    refusals = planner.cluster_plan(*inventory(1, 1, ELSEWHERE))["refusals"]
+    refusals = texts(planner.cluster_plan(*inventory(1, 1, ELSEWHERE))["refusals"])
     assert any("is for an inventory of agents alone, and cp-1 would be servers" in text for text in refusals), refusals

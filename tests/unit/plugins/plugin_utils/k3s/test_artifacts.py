@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.detect.look import EMPTY
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory, texts
 
 K3S = {"kube_distribution": "k3s", "kube_version": "1.36.3"}
 DIGEST = "a" * 64
@@ -84,7 +84,7 @@ def test_a_script_that_did_not_come_to_its_end_runs_again():
     ],
 )
 def test_what_cannot_be_installed_is_said(inputs, words):
-    refusals = plan_of(inputs)["refusals"]
+    refusals = texts(plan_of(inputs)["refusals"])
     assert any(words in text for text in refusals), refusals
 
 
@@ -104,9 +104,9 @@ def test_a_program_that_is_there_is_used():
 
 
 def test_a_program_of_another_version_or_place_is_refused():
-    wrong = plan_of({"k3s_install_method": "existing", "k3s_binary": "/usr/bin/k3s"}, existing("v1.35.4+k3s1"))["refusals"]
+    wrong = texts(plan_of({"k3s_install_method": "existing", "k3s_binary": "/usr/bin/k3s"}, existing("v1.35.4+k3s1"))["refusals"])
     assert "cp-1: /usr/bin/k3s is K3s v1.35.4+k3s1, the plan is for v1.36.3+k3s1; set kube_version to 1.35.4+k3s1, or put the wanted one there" in wrong
-    elsewhere = plan_of({"k3s_install_method": "existing"}, existing("v1.36.3+k3s1"))["refusals"]
+    elsewhere = texts(plan_of({"k3s_install_method": "existing"}, existing("v1.36.3+k3s1"))["refusals"])
     assert any("it is at /usr/bin/k3s: set k3s_binary" in text for text in elsewhere)
 
 
@@ -122,20 +122,20 @@ def test_without_a_network_the_images_come_as_an_archive():
 def test_packages_that_lack_without_a_network_are_named():
     hosts, groups = inventory(1, 0, {**K3S, "kube_needs": ["air_gap"], "kube_artifacts": {"source": "http://mirror"}})
     hosts["cp-1"]["info"]["commands"]["conntrack"] = None
-    warnings = planner.cluster_plan(hosts, groups)["warnings"]
+    warnings = texts(planner.cluster_plan(hosts, groups)["warnings"])
     assert any("cp-1: kube_needs asks for air_gap, and conntrack" in text for text in warnings), warnings
 
 
 def test_archive_or_pull_by_wish():
     assert components(plan_of({"k3s_images": "archive"})) == ["k3s", "k3s-images"]
     pulling = plan_of({"k3s_images": "pull", "kube_needs": ["air_gap"], "kube_artifacts": {"source": "http://mirror"}})
-    assert any("kube_registries.mirrors names none for docker.io" in text for text in pulling["refusals"])
+    assert any("kube_registries.mirrors names none for docker.io" in text for text in texts(pulling["refusals"]))
 
 
 def test_a_node_without_a_default_route_is_told_of():
     hosts, groups = inventory(1, 0, K3S)
     hosts["cp-1"]["info"]["network"].update(default_ipv4=None, default_ipv6=None)
-    assert any(text.startswith("cp-1: has no default route") for text in planner.cluster_plan(hosts, groups)["warnings"])
+    assert any(text.startswith("cp-1: has no default route") for text in texts(planner.cluster_plan(hosts, groups)["warnings"]))
 
 
 def openrc(inputs=None, **size):
@@ -171,6 +171,6 @@ def test_on_openrc_the_script_of_upstream_makes_its_own():
 
 def test_what_openrc_has_not_is_refused():
     inputs = {"kube_api_endpoint": {"address": "10.0.0.100"}, "kube_journald": "volatile"}
-    refusals = planner.cluster_plan(*openrc(inputs, servers=3))["refusals"]
+    refusals = texts(planner.cluster_plan(*openrc(inputs, servers=3))["refusals"])
     assert any("cp-2: kube_api_endpoint.mode vip needs systemd" in text for text in refusals)
     assert any("w-1: kube_journald volatile is for systemd's journal" in text for text in refusals)

@@ -15,7 +15,7 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
     distribution as k3s_plan,
 )
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory, texts
 
 K3S = {"kube_distribution": "k3s"}
 FOLDER = "/var/lib/rancher/k3s/server/manifests/"
@@ -143,7 +143,7 @@ def test_a_secret_is_in_no_plan_and_restarts_nothing():
     assert plan["refusals"] == [] and "hunter2" not in repr(plan)
     assert plan["nodes"]["cp-1"]["steps"]["credentials"] == [FOLDER + "kubewright-web.yaml is missing"] and "credentials" not in plan["nodes"]["w-1"]["steps"]
     node = {"role": "control_plane", "inputs": wanted(**given)}
-    (entry,) = k3s_plan.secret_files(node, {"direct": []})
+    (entry,) = k3s_plan.secret_files(node, {"no_proxy": []})
     assert entry == {"path": FOLDER + "kubewright-web.yaml", "content": MAP + "---\n" + SECRET, "mode": "0600", "secret": True}
     hosts, groups, _plan = running(1, 0)
     plan = again(hosts, groups, **given)
@@ -192,7 +192,7 @@ BAD = [
 
 @pytest.mark.parametrize(("given", "message"), BAD, ids=[message for _given, message in BAD])
 def test_bad_input(given, message):
-    found = planner.cluster_plan(*inventory(1, 1, {**K3S, **given}))["refusals"]
+    found = texts(planner.cluster_plan(*inventory(1, 1, {**K3S, **given}))["refusals"])
     assert len(found) == 1 and message in found[0], found
 
 
@@ -200,7 +200,7 @@ def test_servers_that_differ_are_refused_without_their_values():
     hosts, groups = inventory(3, 1, {**K3S, "k3s_manifests": [manifest(content=SECRET)]})
     hosts["cp-3"]["inputs"]["k3s_manifests"] = []
     hosts["w-1"]["inputs"]["k3s_manifests"] = []
-    assert planner.cluster_plan(hosts, groups)["refusals"] == ["k3s_manifests must be the same on all servers, and differs between cp-1 and cp-3"]
+    assert texts(planner.cluster_plan(hosts, groups)["refusals"]) == ["k3s_manifests must be the same on all servers, and differs between cp-1 and cp-3"]
 
 
 def test_kubeadm_has_none():

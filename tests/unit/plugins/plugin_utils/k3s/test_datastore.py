@@ -16,7 +16,7 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
 )
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_text as report
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory, texts
 
 ADDRESSES = [
     ("postgres://k3s:pw@db/k3s", "PostgreSQL", ["db:5432"], "k3s"),
@@ -61,7 +61,7 @@ def test_an_address(address, kind, places, name):
 @pytest.mark.parametrize(("address", "message"), WRONG)
 def test_a_wrong_address_is_refused_without_its_password(address, message):
     hosts, groups = inventory(1, 0, {"kube_distribution": "k3s", **DATABASE, "k3s_datastore_endpoint": address})
-    (refusal,) = planner.cluster_plan(hosts, groups)["refusals"]
+    (refusal,) = texts(planner.cluster_plan(hosts, groups)["refusals"])
     assert message in refusal and "hunter2" not in refusal.replace("hunter2:// is none", "")
     assert k3s_datastore.places(address) == [] and k3s_datastore.shown(address) == ""
 
@@ -83,20 +83,20 @@ INPUTS = [
 
 @pytest.mark.parametrize(("given", "message"), INPUTS)
 def test_inputs(given, message):
-    found = planner.cluster_plan(*inventory(3, 0, {"kube_distribution": "k3s", **given}))["refusals"]
+    found = texts(planner.cluster_plan(*inventory(3, 0, {"kube_distribution": "k3s", **given}))["refusals"])
     assert any(message in text for text in found) and "hunter2" not in repr(found), found
 
 
 def test_servers_share_one_database():
     hosts, groups = inventory(2, 0, {"kube_distribution": "k3s", **DATABASE})
     hosts["cp-2"]["inputs"]["k3s_datastore_endpoint"] = "postgres://k3s:hunter3@elsewhere/k3s"
-    (refusal,) = planner.cluster_plan(hosts, groups)["refusals"]
+    (refusal,) = texts(planner.cluster_plan(hosts, groups)["refusals"])
     assert "is another one on cp-1 and cp-2" in refusal and "hunter" not in refusal
 
 
 def plan_of(hosts, groups):
     plan = planner.cluster_plan(hosts, groups)
-    assert plan["refusals"] == [], plan["refusals"]
+    assert plan["refusals"] == [], texts(plan["refusals"])
     return plan
 
 
@@ -116,7 +116,7 @@ def test_two_servers_with_a_database_are_a_cluster():
     hosts, groups = inventory(2, 1, {"kube_distribution": "k3s", **DATABASE, "kube_needs": needs, "k3s_datastore_tls": PEM})
     plan = plan_of(hosts, groups)
     assert plan["database"] == "PostgreSQL at db:5432, database k3s" and "hunter2" not in repr(plan) and PEM["key"] not in repr(plan)
-    assert [plan["nodes"][host]["member"] for host in ("cp-1", "cp-2", "w-1")] == ["init", "join", "join"]
+    assert [plan["nodes"][host]["action"] for host in ("cp-1", "cp-2", "w-1")] == ["init", "join", "join"]
     for host in ("cp-1", "cp-2"):
         made = config(plan, host)
         assert not {"server", "cluster-init"} & set(made) and made["datastore-keyfile"] == "/etc/rancher/k3s/datastore/client.key"
@@ -127,12 +127,12 @@ def test_two_servers_with_a_database_are_a_cluster():
 def test_a_database_that_is_not_reached_is_refused_before_the_first_start_alone():
     hosts, groups = inventory(2, 0, {"kube_distribution": "k3s", **DATABASE})
     hosts["cp-2"]["info"]["reach"] = {"db:5432": "Connection refused"}
-    (refusal,) = planner.cluster_plan(hosts, groups)["refusals"]
+    (refusal,) = texts(planner.cluster_plan(hosts, groups)["refusals"])
     assert refusal.startswith("cp-2: does not reach PostgreSQL at db:5432 (Connection refused); start it")
     hosts["cp-2"]["info"]["reach"] = {"db:5432": None}
     hosts = made(hosts, groups)
     hosts["cp-2"]["info"]["reach"] = {"db:5432": "Connection refused"}
-    assert any("does not reach PostgreSQL" in text for text in plan_of(hosts, groups)["warnings"])
+    assert any("does not reach PostgreSQL" in text for text in texts(plan_of(hosts, groups)["warnings"]))
 
 
 def test_of_an_etcd_one_member_may_be_down():
@@ -161,20 +161,20 @@ def test_an_address_that_was_written_and_not_yet_read_restarts_k3s():
 def test_a_database_that_was_filled_before_may_know_every_node():
     hosts, groups = inventory(2, 1, {"kube_distribution": "k3s", **DATABASE})
     nodes = plan_of(hosts, groups)["nodes"]
-    assert nodes["cp-2"]["returns"] and nodes["w-1"]["returns"]
-    assert not any(node["returns"] for node in plan_of(made(hosts, groups), groups)["nodes"].values())
+    assert nodes["cp-2"]["rejoins"] and nodes["w-1"]["rejoins"]
+    assert not any(node["rejoins"] for node in plan_of(made(hosts, groups), groups)["nodes"].values())
 
 
 def test_servers_that_were_all_rebuilt_open_the_database_with_its_token():
     hosts, groups = inventory(2, 1, {"kube_distribution": "k3s", **DATABASE})
     hosts["w-1"]["info"] = made(hosts, groups)["w-1"]["info"]
-    (refusal,) = planner.cluster_plan(hosts, groups)["refusals"]
+    (refusal,) = texts(planner.cluster_plan(hosts, groups)["refusals"])
     assert refusal.startswith("w-1: belongs to a cluster of which no server is left; if the database holds it, set k3s_token")
     for row in hosts.values():
         row["inputs"]["k3s_token"] = "hunter2"
     plan = plan_of(hosts, groups)
-    assert [plan["nodes"][host]["member"] for host in ("cp-1", "cp-2", "w-1")] == ["init", "join", "join"] and "hunter2" not in repr(plan)
-    assert not plan["nodes"]["w-1"]["returns"]
+    assert [plan["nodes"][host]["action"] for host in ("cp-1", "cp-2", "w-1")] == ["init", "join", "join"] and "hunter2" not in repr(plan)
+    assert not plan["nodes"]["w-1"]["rejoins"]
 
 
 def test_what_a_dropped_database_leaves_is_taken_away():
@@ -185,7 +185,7 @@ def test_what_a_dropped_database_leaves_is_taken_away():
     node = plan_of(hosts, groups)["nodes"]["cp-1"]
     assert sorted(node["steps"]["credentials"]) == [path + " is no longer wanted" for path in sorted(paths)]
     inputs = {"kube_registries": {}, "kube_http_proxy": {}, "k3s_datastore_endpoint": "", "k3s_datastore_tls": {}, "k3s_embedded_registry": False}
-    files = k3s_plan.secret_files({**node, "inputs": inputs}, {"direct": []})
+    files = k3s_plan.secret_files({**node, "inputs": inputs}, {"no_proxy": []})
     assert {entry["path"]: entry["state"] for entry in files} == dict.fromkeys(paths, "absent")
 
 
@@ -202,13 +202,13 @@ def grown(consent, datastore="sqlite"):
 
 
 def test_a_cluster_that_grows_is_not_converted_without_consent():
-    (refusal,) = planner.cluster_plan(*grown(False))["refusals"]
+    (refusal,) = texts(planner.cluster_plan(*grown(False))["refusals"])
     assert refusal.startswith("cp-1 stores in SQLite, and the inventory needs embedded etcd; set k3s_convert_datastore: true")
 
 
 def test_a_cluster_that_grows_is_converted_before_others_join():
     plan = plan_of(*grown(True))
-    assert {host: (node["member"], node["stages"]) for host, node in plan["nodes"].items() if host != "w-1"} == {
+    assert {host: (node["action"], node["stages"]) for host, node in plan["nodes"].items() if host != "w-1"} == {
         "cp-1": ("convert", ["prepare", "start", "leader"]),
         "cp-2": ("join", ["prepare", "start", "join"]),
         "cp-3": ("join", ["prepare", "start", "join"]),
@@ -223,10 +223,10 @@ def test_a_conversion_that_was_killed_before_the_restart_goes_on():
     hosts, groups = grown(True)
     hosts["cp-1"]["info"]["cluster"].update(cluster_init=True)  # its configuration is written already
     plan = plan_of(hosts, groups)
-    assert plan["nodes"]["cp-1"]["member"] == "convert" and config(plan, "cp-1")["cluster-init"] is True
+    assert plan["nodes"]["cp-1"]["action"] == "convert" and config(plan, "cp-1")["cluster-init"] is True
     hosts["cp-1"]["info"]["cluster"].update(live=None)  # K3s is at it, and its API is away
     plan = plan_of(hosts, groups)
-    assert plan["nodes"]["cp-1"]["member"] == "convert" and plan["nodes"]["cp-1"]["stages"][:2] == ["prepare", "start"]
+    assert plan["nodes"]["cp-1"]["action"] == "convert" and plan["nodes"]["cp-1"]["stages"][:2] == ["prepare", "start"]
     assert config(plan, "cp-1")["cluster-init"] is True
 
 
@@ -234,16 +234,16 @@ def test_a_converted_server_stays_as_it_is():
     hosts, groups = grown(True, "etcd")
     hosts["cp-1"]["info"]["cluster"].update(cluster_init=True)
     plan = plan_of(hosts, groups)
-    assert plan["nodes"]["cp-1"]["member"] == ""
-    assert config(plan, "cp-1")["cluster-init"] is True and plan["nodes"]["cp-2"]["member"] == "join"
+    assert plan["nodes"]["cp-1"]["action"] == ""
+    assert config(plan, "cp-1")["cluster-init"] is True and plan["nodes"]["cp-2"]["action"] == "join"
 
 
 def test_a_conversion_that_was_torn():
     hosts, groups = grown(True, "torn")
-    (refusal,) = planner.cluster_plan(hosts, groups)["refusals"]
+    (refusal,) = texts(planner.cluster_plan(hosts, groups)["refusals"])
     assert "its conversion from SQLite was broken off" in refusal and "move server/db/etcd out of its data directory" in refusal
     hosts["cp-1"]["info"]["cluster"].update(live=None)
-    assert plan_of(hosts, groups)["nodes"]["cp-1"]["member"] == "convert"  # SQLite has all of it still
+    assert plan_of(hosts, groups)["nodes"]["cp-1"]["action"] == "convert"  # SQLite has all of it still
 
 
 def test_one_server_with_etcd():
@@ -272,5 +272,5 @@ def test_no_other_change_of_a_datastore(given, stores, message):
     hosts = made(hosts, groups)
     hosts["cp-1"]["inputs"].update(given)
     hosts["cp-1"]["info"]["cluster"]["datastore"] = stores
-    found = planner.cluster_plan(hosts, groups)["refusals"]
+    found = texts(planner.cluster_plan(hosts, groups)["refusals"])
     assert (message is None and found == []) or (len(found) == 1 and message in found[0]), found

@@ -32,13 +32,13 @@ def config(plan, host):
 
 
 def todo(plan):
-    return {host: (node["member"], node["stages"], sorted(node["steps"])) for host, node in plan["nodes"].items()}
+    return {host: (node["action"], node["stages"], sorted(node["steps"])) for host, node in plan["nodes"].items()}
 
 
 def test_a_bare_cluster():
     plan = planner.cluster_plan(*inventory(3, 1, K3S))
     assert (plan["distribution"], plan["datastore"], plan["plugin"], plan["images"]) == ("k3s", "embedded etcd", "flannel", [])
-    assert {host: (node["member"], node["stages"]) for host, node in plan["nodes"].items()} == {
+    assert {host: (node["action"], node["stages"]) for host, node in plan["nodes"].items()} == {
         "cp-1": ("init", ["prepare", "start", "join", "leader"]),
         "cp-2": ("join", ["prepare", "start", "join"]),
         "cp-3": ("join", ["prepare", "start", "join"]),
@@ -107,7 +107,7 @@ def test_a_rebuilt_first_server_joins_the_others():
     hosts, groups, _plan = running()
     hosts["cp-1"]["info"] = machine("cp-1", hosts["cp-1"]["info"]["network"]["probe_source"])
     plan = planner.cluster_plan(hosts, groups)
-    assert plan["leader"] == "cp-2" and plan["nodes"]["cp-1"]["member"] == "join" and plan["nodes"]["cp-1"]["returns"]
+    assert plan["leader"] == "cp-2" and plan["nodes"]["cp-1"]["action"] == "join" and plan["nodes"]["cp-1"]["rejoins"]
     assert config(plan, "cp-1")["server"] == "https://10.0.0.12:6443" and "cluster-init" not in config(plan, "cp-1")
     assert todo(plan)["cp-2"] == ("", ["leader"], [])
 
@@ -156,7 +156,7 @@ def test_a_server_that_is_half_joined_goes_on_with_what_it_has():
         next(row for row in rows if row["name"] == plan["nodes"]["cp-2"]["name"])["etcd_voter"] = False
     hosts["cp-2"]["info"]["cluster"]["live"] = None
     again = planner.cluster_plan(hosts, groups)
-    assert again["refusals"] == [] and again["nodes"]["cp-2"]["member"] == "join" and not again["nodes"]["cp-2"]["returns"]
+    assert again["refusals"] == [] and again["nodes"]["cp-2"]["action"] == "join" and not again["nodes"]["cp-2"]["rejoins"]
 
 
 def test_an_agent_of_another_architecture_gets_its_own_program():

@@ -13,7 +13,7 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
 )
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.machine import containerd as containerd_config
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory, texts
 
 K3S = {"kube_distribution": "k3s"}
 HARDENED = {**K3S, "k3s_hardened": True}
@@ -75,7 +75,7 @@ def test_turned_on_later_it_leaves_secrets_as_they_are_and_says_so():
         row["inputs"]["k3s_hardened"] = True
     plan = planner.cluster_plan(hosts, groups)
     assert plan["refusals"] == [] and "secrets-encryption" not in config(plan, "cp-1")
-    assert any("a running cluster's Secrets stay as they are" in text for text in plan["warnings"])
+    assert any("a running cluster's Secrets stay as they are" in text for text in texts(plan["warnings"]))
     assert plan["nodes"]["cp-1"]["stages"] == ["change", "leader"] and plan["nodes"]["w-1"]["stages"] == ["roll"]
 
 
@@ -93,7 +93,7 @@ def test_a_second_run_changes_nothing_and_turning_it_off_takes_its_objects_away(
 
 def test_a_profile_without_a_controller_of_policies_is_told_of():
     plan = planner.cluster_plan(*inventory(1, 0, {**HARDENED, "k3s_config": {"disable-network-policy": True}}))
-    assert any("controller of network policies is off" in text for text in plan["warnings"])
+    assert any("controller of network policies is off" in text for text in texts(plan["warnings"]))
 
 
 def test_a_token_that_expires_is_made_when_agents_join_alone():
@@ -101,7 +101,7 @@ def test_a_token_that_expires_is_made_when_agents_join_alone():
     assert planner.cluster_plan(*inventory(1, 1, inputs))["bootstrap_ttl"] == "2h"
     assert planner.cluster_plan(*inventory(3, 0, inputs))["bootstrap_ttl"] == ""
     assert planner.cluster_plan(*running(inputs))["bootstrap_ttl"] == ""
-    refusals = planner.cluster_plan(*inventory(1, 1, {**K3S, "k3s_bootstrap_token_ttl": "tomorrow"}))["refusals"]
+    refusals = texts(planner.cluster_plan(*inventory(1, 1, {**K3S, "k3s_bootstrap_token_ttl": "tomorrow"}))["refusals"])
     assert refusals == ["k3s_bootstrap_token_ttl 'tomorrow' is no span of time; write it as 2h or 90m"]
 
 
@@ -135,7 +135,7 @@ def test_what_is_wrong_with_registries():
         "mirrors": {"docker.io": {"endpoint": ["https://r.example"], "overide_path": True}, "ghcr.io": {}},
         "configs": {"r.example": {"certificate": PEM, "ca": "/etc/ca.pem", "user": "u"}},
     }
-    refusals = planner.cluster_plan(*inventory(1, 0, {**K3S, "kube_registries": given}))["refusals"]
+    refusals = texts(planner.cluster_plan(*inventory(1, 0, {**K3S, "kube_registries": given}))["refusals"])
     assert [text.partition("; ")[0] for text in refusals] == [
         "kube_registries.mirrors[docker.io] has no key overide_path",
         "kube_registries.mirrors[ghcr.io] has no endpoints",
@@ -149,7 +149,7 @@ def test_secrets_are_not_encrypted_later():
     hosts, groups = running(K3S)
     for row in hosts.values():
         row["inputs"]["k3s_secrets_encryption"] = True
-    (refusal,) = planner.cluster_plan(hosts, groups)["refusals"]
+    (refusal,) = texts(planner.cluster_plan(hosts, groups)["refusals"])
     assert refusal.startswith("k3s_secrets_encryption: cp-1 was started without") and k3s_hardening.SECRETS_PAGE in refusal
     hosts["cp-1"]["info"]["cluster"]["secrets_encryption"] = True
     assert planner.cluster_plan(hosts, groups)["refusals"] == []
@@ -159,7 +159,7 @@ def test_a_running_cluster_is_told_no_command_that_k3s_does_not_support():
     hosts, groups = running(K3S)
     for row in hosts.values():
         row["inputs"]["k3s_hardened"] = True
-    assert not any("secrets-encrypt enable" in text for text in planner.cluster_plan(hosts, groups)["warnings"])
+    assert not any("secrets-encrypt enable" in text for text in texts(planner.cluster_plan(hosts, groups)["warnings"]))
 
 
 def sysctls(value, container):
@@ -171,14 +171,14 @@ def sysctls(value, container):
 
 
 def test_a_container_does_not_change_its_hosts_kernel():
-    (refusal,) = [text for text in sysctls("0", "podman")["refusals"] if "overcommit" in text]
+    (refusal,) = [text for text in texts(sysctls("0", "podman")["refusals"]) if "overcommit" in text]
     assert refusal.startswith("w-1 is a container and vm.overcommit_memory of its host is 0")
     assert "sysctl -w vm.overcommit_memory=1" in refusal
-    assert not [text for text in sysctls("1", "podman")["refusals"] if "sysctl" in text]
+    assert not [text for text in texts(sysctls("1", "podman")["refusals"]) if "sysctl" in text]
 
 
 def test_a_kernel_that_lacks_a_setting_is_refused_and_one_that_differs_is_set():
-    assert any("its kernel has no vm.overcommit_memory" in text for text in sysctls(None, None)["refusals"])
+    assert any("its kernel has no vm.overcommit_memory" in text for text in texts(sysctls(None, None)["refusals"]))
     plan = sysctls("0", None)
     assert plan["refusals"] == [] and "settings" in plan["nodes"]["w-1"]["steps"]
 
@@ -195,14 +195,14 @@ def test_a_kernel_that_lacks_a_setting_is_refused_and_one_that_differs_is_set():
 )
 def test_what_takes_back_a_part_of_the_profile_is_told(given, told):
     plan = planner.cluster_plan(*inventory(1, 0, {**HARDENED, "k3s_config": given}))
-    found = [text for text in plan["warnings"] if "k3s_config." in text]
+    found = [text for text in texts(plan["warnings"]) if "k3s_config." in text]
     assert plan["refusals"] == [] and len(found) == bool(told)
     assert not told or found[0].startswith("cp-1: ") and told in found[0]
 
 
 @pytest.mark.parametrize("ttl", ["0s", "0h0m"])
 def test_a_token_that_would_never_expire(ttl):
-    refusals = planner.cluster_plan(*inventory(1, 1, {**K3S, "k3s_bootstrap_token_ttl": ttl}))["refusals"]
+    refusals = texts(planner.cluster_plan(*inventory(1, 1, {**K3S, "k3s_bootstrap_token_ttl": ttl}))["refusals"])
     assert refusals == ["k3s_bootstrap_token_ttl %r would make a token that never expires; write it as 2h or 90m" % ttl]
 
 

@@ -10,7 +10,7 @@ import yaml
 from ansible_collections.kubewright.cluster.plugins.module_utils.detect import look as detect
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.tests.unit.fixtures.recording import Files
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import inventory
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import inventory, texts
 
 BOTH = {
     "kube_distribution": "k3s",
@@ -51,12 +51,12 @@ def test_addresses_by_wish():
 
 
 def test_a_node_without_the_second_family_is_named():
-    refusals = planner.cluster_plan(*hosts_with(BOTH, second=False))["refusals"]
+    refusals = texts(planner.cluster_plan(*hosts_with(BOTH, second=False))["refusals"])
     assert any(text.startswith("w-1: has no IPv6 address beside 10.0.0.") for text in refusals), refusals
 
 
 def test_pods_and_services_have_the_same_families():
-    refusals = planner.cluster_plan(*hosts_with({**BOTH, "kube_service_cidrs": ["10.96.0.0/12"]}))["refusals"]
+    refusals = texts(planner.cluster_plan(*hosts_with({**BOTH, "kube_service_cidrs": ["10.96.0.0/12"]}))["refusals"])
     assert any("differ in their address families" in text for text in refusals), refusals
 
 
@@ -91,5 +91,5 @@ def test_networks_and_domain_stay_for_life(inputs, words):
         "kind": "k3s", "foreign": False, "ca_sha256": "ca", "role": "control_plane", "kubelet_conf": True, "manifests": [], "etcd_data": True,
         "datastore": "sqlite", "live": None, "cni_conf": [], "settings": {"cluster-cidr": ["10.42.0.0/16"], "cluster-domain": ["cluster.local"]},
     }  # fmt: skip
-    refusals = [text for text in planner.cluster_plan(hosts, groups)["refusals"] if "was started with" in text]
+    refusals = [text for text in texts(planner.cluster_plan(hosts, groups)["refusals"]) if "was started with" in text]
     assert bool(refusals) == bool(words) and all(words in text for text in refusals)

@@ -14,7 +14,7 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.network import flannel as k3s_flannel
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_text as report
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory, texts
 
 K3S = {"kube_distribution": "k3s"}
 
@@ -93,7 +93,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("given", "message"), REFUSED, ids=[message for _given, message in REFUSED])
 def test_what_does_not_go_together(given, message):
-    found = planned(workers=0, given=given)["refusals"]
+    found = texts(planned(workers=0, given=given)["refusals"])
     assert len(found) == 1 and message in found[0], found
 
 
@@ -102,17 +102,17 @@ def test_switches_that_want_something_brought():
     plan = planned(given={"k3s_config": given["k3s_config"], "k3s_disable": given["k3s_disable"]}, workers=0)
     assert plan["refusals"] == [] and config(plan)["disable-network-policy"] is True and config(plan)["disable-kube-proxy"] is True
     for word in ("disable-cloud-controller: nodes stay tainted", "disable-kube-proxy: no Service is reached", "without coredns no name"):
-        assert any(word in text for text in plan["warnings"]), word
+        assert any(word in text for text in texts(plan["warnings"])), word
 
 
 def test_agents_alone_have_the_parts_of_the_cluster_that_they_join():
     given = {"k3s_server_url": "https://k3s.example:6443", "k3s_join_token": "t", "kube_version": "1.36.3", "kube_needs": ["low_footprint"]}
     hosts, groups = inventory(0, 1, given, kernel__modules={"overlay": "available", "br_netfilter": "available", "vxlan": "missing"})
     plan = planner.cluster_plan(hosts, groups)
-    assert plan["refusals"] == [] and plan["disable"] == [] and plan["addons"] == {"wanted": {}, "held": []}
+    assert plan["refusals"] == [] and plan["disable"] == [] and plan["addons"] == {"wanted": {}, "kept": []}
     assert not [row for row in plan["reasons"] if row["rule"] == "parts"]
     hosts["w-1"]["inputs"]["k3s_helm_charts"] = chart("metallb")["k3s_helm_charts"]
-    (text,) = planner.cluster_plan(hosts, groups)["refusals"]
+    (text,) = texts(planner.cluster_plan(hosts, groups)["refusals"])
     assert text.startswith("k3s_helm_charts: these are files of servers, and this inventory has none")
 
 
@@ -135,11 +135,11 @@ def test_backends(backend, port):
 def test_a_module_that_the_kernel_lacks():
     hosts, groups = inventory(1, 1, {**K3S, "kube_network": {"options": {"backend": "wireguard-native"}}})
     hosts["w-1"]["info"]["kernel"]["modules"]["wireguard"] = "missing"
-    (text,) = planner.cluster_plan(hosts, groups)["refusals"]
+    (text,) = texts(planner.cluster_plan(hosts, groups)["refusals"])
     assert text.startswith("w-1: the kernel 6.1.0 has no module wireguard, which kube_network.options.backend wireguard-native needs; install it")
     hosts["w-1"]["info"]["kernel"]["modules"] = {"overlay": "available", "br_netfilter": "available", "vxlan": "missing"}
     hosts["w-1"]["inputs"]["kube_network"] = hosts["cp-1"]["inputs"]["kube_network"] = {}
-    (text,) = planner.cluster_plan(hosts, groups)["refusals"]
+    (text,) = texts(planner.cluster_plan(hosts, groups)["refusals"])
     assert "no module vxlan" in text and "linux-modules-extra-raspi" in text
 
 
@@ -166,7 +166,7 @@ def test_a_running_network_is_not_switched(annotation, network, refused):
         hosts[host]["inputs"]["kube_network"] = network
     for row in hosts["cp-1"]["info"]["cluster"]["live"]["nodes"]:
         row["annotations"] = {k3s_flannel.ANNOTATION: annotation}
-    found = planner.cluster_plan(hosts, groups)["refusals"]
+    found = texts(planner.cluster_plan(hosts, groups)["refusals"])
     assert bool(found) == refused and all("the running cluster has flannel with vxlan" in text for text in found)
 
 
@@ -228,7 +228,7 @@ def test_the_users_word_wins():
     ],
 )
 def test_what_cannot_be_installed_is_refused(given, changes, words):
-    found = planned(workers=0, given=given, **changes)["refusals"]
+    found = texts(planned(workers=0, given=given, **changes)["refusals"])
     assert len(found) == 1 and found[0].startswith("cp-1: SELinux is enforcing") and words in found[0], found
 
 

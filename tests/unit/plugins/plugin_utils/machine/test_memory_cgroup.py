@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.kubewright.cluster.plugins.action import plan as action
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory, texts
 
 FILE = "/boot/firmware/cmdline.txt"
 
@@ -53,7 +53,7 @@ def test_after_the_reboot_nothing_is_left_to_do():
     ],
 )
 def test_else_it_is_refused_with_the_way_out(case, words):
-    refusals = planner.cluster_plan(*boards(**case))["refusals"]
+    refusals = texts(planner.cluster_plan(*boards(**case))["refusals"])
     assert any(words in text for text in refusals), refusals
 
 
@@ -66,17 +66,17 @@ def on_cards(**inputs):
 
 
 def test_a_journal_on_a_card_is_told_of_and_kept_in_memory_by_wish():
-    assert any("w-1: its journal is written to a card" in text for text in planner.cluster_plan(*on_cards())["warnings"])
+    assert any("w-1: its journal is written to a card" in text for text in texts(planner.cluster_plan(*on_cards())["warnings"]))
     hosts, groups = on_cards(kube_journald="volatile")
     plan = planner.cluster_plan(hosts, groups)
-    assert not any("journal" in text for text in plan["warnings"])
+    assert not any("journal" in text for text in texts(plan["warnings"]))
     assert plan["nodes"]["w-1"]["settings"]["journald"] == "volatile"
 
 
 def test_a_journal_that_is_in_memory_already_wears_nothing_out():
     hosts, groups = on_cards()
     hosts["w-1"]["info"]["board"]["journal"] = "memory"
-    told = [text for text in planner.cluster_plan(hosts, groups)["warnings"] if "journal" in text]
+    told = [text for text in texts(planner.cluster_plan(hosts, groups)["warnings"]) if "journal" in text]
     assert [text.partition(":")[0] for text in told] == ["cp-1"]
 
 
@@ -84,7 +84,7 @@ def test_the_journal_lies_where_var_log_does():
     hosts, groups = on_cards()
     for row in hosts.values():
         row["info"]["disks"]["/var/log"] = {"mount": "/", "kind": "nvme", "read_only": False}
-    assert not any("journal" in text for text in planner.cluster_plan(hosts, groups)["warnings"])
+    assert not any("journal" in text for text in texts(planner.cluster_plan(hosts, groups)["warnings"]))
 
 
 def test_journald_that_did_not_read_its_file_is_started_anew():
@@ -110,7 +110,7 @@ def test_words_that_a_reset_took_out_before_the_reboot_come_back_without_one():
         row["inputs"].pop("kube_allow_reboot")
     plan = planner.cluster_plan(hosts, groups)
     assert "kernel_arguments" not in plan["nodes"]["w-1"]["settings"]
-    assert any("w-1: the memory cgroup is on until the next boot, %s no longer has cgroup_enable=memory" % FILE in text for text in plan["warnings"])
+    assert any("w-1: the memory cgroup is on until the next boot, %s no longer has cgroup_enable=memory" % FILE in text for text in texts(plan["warnings"]))
 
 
 @pytest.mark.parametrize("following", [ON, None])
@@ -119,7 +119,7 @@ def test_words_that_stay_are_no_news(following):
     for row in hosts.values():
         row["info"]["board"]["cmdline_next"] = following
     plan = planner.cluster_plan(hosts, groups)
-    assert not any("memory cgroup" in text for text in plan["warnings"])
+    assert not any("memory cgroup" in text for text in texts(plan["warnings"]))
 
 
 def written(before, now):
@@ -136,7 +136,8 @@ def test_a_run_that_was_killed_before_the_reboot_makes_it():
 
 
 def test_a_file_that_the_firmware_does_not_read_is_no_reason_to_reboot_for_ever():
-    assert any("w-1" in text and "it was booted without it: add it to the file that its firmware reads" in text for text in written("one", "two")["refusals"])
+    said = texts(written("one", "two")["refusals"])
+    assert any("w-1" in text and "it was booted without it: add it to the file that its firmware reads" in text for text in said)
 
 
 def test_running_workers_are_rebooted_one_at_a_time():
@@ -163,12 +164,12 @@ def test_k3s_has_its_etcd_below_its_own_directory():
     for row in hosts.values():
         row["info"]["disks"]["/var/lib/etcd"] = {"mount": "/", "kind": "sd", "read_only": False}
         row["info"]["disks"]["/srv/rancher/k3s/server/db/etcd"] = {"mount": "/srv", "kind": "ssd", "read_only": False}
-    assert not any("etcd on an SD card" in text for text in planner.cluster_plan(hosts, groups)["warnings"])
+    assert not any("etcd on an SD card" in text for text in texts(planner.cluster_plan(hosts, groups)["warnings"]))
 
 
 def test_etcd_on_cards_is_told_of():
     hosts, groups = inventory(3, 0, {"kube_distribution": "k3s"})
     for row in hosts.values():
         row["info"]["disks"]["/var/lib/etcd"] = {"mount": "/", "kind": "sd", "read_only": False}
-    warnings = planner.cluster_plan(hosts, groups)["warnings"]
+    warnings = texts(planner.cluster_plan(hosts, groups)["warnings"])
     assert any("cp-2 has its etcd on an SD card" in text for text in warnings), warnings

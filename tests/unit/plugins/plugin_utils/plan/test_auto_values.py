@@ -19,6 +19,7 @@ from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.mach
     applied,
     inventory,
     machine,
+    texts,
 )
 
 ROOT = Path(__file__).resolve().parents[5]
@@ -46,7 +47,7 @@ def test_cgroup_v1_holds_the_version_and_says_how_to_go_on():
     plan, _hosts, _groups = plan_of(changes={"w-1": {"cgroup__version": "v1"}})
     assert plan["refusals"] == [] and plan["version"].startswith("1.34.")
     assert said(plan, "version") == [("w-1", "v1", "1.35")]
-    assert any("w-1 holds the cluster at Kubernetes 1.34" in text for text in plan["warnings"])
+    assert any("w-1 holds the cluster at Kubernetes 1.34" in text for text in texts(plan["warnings"]))
     plan, _hosts, _groups = plan_of({"kube_allow_cgroup_v1": True}, {"w-1": {"cgroup__version": "v1"}})
     assert plan["version"] == "1.37.2" and plan["refusals"] == []
 
@@ -82,7 +83,7 @@ def test_kube_proxy_uses_nftables_for_many_nodes_where_kernels_have_it():
     old = {"w-1": {"kernel__version": [5, 10, 0], "kernel__release": "5.10.0-30-amd64"}}
     plan, _hosts, _groups = plan_of(many, old)
     assert plan["proxy_mode"] == "iptables" and said(plan, "proxy_mode") == [("w-1", "5.10.0-30-amd64", "5.13")]
-    refused = plan_of({"kube_proxy_mode": "nftables"}, old)[0]["refusals"]
+    refused = texts(plan_of({"kube_proxy_mode": "nftables"}, old)[0]["refusals"])
     assert len(refused) == 1 and "w-1: kube_proxy_mode nftables needs Linux 5.13, the kernel is 5.10.0-30" in refused[0]
     assert plan_of({"kube_proxy_mode": "nftables"}, {"w-1": {"kernel__version": None}})[0]["refusals"] == []
 
@@ -114,13 +115,13 @@ def test_what_runs_is_not_switched(inputs, message):
     hosts, groups = running({})
     for row in hosts.values():
         row["inputs"] = inputs
-    (refusal,) = planner.cluster_plan(hosts, groups)["refusals"]
+    (refusal,) = texts(planner.cluster_plan(hosts, groups)["refusals"])
     assert refusal.startswith(message) and "put it back" in refusal
 
 
 def test_a_network_that_collides_is_refused_with_one_that_does_not():
     plan, hosts, groups = plan_of({"kube_pod_cidrs": ["10.0.0.0/16"]})
-    text = next(text for text in plan["refusals"] if text.startswith("kube_pod_cidrs"))
+    text = next(text for text in texts(plan["refusals"]) if text.startswith("kube_pod_cidrs"))
     proposed = re.search(r"such as (\S+)$", text)[1]
     for row in hosts.values():
         row["inputs"]["kube_pod_cidrs"] = [proposed]
@@ -138,13 +139,13 @@ def test_an_air_gap_with_mirrors_is_fine():
     mirrors = {"registry.k8s.io": {"endpoints": ["https://mirror.example"]}}
     inputs = {"kube_artifacts": {"source": "http://mirror.example"}, "kube_registries": {"mirrors": mirrors}}
     assert plan_of({"kube_needs": ["air_gap"], **inputs})[0]["refusals"] == []
-    found = plan_of({"kube_needs": ["air_gap", "network_policy"], **inputs})[0]["refusals"]
+    found = texts(plan_of({"kube_needs": ["air_gap", "network_policy"], **inputs})[0]["refusals"])
     assert len(found) == 4 and all("names none for docker.io" in text for text in found)
 
 
 def test_gpu_workers_want_a_gpu():
     plan, _hosts, _groups = plan_of({"kube_needs": ["gpu_workers"]})
-    assert plan["refusals"] == [] and any("no node has an accelerator" in text for text in plan["warnings"])
+    assert plan["refusals"] == [] and any("no node has an accelerator" in text for text in texts(plan["warnings"]))
     card = {"gpus": [{"vendor": "nvidia", "address": "0000:3b:00.0"}]}
     plan, _hosts, _groups = plan_of({"kube_needs": ["gpu_workers"]}, {"w-1": card})
     assert plan["warnings"] == [] and plan["nodes"]["w-1"]["machine"]["gpus"] == ["nvidia"]

@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import GIB, inventory, machine
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import (
+    GIB,
+    inventory,
+    machine,
+    texts,
+)
 
 
 def refusals(hosts, groups):
-    return planner.cluster_plan(hosts, groups)["refusals"]
+    return texts(planner.cluster_plan(hosts, groups)["refusals"])
 
 
 def with_inputs(**inputs):

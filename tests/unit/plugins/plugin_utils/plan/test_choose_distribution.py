@@ -13,7 +13,12 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import (
     distribution_rules as rules,
     planner,
 )
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import GIB, inventory, machine
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import (
+    GIB,
+    inventory,
+    machine,
+    texts,
+)
 from hypothesis import given, settings, strategies as st
 
 MIB = 2**20
@@ -104,11 +109,11 @@ def test_numbers_and_nodes_are_named():
 
 def test_the_users_word_wins_and_is_warned_about():
     found = decided([pi(8 * GIB)], [], {"kube_distribution": "kubeadm"})
-    assert found["warnings"] == [
+    assert texts(found["warnings"]) == [
         "kubeadm: cp-1 has its etcd on an SD card, which wears out and is too slow for it; an SSD is not"
     ]
     found = decided([{"memory": GIB, "cpus": 1}], [], {"kube_distribution": "k3s"})
-    assert [text.split(": ", 1)[1] for text in found["warnings"]] == [
+    assert [text.split(": ", 1)[1] for text in texts(found["warnings"])] == [
         "cp-1 has 1.0 GiB of memory, K3s needs 1.7 GiB",
         "cp-1 has 1 CPU, a control plane of K3s needs 2",
     ]
@@ -137,7 +142,7 @@ def test_the_users_word_wins_and_is_warned_about():
     ],
 )
 def test_what_cannot_be(planes, workers, inputs, said):
-    assert any(said in text for text in decided(planes, workers, inputs)["refusals"])
+    assert any(said in text for text in texts(decided(planes, workers, inputs)["refusals"]))
 
 
 # -- properties -----------------------------------------------------------------------------------------------------------
@@ -194,12 +199,12 @@ def test_the_order_of_hosts_does_not_matter(cluster, random):
 def test_a_refusal_goes_when_its_way_out_is_taken(cluster):
     """ "take NODES out of the inventory" makes the rest work."""
     planes, workers = cluster
-    for text in decided(planes, workers)["refusals"]:
+    for text in texts(decided(planes, workers)["refusals"]):
         gone = text.rpartition("; take ")[2].partition(" out of")[0].split(", ")
         left = [row for number, row in enumerate(planes) if "cp-%d" % (number + 1) not in gone]
         if left:
             rest = [row for number, row in enumerate(workers) if "w-%d" % (number + 1) not in gone]
-            assert not decided(left, rest)["refusals"]
+            assert not texts(decided(left, rest)["refusals"])
 
 
 def test_every_rule_of_the_guide_has_a_source():

@@ -12,7 +12,12 @@ import pytest
 import yaml
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_text as report
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory, machine
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import (
+    applied,
+    inventory,
+    machine,
+    texts,
+)
 
 
 def running(control_planes=3, workers=1, inputs=None):
@@ -37,7 +42,7 @@ def test_bare_cluster():
         "cp-3": ["prepare", "start", "join"],
         "w-1": ["prepare", "start", "join"],
     }
-    assert [node["member"] for node in plan["nodes"].values()] == ["init", "pull", "pull", "pull"]
+    assert [node["action"] for node in plan["nodes"].values()] == ["init", "pull", "pull", "pull"]
 
 
 @pytest.mark.parametrize(
@@ -105,8 +110,8 @@ def test_half_made_init_is_finished_where_it_began():
     plan = planner.cluster_plan(hosts, groups)
     assert (
         plan["leader"] == "cp-2"
-        and plan["nodes"]["cp-2"]["member"] == "init"
-        and plan["nodes"]["cp-1"]["member"] == "pull"
+        and plan["nodes"]["cp-2"]["action"] == "init"
+        and plan["nodes"]["cp-1"]["action"] == "pull"
     )
 
 
@@ -133,7 +138,7 @@ def test_any_control_plane_can_lead():
         live = hosts[host]["info"]["cluster"]["live"]
         live["nodes"], live["etcd_members"] = live["nodes"][1:], live["etcd_members"][1:]
     plan = planner.cluster_plan(hosts, groups)
-    assert plan["leader"] == "cp-2" and plan["nodes"]["cp-1"]["member"] == "pull"
+    assert plan["leader"] == "cp-2" and plan["nodes"]["cp-1"]["action"] == "pull"
     assert plan["nodes"]["cp-2"]["kubeadm"]["init"].count("advertiseAddress: '10.0.0.12'") == 1
 
 
@@ -144,7 +149,7 @@ def test_a_stopped_cluster_is_started_together():
         hosts[host]["info"]["services"]["kubelet"]["active"] = "inactive"
     plan = planner.cluster_plan(hosts, groups)
     assert stages(plan) == {"cp-1": ["prepare", "start"], "cp-2": ["prepare"], "cp-3": ["prepare"], "w-1": ["prepare"]}
-    assert plan["nodes"]["cp-1"]["member"] == "wait" and plan["nodes"]["w-1"]["services"] == {"kubelet": "started"}
+    assert plan["nodes"]["cp-1"]["action"] == "wait" and plan["nodes"]["w-1"]["services"] == {"kubelet": "started"}
 
 
 def test_a_changed_setting_restarts_what_reads_it():
@@ -180,7 +185,7 @@ def test_another_version_than_the_running_one_is_refused():
     hosts, groups, _plan = running(inputs={"kube_version": "1.35"})
     for host in hosts:
         hosts[host]["inputs"] = {"kube_version": "1.36"}
-    assert "site does not upgrade a running cluster" in planner.cluster_plan(hosts, groups)["refusals"][0]
+    assert "site does not upgrade a running cluster" in texts(planner.cluster_plan(hosts, groups)["refusals"])[0]
 
 
 def test_no_secret_in_the_plan():
@@ -213,7 +218,7 @@ def test_firewalls_are_named_and_left_alone():
     plan = planner.cluster_plan(hosts, groups)
     assert (
         plan["refusals"] == []
-        and sum("w-1" in text and "let through" in text or "forwarded" in text for text in plan["warnings"]) == 2
+        and sum("w-1" in text and "let through" in text or "forwarded" in text for text in texts(plan["warnings"])) == 2
     )
 
 
@@ -263,6 +268,6 @@ def test_a_dropped_argument_is_taken_away():
 def test_what_a_cluster_is_born_with_is_refused_to_change():
     hosts, groups, _plan = running()
     with_stored(hosts, controlPlaneEndpoint="10.0.0.100:7443", networking={"podSubnet": "10.99.0.0/16"})
-    refusals = planner.cluster_plan(hosts, groups)["refusals"]
+    refusals = texts(planner.cluster_plan(hosts, groups)["refusals"])
     assert any("kube_api_endpoint: the running cluster has 10.0.0.100:7443" in text for text in refusals)
     assert any("kube_pod_cidrs: the running cluster has 10.99.0.0/16" in text for text in refusals)

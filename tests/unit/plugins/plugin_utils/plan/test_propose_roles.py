@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner, propose_roles as layout
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import GIB, machine
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import GIB, machine, texts
 
 SD = {"disks": {"/var/lib/etcd": {"mount": "/", "free_bytes": GIB, "kind": "sd", "read_only": False}}}
 
@@ -38,7 +38,7 @@ def test_the_strongest_become_control_planes(infos, control_planes):
 
 def test_an_inventory_without_roles_is_refused_with_a_proposal():
     hosts = {name: {"info": info} for name, info in machines(a={}, b={}, c={}, d={"memory": GIB}).items()}
-    (refusal,) = planner.cluster_plan(hosts, {})["refusals"]
+    (refusal,) = texts(planner.cluster_plan(hosts, {})["refusals"])
     assert refusal.endswith("put a, b, c into kube_control_plane and d into kube_node")
-    (refusal,) = planner.cluster_plan(hosts, {"kube_node": ["a", "b", "c", "d"]})["refusals"]
+    (refusal,) = texts(planner.cluster_plan(hosts, {"kube_node": ["a", "b", "c", "d"]})["refusals"])
     assert "put a, b, c into kube_control_plane" in refusal

@@ -12,7 +12,7 @@ from html import escape
 import pytest
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_page as page
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import inventory
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import inventory, texts
 
 VOID = {"meta"}
 
@@ -50,7 +50,7 @@ def test_a_page_is_whole_and_says_all(planes, workers, changes):
     plan = planner.cluster_plan(*inventory(planes, workers, **changes))
     text = page.html(plan)
     parsed(text)
-    for sentence in [row["text"] for row in plan["reasons"]] + plan["refusals"] + plan["warnings"]:
+    for sentence in [row["text"] for row in plan["reasons"]] + texts(plan["refusals"]) + texts(plan["warnings"]):
         assert escape(sentence) in text
     assert all(escape(host) in text for host in plan["nodes"])
 

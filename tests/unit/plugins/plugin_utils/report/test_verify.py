@@ -126,11 +126,11 @@ def look(healthy=None, admin=True):
 )
 def test_a_plan_with_refusals_has_a_scope_too(looks, leader):
     nodes = {host: {"name": node["name"], "role": node["role"]} for host, node in NODES.items()}
-    plan = {"nodes": nodes, "control_planes": ["h1", "h2"], "refusals": ["h3: cannot be reached"]}
+    plan = {"nodes": nodes, "control_planes": ["h1", "h2"], "refusals": [{"id": "host.unreachable", "text": "h3: cannot be reached"}]}
     found = verify_report.scope(plan, looks)
     assert (found["leader"], found["servers"]) == (leader, [])
     assert verify_report.scope(plan, looks, check_mode=True)["nodes"] == sorted(NODES[host]["name"] for host in looks)
-    assert [item["text"] for item in verify_report.doubts(plan)] == plan["refusals"]
+    assert [item["text"] for item in verify_report.doubts(plan)] == ["h3: cannot be reached"]
 
 
 def test_parts_become_one_file_for_its_owner_alone(tmp_path):
