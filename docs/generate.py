@@ -146,6 +146,14 @@ def rules_page() -> str:
     return text + "\n".join(lines) + "\n"
 
 
+def role_readme(name: str, spec: dict) -> str:
+    """Return a role's README.md, which Galaxy shows."""
+    role = name.rpartition(".")[2]
+    point = spec["entry_points"]["main"]
+    text = f"# {name}\n\n{words(point['short_description'], 'README.md')}.\n\n"
+    return text + f"Its inputs are in [the reference](../../docs/reference/roles/{role}.md).\n"
+
+
 def fields(name: str) -> str:
     """Return the table of a TypedDict's fields, from their annotations."""
     model = importlib.import_module("ansible_collections.kubewright.cluster.plugins.plugin_utils.base.model")
@@ -178,6 +186,8 @@ def pages() -> dict:
             brief = plugin["entry_points"]["main"] if kind == "role" else plugin["doc"]
             index += f"- [{name}]({path}): {words(brief['short_description'], 'README.md')}\n"
             made[path] = HEAD + text
+            if kind == "role":
+                made[f"../../roles/{name.rpartition('.')[2]}/README.md"] = HEAD + role_readme(name, plugin)
     plan = (HERE.parent / "plan.md").read_text()
     return {**made, "README.md": HEAD + index, "../plan.md": with_fields(plan)}
 

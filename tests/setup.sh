@@ -94,4 +94,6 @@ if [ "${1:-}" = env ]; then
     export PATH=$venv/bin:$PATH
     export ANSIBLE_COLLECTIONS_PATH=$KUBEWRIGHT_WORK/collections
     export ANSIBLE_CONFIG=$KUBEWRIGHT_ROOT/ansible.cfg
+    # For pytest: the unit tests import the collection by its full name.
+    export PYTHONPATH=$KUBEWRIGHT_WORK/collections
 fi

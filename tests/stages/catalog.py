@@ -74,11 +74,12 @@ def lint() -> list[Stage]:
     return [
         Stage("lint:ruff", ["ruff", "check", "."]),
         Stage("lint:yaml", ["yamllint", "--strict", "."]),
-        Stage("lint:licences", [python, "tests/licences.py"]),
+        Stage("lint:mypy", ["mypy"]),
+        Stage("lint:licences", ["reuse", "lint", "--quiet"]),
         Stage("lint:reference", [python, "docs/generate.py", "--check"]),
         Stage("lint:docs", ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "."]),
         Stage("lint:changelog", ["antsibull-changelog", "lint"]),
-        Stage("lint:archive", ["tests/archive.sh"]),
+        Stage("lint:archive", ["pytest", "-p", "no:cacheprovider", "tests/packaging"]),
         Stage("lint:ansible", ["ansible-lint", "--strict", "--offline"]),
     ]
 
