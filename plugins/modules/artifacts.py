@@ -7,12 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: artifacts
-short_description: Download, check and install many programs in one call
+short_description: Download, check and install programs in one call
 version_added: 0.1.0
 author: kubewright contributors (@kubewright)
 description:
-  - Downloads several files at once, checks each against its SHA-256, and only when all are right puts them in place, each at once.
-  - A file that is there already with the right origin and version, untouched since, is not fetched again.
+  - Downloads several files at the same time and checks each against its SHA-256. Only when all are right they are installed, each in one step.
+  - A file of the right origin and version that was not changed since it was installed is not downloaded again.
+  - Fails without a change if the record of ownership (C(/etc/kubewright/owned.json)) is damaged.
 extends_documentation_fragment: [kubewright.cluster.attributes]
 options:
   source:
@@ -20,7 +21,7 @@ options:
     type: str
     default: upstream
   from_controller:
-    description: Whether O(source) is a directory on the controller. What the items need of it is brought to the node for as long as the task runs.
+    description: O(source) is a directory on the controller. The files that the items need are copied to the node while the task runs.
     type: bool
     default: false
   items:
@@ -30,20 +31,20 @@ options:
     required: true
     suboptions:
       url:
-        description: Upstream's address.
+        description: Upstream's URL.
         type: str
         required: true
       checksum:
         description: Pinned digest, as V(sha256:<hex>).
         type: str
       checksum_url:
-        description: Upstream's address of the file with the digest. Needed without O(items[].checksum).
+        description: Upstream's URL of the file with the digest. Required without O(items[].checksum).
         type: str
       component:
-        description: Name for people.
+        description: Name for messages.
         type: str
       version:
-        description: Version, kept in the record of what was installed.
+        description: Version, which is kept in the record of ownership.
         type: str
         required: true
       dest:
@@ -54,22 +55,22 @@ options:
         type: str
         default: "0755"
       links:
-        description: Names under which a single file is found too, in its own directory. One that the node has as a command already is left.
+        description: Further names of a single file, as links in its directory. A name that is a command of the node already is left out.
         type: list
         elements: str
         default: []
       unpack:
-        description: For an archive, C(dest_dir), C(strip) (leading parts of names to drop) and C(only) (patterns of names).
+        description: For an archive, C(dest_dir), C(strip) (number of leading path components to drop) and C(only) (patterns of names).
         type: dict
   proxy:
     description: URL of an HTTP proxy.
     type: str
   timeout:
-    description: Seconds without an answer after which a try ends.
+    description: Seconds without data after which a try ends.
     type: int
     default: 60
   retries:
-    description: Tries on network errors and server errors.
+    description: Number of tries on network and server errors.
     type: int
     default: 3
 """
@@ -86,12 +87,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changed_paths:
-  description: Files that were installed.
+  description: Paths of the files that were installed.
   type: list
   elements: str
   returned: always
 items:
-  description: Per item its URL, status and seconds.
+  description: C(url), C(status) and C(seconds) of each item.
   type: list
   elements: dict
   returned: always
@@ -101,55 +102,61 @@ import os
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Dict, List, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kubewright.cluster.plugins.module_utils.node import downloads as fetching, ownership as owned
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import downloads, ownership
+from ansible_collections.kubewright.cluster.plugins.module_utils.node.downloads import FetchError, Source
+from ansible_collections.kubewright.cluster.plugins.module_utils.node.ownership import OwnershipError, Record
+
+Item = Dict[str, Any]
+# A file that was fetched: temporary path, path to install it at, SHA-256.
+Fetched = Tuple[str, str, str]
+ROOM = 200 << 20
 
 
-def installed(item, record):
-    """Whether everything that an item installs is there, of this version and origin, and untouched since."""
+def installed(item: Item, record: Record) -> bool:
+    """Return True if everything that an item installs is there, of this version and origin, and unchanged."""
     directory = (item["unpack"] or {}).get("dest_dir")
     entries = {path: entry for path, entry in record["artifacts"].items() if entry.get("url") == item["url"]}
-    if not entries or any(entry["version"] != item["version"] for entry in entries.values()):
+    if not entries or any(entry.get("version") != item["version"] for entry in entries.values()):
         return False
     expected = [item["dest"]] if item["dest"] else [path for path in entries if path.startswith(directory + "/")]
-    return bool(expected) and all(path in entries and intact(path, entries[path]) for path in expected)
+    return bool(expected) and all(path in entries and downloads.intact(path, entries[path]) for path in expected)
 
 
-def intact(path, entry):
-    try:
-        info = os.stat(path)
-    except OSError:
-        return False
-    return info.st_size == entry["size"] and (
-        info.st_mtime_ns == entry["mtime_ns"] or fetching.sha256(path) == entry["sha256"]
-    )
+def directory_of(item: Item) -> str:
+    return os.path.dirname(item["dest"]) if item["dest"] else item["unpack"]["dest_dir"]
 
 
-def bring(source, item, temporaries):
-    """Fetch and check one item. Returns [(temporary path, place, sha256)], nothing in place yet."""
-    directory = os.path.dirname(item["dest"]) if item["dest"] else item["unpack"]["dest_dir"]
-    fetching.room(directory, 200 << 20)
-    path, digest = fetching.fetch(source, item, directory)
+def bring(source: Source, item: Item, temporaries: list[str]) -> list[Fetched]:
+    """Fetch and check one item, without installing it. Raise FetchError or OSError."""
+    directory = directory_of(item)
+    downloads.room(directory, ROOM)
+    path, digest = downloads.fetch(source, item, directory)
     temporaries.append(path)
     if item["dest"]:
         os.chmod(path, int(item["mode"], 8))
         return [(path, item["dest"], digest)]
-    files = fetching.unpack(path, directory, int(item["unpack"].get("strip", 0)), item["unpack"].get("only"))
+    files = downloads.unpack(path, directory, int(item["unpack"].get("strip", 0)), item["unpack"].get("only"))
     temporaries.extend(temporary for temporary, _relative, _digest in files)
     os.unlink(path)
     return [(temporary, os.path.join(directory, relative), digest) for temporary, relative, digest in files]
 
 
-def bring_all(source, items, temporaries):
-    """Fetch all items at once. Returns (files by item number, seconds by item number, errors)."""
-    files, seconds, errors = {}, {}, []
+def bring_all(
+    source: Source, items: list[Item], temporaries: list[str]
+) -> tuple[dict[int, list[Fetched]], dict[int, float], list[str]]:
+    """Fetch all items at the same time. Return (files by item number, seconds by item number, errors)."""
+    files: Dict[int, List[Fetched]] = {}
+    seconds: Dict[int, float] = {}
+    errors: List[str] = []
 
-    def one(number):
+    def one(number: int) -> None:
         started = time.monotonic()
         try:
             files[number] = bring(source, items[number], temporaries)
-        except (fetching.FetchError, OSError) as error:
+        except (FetchError, OSError) as error:
             errors.append(str(error))
         seconds[number] = round(time.monotonic() - started, 2)
 
@@ -158,8 +165,8 @@ def bring_all(source, items, temporaries):
     return files, seconds, sorted(errors)
 
 
-def place(item, files, record, source):
-    """Put one item's files in place; each is in the record before."""
+def put(item: Item, files: list[Fetched], record: Record, source: Source) -> None:
+    """Install one item's files; each is recorded before it is moved into place."""
     for temporary, path, digest in files:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         info = os.stat(temporary)
@@ -173,29 +180,30 @@ def place(item, files, record, source):
         }
         former = record["artifacts"].get(path)
         if former is None and os.path.lexists(path):
-            # A program of the same name that is not ours: kept aside, for reset to bring it back.
-            owned.keep_former(path, record)
+            # A program of this name that is not ours: reset restores it.
+            ownership.keep_former(path, record)
             entry["backup"] = record["files"].pop(path)["backup"]
         elif former and former.get("backup"):
             entry["backup"] = former["backup"]
         record["artifacts"][path] = entry
-    owned.write(record)
+    ownership.write(record)
     for temporary, path, _digest in files:
         os.replace(temporary, path)
     link(item, record)
 
 
-def link(item, record):
-    """The other names of a program, where no command has them."""
+def link(item: Item, record: Record) -> None:
+    """Make the other names of a program, unless the node has such a command."""
     for name in item["links"]:
         path = os.path.join(os.path.dirname(item["dest"]), name)
         if not os.path.lexists(path) and not shutil.which(name):
             record["files"][path] = {"backup": None}
-            owned.write(record)
+            ownership.write(record)
             os.symlink(os.path.basename(item["dest"]), path)
 
 
-def problems(items):
+def problems(items: list[Item]) -> list[str]:
+    """Return everything that is wrong with the items."""
     found = []
     for item in items:
         if bool(item["dest"]) == bool(item["unpack"]):
@@ -203,32 +211,35 @@ def problems(items):
         if not item["checksum"] and not item["checksum_url"]:
             found.append("%s has neither checksum nor checksum_url" % item["url"])
         if item["unpack"] and not os.path.isabs(str(item["unpack"].get("dest_dir", ""))):
-            found.append("%s: unpack.dest_dir is no absolute path" % item["url"])
+            found.append("%s: unpack.dest_dir is not an absolute path" % item["url"])
+        if item["links"] and not item["dest"]:
+            found.append("%s: links need dest" % item["url"])
     return found
 
 
-def install(module, wanted, record):
-    """Bring and place the wanted items. Fails with every error at once, nothing in place."""
-    source = fetching.Source(
-        module.params["source"], module.params["proxy"], module.params["timeout"], module.params["retries"]
-    )
+def install(source: Source, wanted: list[Item], record: Record) -> tuple[list[str], dict[int, float]]:
+    """Fetch and install the items. Return (paths, seconds by item number).
+
+    Raise FetchError with every error at once if one cannot be fetched; nothing is installed then.
+    """
     for item in wanted:
-        owned.make_directory(os.path.dirname(item["dest"]) if item["dest"] else item["unpack"]["dest_dir"], record)
-    temporaries = []
+        ownership.make_directory(directory_of(item), record)
+    temporaries: List[str] = []
     try:
         files, seconds, errors = bring_all(source, wanted, temporaries)
         if errors:
-            module.fail_json(msg="Nothing was installed. " + "; ".join(errors))
+            ownership.write(record)  # it names the directories that were made
+            raise FetchError("Nothing was installed. " + "; ".join(errors))
         for number, item in enumerate(wanted):
-            place(item, files[number], record, source)
+            put(item, files[number], record, source)
     finally:
         for path in temporaries:
             if os.path.exists(path):
                 os.unlink(path)
-    return files, seconds
+    return sorted(path for group in files.values() for _temporary, path, _digest in group), seconds
 
 
-def main():
+def main() -> None:
     item_spec = {
         "component": {"type": "str"},
         "url": {"type": "str", "required": True},
@@ -251,34 +262,36 @@ def main():
         },
         supports_check_mode=True,
     )
-    wrong = problems(module.params["items"])
+    parameters = module.params
+    items = parameters["items"]
+    wrong = problems(items)
     if wrong:
         module.fail_json(msg="; ".join(wrong))
-    lock = None if module.check_mode else owned.take_turn()
-    record = owned.read()
-    wanted = [item for item in module.params["items"] if not installed(item, record)]
-    rows = [
-        {"url": item["url"], "status": "to be installed" if item in wanted else "as it should be"}
-        for item in module.params["items"]
-    ]
+    lock = None
+    try:
+        lock = None if module.check_mode else ownership.take_turn()
+        record = ownership.read()
+    except OwnershipError as error:
+        module.fail_json(msg=str(error))
+    wanted = [item for item in items if not installed(item, record)]
     if module.check_mode or not wanted:
         module.exit_json(
             changed=bool(wanted),
             changed_paths=[],
-            items=rows,
+            items=[
+                {"url": item["url"], "status": "to be installed" if item in wanted else "as it should be"} for item in items
+            ],
             diff=[{"before": "", "after": "%s %s\n" % (item["url"], item["version"])} for item in wanted],
         )
-    files, seconds = install(module, wanted, record)
+    source = Source(parameters["source"], parameters["proxy"], parameters["timeout"], parameters["retries"])
+    try:
+        changed_paths, seconds = install(source, wanted, record)
+    except (FetchError, OSError) as error:
+        module.fail_json(msg=str(error))
     if lock:
         lock.close()
-    rows = [
-        {"url": item["url"], "status": "installed", "seconds": seconds[number]} for number, item in enumerate(wanted)
-    ]
-    module.exit_json(
-        changed=True,
-        changed_paths=sorted(path for group in files.values() for _temporary, path, _digest in group),
-        items=rows,
-    )
+    rows = [{"url": item["url"], "status": "installed", "seconds": seconds[number]} for number, item in enumerate(wanted)]
+    module.exit_json(changed=True, changed_paths=changed_paths, items=rows)
 
 
 if __name__ == "__main__":

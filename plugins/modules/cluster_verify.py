@@ -75,27 +75,27 @@ begun:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kubewright.cluster.plugins.module_utils.api import kubernetes as kube_api
-from ansible_collections.kubewright.cluster.plugins.module_utils.verify import cluster as verify_cluster
+from ansible_collections.kubewright.cluster.plugins.module_utils.api.kubernetes import Api, ApiError, local_server
+from ansible_collections.kubewright.cluster.plugins.module_utils.verify import cluster
 from ansible_collections.kubewright.cluster.plugins.module_utils.verify.check import FAIL, check
 
 
 def begin(parameters, make_pods):
     """The proof's first half; a failed check where there is no API to ask."""
     try:
-        patience = 10 * verify_cluster.pace(parameters["timeout"])
-        api = kube_api.Api(servers(parameters["servers"]), timeout=patience, patience=patience)
-    except kube_api.ApiError as error:
+        patience = 10 * cluster.pace(parameters["timeout"])
+        api = Api(servers(parameters["servers"]), timeout=patience, patience=patience)
+    except ApiError as error:
         checks = [check("API", FAIL, str(error), hint="run site, or look at the control plane")]
-        return {"checks": checks, "namespace": None, "pods": {}, "nothing": kube_api.local_server() is None}
+        return {"checks": checks, "namespace": None, "pods": {}, "nothing": local_server() is None}
     names = (parameters["nodes"], parameters["control_planes"])
-    begun = verify_cluster.begin(api, *names, parameters["timeout"], parameters["image"], make_pods)
+    begun = cluster.begin(api, *names, parameters["timeout"], parameters["image"], make_pods)
     return {**begun, "servers": parameters["servers"], "nothing": False}
 
 
 def servers(further):
     """This control plane's own API server first, then the others."""
-    own = kube_api.local_server()
+    own = local_server()
     found = [own] if own else []
     for place in further:
         address, _colon, port = place.rpartition(":")
@@ -124,8 +124,8 @@ def main():
         module.exit_json(changed=False, begun=begin(parameters, not module.check_mode))
     try:
         if not module.check_mode:
-            verify_cluster.end(kube_api.Api(servers(parameters["servers"])), parameters["namespace"])
-    except kube_api.ApiError as error:
+            cluster.end(Api(servers(parameters["servers"])), parameters["namespace"])
+    except ApiError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False)
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: files
-short_description: Put many files in place in one call
+short_description: Write many files in one call
 version_added: 0.1.0
 author: kubewright contributors (@kubewright)
 description:
-  - Writes files with their content and mode, each at once, and makes the directories that they need.
-  - A file that stood there before is kept in C(/etc/kubewright/before); M(kubewright.cluster.host_reset) brings it back.
+  - Writes files with their content and mode, each in one step, and makes the directories that they need.
+  - A file that was there before is kept in C(/etc/kubewright/before); M(kubewright.cluster.host_reset) restores it.
+  - Fails without a change if the record of ownership (C(/etc/kubewright/owned.json)) is damaged.
 extends_documentation_fragment: [kubewright.cluster.attributes]
 options:
   files:
@@ -29,12 +30,14 @@ options:
         description: Text of the file.
         type: str
       state:
-        description: V(file) has O(files[].content), V(directory) is made, V(absent) is taken away if it is ours, and what stood there before comes back.
+        description:
+          - V(file) is written with O(files[].content), V(directory) is made.
+          - V(absent) is removed if the collection wrote it, and what was there before is restored.
         type: str
         default: file
         choices: [file, directory, absent]
       mode:
-        description: Mode, in octal digits. V(0644) for files and V(0755) for directories by default.
+        description: Mode in octal digits. The default is V(0644) for files and V(0755) for directories.
         type: str
       owner:
         description: User that owns the file.
@@ -45,7 +48,7 @@ options:
         type: str
         default: root
       secret:
-        description: Whether the content is kept out of the diff. Use C(no_log) on the task too.
+        description: Keep the content out of the diff. Use C(no_log) on the task too.
         type: bool
         default: false
 """
@@ -60,7 +63,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changed_paths:
-  description: Paths that were (or in check mode would be) changed.
+  description: Paths that were changed, or in check mode would be.
   type: list
   elements: str
   returned: always
@@ -71,36 +74,43 @@ import os
 import pwd
 import shutil
 import stat
+from typing import Any, Dict, List, Optional, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership as owned
+from ansible_collections.kubewright.cluster.plugins.module_utils.base.text_files import write_atomically
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership
+from ansible_collections.kubewright.cluster.plugins.module_utils.node.ownership import OwnershipError, Record
+
+Entry = Dict[str, Any]
+# Content, mode, owner and group of a file.
+State = Tuple[bytes, int, int, int]
 
 
-def problems(entries):
-    """Sentences on entries that make no sense, all at once."""
+def problems(entries: list[Entry]) -> list[str]:
+    """Return everything that is wrong with the entries."""
     found = []
     for entry in entries:
         path = entry["path"]
         if not os.path.isabs(path) or ".." in path.split("/"):
-            found.append("%s is no absolute path" % path)
+            found.append("%s is not an absolute path" % path)
         elif entry["state"] == "file" and entry["content"] is None:
             found.append("%s has no content" % path)
         elif entry["state"] == "file" and os.path.isdir(path):
             found.append("%s is a directory" % path)
         elif entry["state"] == "directory" and os.path.lexists(path) and not os.path.isdir(path):
-            found.append("%s is no directory" % path)
-        for key, look in (("owner", pwd.getpwnam), ("group", grp.getgrnam)):
+            found.append("%s exists and is not a directory" % path)
+        for key, look_up in (("owner", pwd.getpwnam), ("group", grp.getgrnam)):
             try:
-                look(entry[key])
+                look_up(entry[key])
             except KeyError:
-                found.append("%s: there is no %s %s" % (path, key, entry[key]))
+                found.append("%s: the %s %s does not exist" % (path, key, entry[key]))
         if entry["mode"] is not None and not (entry["mode"].isdigit() and set(entry["mode"]) <= set("01234567")):
-            found.append("%s: %r is no mode: write it as 0644" % (path, entry["mode"]))
+            found.append("%s: expected a mode such as 0644, got %r" % (path, entry["mode"]))
     return found
 
 
-def present(path):
-    """(content, mode, owner, group) of a regular file, or None."""
+def present(path: str) -> Optional[State]:
+    """Return the state of a regular file, None if there is none."""
     try:
         info = os.lstat(path)
         if not stat.S_ISREG(info.st_mode):
@@ -111,55 +121,85 @@ def present(path):
         return None
 
 
-def difference(entry, before, after):
-    """One file's part of the diff."""
+def difference(entry: Entry) -> dict[str, str]:
+    """Return one file's part of the diff."""
+    path = entry["path"]
+    former = present(path)
+    before = former[0].decode("utf-8", "replace") if former else ""
+    after = entry["content"] if entry["state"] == "file" else entry["state"] + "\n"
     if entry["secret"]:
         before, after = ("secret, not shown\n" if before else ""), "another secret, not shown\n"
-    return {"before_header": entry["path"], "after_header": entry["path"], "before": before, "after": after}
+    return {"before_header": path, "after_header": path, "before": before, "after": after}
 
 
-def wanted_mode(entry):
-    return int(entry["mode"], 8) if entry["mode"] else (0o755 if entry["state"] == "directory" else 0o644)
+def wanted_mode(entry: Entry) -> int:
+    default = "0755" if entry["state"] == "directory" else "0644"
+    return int(entry["mode"] or default, 8)
 
 
-def wanted(entry):
-    return (
-        entry["content"].encode(),
-        wanted_mode(entry),
-        pwd.getpwnam(entry["owner"]).pw_uid,
-        grp.getgrnam(entry["group"]).gr_gid,
-    )
+def wanted(entry: Entry) -> State:
+    owner, group = pwd.getpwnam(entry["owner"]).pw_uid, grp.getgrnam(entry["group"]).gr_gid
+    return entry["content"].encode(), wanted_mode(entry), owner, group
 
 
-def differs(entry, record):
-    """Whether an entry has something to do."""
-    if entry["state"] == "directory":
-        return not os.path.isdir(entry["path"])
-    if entry["state"] == "absent":
-        return os.path.lexists(entry["path"]) and entry["path"] in record["files"]
-    return present(entry["path"]) != wanted(entry) or entry["path"] not in record["files"]
-
-
-def put(entry, record):
+def differs(entry: Entry, record: Record) -> bool:
+    """Return True if there is something to do for an entry."""
     path = entry["path"]
     if entry["state"] == "directory":
-        owned.make_directory(path, record, wanted_mode(entry))
-        owned.write(record)
+        return not os.path.isdir(path)
+    if entry["state"] == "absent":
+        return path in record["files"]
+    return present(path) != wanted(entry) or path not in record["files"]
+
+
+def put(entry: Entry, record: Record) -> None:
+    """Carry out one entry. What is made is recorded before; what is removed is forgotten afterwards."""
+    path = entry["path"]
+    if entry["state"] == "directory":
+        ownership.make_directory(path, record, wanted_mode(entry))
+        ownership.write(record)
     elif entry["state"] == "absent":
-        os.unlink(path)
-        backup = record["files"].pop(path)["backup"]
-        if backup:
-            shutil.move(backup, path)
-        owned.write(record)
+        take_back(path, record)
     else:
         content, mode, owner, group = wanted(entry)
-        owned.make_directory(os.path.dirname(path), record)
-        owned.keep_former(path, record)
-        owned.write(record)
-        owned.write_atomically(path, content, mode, owner, group)
+        ownership.make_directory(os.path.dirname(path), record)
+        ownership.keep_former(path, record)
+        ownership.write(record)
+        write_atomically(path, content, mode, owner, group)
 
 
-def main():
+def take_back(path: str, record: Record) -> None:
+    """Remove a file of ours and restore what was there before. A run that is killed in between is continued by the next."""
+    backup = record["files"][path].get("backup")
+    if backup and os.path.lexists(backup):
+        ownership.copy_whole(backup, path)
+        os.unlink(backup)
+    elif not backup and os.path.lexists(path):
+        os.unlink(path)
+    del record["files"][path]
+    ownership.write(record)
+
+
+def carry_out(entries: list[Entry], record: Record, check_mode: bool) -> tuple[list[str], list[dict[str, str]], list[str]]:
+    """Return (changed paths, diff, errors). A file that fails does not keep the others back."""
+    changed: List[str] = []
+    diff: List[Dict[str, str]] = []
+    errors: List[str] = []
+    for entry in entries:
+        if not differs(entry, record):
+            continue
+        changed.append(entry["path"])
+        diff.append(difference(entry))
+        if check_mode:
+            continue
+        try:
+            put(entry, record)
+        except (OSError, shutil.Error) as error:
+            errors.append("%s: %s" % (entry["path"], getattr(error, "strerror", None) or error))
+    return changed, diff, errors
+
+
+def main() -> None:
     entry_spec = {
         "path": {"type": "path", "required": True},
         "content": {"type": "str"},
@@ -177,25 +217,17 @@ def main():
     wrong = problems(entries)
     if wrong:
         module.fail_json(msg="; ".join(wrong))
-    lock = None if module.check_mode else owned.take_turn()
-    record = owned.read()
-    changed, diff, errors = [], [], []
-    for entry in entries:
-        if not differs(entry, record):
-            continue
-        changed.append(entry["path"])
-        former = present(entry["path"])
-        after = entry["content"] if entry["state"] == "file" else entry["state"] + "\n"
-        diff.append(difference(entry, former[0].decode("utf-8", "replace") if former else "", after))
-        if not module.check_mode:
-            try:
-                put(entry, record)
-            except OSError as error:
-                errors.append("%s: %s" % (entry["path"], error.strerror))
+    lock = None
+    try:
+        lock = None if module.check_mode else ownership.take_turn()
+        record = ownership.read()
+    except OwnershipError as error:
+        module.fail_json(msg=str(error))
+    changed, diff, errors = carry_out(entries, record, module.check_mode)
     if lock:
         lock.close()
     if errors:
-        module.fail_json(msg="files could not be written: " + "; ".join(errors), changed_paths=changed)
+        module.fail_json(msg="These files could not be written: " + "; ".join(errors), changed_paths=changed)
     module.exit_json(changed=bool(changed), changed_paths=changed, diff=diff)
 
 

@@ -7,25 +7,26 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_reset
-short_description: Leave a host as it was before the collection came
+short_description: Bring a host back to its state before the collection
 version_added: 0.1.0
 author: kubewright contributors (@kubewright)
 description:
-  - Stops the node, ends its pods, and takes away what the collection and the cluster made there - programs, files, services, data, the cluster's own
-    chains, tables, links and routes. Files that stood there before come back, swap and kernel settings too.
-  - Only what the record of ownership (C(/etc/kubewright/owned.json)) names goes. No firewall is flushed and no interface of the host is touched.
-  - A host on which the collection made nothing is left alone, whoever's cluster runs there.
+  - Stops the node, ends its pods, and removes what the collection and the cluster made there - programs, files, services, data, the cluster's own
+    chains, tables, links and routes. Files that were there before are restored, as are swap and kernel settings.
+  - Removes only what the record of ownership (C(/etc/kubewright/owned.json)) names, and fails without a change if the record is damaged.
+    No firewall is flushed and no interface of the host is touched.
+  - A host on which the collection made nothing is left alone, whatever cluster runs there.
 extends_documentation_fragment: [kubewright.cluster.attributes]
 attributes:
   diff_mode:
     support: none
 options:
   keep_images:
-    description: Whether containerd's images and data stay, for a quick new install.
+    description: Keep the container runtime's images and data, for a quick new install.
     type: bool
     default: false
   keep_programs:
-    description: Whether the installed programs stay, for a quick new install.
+    description: Keep the installed programs, for a quick new install.
     type: bool
     default: false
 """
@@ -37,12 +38,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 removed:
-  description: What went (or in check mode would go), in words.
+  description: What was removed or restored, or in check mode would be, in words.
   type: list
   elements: str
   returned: always
 left:
-  description: What was left, each with C(path) and C(why).
+  description: What could not be removed, each with C(path) and C(why).
   type: list
   elements: dict
   returned: always
@@ -51,11 +52,12 @@ left:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership as owned
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership, paths
+from ansible_collections.kubewright.cluster.plugins.module_utils.node.ownership import OwnershipError
 from ansible_collections.kubewright.cluster.plugins.module_utils.reset.host import Cleanup
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "keep_images": {"type": "bool", "default": False},
@@ -63,27 +65,30 @@ def main():
         },
         supports_check_mode=True,
     )
-    lock = None if module.check_mode else owned.take_turn()
-    work = Cleanup(module.check_mode, module.params["keep_images"], module.params["keep_programs"])
+    name, lock = os.uname()[1], None
+    try:
+        lock = None if module.check_mode else ownership.take_turn()
+        work = Cleanup(module.check_mode, module.params["keep_images"], module.params["keep_programs"])
+    except OwnershipError as error:
+        module.fail_json(msg="%s: %s" % (name, error))
     if not work.anything():
-        if os.path.exists("/etc/kubernetes/kubelet.conf"):
+        if os.path.exists(paths.KUBELET_CONF):
             module.warn(
-                "%s: the cluster node here was not made by this collection and is left alone; reset it by its own means (kubeadm reset)"
-                % os.uname()[1]
+                "%s: the collection did not make the cluster node here and leaves it alone; "
+                "reset it with the tool that made it (such as kubeadm reset)" % name
             )
         module.exit_json(changed=False, removed=[], left=[])
     try:
         work.all()
     except OSError as error:
+        reason = ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
         module.fail_json(
-            msg="%s: %s: %s; run the reset again when that is mended" % (os.uname()[1], error.filename, error.strerror),
-            removed=work.removed,
-            left=work.left,
+            msg="%s: %s. Fix that, then run reset again." % (name, reason), removed=work.removed, left=work.left
         )
     if lock:
         lock.close()
     for item in work.left:
-        module.warn("%s: %s was left: %s" % (os.uname()[1], item["path"], item["why"]))
+        module.warn("%s: %s was left: %s" % (name, item["path"], item["why"]))
     module.exit_json(changed=bool(work.removed), removed=work.removed, left=work.left)
 
 

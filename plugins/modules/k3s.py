@@ -11,8 +11,8 @@ short_description: Start and join K3s nodes
 version_added: 0.1.0
 author: kubewright contributors (@kubewright)
 description:
-  - Carries out on one node what the plan says that K3s has to do there. Program, configuration and unit are in place before.
-  - Tokens are in files of mode 0600 alone; no argument and no unit holds one.
+  - Runs the K3s steps that the plan names for a node. The program, its configuration and its service are in place already.
+  - Tokens are only in files of mode 0600, never in arguments or units.
 extends_documentation_fragment: [kubewright.cluster.attributes]
 attributes:
   diff_mode:
@@ -20,11 +20,10 @@ attributes:
 options:
   state:
     description:
-      - V(installed) runs upstream's install script O(script), which the role brought and checked. Nothing is enabled or started.
-      - V(credentials) reads on a running server what others join with. Run it under C(no_log).
-      - V(unpacked) lets the program unpack what it carries, as its first start would; on a slow disk that takes a while.
-      - V(started) starts the service, or starts it anew where O(restart), and waits until the node serves - its API answers (a server), its Node is
-        Ready and, with embedded etcd, its member votes. C(Ready) alone would hide a member that does not take part.
+      - V(installed) runs upstream's install script O(script), which the role downloaded and checked. Nothing is enabled or started.
+      - V(credentials) reads on a running server what others join with. Use C(no_log) on the task.
+      - V(unpacked) lets the program unpack what it carries, as its first start would; this takes a while on a slow disk.
+      - V(started) starts the service (with O(restart) restarts it) and waits as O(until) says.
     type: str
     required: true
     choices: [installed, credentials, unpacked, started]
@@ -37,61 +36,64 @@ options:
     choices: [server, agent]
     default: server
   program:
-    description: Where K3s's program is (O(state=credentials), O(state=unpacked)).
+    description: Path of K3s's program (O(state=credentials), O(state=unpacked)).
     type: path
     default: /usr/local/bin/k3s
   data_dir:
-    description: Where K3s keeps its state.
+    description: K3s's data directory.
     type: path
     default: /var/lib/rancher/k3s
   credentials:
     description: What O(state=credentials) returned on a server, for a node that joins.
     type: dict
   forget:
-    description: Names of nodes that come back without their data, whose password and Node object are taken away (O(state=credentials)).
+    description: Names of nodes that come back without their data; their Node and the password that K3s keeps are deleted (O(state=credentials)).
     type: list
     elements: str
     default: []
   convert:
     description:
-      - Whether a server that stores in SQLite becomes one with embedded etcd (O(state=started)). Its database, keys and tokens are copied to
-        C(backups/sqlite-TIME) in O(data_dir) and the copy is checked, before K3s starts anew as its configuration says.
+      - Converts a server from SQLite to embedded etcd (O(state=started)). Its database, keys and tokens are copied to
+        C(backups/sqlite-TIME) in O(data_dir) and the copy is checked, before K3s is restarted with its new configuration.
     type: bool
     default: false
   init:
-    description: Whether this server begins a cluster (O(state=started)), for which its tokens are made first; those that are there are kept.
+    description: This server begins a cluster (O(state=started)); its tokens are made first, existing ones are kept.
     type: bool
     default: false
   database:
-    description: The external datastore in words without secrets, for what is said where it does not let K3s in (O(state=started)).
+    description: The external datastore in words without secrets, for messages if it refuses K3s (O(state=started)).
     type: str
     default: ""
   token:
-    description: The servers' token of an earlier cluster, for O(init). Without it one is made at random.
+    description: The servers' token of an earlier cluster, for O(init). A random one is made by default.
     type: str
     default: ""
   script:
-    description: What O(state=installed) runs - C(path), and the files that are the collection's from then on, C(makes) and C(perhaps).
+    description:
+      - What O(state=installed) runs - C(path) of the script, and the files that belong to the collection afterwards, C(makes) (always written)
+        and C(perhaps) (only if nothing is there).
     type: dict
   ttl:
-    description: How long the token for agents lives, made anew for it (O(state=credentials)); empty for the lasting one.
+    description: Lifetime of a token for agents that is made for this run (O(state=credentials)); empty for the permanent token.
     type: str
     default: ""
   restart:
-    description: Whether a running service is started anew.
+    description: Restart a running service.
     type: bool
     default: false
   until:
     description:
-      - What is waited for (O(state=started)). V(ready) - a server's API answers, the Node is Ready, and an etcd member votes. V(serving) - a
-        server's API answers, which with embedded etcd it does only once its member votes; its kubelet may still be at work, and others can join.
-        V(voting) - an etcd member votes, so that the next one can join; without embedded etcd as V(serving).
-        V(started) - nothing.
+      - What to wait for (O(state=started)).
+      - V(ready) - the Node is Ready and, on a server, its API answers and its etcd member votes.
+      - V(serving) - a server's API answers, so that others can join; with embedded etcd it does once its member votes.
+      - V(voting) - its etcd member votes, so that the next server can join; without embedded etcd like V(serving).
+      - V(started) - nothing.
     type: str
     choices: [started, voting, serving, ready]
     default: ready
   timeout:
-    description: Seconds to wait at most.
+    description: Longest time to wait, in seconds.
     type: int
     default: 300
 """
@@ -107,96 +109,117 @@ EXAMPLES = r"""
 
 RETURN = r"""
 backup:
-  description: Where the copy of the former datastore is; empty where none was made.
+  description: Path of the copy of the former datastore; empty if none was made.
   type: str
   returned: when O(state=started)
 credentials:
-  description: The token of servers, that of agents, and the secret that all servers share.
+  description: C(server), the token for servers, C(agent), the token for agents, and C(agent_token), the secret that all servers share.
   type: dict
   returned: when O(state=credentials)
 seconds:
-  description: How long it took.
+  description: How long it took, in seconds.
   type: float
   returned: always
 """
 
 import time
+from typing import Any, Callable, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.kubernetes import ApiError
-from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import (
-    datastore as k3s_datastore,
-    readiness as gate,
-    runner as node,
-)
-from ansible_collections.kubewright.cluster.plugins.module_utils.node import services
+from ansible_collections.kubewright.cluster.plugins.module_utils.base.text_files import differs, write_secret
+from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import readiness, runner, tokens
+from ansible_collections.kubewright.cluster.plugins.module_utils.k3s.datastore import DatastoreError
+from ansible_collections.kubewright.cluster.plugins.module_utils.k3s.tokens import K3sError
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths, services
+from ansible_collections.kubewright.cluster.plugins.module_utils.node.ownership import OwnershipError
+
+Parameters = Dict[str, Any]
 
 
-def installed(parameters):
-    script = parameters["script"]
-    node.install(script["path"], parameters["role"], script["makes"], script["perhaps"])
+def unit_of(wanted: Parameters) -> str:
+    return "k3s" if wanted["role"] == "server" else "k3s-agent"
+
+
+def installed(wanted: Parameters) -> dict[str, Any]:
+    script = wanted["script"]
+    runner.install(script["path"], wanted["role"], script["makes"], script["perhaps"])
     return {"changed": True}
 
 
-def credentials(parameters):
-    found = node.credentials(parameters["data_dir"], parameters["forget"], parameters["ttl"], parameters["program"])
-    return {"changed": bool(parameters["forget"] or parameters["ttl"]), "credentials": found}
+def credentials(wanted: Parameters) -> dict[str, Any]:
+    found = tokens.credentials(wanted["data_dir"], wanted["forget"], wanted["ttl"], wanted["program"])
+    return {"changed": bool(wanted["forget"] or wanted["ttl"]), "credentials": found}
 
 
-def unpacked(parameters):
-    return {"changed": node.unpack(parameters["program"], parameters["data_dir"])}
+def unpacked(wanted: Parameters) -> dict[str, Any]:
+    return {"changed": runner.unpack(wanted["program"], wanted["data_dir"])}
 
 
-def started(parameters):
-    """Start the service where need be, and wait as long as `until` says."""
-    unit = "k3s" if parameters["role"] == "server" else "k3s-agent"
-    secret = parameters["credentials"] or {}
-    changed = parameters["init"] and node.make_tokens(parameters["data_dir"], parameters["token"])
+def put_tokens(wanted: Parameters, put: Callable[[str, str], bool]) -> bool:
+    """Write the tokens of a node that begins a cluster or joins one. Return True if one differed."""
+    secret = wanted["credentials"] or {}
+    changed = [wanted["init"] and tokens.make(wanted["data_dir"], wanted["token"], put)]
     if secret:
-        changed = node.write(node.TOKEN, secret[parameters["role"]]) or changed
-        if parameters["role"] == "server" and secret["agent_token"]:
-            changed = node.write(node.AGENT_TOKEN, secret["agent_token"]) or changed
-    data_dir, server = parameters["data_dir"], parameters["role"] == "server"
-    backup = node.convert(unit, data_dir) if parameters["convert"] else ""
-    again = parameters["restart"] or changed or bool(backup)
-    if again or not services.here().active(unit):
-        # One that asks its database in vain goes on with its old settings for five minutes.
-        node.start(unit, again or server and bool(parameters["database"]), data_dir)
+        changed.append(put(paths.K3S_TOKEN, secret[wanted["role"]]))
+        if wanted["role"] == "server" and secret["agent_token"]:
+            changed.append(put(paths.K3S_AGENT_TOKEN, secret["agent_token"]))
+    return any(changed)
+
+
+def started(wanted: Parameters) -> dict[str, Any]:
+    """Start or restart the service if there is a reason, and wait as long as `until` says."""
+    unit, data_dir, server = unit_of(wanted), wanted["data_dir"], wanted["role"] == "server"
+    changed = put_tokens(wanted, write_secret)
+    backup = runner.convert(unit, data_dir) if wanted["convert"] else ""
+    restart = wanted["restart"] or changed or bool(backup)
+    if restart or not services.here().active(unit):
+        # A server that cannot reach its database keeps trying with its old settings for five minutes.
+        runner.start(unit, restart or (server and bool(wanted["database"])), data_dir)
         changed = True
-    if parameters["until"] != "started":
-        node.wait(unit, asked(parameters), server, parameters["timeout"], parameters["database"])
+    if wanted["until"] != "started":
+        runner.wait(unit, question(wanted), server, wanted["timeout"], wanted["database"])
     return {"changed": changed, "backup": backup}
 
 
-def asked(parameters):
-    """The question that is asked until it finds no problem any more."""
-    name, data_dir, until = parameters["node_name"], parameters["data_dir"], parameters["until"]
-    if parameters["role"] == "agent":
-        return lambda: gate.problem_of_agent(name, data_dir)
-    return {
-        "voting": lambda: gate.voting(name, data_dir),
-        "serving": lambda: gate.serving(name),
-        "ready": lambda: gate.problem_of_server(name, parameters["convert"]),
-    }[until]
+def question(wanted: Parameters) -> Callable[[], str]:
+    """Return the function that is called until it finds no problem any more."""
+    name, data_dir = wanted["node_name"], wanted["data_dir"]
+    if wanted["role"] == "agent":
+        return lambda: readiness.agent_problem(name, data_dir)
+    questions: dict[str, Callable[[], str]] = {
+        "voting": lambda: readiness.voting_problem(name, data_dir),
+        "serving": lambda: readiness.serving_problem(name),
+        "ready": lambda: readiness.server_problem(name, must_vote=wanted["convert"]),
+    }
+    return questions[wanted["until"]]
 
 
-def would_change(parameters):
-    """Whether there is something to do. A gate after a change that needs no restart changes nothing."""
-    if parameters["state"] != "started":
-        return parameters["state"] in ("installed", "unpacked")
-    running = services.here().active("k3s" if parameters["role"] == "server" else "k3s-agent")
-    made = parameters["init"] and node.make_tokens(parameters["data_dir"], parameters["token"], node.differs)
-    return bool(made or parameters["restart"] or parameters["credentials"] or parameters["convert"] or not running)
+ACTIONS: dict[str, Callable[[Parameters], dict[str, Any]]] = {
+    "installed": installed,
+    "credentials": credentials,
+    "unpacked": unpacked,
+    "started": started,
+}
 
 
-def main():
+def would_change(wanted: Parameters) -> bool:
+    """Return True if there is something to do. A gate after a change that needs no restart changes nothing."""
+    if wanted["state"] != "started":
+        return wanted["state"] in ("installed", "unpacked")
+    made = wanted["init"] and tokens.make(wanted["data_dir"], wanted["token"], differs)
+    running = services.here().active(unit_of(wanted))
+    return bool(made or wanted["restart"] or wanted["credentials"] or wanted["convert"] or not running)
+
+
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "required": True, "choices": ["installed", "credentials", "unpacked", "started"]},
+            "state": {"type": "str", "required": True, "choices": list(ACTIONS)},
             "node_name": {"type": "str"},
             "role": {"type": "str", "default": "server", "choices": ["server", "agent"]},
-            "program": {"type": "path", "default": node.PROGRAM},
-            "data_dir": {"type": "path", "default": "/var/lib/rancher/k3s"},
+            "program": {"type": "path", "default": paths.K3S_PROGRAM},
+            "data_dir": {"type": "path", "default": paths.K3S_DATA},
             "credentials": {"type": "dict", "no_log": True},
             "forget": {"type": "list", "elements": "str", "default": []},
             "convert": {"type": "bool", "default": False},
@@ -216,8 +239,8 @@ def main():
     if module.check_mode:
         module.exit_json(changed=would_change(module.params), seconds=0.0)
     try:
-        result = globals()[module.params["state"]](module.params)
-    except (node.K3sError, k3s_datastore.DatastoreError, ApiError) as error:
+        result = ACTIONS[module.params["state"]](module.params)
+    except (K3sError, DatastoreError, ApiError, OwnershipError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(seconds=round(time.monotonic() - began, 1), **result)
 

@@ -11,8 +11,8 @@ short_description: Start, join and resume kubeadm nodes
 version_added: 0.1.0
 author: kubewright contributors (@kubewright)
 description:
-  - Carries out on one node what the plan says that kubeadm has to do there, and finishes what an earlier run left half done.
-  - A kubeadm that still runs on the node (left by a run that was killed) is waited for, not disturbed.
+  - Runs the kubeadm steps that the plan names for a node, and finishes what an earlier run left half done.
+  - A kubeadm that still runs on the node, left behind by a killed run, is waited for and not disturbed.
 extends_documentation_fragment: [kubewright.cluster.attributes]
 attributes:
   diff_mode:
@@ -20,20 +20,20 @@ attributes:
 options:
   state:
     description:
-      - V(init) makes a new cluster, or finishes a half-made one.
+      - V(init) initialises a new cluster, or finishes a half-made one.
       - V(wait) waits for the API server of a control plane whose kubelet starts it.
       - V(pull) pulls O(images) that are missing.
-      - V(credentials) makes a token, and a key for the certificates where O(control_plane), for others to join. Run it under C(no_log).
+      - V(credentials) creates a token, and with O(control_plane) a certificate key, for others to join. Use C(no_log) on the task.
       - V(join) joins the node, or finishes a half-done join.
-      - V(reconfigure) writes the static pods of a control plane anew from O(config), and the API server's certificate where its names changed.
-      - V(upload) keeps O(config) in the cluster, once every control plane has it.
-      - V(gate) waits until a changed node serves again - its kubelet and, on a control plane, its API server answer, the node is Ready and its
-        etcd member votes. C(Ready) alone would hide a member that does not take part.
+      - V(reconfigure) writes the static pods of a control plane and the API server's certificate again from O(config).
+      - V(upload) stores O(config) in the cluster, once every control plane has it.
+      - V(gate) waits until a changed node serves again - its node is Ready and, on a control plane, its API server answers, its static pods are
+        ready and its etcd member votes.
     type: str
     required: true
     choices: [init, wait, pull, credentials, join, reconfigure, upload, gate]
   config:
-    description: kubeadm's configuration file, with C(@token@), C(@ca_hash@) and C(@certificate_key@) where the secrets go.
+    description: Content of kubeadm's configuration file, with C(@token@), C(@ca_hash@) and C(@certificate_key@) in place of secrets.
     type: str
   images:
     description: Images to pull (O(state=pull)).
@@ -44,7 +44,7 @@ options:
     description: Name of the node in the cluster (O(state=join), O(state=gate)).
     type: str
   control_plane:
-    description: Whether the node is, or others join as, a control plane.
+    description: The node is a control plane (or with O(state=credentials), others join as control planes).
     type: bool
     default: false
   credentials:
@@ -52,12 +52,12 @@ options:
     type: dict
   last_try:
     description:
-      - Whether a failed join fails the task, after what it left was taken away and it was tried anew.
-      - Without it a failed join returns RV(joined=false) and its reason, to be tried again alone.
+      - Removes what an earlier failed join left before joining, and fails the task if the join fails.
+      - Without it a failed join returns RV(joined=false) and the reason, so that it can be tried again.
     type: bool
     default: false
   timeout:
-    description: Seconds to wait at most.
+    description: Longest time to wait, in seconds.
     type: int
     default: 600
 """
@@ -74,15 +74,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 joined:
-  description: Whether the node is a member now.
+  description: V(true) if the node is a member of the cluster now.
   type: bool
   returned: when O(state=join)
 reason:
-  description: Why a join that is to be tried again failed.
+  description: Why the join failed.
   type: str
   returned: when O(state=join) failed and not O(last_try)
 credentials:
-  description: The token, the hash of the certificate authority's key, and the key of the uploaded certificates.
+  description: C(token), C(ca_hash) (of the certificate authority's public key) and C(certificate_key) (of the uploaded certificates).
   type: dict
   returned: when O(state=credentials)
 pulled:
@@ -91,88 +91,95 @@ pulled:
   elements: str
   returned: when O(state=pull)
 seconds:
-  description: How long it took.
+  description: How long it took, in seconds.
   type: float
   returned: always
 """
 
 import time
+from typing import Any, Callable, Dict
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm import runner as node
+from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm.runner import KubeadmError, Runner
+
+Parameters = Dict[str, Any]
 
 
-def credentials(parameters):
-    return {
-        "changed": True,
-        "credentials": node.credentials(parameters["config"], parameters["control_plane"], parameters["timeout"]),
-    }
+def credentials(node: Runner, wanted: Parameters) -> dict[str, Any]:
+    found = node.credentials(wanted["config"], wanted["control_plane"], wanted["timeout"])
+    return {"changed": True, "credentials": found}
 
 
-def init(parameters):
-    return {"changed": node.init(parameters["config"], parameters["timeout"])}
+def init(node: Runner, wanted: Parameters) -> dict[str, Any]:
+    return {"changed": node.init(wanted["config"], wanted["timeout"])}
 
 
-def wait(parameters):
-    node.wait_api(parameters["timeout"])
+def wait(node: Runner, wanted: Parameters) -> dict[str, Any]:
+    node.wait_api(wanted["timeout"])
     return {"changed": False}
 
 
-def pull(parameters):
-    pulled = node.pull(parameters["images"], parameters["timeout"])
+def pull(node: Runner, wanted: Parameters) -> dict[str, Any]:
+    pulled = node.pull(wanted["images"], wanted["timeout"])
     return {"changed": bool(pulled), "pulled": pulled}
 
 
-def join(parameters):
+def join(node: Runner, wanted: Parameters) -> dict[str, Any]:
     try:
         changed = node.join(
-            parameters["config"],
-            parameters["credentials"],
-            parameters["node_name"],
-            parameters["control_plane"],
-            parameters["last_try"],
-            parameters["timeout"],
+            wanted["config"],
+            wanted["credentials"],
+            wanted["node_name"],
+            wanted["control_plane"],
+            wanted["last_try"],
+            wanted["timeout"],
         )
-    except node.KubeadmError as error:
-        if parameters["last_try"]:
+    except KubeadmError as error:
+        if wanted["last_try"]:
             raise
         return {"changed": True, "joined": False, "reason": str(error)}
     return {"changed": changed, "joined": True}
 
 
-def reconfigure(parameters):
-    node.reconfigure(parameters["config"], parameters["timeout"])
+def reconfigure(node: Runner, wanted: Parameters) -> dict[str, Any]:
+    node.reconfigure(wanted["config"], wanted["timeout"])
     return {"changed": True}
 
 
-def upload(parameters):
-    node.upload(parameters["config"], parameters["timeout"])
+def upload(node: Runner, wanted: Parameters) -> dict[str, Any]:
+    node.upload(wanted["config"], wanted["timeout"])
     return {"changed": True}
 
 
-def gate(parameters):
-    node.gate(parameters["node_name"], parameters["control_plane"], parameters["timeout"])
+def gate(node: Runner, wanted: Parameters) -> dict[str, Any]:
+    node.gate(wanted["node_name"], wanted["control_plane"], wanted["timeout"])
     return {"changed": False}
 
 
-def predict(parameters):
-    """What check mode says: the plan calls for a step only where it has something to do."""
-    result = {"changed": parameters["state"] not in ("wait", "gate")}
-    if parameters["state"] == "pull":
-        result.update(changed=True, pulled=node.missing_images(parameters["images"]))
-    if parameters["state"] == "join":
-        result["joined"] = True
-    return result
+ACTIONS: dict[str, Callable[[Runner, Parameters], dict[str, Any]]] = {
+    "init": init,
+    "wait": wait,
+    "pull": pull,
+    "credentials": credentials,
+    "join": join,
+    "reconfigure": reconfigure,
+    "upload": upload,
+    "gate": gate,
+}
 
 
-def main():
+def predict(node: Runner, wanted: Parameters) -> dict[str, Any]:
+    """Return the result in check mode: the plan asks for a state only where it has something to do."""
+    state = wanted["state"]
+    if state == "pull":
+        return {"changed": True, "pulled": node.missing_images(wanted["images"])}
+    return {"changed": state not in ("wait", "gate"), **({"joined": True} if state == "join" else {})}
+
+
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "state": {
-                "type": "str",
-                "required": True,
-                "choices": ["init", "wait", "pull", "credentials", "join", "reconfigure", "upload", "gate"],
-            },
+            "state": {"type": "str", "required": True, "choices": list(ACTIONS)},
             "config": {"type": "str"},
             "images": {"type": "list", "elements": "str", "default": []},
             "node_name": {"type": "str"},
@@ -183,17 +190,21 @@ def main():
         },
         required_if=[
             ("state", "join", ["config", "credentials", "node_name"]),
+            ("state", "gate", ["node_name"]),
             ("state", "init", ["config"]),
             ("state", "credentials", ["config"]),
+            ("state", "reconfigure", ["config"]),
+            ("state", "upload", ["config"]),
         ],
         supports_check_mode=True,
     )
     started = time.monotonic()
+    node = Runner()
     try:
-        action = predict if module.check_mode else globals()[module.params["state"]]
-        result = action(module.params)
-    except node.KubeadmError as error:
-        module.fail_json(msg="%s\n%s" % (error, node.troubles()))
+        action = predict if module.check_mode else ACTIONS[module.params["state"]]
+        result = action(node, module.params)
+    except KubeadmError as error:
+        module.fail_json(msg=("%s\n%s" % (error, node.last_words())).strip())
     module.exit_json(seconds=round(time.monotonic() - started, 1), **result)
 
 

@@ -63,8 +63,8 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths as places
-from ansible_collections.kubewright.cluster.plugins.module_utils.verify import node as probe_node, pod as probe_pod
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths
+from ansible_collections.kubewright.cluster.plugins.module_utils.verify import node, pod
 
 
 def main():
@@ -78,11 +78,11 @@ def main():
         supports_check_mode=True,
     )
     own, seconds = module.params["node_name"], module.params["seconds"]
-    checks = probe_node.checks(own, time.monotonic() + seconds, module.params["certificate_days"])
+    checks = node.checks(own, time.monotonic() + seconds, module.params["certificate_days"])
     if module.params["begun"].get("elsewhere"):
-        checks.append(probe_node.ready(own))
-    checks += probe_pod.checks(own, module.params["begun"], time.monotonic() + seconds)
-    module.exit_json(changed=False, checks=checks, member=os.path.exists(places.here().identity))
+        checks.append(node.ready(own))
+    checks += pod.checks(own, module.params["begun"], time.monotonic() + seconds)
+    module.exit_json(changed=False, checks=checks, member=os.path.exists(paths.here().identity))
 
 
 if __name__ == "__main__":

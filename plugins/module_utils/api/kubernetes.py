@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small client of the Kubernetes API, with a kubeconfig's certificate. Standard library only."""
+"""A small client of the Kubernetes API with client certificates. Standard library only."""
 
 from __future__ import annotations
 
@@ -9,56 +9,78 @@ import http.client
 import json
 import os
 import re
-import threading
 import time
+from typing import Any, List, Sequence, Tuple
+from urllib.parse import urlsplit
 
-from ..node import paths as places
-from . import tls as https
+from ..base.text_files import read_text
+from ..node import paths
+from . import tls
 
-MANIFEST = "/etc/kubernetes/manifests/kube-apiserver.yaml"
+# Statuses that pass: https://kubernetes.io/docs/concepts/cluster-administration/flow-control/
 BUSY = (429, 500, 502, 503, 504)
+Server = Tuple[str, int]
 
 
 class ApiError(Exception):
-    """The API did not answer, or refused; the message says which request and why."""
+    """The API did not answer, or refused; the message says which request and why. status: of the answer, if any."""
 
-    def __init__(self, message, status=None):
+    def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
 
 
-def local_server(manifest=MANIFEST):
-    """(address, port) of this control plane's own API server, None where there is none."""
-    text = places.text_of(manifest)
+def local_server(manifest: str = paths.API_SERVER_MANIFEST) -> Server | None:
+    """Return (address, port) of this control plane's own API server, None if the node has none."""
+    text = read_text(manifest)
     if not text:
-        found = re.search(r"server:\s*https://127\.0\.0\.1:(\d+)", places.text_of(places.K3S_ADMIN))
+        found = re.search(r"server:\s*https://127\.0\.0\.1:(\d+)", read_text(paths.K3S_ADMIN))
         return ("127.0.0.1", int(found.group(1))) if found else None
     address = re.search(r"--advertise-address=(\S+)", text)
     port = re.search(r"--secure-port=(\d+)", text)
-    return address.group(1) if address else "127.0.0.1", int(port.group(1)) if port else 6443
+    return address.group(1) if address else "127.0.0.1", int(port.group(1)) if port else paths.API_PORT
+
+
+def server_in(kubeconfig: str) -> Server | None:
+    """Return (address, port) of the API server that a kubeconfig names, None if it names none."""
+    found = re.search(r"^\s*server:\s*[\"']?([^\s\"']+)", read_text(kubeconfig), re.M)
+    parts = urlsplit(found.group(1)) if found else None
+    return (parts.hostname, parts.port or 443) if parts and parts.hostname else None
 
 
 class Api:
-    """The API of one cluster: the first server is asked, and the next where that one does not answer."""
+    """The API of one cluster. The first server is asked, and the next one if it does not answer."""
 
-    def __init__(self, servers, kubeconfig=None, timeout=10, patience=10):
-        """servers: [(address, port)]. timeout: seconds for one answer. patience: seconds in which a busy or silent API is asked again."""
-        kubeconfig = kubeconfig or places.admin()
-        if not os.path.exists(kubeconfig):
-            raise ApiError("%s is missing: this is no control plane of a running cluster" % kubeconfig)
-        try:
-            self.context = https.context({"kubeconfig": kubeconfig})
-        except (OSError, ValueError) as error:
-            raise ApiError("%s: %s" % (kubeconfig, error)) from None
-        self.servers, self.timeout, self.patience = list(servers), timeout, patience
-        self.kept = threading.local()
+    def __init__(
+        self,
+        servers: Sequence[Server | None],
+        kubeconfig: str | None = None,
+        timeout: float = 10,
+        patience: float = 10,
+        context: Any = None,
+    ) -> None:
+        """kubeconfig: whose certificate is used, the administrator's by default; context: one in its place.
 
-    def get(self, path, missing_ok=False):
-        """The answer as a map; None for 404 with missing_ok."""
+        timeout: seconds for one answer. patience: seconds in which a busy or silent API is asked again.
+        """
+        self.patience = patience
+        if context is None:
+            kubeconfig = kubeconfig or paths.admin()
+            if not os.path.exists(kubeconfig):
+                raise ApiError("%s is missing: this is not a control plane of a running cluster" % kubeconfig)
+            try:
+                context = tls.from_kubeconfig(kubeconfig)
+            except (OSError, ValueError) as error:
+                raise ApiError("%s: %s" % (kubeconfig, error)) from None
+        known = dict.fromkeys(server for server in servers if server)
+        self.sessions: List[tls.Session] = [tls.Session(*server, context, timeout) for server in known]
+
+    def get(self, path: str, missing_ok: bool = False) -> Any:
+        """Return the answer as a map; None for 404 with missing_ok."""
         return self.call("GET", path, missing_ok=missing_ok)
 
-    def create(self, path, body):
-        """Make an object. One that a lost answer had made already is fine."""
+    def create(self, path: str, body: dict[str, Any]) -> Any:
+        """Make an object. It is fine if it exists already: an earlier answer may have been lost."""
         try:
             return self.call("POST", path, body)
         except ApiError as error:
@@ -66,12 +88,12 @@ class Api:
                 return body
             raise
 
-    def delete(self, path):
-        """Delete an object and, in the background, what belongs to it. None when it was not there."""
+    def delete(self, path: str) -> Any:
+        """Delete an object and, in the background, what belongs to it. Return None if it did not exist."""
         return self.call("DELETE", path + "?propagationPolicy=Background&gracePeriodSeconds=0", missing_ok=True)
 
-    def call(self, method, path, body=None, missing_ok=False):
-        """The answer as a map. Raises ApiError."""
+    def call(self, method: str, path: str, body: Any = None, missing_ok: bool = False) -> Any:
+        """Return the answer as a map. Raise ApiError."""
         status, text = self.ask(method, path, body)
         if status == 404 and missing_ok:
             return None
@@ -80,55 +102,37 @@ class Api:
         try:
             return json.loads(text)
         except ValueError:
-            raise ApiError("%s %s: the answer is no JSON: %s" % (method, path, text[:200])) from None
+            raise ApiError("%s %s: the answer is not JSON: %s" % (method, path, text[:200])) from None
 
-    def ask(self, method, path, body=None, patience=None):
-        """(status, text) of one request, asked again while the API is silent or busy and patience lasts."""
+    def ask(self, method: str, path: str, body: Any = None, patience: float | None = None) -> tuple[int, str]:
+        """Return (status, text) of one request, repeated while the API is silent or busy and patience lasts."""
         deadline = time.monotonic() + (self.patience if patience is None else patience)
         while True:
             status, text = self._round(method, path, body)
-            if status not in BUSY + (None,) or time.monotonic() > deadline:
+            if (status is not None and status not in BUSY) or time.monotonic() > deadline:
                 break
             time.sleep(0.3)
         if status is None:
             raise ApiError("%s %s: %s" % (method, path.partition("?")[0], text))
         return status, text
 
-    def _round(self, method, path, body):
-        """One try at each server. (None, why) when none answers."""
+    def _round(self, method: str, path: str, body: Any) -> tuple[int | None, str]:
+        """Try each server once. Return (None, why) if none answers."""
         problems = []
-        for server in list(self.servers):
+        for session in list(self.sessions):
             try:
-                answer = self._once(server, method, path, body)
+                answer = session.ask(method, path, body)
             except (OSError, http.client.HTTPException) as error:
-                problems.append("%s:%d: %s" % (server[0], server[1], error or type(error).__name__))
+                problems.append("%s:%d: %s" % (session.address, session.port, error or type(error).__name__))
                 continue
-            if server != self.servers[0]:
-                self.servers.sort(key=lambda other, best=server: other != best)
+            if session != self.sessions[0]:
+                self.sessions.sort(key=lambda other, best=session: other != best)
             return answer
         return None, "; ".join(problems) or "no server is known"
 
-    def _once(self, server, method, path, body):
-        """Ask one server, over the thread's kept connection; a new one where that was closed in the meantime."""
-        connections = self.kept.__dict__.setdefault("connections", {})
-        data = None if body is None else json.dumps(body)
-        headers = {"Accept": "application/json", "Content-Type": "application/json"}
-        while True:
-            fresh = server not in connections
-            if fresh:
-                connections[server] = http.client.HTTPSConnection(*server, timeout=self.timeout, context=self.context)
-            try:
-                connections[server].request(method, path, body=data, headers=headers)
-                answer = connections[server].getresponse()
-                return answer.status, answer.read().decode("utf-8", "replace")
-            except (OSError, http.client.HTTPException):
-                connections.pop(server).close()
-                if fresh:
-                    raise
 
-
-def reason(status, text):
-    """The API's own word on a refusal."""
+def reason(status: int, text: str) -> str:
+    """Return the API's own explanation of an error."""
     try:
         return "HTTP %d, %s" % (status, json.loads(text)["message"])
     except (ValueError, KeyError, TypeError):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from ..node.paths import FSTAB, SWAP_LINE
 from .host import number
 
 ARCHITECTURES = {
@@ -152,11 +153,7 @@ def swap(host):
             plain = words[1] if words[1] in ("file", "virtual") else "partition"
             kind = "zram" if "/zram" in words[0] else plain
             devices.append({"name": unescape(words[0]), "kind": kind, "size_bytes": size * 1024})
-    lines = [
-        line
-        for line in (host.read("/etc/fstab") or "").splitlines()
-        if re.match(r"^\s*[^#\s]\S*\s+\S+\s+swap(\s|$)", line)
-    ]
+    lines = [line for line in (host.read(FSTAB) or "").splitlines() if SWAP_LINE.match(line)]
     total = None if unknown else sum(device["size_bytes"] for device in devices)
     return {"total_bytes": total, "devices": devices, "fstab": lines}
 

@@ -14,14 +14,16 @@ import re
 import socket
 import stat
 import struct
-import subprocess
 import sys
 import time
 
+from ..base import commands
+
 LIMIT = 1 << 20
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# A home that cannot be written to: kubectl would leave a cache there (or in the working directory where none is set).
-ENVIRONMENT = {"PATH": PATH, "LC_ALL": "C", "HOME": "/dev/null"}
+# A home that cannot be written to: kubectl would leave a cache there, or in the working directory if none is set.
+ENVIRONMENT = {"HOME": "/dev/null"}
+# A small board or an emulated machine takes seconds for an answer; if that counted as silence, its cluster would look half-made.
+API_SECONDS = 10
 # Not there, or not on this kernel: nothing to warn of.
 ABSENT = (
     errno.ENOENT,
@@ -160,22 +162,10 @@ class Host:
 
     def run(self, argv, timeout=10):
         """Output of a command; None where it is missing, fails or takes too long."""
-        try:
-            done = subprocess.run(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                timeout=timeout,
-                check=False,
-                env=ENVIRONMENT,
-            )
-        except subprocess.TimeoutExpired:
+        done = commands.run(argv, timeout=timeout, env=ENVIRONMENT, clean=True)
+        if done.rc == commands.TIMED_OUT:
             self.warn("%s did not answer within %d s" % (" ".join(argv), timeout))
-            return None
-        except (OSError, ValueError, subprocess.SubprocessError):
-            return None
-        return done.stdout[:LIMIT].decode("utf-8", "replace") if done.returncode == 0 else None
+        return done.out[:LIMIT] if done.rc == 0 else None
 
     def machine(self):
         """What only system calls tell."""
@@ -265,9 +255,20 @@ class Host:
 
         server: {address, port} and the paths kubeconfig, or ca, certificate and key.
         """
-        from ..api import tls as https
+        import http.client  # machines without a cluster do not need TLS
 
-        return https.ask(self._sessions, server, method, path, accept, body)
+        from ..api import tls
+
+        address, port, kubeconfig = server["address"], server["port"], server.get("kubeconfig")
+        key = (address, port, kubeconfig)
+        try:
+            if key not in self._sessions:
+                files = None if kubeconfig else (server["ca"], server["certificate"], server["key"])
+                context = tls.from_files(*files) if files else tls.from_kubeconfig(kubeconfig)
+                self._sessions[key] = tls.Session(address, port, context, API_SECONDS)
+            return self._sessions[key].ask(method, path, body, accept)
+        except http.client.HTTPException as error:
+            raise OSError("%s: %s" % (type(error).__name__, error)) from None
 
     def close(self):
         for session in self._sessions.values():

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import re
 
-KUBERNETES = "/etc/kubernetes"
-ETCD = KUBERNETES + "/pki/etcd/"
+from ..node import paths
+
+ETCD = paths.KUBERNETES + "/pki/etcd/"
 SYSTEM = "/api/v1/namespaces/kube-system/"
 APPS = "/apis/apps/v1/namespaces/kube-system/"
 NAMES = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -36,7 +37,7 @@ def live(host, pool):
         }
     )
     members = pool.submit(_etcd, host)
-    server = address(host.read(KUBERNETES + "/manifests/kube-apiserver.yaml"))
+    server = address(host.read(paths.API_SERVER_MANIFEST))
     try:
         result.update(_ask(host, server))
     except WRONG as error:
@@ -53,13 +54,13 @@ def address(manifest):
     }
     own = found["advertise-address"].group(1) if found["advertise-address"] else "127.0.0.1"
     port = found["secure-port"].group(1) if found["secure-port"] else "6443"
-    return {"address": own, "port": int(port) if re.fullmatch("[0-9]{1,5}", port) else 6443}
+    return {"address": own, "port": int(port) if re.fullmatch("[0-9]{1,5}", port) else paths.API_PORT}
 
 
 def k3s(host, port):
     """What a K3s server says. Its etcd tells by a condition of the Node whether a member votes: pkg/etcd/etcd.go, NodeType."""
     result = {"kind": "k3s", "healthy": False, "version": None, "nodes": [], "config_maps": [], "error": None}
-    server = {"address": "127.0.0.1", "port": port, "kubeconfig": "/etc/rancher/k3s/k3s.yaml"}
+    server = {"address": "127.0.0.1", "port": port, "kubeconfig": paths.K3S_ADMIN}
     try:
         result.update(_common(_getter(host, server)))
     except WRONG as error:
@@ -73,11 +74,11 @@ def _ask(host, server):
     The administrator's certificate has no rights before kubeadm bound them: until then the one that needs none is used.
     """
     try:
-        return _questions(host, dict(server, kubeconfig=KUBERNETES + "/admin.conf"))
+        return _questions(host, dict(server, kubeconfig=paths.ADMIN))
     except Denied:
-        if not host.exists(KUBERNETES + "/super-admin.conf"):
+        if not host.exists(paths.SUPER_ADMIN):
             raise
-        return _questions(host, dict(server, kubeconfig=KUBERNETES + "/super-admin.conf"))
+        return _questions(host, dict(server, kubeconfig=paths.SUPER_ADMIN))
 
 
 def _getter(host, server):
@@ -164,31 +165,20 @@ def _etcd(host):
     """
     if not host.exists(ETCD + "healthcheck-client.crt"):
         return {}
+    from ..api import etcd  # machines without a cluster do not need TLS
+
     server = {
         "address": "127.0.0.1",
-        "port": 2379,
+        "port": paths.ETCD_PORT,
         "ca": ETCD + "ca.crt",
         "certificate": ETCD + "healthcheck-client.crt",
         "key": ETCD + "healthcheck-client.key",
     }
     try:
-        status, text = host.ask(server, "POST", "/v3/cluster/member/list", body="{}")
+        status, text = host.ask(server, "POST", etcd.MEMBERS, body="{}")
         if status != 200:
             raise ValueError("HTTP %d: %s" % (status, text[:200].strip()))
-        return {"etcd_members": members(text)}
+        return {"etcd_members": etcd.described(text)}
     except WRONG as error:
         return {"etcd_error": str(error)}
 
-
-def members(text):
-    """[{id, name, learner, peer_urls}] of etcd's answer; a member that did not start yet has no name."""
-    items = json.loads(text).get("members") or []
-    return [
-        {
-            "id": item.get("ID"),
-            "name": item.get("name", ""),
-            "learner": bool(item.get("isLearner")),
-            "peer_urls": item.get("peerURLs") or [],
-        }
-        for item in items
-    ]

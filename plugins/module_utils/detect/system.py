@@ -8,17 +8,12 @@ from __future__ import annotations
 import os
 import re
 
-from .host import PATH
+from ..base.commands import PATH
+from ..node.os_settings import MODULE_TRACES
 
 MODULES = ("overlay", "br_netfilter", "nf_conntrack", "vxlan", "ip_tables", "nf_tables", "ip_vs", "wireguard")
 # A list of all modules is longer than other files may be.
 LISTS = 8 << 20
-TRACES = {
-    "br_netfilter": "/proc/sys/net/bridge/bridge-nf-call-iptables",
-    "nf_conntrack": "/proc/sys/net/netfilter/nf_conntrack_max",
-    "ip_tables": "/proc/net/ip_tables_names",
-    "ip_vs": "/proc/net/ip_vs",
-}
 SYSCTLS = (
     "net.ipv4.ip_forward net.ipv6.conf.all.forwarding net.bridge.bridge-nf-call-iptables "
     "net.bridge.bridge-nf-call-ip6tables net.ipv4.ip_nonlocal_bind net.ipv4.neigh.default.gc_thresh1 "
@@ -112,7 +107,7 @@ def modules(host, release):
         if name in loaded:
             states[name] = "loaded"
         elif (
-            host.exists("/sys/module/" + name) or name in filesystems or (name in TRACES and host.exists(TRACES[name]))
+            host.exists("/sys/module/" + name) or name in filesystems or any(map(host.exists, MODULE_TRACES.get(name, ())))
         ):
             states[name] = "builtin"
     place = _modules_place(host, release)

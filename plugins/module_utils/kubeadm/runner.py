@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Running kubeadm on a node: start, join, resume what was half done. Standard library only.
+"""Run kubeadm on a node: init, join, and resuming what was left half done. Standard library only.
 
-Each step is safe to run again: what kubeadm finished is found by its traces, what it left half-done is resumed by the same
-command with the phases and preflight checks that the traces call for.
+Each step is safe to repeat: what kubeadm has finished is recognised by its traces, and what it left half done is resumed by
+the same command, with the phases and preflight checks that the traces call for.
 """
 
 from __future__ import annotations
@@ -13,379 +13,358 @@ import contextlib
 import fcntl
 import json
 import os
-import re
 import secrets
-import ssl
 import string
-import subprocess
 import tempfile
 import time
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Callable, Iterator
 
-KUBERNETES = "/etc/kubernetes"
-BIN = "/usr/local/bin/"
-LOCK = "/run/kubewright-kubeadm.lock"
-CLIENT_CERTIFICATE = "/var/lib/kubelet/pki/kubelet-client-current.pem"
-# What a run that stopped half way leaves, and kubeadm's preflight would refuse.
+from ..api import etcd, kubernetes, readiness, tls
+from ..api.kubernetes import Api, ApiError
+from ..base import commands
+from ..base.commands import Result
+from ..base.masking import masked_message
+from ..node import paths
+
+STATIC_PODS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
+# What an interrupted run leaves behind and kubeadm's preflight would refuse.
 LEFTOVERS = [
     "DirAvailable--etc-kubernetes-manifests",
     "DirAvailable--var-lib-etcd",
-    *(
-        "FileAvailable--etc-kubernetes-manifests-%s.yaml" % name
-        for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
-    ),
+    *("FileAvailable--etc-kubernetes-manifests-%s.yaml" % name for name in STATIC_PODS),
     *("FileAvailable--etc-kubernetes-%s" % name for name in ("kubelet.conf", "bootstrap-kubelet.conf", "pki-ca.crt")),
-    *("Port-%d" % port for port in (6443, 10259, 10257, 10250, 2379, 2380)),
+    *(
+        "Port-%d" % port
+        for port in (
+            paths.API_PORT,
+            paths.SCHEDULER_PORT,
+            paths.CONTROLLER_MANAGER_PORT,
+            paths.KUBELET_PORT,
+            paths.ETCD_PORT,
+            paths.ETCD_PEER_PORT,
+        )
+    ),
 ]
-_SECRET = re.compile(r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b|\b[0-9a-f]{64}\b")
+# kubeadm is started with the lock file open: a kubeadm that a killed run left behind keeps the lock.
+ENVIRONMENT = {"KUBECONFIG": ""}
+# What kubeadm init makes last, as paths below /api and /apis.
+LAST_MADE = (
+    "/api/v1/namespaces/kube-system/configmaps/kubeadm-config",
+    "/api/v1/namespaces/kube-system/configmaps/kubelet-config",
+    "/apis/apps/v1/namespaces/kube-system/deployments/coredns",
+    "/apis/apps/v1/namespaces/kube-system/daemonsets/kube-proxy",
+)
+# The API server reloads its certificate on its own; its pod must be seen as the new one before the gate asks.
+SETTLE_SECONDS = 2
 
 
 class KubeadmError(Exception):
-    """kubeadm failed; the message says what it said."""
+    """kubeadm failed; the message repeats what it said, without secrets."""
 
 
-def run(argv, timeout):
-    """(exit status, output, error output) of a command; past the timeout it is ended and that is its error output."""
-    environment = {
-        **os.environ,
-        "PATH": "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin",
-        "KUBECONFIG": "",
-    }
-    try:
-        # The lock file's descriptor goes along: while kubeadm runs, whoever started it, a second run waits.
-        done = subprocess.run(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            timeout=timeout,
-            env=environment,
-            close_fds=False,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return 124, "", "%s did not end within %d s" % (os.path.basename(argv[0]), timeout)
-    except OSError as error:
-        return 127, "", "%s: %s" % (argv[0], error.strerror)
-    return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+class Runner:
+    """kubeadm on this node. root and run are replaced by tests."""
 
+    def __init__(self, root: str = "", run: Callable[..., Result] = commands.run) -> None:
+        self.root, self._run = root, run
+        self.kubernetes = root + paths.KUBERNETES
 
-@contextlib.contextmanager
-def only_one(timeout):
-    """Hold the node's lock: a kubeadm that a killed run left behind comes to its end first."""
-    with open(LOCK, "w", encoding="utf-8") as lock:
-        os.set_inheritable(lock.fileno(), True)
+    def run(self, argv: list[str], timeout: float) -> Result:
+        """Run a command that inherits the lock."""
+        return self._run(argv, timeout=timeout, env=ENVIRONMENT, close_fds=False)
+
+    def kubeadm(self, arguments: list[str], timeout: float) -> str:
+        """Return the output of a kubeadm command. Raise KubeadmError with what it complained about."""
+        done = self.run([paths.PROGRAMS + "/kubeadm", *arguments], timeout)
+        if done.rc:
+            lines = [
+                line
+                for line in (done.err or done.out).splitlines()
+                if line.strip() and not line.startswith(("W", "I", "To see the stack trace"))
+            ]
+            raise KubeadmError("kubeadm %s: %s" % (" ".join(arguments[:2]), masked_message("\n".join(lines[-12:]))))
+        return done.out
+
+    def has(self, *names: str) -> bool:
+        """Return True if all of these exist in /etc/kubernetes."""
+        return all(os.path.exists(os.path.join(self.kubernetes, name)) for name in names)
+
+    def has_kubelet_identity(self) -> bool:
+        """Return True if the kubelet has its own certificate already."""
+        return self.has("kubelet.conf") and os.path.exists(self.root + paths.KUBELET_CLIENT)
+
+    def api(self, kubeconfig: str, timeout: float = 5) -> Api:
+        """Return a client with one of the node's kubeconfigs: its own API server first, then the one that the file names."""
+        path = "%s/%s" % (self.kubernetes, kubeconfig)
+        own = kubernetes.local_server(self.root + paths.API_SERVER_MANIFEST) if kubeconfig == "admin.conf" else None
+        return Api([own, kubernetes.server_in(path)], path, timeout=timeout, patience=0)
+
+    @contextlib.contextmanager
+    def only_one(self, timeout: float) -> Iterator[None]:
+        """Hold the node's lock. A kubeadm that a killed run left behind finishes first."""
+        with open(self.root + paths.KUBEADM_LOCK, "w", encoding="utf-8") as lock:
+            os.set_inheritable(lock.fileno(), True)
+            deadline = time.monotonic() + timeout
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except OSError:
+                    if time.monotonic() > deadline:
+                        raise KubeadmError(
+                            "another kubeadm still runs after %d s; look at `ps -C kubeadm` on the node" % timeout
+                        ) from None
+                    time.sleep(0.5)
+            yield
+
+    @contextlib.contextmanager
+    def config_file(self, text: str) -> Iterator[str]:
+        """Write the configuration to a file of mode 0600 that is removed afterwards."""
+        handle, path = tempfile.mkstemp(prefix="kubewright-", suffix=".yaml", dir=self.root + "/run")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                stream.write(text)
+            yield path
+        finally:
+            os.unlink(path)
+
+    def half_done(self) -> bool:
+        """Return True if an earlier run left traces."""
+        names = ("kubelet.conf", "manifests/etcd.yaml", "manifests/kube-apiserver.yaml", "pki/ca.crt")
+        return any(self.has(name) for name in names)
+
+    def ignored_preflight(self) -> list[str]:
+        """Return the flag that makes preflight accept the traces of an earlier run."""
+        return ["--ignore-preflight-errors=" + ",".join(LEFTOVERS)] if self.half_done() else []
+
+    # -- init ------------------------------------------------------------------------------------------------------
+
+    def initialised(self) -> bool:
+        """Return True if the cluster has what the last phases of `kubeadm init` make."""
+        if not self.has("admin.conf", "manifests/kube-apiserver.yaml"):
+            return False
+        try:
+            api = self.api("admin.conf", timeout=15)
+            return all(api.get(path, missing_ok=True) is not None for path in LAST_MADE)
+        except ApiError:
+            return False  # a half-made cluster has no API, or one that allows the administrator nothing yet
+
+    def init(self, config: str, timeout: float) -> bool:
+        """Make a new cluster here, or finish a half-made one. Return True if anything was done."""
+        with self.only_one(timeout):
+            if self.initialised():
+                return False
+            with self.config_file(config.replace("@token@", new_token())) as path:
+                flags = ["--skip-token-print", "--skip-phases=show-join-command", *self.ignored_preflight()]
+                self.kubeadm(["init", "--config", path, *flags], timeout)
+        return True
+
+    # -- a running control plane -----------------------------------------------------------------------------------
+
+    def reconfigure(self, config: str, timeout: float) -> None:
+        """Write this control plane's static pods again; the kubelet restarts those that differ.
+
+        The serving certificate is made again too, by the same authority: its names may be what changed.
+        """
+        with self.only_one(timeout), self.config_file(config.replace("@token@", new_token())) as path:
+            with self._former_certificate_kept():
+                self.kubeadm(["init", "phase", "certs", "apiserver", "--config", path], timeout)
+            self.kubeadm(["init", "phase", "control-plane", "all", "--config", path], timeout)
+            time.sleep(SETTLE_SECONDS)
+
+    @contextlib.contextmanager
+    def _former_certificate_kept(self) -> Iterator[None]:
+        """Move the serving certificate aside, for kubeadm keeps one that exists; bring it back if none is made."""
+        files = ["%s/pki/%s" % (self.kubernetes, name) for name in ("apiserver.crt", "apiserver.key")]
+        for path in files:
+            if os.path.exists(path):
+                os.replace(path, path + ".former")
+        try:
+            yield
+        finally:
+            complete = all(os.path.exists(path) for path in files)
+            for path in files:
+                with contextlib.suppress(FileNotFoundError):
+                    if complete:
+                        os.unlink(path + ".former")
+                    else:
+                        os.replace(path + ".former", path)
+
+    def upload(self, config: str, timeout: float) -> None:
+        """Store the configuration in the cluster, for later joins and upgrades."""
+        with self.only_one(timeout), self.config_file(config.replace("@token@", new_token())) as path:
+            self.kubeadm(["init", "phase", "upload-config", "kubeadm", "--config", path, *self._as_admin()], timeout)
+
+    def credentials(self, config: str, control_planes: bool, timeout: float) -> dict[str, str]:
+        """Return what others need to join: {token, ca_hash, certificate_key}, valid for half an hour (the key for two hours)."""
+        with self.only_one(timeout):
+            output = self.kubeadm(["token", "create", "--ttl", "30m", "--print-join-command", *self._as_admin()], 60)
+            token, ca_hash = (_word_after(output, flag) for flag in ("--token", "--discovery-token-ca-cert-hash"))
+            key = ""
+            if control_planes:
+                with self.config_file(config.replace("@token@", token)) as path:
+                    arguments = ["init", "phase", "upload-certs", "--upload-certs", "--config", path]
+                    key = (self.kubeadm([*arguments, *self._as_admin()], 60).split() or [""])[-1]
+                if not key:
+                    raise KubeadmError("kubeadm init phase upload-certs printed no certificate key")
+        return {"token": token, "ca_hash": ca_hash, "certificate_key": key}
+
+    def _as_admin(self) -> list[str]:
+        return ["--kubeconfig", self.kubernetes + "/admin.conf"]
+
+    # -- join ------------------------------------------------------------------------------------------------------
+
+    def joined(self, name: str, control_plane: bool) -> bool:
+        """Return True if this node's join was completed."""
+        if not self.has_kubelet_identity():
+            return False
+        if not control_plane:
+            return True
+        if not self.has("admin.conf", "manifests/kube-apiserver.yaml", "manifests/etcd.yaml"):
+            return False
+        try:
+            node = self.api("admin.conf", timeout=15).get("/api/v1/nodes/" + name, missing_ok=True)
+        except ApiError:
+            return False
+        return "node-role.kubernetes.io/control-plane" in (((node or {}).get("metadata") or {}).get("labels") or {})
+
+    def join(
+        self, config: str, secret: dict[str, str], name: str, control_plane: bool, clean: bool, timeout: float
+    ) -> bool:
+        """Join this node, or finish a half-done join. Return True if anything was done.
+
+        clean: first remove what the half-done join left (its etcd member too), for when resuming did not help.
+        """
+        with self.only_one(timeout):
+            if self.joined(name, control_plane):
+                return False
+            if clean and self.half_done():
+                self.kubeadm(["reset", "--force", "--cri-socket", "unix://" + paths.CONTAINERD_SOCKET], timeout)
+            for key in ("token", "ca_hash", "certificate_key"):
+                config = config.replace("@%s@" % key, secret[key])
+            flags = self.ignored_preflight()
+            if self.has_kubelet_identity():
+                # The kubelet's bootstrap would refuse a node that exists already. If it does not start, kubeadm join says so.
+                flags.append("--skip-phases=kubelet-start,kubelet-wait-bootstrap")
+                self.run(["systemctl", "start", "kubelet"], 30)
+            with self.config_file(config) as path:
+                self.kubeadm(["join", "--config", path, *flags], timeout)
+        return True
+
+    # -- waiting ---------------------------------------------------------------------------------------------------
+
+    def wait_api(self, timeout: float) -> None:
+        """Wait for this node's own API server, which its kubelet starts."""
         deadline = time.monotonic() + timeout
         while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise KubeadmError(
-                        "another kubeadm still runs after %d s; look at `ps -C kubeadm` on the node" % timeout
-                    ) from None
-                time.sleep(0.5)
-        yield
+            problem = self._api_problem()
+            if not problem:
+                return
+            if time.monotonic() > deadline:
+                raise KubeadmError("the API server was not ready within %d s: %s" % (timeout, masked_message(problem[-400:])))
+            time.sleep(1)
+
+    def _api_problem(self) -> str:
+        own = kubernetes.local_server(self.root + paths.API_SERVER_MANIFEST)
+        if own is None:
+            return "%s is missing" % paths.API_SERVER_MANIFEST
+        try:
+            status, text = Api([own], self.kubernetes + "/admin.conf", timeout=5, patience=0).ask("GET", "/readyz")
+        except ApiError as error:
+            return str(error)
+        return "" if status == 200 else kubernetes.reason(status, text.strip())
+
+    def gate(self, name: str, control_plane: bool, timeout: float) -> None:
+        """Wait until this node serves: API ready, node Ready, etcd member started and voting."""
+        if control_plane:
+            self.wait_api(timeout)
+        deadline = time.monotonic() + timeout
+        while True:
+            problem = self.problem(name, control_plane)
+            if not problem:
+                return
+            if time.monotonic() > deadline:
+                raise KubeadmError("%s is not healthy after %d s: %s" % (name, timeout, masked_message(problem)))
+            time.sleep(1)
+
+    def problem(self, name: str, control_plane: bool) -> str:
+        """Return why this node does not serve yet; "" if it does."""
+        try:
+            # The kubelet's own kubeconfig: on a worker there is no other.
+            node = self.api("kubelet.conf").get("/api/v1/nodes/" + name, missing_ok=True)
+            problem = readiness.node_problem(node, name)
+            if not problem and control_plane:
+                problem = self._static_pods_problem(name)
+        except ApiError as error:
+            return str(error)
+        if problem or not control_plane or not self.has("manifests/etcd.yaml"):
+            return problem
+        return self._etcd_problem(name)
+
+    def _static_pods_problem(self, name: str) -> str:
+        query = "?labelSelector=tier%3Dcontrol-plane&fieldSelector=spec.nodeName%3D" + name
+        pods = self.api("admin.conf").get("/api/v1/namespaces/kube-system/pods" + query)["items"]
+        ready = {(pod["metadata"].get("labels") or {}).get("component") for pod in pods if readiness.is_ready(pod)}
+        expected = [pod for pod in STATIC_PODS if self.has("manifests/%s.yaml" % pod)]
+        waiting = [pod for pod in expected if pod not in ready]
+        return "its static pods are not ready (%s)" % ", ".join(waiting) if waiting else ""
+
+    def _etcd_problem(self, name: str) -> str:
+        listed = self.run([paths.PROGRAMS + "/crictl", "ps", "--name", "^etcd$", "-q"], 10)
+        if listed.rc or not listed.out.strip():
+            return "its etcd does not run%s" % (": " + listed.complaint() if listed.rc else "")
+        try:
+            members = etcd.local(self.kubernetes).members()
+        except tls.NO_ANSWER as error:
+            return "its etcd does not answer: %s" % error
+        reason = etcd.not_voting_reason(name, members)
+        return "its etcd member does not vote: %s" % reason if reason else ""
+
+    # -- images and messages ---------------------------------------------------------------------------------------
+
+    def missing_images(self, names: list[str]) -> list[str]:
+        """Return those of the images that the runtime does not have; all of them if it does not answer."""
+        listed = self.run([paths.PROGRAMS + "/crictl", "images", "-o", "json"], 30)
+        try:
+            images: list[dict[str, Any]] = json.loads(listed.out).get("images") or [] if listed.rc == 0 else []
+        except ValueError:
+            images = []
+        tags = {tag for image in images for tag in image.get("repoTags") or []}
+        return [name for name in names if name not in tags]
+
+    def pull(self, names: list[str], timeout: float) -> list[str]:
+        """Pull the missing images, two at a time, and return their names. Raise KubeadmError with all that failed."""
+        wanted = self.missing_images(names)
+
+        def one(name: str) -> str:
+            done = self.run([paths.PROGRAMS + "/crictl", "--timeout", "%ds" % timeout, "pull", name], timeout)
+            return "%s: %s" % (name, done.complaint(1)[:300]) if done.rc else ""
+
+        with ThreadPoolExecutor(2) as pool:
+            failed = [text for text in pool.map(one, wanted) if text]
+        if failed:
+            raise KubeadmError("images could not be pulled: " + "; ".join(failed))
+        return wanted
+
+    def last_words(self) -> str:
+        """Return the last errors that the kubelet logged, for the message of a failure."""
+        logged = self.run(["journalctl", "-u", "kubelet", "-n", "40", "--no-pager", "-o", "cat"], 10)
+        lines = [line[:300] for line in logged.out.splitlines() if line.startswith("E") or "rror" in line]
+        return masked_message("\n".join(lines[-5:]))
 
 
-@contextlib.contextmanager
-def config_file(text):
-    """A file of mode 0600 with the configuration, gone afterwards."""
-    handle, path = tempfile.mkstemp(prefix="kubewright-", suffix=".yaml", dir="/run")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        yield path
-    finally:
-        os.unlink(path)
+def new_token() -> str:
+    """Return a random bootstrap token: https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/"""
+    return "%s.%s" % (_random(6), _random(16))
 
 
-def masked(text):
-    """The text without tokens and certificate keys."""
-    return _SECRET.sub("********", text)
-
-
-def kubeadm(arguments, timeout):
-    """Output of a kubeadm command; KubeadmError with what it complained about."""
-    status, output, errors = run([BIN + "kubeadm"] + arguments, timeout)
-    if status:
-        lines = [
-            line
-            for line in (errors or output).splitlines()
-            if line.strip() and not line.startswith(("W", "I", "To see the stack trace"))
-        ]
-        raise KubeadmError("kubeadm %s: %s" % (" ".join(arguments[:2]), masked("\n".join(lines[-12:]))))
-    return output
-
-
-def kubectl(arguments, timeout=15, config="admin.conf"):
-    """(exit status, output) of kubectl with one of the node's own kubeconfigs."""
-    status, output, errors = run(
-        [BIN + "kubectl", "--kubeconfig", "%s/%s" % (KUBERNETES, config), "--request-timeout=%ds" % timeout]
-        + arguments,
-        timeout + 5,
-    )
-    return status, output or errors
-
-
-def has(*names):
-    """Whether all of these exist in /etc/kubernetes."""
-    return all(os.path.exists(os.path.join(KUBERNETES, name)) for name in names)
-
-
-def half_done():
-    """Whether an earlier run left traces."""
-    return (
-        has("kubelet.conf") or has("manifests/etcd.yaml") or has("manifests/kube-apiserver.yaml") or has("pki/ca.crt")
-    )
-
-
-def ignoring():
-    """The flag that lets preflight pass over an earlier run's traces."""
-    return ["--ignore-preflight-errors=" + ",".join(LEFTOVERS)] if half_done() else []
-
-
-def initialised():
-    """Whether the cluster has what the last phases of `kubeadm init` make."""
-    if not has("admin.conf", "manifests/kube-apiserver.yaml"):
-        return False
-    return (
-        kubectl(
-            [
-                "-n",
-                "kube-system",
-                "get",
-                "configmap/kubeadm-config",
-                "configmap/kubelet-config",
-                "deployment/coredns",
-                "daemonset/kube-proxy",
-                "-o",
-                "name",
-            ]
-        )[0]
-        == 0
-    )
-
-
-def init(config, timeout):
-    """Make a new cluster here, or finish a half-made one. Returns whether anything was done."""
-    with only_one(timeout):
-        if initialised():
-            return False
-        token = "%s.%s" % (_random(6), _random(16))
-        with config_file(config.replace("@token@", token)) as path:
-            kubeadm(
-                ["init", "--config", path, "--skip-token-print", "--skip-phases=show-join-command"] + ignoring(),
-                timeout,
-            )
-    return True
-
-
-def _random(length):
+def _random(length: int) -> str:
     return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _number in range(length))
 
 
-def wait_api(timeout):
-    """Wait for this node's API server, started by its kubelet."""
-    deadline = time.monotonic() + timeout
-    while True:
-        status, output = kubectl(["get", "--raw", "/readyz"], 5)
-        if status == 0:
-            return
-        if time.monotonic() > deadline:
-            raise KubeadmError(
-                "the API server was not ready within %d s: %s" % (timeout, masked(output.strip()[-400:]))
-            )
-        time.sleep(1)
-
-
-def reconfigure(config, timeout):
-    """Write this control plane's static pods anew; the kubelet restarts those that differ.
-
-    The serving certificate is made anew too: its names are among what may have changed, and its authority stays.
-    """
-    with only_one(timeout), config_file(config.replace("@token@", "%s.%s" % (_random(6), _random(16)))) as path:
-        for name in ("apiserver.crt", "apiserver.key"):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink("%s/pki/%s" % (KUBERNETES, name))
-        kubeadm(["init", "phase", "certs", "apiserver", "--config", path], timeout)
-        kubeadm(["init", "phase", "control-plane", "all", "--config", path], timeout)
-        # The API server reads its certificate anew by itself; its pod must be seen to be the new one before the gate asks.
-        time.sleep(2)
-
-
-def upload(config, timeout):
-    """Keep the configuration in the cluster, for joins and upgrades to come."""
-    with only_one(timeout), config_file(config.replace("@token@", "%s.%s" % (_random(6), _random(16)))) as path:
-        kubeadm(
-            ["init", "phase", "upload-config", "kubeadm", "--config", path, "--kubeconfig", KUBERNETES + "/admin.conf"],
-            timeout,
-        )
-
-
-def gate(name, control_plane, timeout):
-    """Wait until this node serves: API ready, node Ready, etcd member started and voting."""
-    if control_plane:
-        wait_api(timeout)
-    deadline = time.monotonic() + timeout
-    while True:
-        lacking = _lacking(name, control_plane)
-        if not lacking:
-            return
-        if time.monotonic() > deadline:
-            raise KubeadmError("%s is not healthy after %d s: %s" % (name, timeout, lacking))
-        time.sleep(1)
-
-
-def _lacking(name, control_plane):
-    path = '{.status.conditions[?(@.type=="Ready")].status}'
-    status, output = kubectl(["get", "node", name, "-o", "jsonpath=" + path], 5, "kubelet.conf")
-    if status or output.strip() != "True":
-        return "the node is not Ready (%s)" % masked(output.strip()[-200:])
-    if not control_plane:
-        return ""
-    path = '{range .items[*]}{.metadata.name}={.status.conditions[?(@.type=="Ready")].status} {end}'
-    status, output = kubectl(
-        [
-            "-n",
-            "kube-system",
-            "get",
-            "pods",
-            "-l",
-            "tier=control-plane",
-            "--field-selector",
-            "spec.nodeName=" + name,
-            "-o",
-            "jsonpath=" + path,
-        ],
-        5,
-    )
-    waiting = [word for word in output.split() if not word.endswith("=True")]
-    if status or waiting:
-        return "its static pods are not ready (%s)" % masked(" ".join(waiting)[-300:])
-    if os.path.exists(KUBERNETES + "/manifests/etcd.yaml"):
-        status, output, errors = run([BIN + "crictl", "ps", "--name", "^etcd$", "-q"], 10)
-        if status or not output.strip():
-            return "its etcd does not run: %s" % errors.strip()[-200:]
-        members = etcd_members()
-        if not any(member.get("name") == name and not member.get("isLearner") for member in members):
-            return "its etcd member does not vote (members: %s)" % ", ".join(
-                member.get("name") or "?" for member in members
-            )
-    return ""
-
-
-def etcd_members():
-    """Members of the etcd cluster, asked from the local member over its JSON gateway."""
-    context = ssl.create_default_context(cafile=KUBERNETES + "/pki/etcd/ca.crt")
-    context.load_cert_chain(
-        KUBERNETES + "/pki/etcd/healthcheck-client.crt", KUBERNETES + "/pki/etcd/healthcheck-client.key"
-    )
-    request = urllib.request.Request("https://127.0.0.1:2379/v3/cluster/member/list", data=b"{}", method="POST")
-    try:
-        with urllib.request.urlopen(request, timeout=5, context=context) as answer:
-            return json.load(answer).get("members") or []
-    except (OSError, ValueError):
-        return []
-
-
-def credentials(config, control_planes, timeout):
-    """What others need to join: {token, ca_hash, certificate_key}, valid for half an hour (the key for two hours)."""
-    with only_one(timeout):
-        joined = kubeadm(
-            ["token", "create", "--ttl", "30m", "--print-join-command", "--kubeconfig", KUBERNETES + "/admin.conf"], 60
-        )
-        found = {
-            "token": _after(joined, "--token"),
-            "ca_hash": _after(joined, "--discovery-token-ca-cert-hash"),
-            "certificate_key": "",
-        }
-        if control_planes:
-            with config_file(config.replace("@token@", found["token"])) as path:
-                uploaded = kubeadm(
-                    [
-                        "init",
-                        "phase",
-                        "upload-certs",
-                        "--upload-certs",
-                        "--config",
-                        path,
-                        "--kubeconfig",
-                        KUBERNETES + "/admin.conf",
-                    ],
-                    60,
-                )
-            found["certificate_key"] = uploaded.split()[-1]
-    return found
-
-
-def _after(text, flag):
+def _word_after(text: str, flag: str) -> str:
     words = text.split()
+    if flag not in words[:-1]:
+        raise KubeadmError("kubeadm token create printed no %s" % flag)
     return words[words.index(flag) + 1]
-
-
-def joined(name, control_plane):
-    """Whether this node's join came to its end."""
-    if not has("kubelet.conf") or not os.path.exists(CLIENT_CERTIFICATE):
-        return False
-    if not control_plane:
-        return True
-    if not has("admin.conf", "manifests/kube-apiserver.yaml", "manifests/etcd.yaml"):
-        return False
-    status, output = kubectl(["get", "node", name, "-o", "jsonpath={.metadata.labels}"])
-    return status == 0 and "node-role.kubernetes.io/control-plane" in output
-
-
-def join(config, secret, name, control_plane, clean, timeout):
-    """Join this node, or finish a half-done join. Returns whether anything was done.
-
-    clean: first take away what the half-done join left (its etcd member too), for when resuming did not help.
-    """
-    with only_one(timeout):
-        if joined(name, control_plane):
-            return False
-        if clean and half_done():
-            kubeadm(["reset", "--force", "--cri-socket", "unix:///run/containerd/containerd.sock"], timeout)
-        for key in ("token", "ca_hash", "certificate_key"):
-            config = config.replace("@%s@" % key, secret[key])
-        flags = ignoring()
-        if has("kubelet.conf") and os.path.exists(CLIENT_CERTIFICATE):
-            # The kubelet has its identity already; its bootstrap would refuse a node that is there.
-            flags.append("--skip-phases=kubelet-start,kubelet-wait-bootstrap")
-            run(["systemctl", "start", "kubelet"], 30)
-        with config_file(config) as path:
-            kubeadm(["join", "--config", path] + flags, timeout)
-    return True
-
-
-def missing_images(names):
-    """Those of the images that the runtime does not have."""
-    status, output, _errors = run([BIN + "crictl", "images", "-o", "json"], 30)
-    if status:
-        return list(names)
-    tags = {tag for image in json.loads(output).get("images") or [] for tag in image.get("repoTags") or []}
-    return [name for name in names if name not in tags]
-
-
-def pull(names, timeout):
-    """Pull the images that are missing, two at a time. Returns their names; KubeadmError with every one that failed."""
-    wanted = missing_images(names)
-
-    def one(name):
-        status, output, errors = run([BIN + "crictl", "--timeout", "%ds" % timeout, "pull", name], timeout)
-        return None if status == 0 else "%s: %s" % (name, (errors or output).strip().splitlines()[-1][:300])
-
-    with ThreadPoolExecutor(2) as pool:
-        failed = [text for text in pool.map(one, wanted) if text]
-    if failed:
-        raise KubeadmError("images could not be pulled: " + "; ".join(failed))
-    return wanted
-
-
-def troubles():
-    """The last words of the kubelet, for the message of a failure."""
-    _status, output, _errors = run(["journalctl", "-u", "kubelet", "-n", "40", "--no-pager", "-o", "cat"], 10)
-    lines = [line[:300] for line in output.splitlines() if line.startswith("E") or "rror" in line]
-    return masked("\n".join(lines[-5:]))

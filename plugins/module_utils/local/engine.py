@@ -11,19 +11,18 @@ import fcntl
 import json
 import os
 import socket
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from ..base import commands
 from .nodes import ADDRESS_LABEL, CLUSTER_LABEL, GROUPS_LABEL, SPEC_LABEL, LocalError
 
 POLL_SECONDS = 0.05
 
 
 def run(command, stdin=None):
-    """(code, out, err) of a command."""
-    done = subprocess.run(command, stdin=stdin or subprocess.DEVNULL, capture_output=True, check=False)
-    return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+    """Run a command without a time limit: images are built and loaded."""
+    return commands.run(command, timeout=None, stdin=stdin)
 
 
 def words(text):

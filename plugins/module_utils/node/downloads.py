@@ -18,6 +18,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from typing import Any
 from urllib.parse import unquote
 
 BLOCK = 1 << 20
@@ -108,6 +109,17 @@ def sha256(path):
         for block in iter(lambda: stream.read(BLOCK), b""):
             digest.update(block)
     return digest.hexdigest()
+
+
+def intact(path: str, entry: dict[str, Any]) -> bool:
+    """Return True if an installed file is as the record of ownership has it."""
+    try:
+        info = os.stat(path)
+    except OSError:
+        return False
+    return info.st_size == entry.get("size") and (
+        info.st_mtime_ns == entry.get("mtime_ns") or sha256(path) == entry.get("sha256")
+    )
 
 
 def copy(stream, out, digest):

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The record on a node of what the collection made there: /etc/kubewright/owned.json. Standard library only.
 
-It does not say what is done (that is read from the node itself) but what is ours, so that reset takes away that and nothing else.
-An entry is written before the thing is put in place: a run that is killed in between leaves nothing that nobody knows.
+It does not say what is installed (that is read from the node itself) but what is ours, so that reset removes exactly that.
+An entry is written before the thing itself is put in place: a run that is killed in between leaves nothing unrecorded.
 """
 
 from __future__ import annotations
@@ -13,63 +13,76 @@ import fcntl
 import json
 import os
 import shutil
-import tempfile
+from typing import IO, Any, Dict
 
-PATH = "/etc/kubewright/owned.json"
-BACKUPS = "/etc/kubewright/before"
-LOCK = "/run/kubewright.lock"
+from ..base.text_files import write_atomically
+from . import paths
+
+PATH, BACKUPS, LOCK = paths.OWNERSHIP_RECORD, paths.BACKUPS, paths.LOCK
+PARTS: dict[str, type] = {"files": dict, "artifacts": dict, "directories": list, "settings": dict}
+Record = Dict[str, Any]
 
 
-def take_turn(path: str = LOCK):
-    """Wait until no other module of ours changes this node, such as one that a killed run left at work; no entry is lost then.
+class OwnershipError(Exception):
+    """The record cannot be used, so nothing may be changed; the message says what to do."""
 
-    Returns the open lock file: the turn ends with it, at the latest with the process.
+
+def take_turn(path: str | None = None) -> IO[str]:
+    """Wait until no other module of the collection changes this node, such as one that a killed run left behind.
+
+    Return the open lock file. The lock ends when it is closed, at the latest with the process.
     """
-    lock = open(path, "w", encoding="utf-8")  # noqa: SIM115
+    path = path or LOCK
+    try:
+        lock = open(path, "w", encoding="utf-8")  # noqa: SIM115
+    except OSError as error:
+        raise OwnershipError(
+            "%s cannot be opened: %s. Run the play as root (ansible_become: true)." % (path, error.strerror)
+        ) from None
     fcntl.flock(lock, fcntl.LOCK_EX)
     return lock
 
 
-def read(path: str = PATH) -> dict:
-    """The record, empty where there is none or it cannot be read."""
-    try:
-        with open(path, encoding="utf-8") as stream:
-            record = json.load(stream)
-    except (OSError, ValueError):
-        record = {}
+def parsed(text: str) -> Record:
+    """Return the record in a text. Raise ValueError if it is not one."""
+    record = json.loads(text)
     if not isinstance(record, dict):
-        record = {}
-    for key, empty in (("files", {}), ("artifacts", {}), ("directories", []), ("settings", {})):
-        record.setdefault(key, empty)
+        raise ValueError("it is not a JSON object")
+    for key, kind in PARTS.items():
+        if not isinstance(record.setdefault(key, kind()), kind):
+            raise ValueError("%s is not a JSON %s" % (key, "object" if kind is dict else "array"))
+    for key in ("files", "artifacts"):
+        if not all(isinstance(entry, dict) for entry in record[key].values()):
+            raise ValueError("%s has an entry that is not a JSON object" % key)
     record["schema"] = 1
     return record
 
 
-def write(record: dict, path: str = PATH) -> None:
+def read(path: str | None = None) -> Record:
+    """Return the record, an empty one if there is none. Raise OwnershipError if it is damaged or cannot be read."""
+    path = path or PATH
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return parsed(stream.read())
+    except FileNotFoundError:
+        return parsed("{}")
+    except (OSError, ValueError, RecursionError) as error:
+        raise OwnershipError(
+            "%s is damaged (%s): what belongs to the collection on this node is unknown, so nothing was changed. "
+            "Restore the file, or move it away if reset does not need to remove what earlier runs made."
+            % (path, getattr(error, "strerror", None) or error)
+        ) from None
+
+
+def write(record: Record, path: str | None = None) -> None:
     """Replace the record as a whole."""
+    path = path or PATH
     os.makedirs(os.path.dirname(path), exist_ok=True)
     write_atomically(path, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode(), 0o644)
 
 
-def write_atomically(path: str, content: bytes, mode: int, owner: int = -1, group: int = -1) -> None:
-    """Put a file in place at once, with its mode and owner set before it can be seen."""
-    handle, temporary = tempfile.mkstemp(prefix=".kubewright-", dir=os.path.dirname(path))
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chown(temporary, owner, group)
-        os.chmod(temporary, mode)
-        os.replace(temporary, path)
-    except BaseException:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        raise
-
-
-def make_directory(path: str, record: dict, mode: int = 0o755) -> None:
-    """Make a directory and its parents, and note those that were not there."""
+def make_directory(path: str, record: Record, mode: int = 0o755) -> None:
+    """Make a directory and its parents, and record those that did not exist."""
     missing = []
     here = path
     while not os.path.isdir(here):
@@ -81,8 +94,8 @@ def make_directory(path: str, record: dict, mode: int = 0o755) -> None:
         os.mkdir(directory, mode)
 
 
-def keep_former(path: str, record: dict) -> None:
-    """Note a file as ours; one that stood there before us is kept aside once."""
+def keep_former(path: str, record: Record) -> None:
+    """Record a file as ours. One that was there before is copied to BACKUPS first, once."""
     if path in record["files"]:
         return
     backup = None
@@ -94,7 +107,7 @@ def keep_former(path: str, record: dict) -> None:
 
 
 def copy_whole(source: str, path: str) -> None:
-    """Copy a file or link with mode, owner and times; it is there at once or not at all."""
+    """Copy a file or link with its mode, owner and times. The copy appears in one step."""
     temporary = os.path.join(os.path.dirname(path), ".kubewright-" + os.path.basename(path))
     if os.path.lexists(temporary):
         os.unlink(temporary)

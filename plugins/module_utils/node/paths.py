@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a node's distribution keeps what a proof needs. Standard library only.
+"""The paths, services and ports on a node, in one place. Standard library only; plugin_utils imports the data from here.
 
 https://kubernetes.io/docs/setup/best-practices/certificates/ and https://docs.k3s.io/cli/server (data-dir)
 """
@@ -11,103 +11,169 @@ from __future__ import annotations
 import glob
 import os
 import re
+from typing import Tuple, Union
 
-ADMIN = "/etc/kubernetes/admin.conf"
-K3S_ADMIN = "/etc/rancher/k3s/k3s.yaml"
-K3S_CONFIG = "/etc/rancher/k3s/config.yaml"
+from ..base.text_files import read_text
+
+# Kubernetes by kubeadm.
+KUBERNETES = "/etc/kubernetes"
+MANIFESTS = KUBERNETES + "/manifests"
+API_SERVER_MANIFEST = MANIFESTS + "/kube-apiserver.yaml"
+ADMIN = KUBERNETES + "/admin.conf"
+SUPER_ADMIN = KUBERNETES + "/super-admin.conf"
+KUBELET_CONF = KUBERNETES + "/kubelet.conf"
+KUBELET_CONF_D = KUBERNETES + "/kubelet.conf.d"
+KUBELET_DATA = "/var/lib/kubelet"
+KUBELET_CLIENT = KUBELET_DATA + "/pki/kubelet-client-current.pem"
+ETCD_DATA = "/var/lib/etcd"
+CNI_CONF = "/etc/cni/net.d"
+PROGRAMS = "/usr/local/bin"
+
+# containerd.
+CONTAINERD = "/etc/containerd"
+CONTAINERD_CONFIG = CONTAINERD + "/config.toml"
+CONTAINERD_CERTS = CONTAINERD + "/certs.d"
+CONTAINERD_DATA = "/var/lib/containerd"
+CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
+
+# K3s.
+K3S = "/etc/rancher/k3s"
+K3S_CONFIG = K3S + "/config.yaml"
+K3S_CONFIG_D = K3S_CONFIG + ".d"
+K3S_SECRETS = K3S_CONFIG_D + "/50-kubewright-secrets.yaml"
+K3S_ADMIN = K3S + "/k3s.yaml"
+K3S_TOKEN = K3S + "/token"
+K3S_AGENT_TOKEN = K3S + "/agent-token"
+K3S_DATA = "/var/lib/rancher/k3s"
+K3S_SOCKET = "/run/k3s/containerd/containerd.sock"
+K3S_PROGRAM = PROGRAMS + "/k3s"
+
+# The collection's own.
+OWN = "/etc/kubewright"
+OWNERSHIP_RECORD = OWN + "/owned.json"
+BACKUPS = OWN + "/before"
+PROXY_ENVIRONMENT = OWN + "/containerd.env"
+OWN_DATA = "/var/lib/kubewright"
+LOCK = "/run/kubewright.lock"
+KUBEADM_LOCK = "/run/kubewright-kubeadm.lock"
+MODULES_FILE = "/etc/modules-load.d/kubewright.conf"
+SYSCTL_FILE = "/etc/sysctl.d/99-kubewright.conf"
+JOURNAL_FILE = "/etc/systemd/journald.conf.d/50-kubewright.conf"
+
+FSTAB = "/etc/fstab"
+# A line of fstab that turns swap on at boot: https://man7.org/linux/man-pages/man5/fstab.5.html
+SWAP_LINE = re.compile(r"^\s*[^#\s]\S*\s+\S+\s+swap(?:\s|$)")
+
+# The administrator's kubeconfig by distribution.
+ADMIN_BY_DISTRIBUTION = {"kubeadm": ADMIN, "k3s": K3S_ADMIN}
+# Directories whose disks matter, by distribution.
+DATA_BY_DISTRIBUTION = {"kubeadm": (ETCD_DATA, CONTAINERD_DATA, KUBELET_DATA), "k3s": (K3S_DATA,)}
+
+K3S_SERVICES = ("k3s", "k3s-agent")
+ENDPOINT_SERVICES = ("kube-endpoint", "kube-endpoint-vip")
+BRIDGE_SERVICE = "kube-bridge"
+# The services that the collection makes.
+SERVICES = ("containerd", "kubelet", *ENDPOINT_SERVICES, BRIDGE_SERVICE, *K3S_SERVICES)
+# The order in which reset stops them: what starts pods first, the runtime last.
+STOP_ORDER = ("kubelet", *K3S_SERVICES, "kube-endpoint-vip", "kube-endpoint", BRIDGE_SERVICE, "containerd")
+
+# https://kubernetes.io/docs/reference/networking/ports-and-protocols/
+API_PORT = 6443
+ETCD_PORT, ETCD_PEER_PORT = 2379, 2380
+KUBELET_PORT, KUBELET_HEALTH_PORT = 10250, 10248
+KUBE_PROXY_PORT, CONTROLLER_MANAGER_PORT, SCHEDULER_PORT = 10256, 10257, 10259
+# K3s's own balancer of the servers, and its etcd's JSON gateway: pkg/etcd/etcd.go (listenClientHTTPURLs).
+K3S_BALANCER_PORT, K3S_ETCD_HTTP_PORT = 6444, 2382
+VXLAN_PORT = 8472
+# The route protocol number that marks the bridge's routes: /etc/iproute2/rt_protos has no name for it.
+ROUTE_PROTOCOL = 107
 
 
-def text_of(path):
-    """A file's text, empty where it cannot be read."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read()
-    except OSError:
-        return ""
-
-
-def admin():
-    """The administrator's kubeconfig of the distribution that is here; kubeadm's where none is."""
+def admin() -> str:
+    """Return the administrator's kubeconfig of the distribution on this node, kubeadm's if there is none."""
     return K3S_ADMIN if not os.path.exists(ADMIN) and os.path.exists(K3S_ADMIN) else ADMIN
 
 
 class Kubeadm:
-    """A kubeadm node."""
+    """Where a kubeadm node keeps things."""
 
-    root = "/etc/kubernetes"
-    socket = "/run/containerd/containerd.sock"
-    crictl = ("crictl",)
-    registries = "/etc/containerd/certs.d"
+    root = KUBERNETES
+    socket = CONTAINERD_SOCKET
+    crictl: Tuple[str, ...] = ("crictl",)
+    registries = CONTAINERD_CERTS
     renewal = "`kubeadm certs renew all` there, then restart the static pods"
-    client = ("/var/lib/kubelet/pki/kubelet-client-current.pem", None)
+    client: Tuple[str, Union[str, None]] = (KUBELET_CLIENT, None)
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.identity = self.root + "/kubelet.conf"
-        self.kubeconfigs = sorted(glob.glob(self.root + "/*.conf"))
+        self.kubeconfigs = tuple(sorted(glob.glob(self.root + "/*.conf")))
         self.authority_file = self.root + "/pki/ca.crt"
 
-    def servers(self):
-        """Addresses of the API that this node's kubelet, and its administrator, use."""
-        found = []
+    def servers(self) -> list[str]:
+        """Return the URLs of the API that this node's kubelet and its administrator use."""
+        found: list[str] = []
         for path in (self.identity, self.root + "/admin.conf"):
-            found += re.findall(r"^\s*server:\s*[\"']?([^\s\"']+)", text_of(path), re.M)
+            found += re.findall(r"^\s*server:\s*[\"']?([^\s\"']+)", read_text(path), re.M)
         return list(dict.fromkeys(found))
 
-    def certificates(self):
-        """{name: path} of the certificates that the node uses."""
+    def certificates(self) -> dict[str, str]:
+        """Return the paths of the node's certificates by name."""
         pki = self.root + "/pki"
-        paths = glob.glob(pki + "/*.crt") + glob.glob(pki + "/etcd/*.crt") + glob.glob(self.client[0])
-        return {"etcd/" * ("/etcd/" in path) + os.path.basename(path).rsplit(".", 1)[0]: path for path in sorted(paths)}
+        found = glob.glob(pki + "/*.crt") + glob.glob(pki + "/etcd/*.crt") + glob.glob(self.client[0])
+        return {"etcd/" * ("/etcd/" in path) + os.path.basename(path).rsplit(".", 1)[0]: path for path in sorted(found)}
 
 
 class K3s:
-    """A K3s node."""
+    """Where a K3s node keeps things."""
 
-    socket = "/run/k3s/containerd/containerd.sock"
-    crictl = ("/usr/local/bin/k3s", "crictl")
+    socket = K3S_SOCKET
+    crictl: Tuple[str, ...] = (K3S_PROGRAM, "crictl")
     renewal = "K3s renews it when it is restarted"
-    kubeconfigs = (K3S_ADMIN,)
+    kubeconfigs: Tuple[str, ...] = (K3S_ADMIN,)
 
-    def __init__(self):
-        found = re.search(r"^data-dir:\s*[\"']?([^\s\"']+)", text_of(K3S_CONFIG), re.M)
-        self.data = (found.group(1) if found else "/var/lib/rancher/k3s").rstrip("/")
+    def __init__(self) -> None:
+        found = re.search(r"^data-dir:\s*[\"']?([^\s\"']+)", read_text(K3S_CONFIG), re.M)
+        self.data = (found.group(1) if found else K3S_DATA).rstrip("/")
         self.identity = self.data + "/agent/kubelet.kubeconfig"
         self.registries = self.data + "/agent/etc/containerd/certs.d"
         self.client = (self.data + "/agent/client-kubelet.crt", self.data + "/agent/client-kubelet.key")
         self.authority_file = self.data + "/agent/server-ca.crt"
 
-    def pods(self):
-        """The networks of the cluster's pods, as flannel tells its CNI plugin: https://github.com/flannel-io/cni-plugin"""
-        return re.findall(r"^FLANNEL_(?:IPV6_)?NETWORK=(\S+)", text_of("/run/flannel/subnet.env"), re.M)
+    def pod_networks(self) -> list[str]:
+        """Return the cluster's pod networks, which flannel writes for its CNI plugin: https://github.com/flannel-io/cni-plugin"""
+        return re.findall(r"^FLANNEL_(?:IPV6_)?NETWORK=(\S+)", read_text("/run/flannel/subnet.env"), re.M)
 
-    def servers(self):
-        """K3s's own balancer, or the server itself, and where the node joins."""
-        found = [self.own()] + re.findall(r"^server:\s*[\"']?([^\s\"']+)", text_of(K3S_CONFIG), re.M)
+    def servers(self) -> list[str]:
+        """Return the URL that the node's kubelet uses (K3s's own balancer, or the server itself) and the one that it joined."""
+        found = [self.own_server()] + re.findall(r"^server:\s*[\"']?([^\s\"']+)", read_text(K3S_CONFIG), re.M)
         return list(dict.fromkeys(found))
 
-    def own(self):
-        """The address that the node's own kubelet uses."""
-        found = re.search(r"^\s*server:\s*[\"']?([^\s\"']+)", text_of(self.identity), re.M)
-        return found.group(1) if found else "https://127.0.0.1:6444"
+    def own_server(self) -> str:
+        """Return the URL of the API that the node's own kubelet uses."""
+        found = re.search(r"^\s*server:\s*[\"']?([^\s\"']+)", read_text(self.identity), re.M)
+        return found.group(1) if found else "https://127.0.0.1:%d" % K3S_BALANCER_PORT
 
-    def certificates(self):
-        paths = glob.glob(self.data + "/server/tls/*.crt") + glob.glob(self.data + "/server/tls/etcd/*.crt")
-        paths += glob.glob(self.data + "/agent/*.crt")
-        return {os.path.relpath(path, self.data).rsplit(".", 1)[0]: path for path in sorted(paths)}
+    def certificates(self) -> dict[str, str]:
+        """Return the paths of the node's certificates by name."""
+        found = glob.glob(self.data + "/server/tls/*.crt") + glob.glob(self.data + "/server/tls/etcd/*.crt")
+        found += glob.glob(self.data + "/agent/*.crt")
+        return {os.path.relpath(path, self.data).rsplit(".", 1)[0]: path for path in sorted(found)}
 
-    def etcd(self):
-        """How the embedded etcd is reached, as verify_etcd.flags; empty where there is none.
-
-        Its other listeners speak gRPC alone: https://github.com/k3s-io/k3s/blob/main/pkg/etcd/etcd.go (listenClientHTTPURLs).
-        """
+    def etcd(self) -> dict[str, str]:
+        """Return how the embedded etcd is reached, as api.etcd.access does; {} if there is none."""
         place = self.data + "/server/tls/etcd/"
         if not os.path.isdir(self.data + "/server/db/etcd/member"):
             return {}
-        files = {"cafile": "server-ca.crt", "certfile": "client.crt", "keyfile": "client.key"}
-        return {"servers": "https://127.0.0.1:2382", "own": "alone", **{name: place + file for name, file in files.items()}}
+        return {
+            "servers": "https://127.0.0.1:%d" % K3S_ETCD_HTTP_PORT,
+            "own_only": "yes",
+            "cafile": place + "server-ca.crt",
+            "certfile": place + "client.crt",
+            "keyfile": place + "client.key",
+        }
 
 
-def here():
-    """What is on this node; kubeadm where nothing is."""
-    light = K3s()
-    return light if not os.path.exists(Kubeadm().identity) and os.path.isdir(light.data) else Kubeadm()
+def here() -> Kubeadm | K3s:
+    """Return where the distribution on this node keeps things; kubeadm's places if there is none."""
+    k3s = K3s()
+    return k3s if not os.path.exists(Kubeadm().identity) and os.path.isdir(k3s.data) else Kubeadm()

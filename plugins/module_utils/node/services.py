@@ -1,110 +1,138 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starting, stopping and asking about a service, by systemd or OpenRC. Standard library only.
+"""Start, stop and query services with systemd or OpenRC. Standard library only.
 
-Both give: start, stop, active, restarts, log, remove. https://github.com/OpenRC/openrc/blob/master/supervise-daemon-guide.md
+Both managers answer the same questions. https://github.com/OpenRC/openrc/blob/master/supervise-daemon-guide.md
 """
 
 from __future__ import annotations
 
 import os
 import re
-import subprocess
+from typing import Callable
+
+from ..base import commands
+from ..base.commands import Result
+from ..base.text_files import read_text
+
+Runner = Callable[[list], Result]
 
 
-def command(*argv, timeout=120, environment=None):
-    """(exit status, output) of a command. environment: all that it has, in place of this process's own."""
-    try:
-        done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, check=False, env=environment
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        return 127, str(error)
-    return done.returncode, done.stdout.decode("utf-8", "replace")
+def run_merged(argv: list[str]) -> Result:
+    """Run a command with its error output in `out`."""
+    return commands.run(argv, merge=True)
 
 
-def here(run=None):
-    """What keeps the services of this machine. run: runs a list of words, as command does with each of them."""
+def here(run: Runner | None = None) -> Manager:
+    """Return the service manager of this machine. run: runs a command, for tests and for reset."""
     return (Systemd if os.path.isdir("/run/systemd/system") else OpenRC)(run)
 
 
 class Manager:
-    """What runs the commands."""
+    """A service manager. Names are those of services, without a suffix."""
 
-    def __init__(self, run=None):
-        self.run = run or (lambda argv: command(*argv))
+    def __init__(self, run: Runner | None = None) -> None:
+        self.run = run or run_merged
+
+    @staticmethod
+    def path(name: str) -> str:
+        """Return the path of a service's unit or script."""
+        raise NotImplementedError
+
+    def start(self, name: str, restart: bool) -> Result:
+        """Enable a service and start it (or restart it), without waiting for it where that is possible."""
+        raise NotImplementedError
+
+    def stop(self, name: str) -> Result:
+        """Stop a service and wait until it has stopped."""
+        raise NotImplementedError
+
+    def active(self, name: str) -> bool:
+        """Return True if a service runs."""
+        raise NotImplementedError
+
+    def restarts(self, name: str) -> int:
+        """Return how often the manager has restarted a service after a failure."""
+        raise NotImplementedError
+
+    def log(self, name: str, lines: int) -> str:
+        """Return the last lines that a service logged."""
+        raise NotImplementedError
+
+    def in_use(self, name: str) -> bool:
+        """Return True if a service runs, is about to, has failed, or starts at boot."""
+        raise NotImplementedError
+
+    def remove(self, name: str) -> bool:
+        """Stop and disable a service. Return True if it does not run any more."""
+        raise NotImplementedError
 
 
 class Systemd(Manager):
     """systemd's units."""
 
     @staticmethod
-    def path(name):
+    def path(name: str) -> str:
         return "/etc/systemd/system/%s.service" % name
 
-    def start(self, name, again):
-        """Start it, or start it anew, and at boot. It is not waited for. (exit status, output)"""
+    def start(self, name: str, restart: bool) -> Result:
         self.run(["systemctl", "daemon-reload"])
-        self.run(["systemctl", "enable", name])
-        return self.run(["systemctl", "restart" if again else "start", "--no-block", name])
+        enabled = self.run(["systemctl", "enable", name])
+        if enabled.rc:
+            return enabled
+        return self.run(["systemctl", "restart" if restart else "start", "--no-block", name])
 
-    def stop(self, name):
+    def stop(self, name: str) -> Result:
         return self.run(["systemctl", "stop", name])
 
-    def active(self, name):
-        return self.run(["systemctl", "is-active", "--quiet", name])[0] == 0
+    def active(self, name: str) -> bool:
+        return self.run(["systemctl", "is-active", "--quiet", name]).rc == 0
 
-    def restarts(self, name):
-        """How often it was started anew by itself."""
-        found = re.search(r"NRestarts=(\d+)", self.run(["systemctl", "show", "--property=NRestarts", name])[1])
+    def restarts(self, name: str) -> int:
+        found = re.search(r"NRestarts=(\d+)", self.run(["systemctl", "show", "--property=NRestarts", name]).out)
         return int(found.group(1)) if found else 0
 
-    def log(self, name, lines):
-        """The last lines that it wrote."""
-        return self.run(["journalctl", "-u", name, "-n", str(lines), "--no-pager", "-o", "cat"])[1]
+    def log(self, name: str, lines: int) -> str:
+        return self.run(["journalctl", "-u", name, "-n", str(lines), "--no-pager", "-o", "cat"]).out
 
-    def wanted(self, name):
-        """Whether it runs, is about to, failed, or starts at boot."""
-        _status, state = self.run(["systemctl", "show", "-p", "ActiveState,UnitFileState", "--value", name])
-        words = state.split()
+    def in_use(self, name: str) -> bool:
+        words = self.run(["systemctl", "show", "-p", "ActiveState,UnitFileState", "--value", name]).out.split()
         return words[:1] == ["active"] or bool({"enabled", "failed", "activating"} & set(words))
 
-    def remove(self, name):
-        """Stop it, and start it at boot no more. Whether it stands still."""
+    def remove(self, name: str) -> bool:
         self.run(["systemctl", "disable", "--now", name])
         self.run(["systemctl", "reset-failed", name])
-        return self.run(["systemctl", "show", "-p", "ActiveState", "--value", name])[1].split()[:1] != ["active"]
+        return self.run(["systemctl", "show", "-p", "ActiveState", "--value", name]).out.split()[:1] != ["active"]
 
 
 class OpenRC(Manager):
-    """OpenRC's scripts, with supervise-daemon, which keeps what it knows in files."""
+    """OpenRC's scripts with supervise-daemon, which keeps its state in files."""
 
     started = "/run/openrc/started/"
-    kept = "/run/openrc/options/"
+    options = "/run/openrc/options/"
+    runlevels = "/etc/runlevels"
 
     @staticmethod
-    def path(name):
+    def path(name: str) -> str:
         return "/etc/init.d/" + name
 
-    def start(self, name, again):
+    def start(self, name: str, restart: bool) -> Result:
+        # Its exit status says nothing: a service that is in the runlevel already is an error to some releases.
         self.run(["rc-update", "add", name, "default"])
-        return self.run(["rc-service", name, "restart" if again else "start"])
+        return self.run(["rc-service", name, "restart" if restart else "start"])
 
-    def stop(self, name):
+    def stop(self, name: str) -> Result:
         return self.run(["rc-service", "--ifstarted", name, "stop"])
 
-    def active(self, name):
-        return os.path.exists(self.started + name) and self.run(["rc-service", name, "status"])[0] == 0
+    def active(self, name: str) -> bool:
+        return os.path.exists(self.started + name) and self.run(["rc-service", name, "status"]).rc == 0
 
-    def restarts(self, name):
-        try:
-            with open("%s%s/start_count" % (self.kept, name), encoding="utf-8") as stream:
-                return max(int(stream.read().strip() or 1) - 1, 0)
-        except (OSError, ValueError):
-            return 0
+    def restarts(self, name: str) -> int:
+        count = read_text("%s%s/start_count" % (self.options, name)).strip()
+        return max(int(count) - 1, 0) if count.isdigit() else 0
 
-    def log(self, name, lines):
+    def log(self, name: str, lines: int) -> str:
         try:
             with open("/var/log/%s.log" % name, "rb") as stream:
                 stream.seek(max(os.fstat(stream.fileno()).st_size - 400 * lines, 0))
@@ -112,19 +140,13 @@ class OpenRC(Manager):
         except OSError:
             return ""
 
-    def wanted(self, name):
+    def in_use(self, name: str) -> bool:
+        levels = os.listdir(self.runlevels) if os.path.isdir(self.runlevels) else []
         return os.path.exists(self.started + name) or any(
-            os.path.lexists("/etc/runlevels/%s/%s" % (level, name)) for level in _levels()
+            os.path.lexists("%s/%s/%s" % (self.runlevels, level, name)) for level in levels
         )
 
-    def remove(self, name):
+    def remove(self, name: str) -> bool:
         self.stop(name)
         self.run(["rc-update", "--all", "del", name])
         return not self.active(name)
-
-
-def _levels():
-    try:
-        return os.listdir("/etc/runlevels")
-    except OSError:
-        return []

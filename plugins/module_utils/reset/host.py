@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Leaving a host as it was before the collection came: what the record of ownership names goes, what stood before comes back.
+"""Bring a host back to its state before the collection: remove what the record of ownership names, restore what was there.
 
-Standard library only. Safe to be killed anywhere and run again: the record goes last.
+Standard library only. It may be killed at any point and run again: the record is removed last.
 """
 
 from __future__ import annotations
@@ -14,168 +14,176 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import time
+from typing import Any, Dict, Iterable, List
 
-from ..node import os_settings as settings, ownership as owned, paths as places, services
+from ..base import commands
+from ..base.commands import Result
+from ..base.text_files import read_text, write_atomically
+from ..node import os_settings, ownership, paths, services
 from ..node.downloads import sha256
+from ..node.ownership import Record
 from .network import Network
 
-# The kubelet tells logind how long a shutdown may wait for it:
+# The kubelet sets in logind how long a shutdown waits for it:
 # https://github.com/kubernetes/kubernetes/blob/master/pkg/kubelet/nodeshutdown/systemd/inhibit_linux.go
 LOGIND = "/etc/systemd/logind.conf.d/99-kubelet.conf"
-K3S_UNITS = ("k3s", "k3s-agent")
-UNITS = ("kubelet", *K3S_UNITS, "kube-endpoint-vip", "kube-endpoint", "kube-bridge")
-# What Kubernetes makes by itself while it runs; taken away where the kubelet is ours.
+# What Kubernetes makes while it runs; removed if the kubelet is ours.
 DATA = (
-    "/etc/kubernetes/manifests",
-    "/etc/kubernetes/pki",
-    "/etc/kubernetes/tmp",
-    "/etc/kubernetes/admin.conf",
-    "/etc/kubernetes/super-admin.conf",
-    "/etc/kubernetes/kubelet.conf",
-    "/etc/kubernetes/bootstrap-kubelet.conf",
-    "/etc/kubernetes/controller-manager.conf",
-    "/etc/kubernetes/scheduler.conf",
-    "/var/lib/etcd",
-    "/var/lib/kubelet",
+    paths.MANIFESTS,
+    paths.KUBERNETES + "/pki",
+    paths.KUBERNETES + "/tmp",
+    paths.ADMIN,
+    paths.SUPER_ADMIN,
+    paths.KUBELET_CONF,
+    paths.KUBERNETES + "/bootstrap-kubelet.conf",
+    paths.KUBERNETES + "/controller-manager.conf",
+    paths.KUBERNETES + "/scheduler.conf",
+    paths.ETCD_DATA,
+    paths.KUBELET_DATA,
     "/var/lib/cni",
-    "/var/lib/kubewright",
+    paths.OWN_DATA,
     "/var/log/pods",
     "/var/log/containers",
     "/usr/libexec/kubernetes",
-    "/run/kubewright-kubeadm.lock",
-    "/etc/cni/net.d/10-kuberouter.conflist",
+    paths.KUBEADM_LOCK,
+    paths.CNI_CONF + "/10-kuberouter.conflist",
     LOGIND,
 )
-# What containerd makes; taken away where it is ours.
-RUNTIME = ("/run/containerd", "/etc/cni/net.d/10-containerd-net.conflist")
-IMAGES = ("/var/lib/containerd", "/opt/containerd")
-# What K3s makes, beside its data directory: https://docs.k3s.io/installation/uninstall
+# What containerd makes; removed if it is ours.
+RUNTIME = ("/run/containerd", paths.CNI_CONF + "/10-containerd-net.conflist")
+IMAGES = (paths.CONTAINERD_DATA, "/opt/containerd")
+# What K3s makes outside of its data directory: https://docs.k3s.io/installation/uninstall
 K3S_DATA = (
-    "/etc/rancher/k3s/k3s.yaml",
-    "/etc/rancher/k3s/token",
-    "/etc/rancher/k3s/agent-token",
+    paths.K3S_ADMIN,
+    paths.K3S_TOKEN,
+    paths.K3S_AGENT_TOKEN,
     "/etc/rancher/node",
     LOGIND,
     "/var/log/k3s.log",
     "/var/log/k3s-agent.log",
     "/run/k3s",
     "/run/flannel",
-    "/var/lib/kubelet",
+    paths.KUBELET_DATA,
     "/var/lib/cni",
-    "/var/lib/kubewright",
+    paths.OWN_DATA,
     "/var/log/pods",
     "/var/log/containers",
     "/usr/libexec/kubernetes",
 )
 K3S_IMAGES = ("containerd", "images")
 EMPTY_AFTERWARDS = (
-    "/etc/rancher/k3s/config.yaml.d",
-    "/etc/rancher/k3s",
+    paths.K3S_CONFIG_D,
+    paths.K3S,
     "/etc/rancher",
     "/var/lib/rancher",
-    "/etc/cni/net.d",
+    paths.CNI_CONF,
     "/etc/cni",
-    "/etc/containerd/conf.d",
-    "/etc/containerd",
-    "/etc/kubernetes",
+    paths.CONTAINERD + "/conf.d",
+    paths.CONTAINERD,
+    paths.KUBERNETES,
 )
 MOUNTS = ("/var/lib/kubelet/", "/run/containerd/", "/run/k3s/", "/run/netns/cni-")
 
 
 class Cleanup:
-    """One host's reset. check: only say what would go. keep_images, keep_programs: for a quick new install."""
+    """The reset of one host. check: only report what would be removed. keep_images, keep_programs: for a quick new install."""
 
-    def __init__(self, check=False, keep_images=False, keep_programs=False):
+    def __init__(self, check: bool = False, keep_images: bool = False, keep_programs: bool = False) -> None:
+        """Raise OwnershipError if the record is damaged."""
         self.check, self.keep_images, self.keep_programs = check, keep_images, keep_programs
-        self.record = owned.read()
-        self.removed, self.left = [], []
+        self.record: Record = ownership.read()
+        self.removed: List[str] = []
+        self.left: List[Dict[str, str]] = []
 
-    def note(self, sentence):
-        """Note what goes. Returns whether it is to be carried out."""
+    def note(self, sentence: str) -> bool:
+        """Record a change. Return True if it is to be carried out."""
         self.removed.append(sentence)
         return not self.check
 
+    def failed(self, what: str, why: str) -> None:
+        """Record something that could not be removed."""
+        self.left.append({"path": what, "why": why})
+
     @staticmethod
-    def run(argv, text=None):
-        """(exit status, output) of a command; a missing one is a failure like any other."""
-        path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-        try:
-            done = subprocess.run(
-                argv, input=None if text is None else text.encode(), stdin=subprocess.DEVNULL if text is None else None,
-                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=120, check=False, env={"PATH": path},
-            )  # fmt: skip
-        except (OSError, subprocess.SubprocessError):
-            return 127, ""
-        return done.returncode, done.stdout.decode("utf-8", "replace")
+    def run(argv: list[str], stdin: str | None = None) -> Result:
+        """Run a command; one that is missing fails like any other."""
+        return commands.run(argv, stdin=stdin, clean=True)
 
-    def anything(self):
-        """Whether the collection made anything here."""
-        return bool(
-            self.record["files"] or self.record["artifacts"] or self.record["settings"] or os.path.exists(owned.PATH)
-        )
+    def change(self, what: str, argv: list[str]) -> None:
+        """Run a command that changes the host, and record its failure."""
+        done = self.run(argv)
+        if done.rc:
+            self.failed(what, done.complaint(2))
 
-    def ours(self, unit):
-        """Whether we made a service here: another's kubelet or containerd keeps its data, pods and network."""
+    def anything(self) -> bool:
+        """Return True if the collection made anything here."""
+        parts = any(self.record[part] for part in ("files", "artifacts", "settings"))
+        return bool(parts or os.path.exists(ownership.PATH))
+
+    def ours(self, unit: str) -> bool:
+        """Return True if we made a service here: others' kubelets and runtimes keep their data, pods and network."""
         return any(manager.path(unit) in self.record["files"] for manager in (services.Systemd, services.OpenRC))
 
-    def all(self):
+    def all(self) -> None:
+        """Reset the host. Raise OSError if a step fails; running it again continues."""
         self.stop_units()
-        light = any(map(self.ours, K3S_UNITS))
-        if self.ours("containerd") or light:
+        is_k3s = any(map(self.ours, paths.K3S_SERVICES))
+        if self.ours("containerd") or is_k3s:
             self.stop_pods()
             self.unmount()
-        if self.ours("kubelet") or light:
-            Network(self.run, self.note, places.K3s().pods() if light else ()).clean()
-        waited_for_kubelet = os.path.exists(LOGIND)
-        for path in self.data():
-            self.remove(path)
-        if waited_for_kubelet and not os.path.exists(LOGIND):
-            if not os.listdir(os.path.dirname(LOGIND)):
-                os.rmdir(os.path.dirname(LOGIND))
-            self.run(["systemctl", "try-reload-or-restart", "systemd-logind"])
+        if self.ours("kubelet") or is_k3s:
+            Network(self.run, self.note, self.failed, paths.K3s().pod_networks() if is_k3s else ()).clean()
+        self.remove_data()
         self.restore_settings()
         self.remove_programs()
         self.remove_files()
         self.remove_directories()
         self.finish()
 
-    def data(self):
-        """Paths of the data that goes."""
-        paths = DATA if self.ours("kubelet") else ()
-        if self.ours("containerd"):
-            paths += RUNTIME
-            if not self.keep_images:
-                paths += IMAGES + tuple(filter(None, [self.containerd_root()]))
-        if any(map(self.ours, K3S_UNITS)):
-            paths += self.k3s_data() + K3S_DATA
-        return dict.fromkeys(paths)
+    def remove_data(self) -> None:
+        """Remove data; logind reads its configuration again if the kubelet changed it."""
+        waited_for_kubelet = os.path.exists(LOGIND)
+        for path in self.data():
+            self.remove(path)
+        if waited_for_kubelet and not os.path.exists(LOGIND):
+            if not os.listdir(os.path.dirname(LOGIND)):
+                os.rmdir(os.path.dirname(LOGIND))
+            self.change("the kubelet's setting in logind", ["systemctl", "try-reload-or-restart", "systemd-logind"])
 
-    def k3s_data(self):
-        """K3s's data directory, or with keep_images what is in it but for them."""
-        place = places.K3s().data
+    def data(self) -> Iterable[str]:
+        """Return the paths of the data to remove, each once."""
+        found = list(DATA) if self.ours("kubelet") else []
+        if self.ours("containerd"):
+            found += RUNTIME
+            if not self.keep_images:
+                found += [*IMAGES, *filter(None, [self.containerd_root()])]
+        if any(map(self.ours, paths.K3S_SERVICES)):
+            found += [*self.k3s_data(), *K3S_DATA]
+        return dict.fromkeys(found)
+
+    def k3s_data(self) -> list[str]:
+        """Return K3s's data directory, or with keep_images its content except the images."""
+        place = paths.K3s().data
         if not self.keep_images:
-            return (place,)
+            return [place]
         kept = [os.path.join(place, "agent", name) for name in K3S_IMAGES]
         inner = glob.glob(place + "/agent/*")
-        return (*(path for path in inner if path not in kept), *glob.glob(place + "/[!a]*"))
+        return [*(path for path in inner if path not in kept), *glob.glob(place + "/[!a]*")]
 
-    def containerd_root(self):
-        try:
-            with open("/etc/containerd/config.toml", encoding="utf-8") as stream:
-                found = re.search(r'^root = "([^"]+)"', stream.read(), re.M)
-        except OSError:
-            return None
+    @staticmethod
+    def containerd_root() -> str | None:
+        """Return containerd's data directory, by its configuration; None unless its name says that it is containerd's."""
+        found = re.search(r'^root = "([^"]+)"', read_text(paths.CONTAINERD_CONFIG), re.M)
         return found.group(1) if found and found.group(1).endswith("/containerd") else None
 
-    def stop_units(self):
+    def stop_units(self) -> None:
         manager = services.here(self.run)
-        for name in filter(self.ours, UNITS + ("containerd",)):
-            if manager.wanted(name) and self.note("stop and disable %s" % name) and not manager.remove(name):
+        for name in filter(self.ours, paths.STOP_ORDER):
+            if manager.in_use(name) and self.note("stop and disable %s" % name) and not manager.remove(name):
                 raise OSError(errno.EBUSY, "the service does not stop; nothing was removed yet", name)
 
-    def stop_pods(self):
+    def stop_pods(self) -> None:
         """End the shims and the processes of pods: containerd leaves them running when it stops."""
         found = pods()
         if not found or not self.note("end %d processes of pods" % len(found)):
@@ -185,15 +193,15 @@ class Cleanup:
                 try:
                     os.kill(pid, signal.SIGKILL)
                 except OSError:
-                    continue
+                    continue  # it has ended
             found = pods()
             if not found:
                 return
             time.sleep(0.1)
+        self.failed("processes of pods", "%d did not end when they were killed" % len(found))
 
-    def unmount(self):
-        with open("/proc/mounts", encoding="utf-8") as stream:
-            points = [line.split()[1].replace("\\040", " ") for line in stream]
+    def unmount(self) -> None:
+        points = [line.split()[1].replace("\\040", " ") for line in read_text("/proc/mounts").splitlines()]
         used = network_namespaces()
         ours = [
             point
@@ -202,19 +210,19 @@ class Cleanup:
         ]
         if ours and self.note("unmount %d file systems of pods" % len(ours)):
             for point in ours:
-                if self.run(["umount", point])[0]:
-                    self.run(["umount", "-l", point])
+                if self.run(["umount", point]).rc:
+                    self.change(point, ["umount", "-l", point])
                 if "/netns/cni-" in point and os.path.exists(point):
                     os.unlink(point)
 
-    def remove(self, path):
-        """Remove a file or tree; nothing on the other side of a mount point, and no mount point itself."""
+    def remove(self, path: str) -> None:
+        """Remove a file or tree, but nothing behind a mount point, and no mount point itself."""
         if not os.path.lexists(path):
             return
         tree = os.path.isdir(path) and not os.path.islink(path)
         inner = mounts_below(path) if tree else []
         if inner and not (self.check and any(point.startswith(MOUNTS) for point in inner)):
-            self.left.append({"path": path, "why": "%s is mounted there" % ", ".join(inner)})
+            self.failed(path, "%s is mounted there" % ", ".join(inner))
         elif tree and os.path.ismount(path):
             names = [name for name in os.listdir(path) if name != "lost+found"]
             if names and self.note("empty %s" % path):
@@ -223,143 +231,151 @@ class Cleanup:
         elif self.note("remove %s" % path):
             delete(path)
 
-    def restore_settings(self):
+    # -- settings --------------------------------------------------------------------------------------------------
+
+    def restore_settings(self) -> None:
         changed = self.record["settings"]
-        swap = changed.get("swap") or {}
-        if swap.get("fstab"):
-            with open(settings.FSTAB, encoding="utf-8") as stream:
-                before = stream.read()
-            after = settings.with_swap(before)
-            if before != after and self.note("bring the swap lines of %s back" % settings.FSTAB):
-                info = os.stat(settings.FSTAB)
-                owned.write_atomically(settings.FSTAB, after.encode(), info.st_mode & 0o777, info.st_uid, info.st_gid)
-        for unit in swap.get("units") or []:
-            if self.note("unmask %s" % unit):
-                self.run(["systemctl", "unmask", unit])
-        if (swap.get("fstab") or swap.get("units")) and self.note("turn swap on"):
-            self.run(["systemctl", "daemon-reload"])
-            self.run(["swapon", "-a"])
-            for unit in swap.get("units") or []:
-                self.run(["systemctl", "start", unit])
-        boot = changed.get("kernel_arguments") or {}
-        if boot.get("words") and os.path.isfile(boot["file"]):
-            before = settings.command_line(boot["file"])
-            after = settings.without_arguments(before, boot["words"])
-            if before != after and self.note("take %s out of %s, for the next boot" % (" ".join(boot["words"]), boot["file"])):
-                owned.write_atomically(boot["file"], after.encode("latin-1"), os.stat(boot["file"]).st_mode & 0o777)
+        self._restore_swap(changed.get("swap") or {})
+        self._restore_kernel_arguments(changed.get("kernel_arguments") or {})
         for name in reversed(changed.get("modules") or []):
             if os.path.isdir("/sys/module/" + name) and self.note("unload the module %s" % name):
-                self.run(["modprobe", "-r", name])  # one that somebody else uses by now stays
+                self.run(["modprobe", "-r", name])  # one that is in use by now stays
         for name, value in sorted((changed.get("sysctls") or {}).items()):
-            if settings.sysctl_value(name) not in (value, None) and self.note("set %s back to %s" % (name, value)):
-                with open(settings.sysctl_path(name), "w", encoding="utf-8") as stream:
+            if os_settings.sysctl_value(name) not in (value, None) and self.note("set %s back to %s" % (name, value)):
+                with open(os_settings.sysctl_path(name), "w", encoding="utf-8") as stream:
                     stream.write(value)
 
-    def remove_programs(self):
+    def _restore_swap(self, swap: dict[str, Any]) -> None:
+        units = swap.get("units") or []
+        if swap.get("fstab"):
+            before = read_text(paths.FSTAB)
+            after = os_settings.with_swap(before)
+            if before != after and self.note("restore the swap lines of %s" % paths.FSTAB):
+                info = os.stat(paths.FSTAB)
+                write_atomically(paths.FSTAB, after.encode(), info.st_mode & 0o777, info.st_uid, info.st_gid)
+        for unit in units:
+            if self.note("unmask %s" % unit):
+                self.change(unit, ["systemctl", "unmask", unit])
+        if (swap.get("fstab") or units) and self.note("turn swap on"):
+            self.run(["systemctl", "daemon-reload"])
+            self.change("swap", ["swapon", "-a"])
+            for unit in units:
+                self.change(unit, ["systemctl", "start", unit])
+
+    def _restore_kernel_arguments(self, boot: dict[str, Any]) -> None:
+        if not boot.get("words") or not os.path.isfile(boot["file"]):
+            return
+        before = os_settings.command_line(boot["file"])
+        after = os_settings.without_arguments(before, boot["words"])
+        if before != after and self.note("remove %s from %s, for the next boot" % (" ".join(boot["words"]), boot["file"])):
+            write_atomically(boot["file"], after.encode("latin-1"), os.stat(boot["file"]).st_mode & 0o777)
+
+    # -- programs and files ----------------------------------------------------------------------------------------
+
+    def remove_programs(self) -> None:
         for path, entry in sorted(self.record["artifacts"].items()):
-            if self.keep_programs or not os.path.lexists(path) or self.is_back(entry):
+            if self.keep_programs or not os.path.lexists(path) or self.is_restored(entry):
                 continue
             if os.path.islink(path) or sha256(path) != entry.get("sha256"):
                 why = "it was changed after it was installed"
                 if entry.get("backup"):
-                    why += "; what stood there before is %s" % entry["backup"]
-                self.left.append({"path": path, "why": why})
+                    why += "; the file that was there before is %s" % entry["backup"]
+                self.failed(path, why)
             else:
                 self.take_back(path, entry)
 
-    def remove_files(self):
+    def remove_files(self) -> None:
         for path, entry in sorted(self.record["files"].items()):
-            if not self.is_back(entry):
+            if not self.is_restored(entry):
                 self.take_back(path, entry)
-        if settings.JOURNAL_FILE in self.record["files"] and not self.check:
-            self.run(["systemctl", "restart", "systemd-journald"])
+        if paths.JOURNAL_FILE in self.record["files"] and not self.check:
+            self.change("systemd-journald", ["systemctl", "restart", "systemd-journald"])
 
     @staticmethod
-    def is_back(entry):
-        """Whether a reset that was killed has brought back already what stood there before."""
+    def is_restored(entry: dict[str, Any]) -> bool:
+        """Return True if a reset that was killed has already restored what was there before."""
         return bool(entry.get("backup")) and not os.path.lexists(entry["backup"])
 
-    def take_back(self, path, entry):
-        """Bring back what stood there before, else remove what is ours. The backup goes last: a killed reset starts here again."""
+    def take_back(self, path: str, entry: dict[str, Any]) -> None:
+        """Restore what was there before, else remove what is ours. The backup goes last: a killed reset continues here."""
         if entry.get("backup"):
-            if self.note("bring %s back as it was" % path):
+            if self.note("restore %s" % path):
                 os.makedirs(os.path.dirname(path), exist_ok=True)
-                owned.copy_whole(entry["backup"], path)
+                ownership.copy_whole(entry["backup"], path)
                 os.unlink(entry["backup"])
         elif os.path.lexists(path) and self.note("remove %s" % path):
             os.unlink(path)
 
-    def remove_directories(self):
+    def remove_directories(self) -> None:
         made = sorted(self.record["directories"], key=len, reverse=True)
         for path in made + [path for path in EMPTY_AFTERWARDS if path not in made]:
             if (
                 os.path.isdir(path)
                 and not os.path.ismount(path)
                 and not os.listdir(path)
-                and self.note("remove the empty %s" % path)
+                and self.note("remove the empty directory %s" % path)
             ):
                 os.rmdir(path)
 
-    def finish(self):
+    def finish(self) -> None:
         if self.check:
             return
         self.run(["systemctl", "daemon-reload"])
         if self.keep_programs:
             there = [path for path in self.record["directories"] if os.path.isdir(path)]
             self.record.update(files={}, settings={}, directories=there)
-            owned.write(self.record)
+            ownership.write(self.record)
         else:
             self.forget()
 
-    def forget(self):
-        """Remove our own directory: the record last, and what somebody may still want back not at all."""
-        place = os.path.dirname(owned.PATH)
+    def forget(self) -> None:
+        """Remove our own directory: the record last, and backups that were not restored not at all."""
+        place = os.path.dirname(ownership.PATH)
         if not os.path.isdir(place):
             return
-        kept = any(
-            entry.get("backup") and os.path.lexists(entry["backup"]) for entry in self.record["artifacts"].values()
-        )
+        backups = [entry.get("backup") for entry in self.record["artifacts"].values()]
+        kept = any(backup and os.path.lexists(backup) for backup in backups)
         for name in os.listdir(place):
             path = os.path.join(place, name)
-            if path != owned.PATH and not (kept and path == owned.BACKUPS):
+            if path != ownership.PATH and not (kept and path == ownership.BACKUPS):
                 delete(path)
-        delete(owned.PATH)
+        delete(ownership.PATH)
         if not kept:
             os.rmdir(place)
 
 
-def delete(path):
-    """Delete a file, a link or a tree; no error where it is gone."""
+def delete(path: str) -> None:
+    """Delete a file, a link or a tree; it is not an error if it does not exist."""
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
     elif os.path.lexists(path):
         os.unlink(path)
 
 
-def inode(path):
+def inode(path: str) -> int | None:
+    """Return the inode of a path, None if it does not exist."""
     try:
         return os.stat(path).st_ino
     except OSError:
         return None
 
 
-def network_namespaces():
-    """Inodes of the network namespaces in use by others than our pods: Podman's containers have theirs under the same names."""
+def network_namespaces() -> set[int]:
+    """Return the inodes of network namespaces that others than our pods use: Podman's are mounted under the same names."""
     ours = set(pods())
-    return {
-        inode("/proc/%s/ns/net" % pid) for pid in filter(str.isdigit, os.listdir("/proc")) if int(pid) not in ours
-    } - {None}
+    others = [pid for pid in filter(str.isdigit, os.listdir("/proc")) if int(pid) not in ours]
+    return {found for found in (inode("/proc/%s/ns/net" % pid) for pid in others) if found is not None}
 
 
-def pods():
-    """Processes of pods and their shims, by command line and control group."""
+def pods() -> list[int]:
+    """Return the processes of pods and their shims, by command line and control group."""
     found, here = [], inode("/proc/self/ns/pid")
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open("/proc/%s/cmdline" % pid, "rb") as stream:
                 command = stream.read()
-            with open("/proc/%s/cgroup" % pid, encoding="utf-8") as stream:
-                group = stream.read()
+            with open("/proc/%s/cgroup" % pid, encoding="utf-8") as group_stream:
+                group = group_stream.read()
         except OSError:
             continue
         shim = b"containerd-shim" in command.split(b"\0")[0] and b"k8s.io" in command
@@ -369,7 +385,7 @@ def pods():
     return found
 
 
-def mounts_below(path):
-    """Mount points inside a directory."""
+def mounts_below(path: str) -> list[str]:
+    """Return the mount points inside a directory. Raise OSError if they are unknown."""
     with open("/proc/mounts", encoding="utf-8") as stream:
         return sorted({line.split()[1] for line in stream if line.split()[1].startswith(path.rstrip("/") + "/")})

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Taking the cluster's part of a host's network away: its links, routes, chains, tables and sets, and nothing else.
+"""Remove the cluster's part of a host's network: its links, routes, chains, tables and sets, and nothing else.
 
-Standard library only. No firewall is flushed and no interface of the host is touched: SSH stays.
+Standard library only. No firewall is flushed and no interface of the host is touched, so SSH connections survive.
 """
 
 from __future__ import annotations
@@ -12,23 +12,28 @@ import ipaddress
 import json
 import re
 import shlex
+from typing import Callable, List, Sequence
+
+from ..base.commands import NOT_STARTED, Result
+from ..node import paths
 
 LINKS = ("cni0", "kube-bridge", "kube-dummy-if", "flannel.1", "flannel-v6.1", "flannel-wg", "flannel-wg-v6")
 CHAINS = ("KUBE-", "CNI-", "FLANNEL-")
 SET = re.compile(r"^(KUBE-|kube-router-|inet6:kube-router-)")
-# A rule of kube-router's that names nothing of its own but says what it is for (pkg/controllers/netpol and routing in its source).
+# A rule of kube-router's that is recognised by its comment only (pkg/controllers/netpol and routing in its source).
 KUBE_ROUTER_COMMENT = "allow outbound node port traffic on node interface with which node ip is associated"
 NFT_TABLES = (("ip", "kubewright"), ("ip", "kube-proxy"), ("ip6", "kube-proxy"))
 FAMILIES = ("-4", "-6")
-ROUTE_PROTOCOL = "107"
-# kube-router: the protocol of its routes, and the table for what goes through its tunnels (pkg/routing in its source).
+ROUTE_PROTOCOL = str(paths.ROUTE_PROTOCOL)
+# kube-router's route protocol, and its table for what goes through tunnels (pkg/routing in its source).
 KUBE_ROUTER_PROTOCOL, KUBE_ROUTER_TABLE = "17", "77"
 
 
-def removal(saved):
-    """What iptables-restore --noflush needs to take the chains and rules of kube-proxy, kubelet, kube-router and the CNI plugins
-    out of the text of iptables-save; empty where there are none. Others' rules are not named: they keep their counters."""
-    tables = []
+def removal(saved: str) -> str:
+    """Return the input of iptables-restore --noflush that removes the chains and rules of kube-proxy, kubelet, kube-router
+    and the CNI plugins from the text of iptables-save; "" if there are none. Other rules are not named and keep their counters.
+    """
+    tables: List[tuple] = []
     for line in saved.splitlines():
         if line.startswith("*"):
             tables.append((line, [], []))
@@ -44,7 +49,7 @@ def removal(saved):
     return "".join(line + "\n" for line in lines)
 
 
-def _ours(line):
+def _ours(line: str) -> bool:
     if line.startswith(":"):
         return line[1:].startswith(CHAINS)
     words = shlex.split(line)  # a rule's comment is one word, whatever it says
@@ -58,14 +63,24 @@ def _ours(line):
 
 
 class Network:
-    """The host's network. run(argv, text=None) gives (status, output); note(sentence) says whether to carry a change out."""
+    """The host's network. run runs a command; note records a change and returns True if it is to be carried out."""
 
-    def __init__(self, run, note, pods=()):
-        """pods: networks of K3s's pods, whose routes flannel's host-gw leaves behind without a mark of its own."""
-        self.run, self.note = run, note
+    def __init__(
+        self,
+        run: Callable[..., Result],
+        note: Callable[[str], bool],
+        failed: Callable[[str, str], None],
+        pods: Sequence[str] = (),
+    ) -> None:
+        """failed(what, why): records what could not be removed.
+
+        pods: networks of K3s's pods; flannel's host-gw leaves routes to them that carry no mark of its own.
+        """
+        self.run, self.note, self.failed = run, note, failed
         self.pods = [ipaddress.ip_network(text, strict=False) for text in pods]
 
-    def clean(self):
+    def clean(self) -> None:
+        """Remove everything of the cluster's."""
         self.chains()
         self.tables()
         self.sets()
@@ -73,74 +88,80 @@ class Network:
         self.links()
         self.routes()
 
-    def chains(self):
-        for family in ("iptables", "ip6tables"):
-            status, saved = self.run([family + "-save"])
-            gone = removal(saved) if status == 0 else ""
-            if gone and self.note("take the cluster's chains out of %s" % family):
-                self.run([family + "-restore", "--noflush"], gone)
+    def change(self, what: str, argv: list[str], stdin: str | None = None) -> None:
+        """Run a command that removes something, and record its failure."""
+        done = self.run(argv, stdin)
+        if done.rc:
+            self.failed(what, done.complaint(2))
 
-    def tables(self):
-        status, output = self.run(["nft", "-j", "list", "tables"])
+    def chains(self) -> None:
+        for family in ("iptables", "ip6tables"):
+            saved = self.run([family + "-save"])
+            unwanted = removal(saved.out) if saved.rc == 0 else ""
+            if unwanted and self.note("remove the cluster's chains from %s" % family):
+                self.change("the cluster's chains in %s" % family, [family + "-restore", "--noflush"], unwanted)
+
+    def tables(self) -> None:
+        listed = self.run(["nft", "-j", "list", "tables"])
         try:
-            there = (
-                {
-                    (item["table"]["family"], item["table"]["name"])
-                    for item in json.loads(output)["nftables"]
-                    if "table" in item
-                }
-                if status == 0
-                else set()
-            )
-        except (ValueError, KeyError):
-            there = set()
+            items = json.loads(listed.out)["nftables"] if listed.rc == 0 else []
+            there = {(item["table"]["family"], item["table"]["name"]) for item in items if "table" in item}
+        except (ValueError, KeyError) as error:
+            self.failed("nftables tables", "nft's list cannot be read: %s" % error)
+            return
         for family, name in NFT_TABLES:
             if (family, name) in there and self.note("delete the nftables table %s %s" % (family, name)):
-                self.run(["nft", "delete", "table", family, name])
+                self.change("the nftables table %s %s" % (family, name), ["nft", "delete", "table", family, name])
 
-    def sets(self):
-        status, output = self.run(["ipset", "list", "-n"])
-        for name in output.split() if status == 0 else ():
+    def sets(self) -> None:
+        listed = self.run(["ipset", "list", "-n"])
+        for name in listed.out.split() if listed.rc == 0 else ():
             if SET.match(name) and self.note("destroy the ipset %s" % name):
-                self.run(["ipset", "destroy", name])
+                self.change("the ipset %s" % name, ["ipset", "destroy", name])
 
-    def kube_router(self):
-        """Its routes, tunnels and rule, where its bridge says that it was here."""
-        if self.run(["ip", "link", "show", "dev", "kube-bridge"])[0]:
+    def kube_router(self) -> None:
+        """Delete kube-router's routes, tunnels and rule, if its bridge shows that it ran here."""
+        if self.run(["ip", "link", "show", "dev", "kube-bridge"]).rc:
             return
         if not self.note("delete kube-router's routes, tunnels and routing rule"):
             return
-        tunnels = [
-            line.split()[1].split("@")[0].rstrip(":") for line in self.run(["ip", "-o", "link", "show"])[1].splitlines()
-        ]
-        for name in tunnels:
+        links = self.run(["ip", "-o", "link", "show"]).out.splitlines()
+        for name in (line.split()[1].split("@")[0].rstrip(":") for line in links):
             if name.startswith("tun-"):
-                self.run(["ip", "link", "delete", name])
+                self.change("the tunnel %s" % name, ["ip", "link", "delete", name])
         for family in FAMILIES:
+            # A table or protocol without routes is an error to some releases of ip.
             self.run(["ip", family, "route", "flush", "proto", KUBE_ROUTER_PROTOCOL])
             self.run(["ip", family, "route", "flush", "table", KUBE_ROUTER_TABLE])
-            if KUBE_ROUTER_TABLE in self.run(["ip", family, "rule", "show", "table", KUBE_ROUTER_TABLE])[1]:
-                self.run(["ip", family, "rule", "delete", "table", KUBE_ROUTER_TABLE])
+            if KUBE_ROUTER_TABLE in self.run(["ip", family, "rule", "show", "table", KUBE_ROUTER_TABLE]).out:
+                rule = ["ip", family, "rule", "delete", "table", KUBE_ROUTER_TABLE]
+                self.change("kube-router's routing rule", rule)
 
-    def links(self):
+    def links(self) -> None:
         for name in LINKS:
-            if self.run(["ip", "link", "show", "dev", name])[0] == 0 and self.note("delete the interface %s" % name):
-                self.run(["ip", "link", "delete", name])
+            if self.run(["ip", "link", "show", "dev", name]).rc == 0 and self.note("delete the interface %s" % name):
+                self.change("the interface %s" % name, ["ip", "link", "delete", name])
 
-    def routes(self):
-        status, output = self.run(["ip", "-4", "route", "show", "proto", ROUTE_PROTOCOL])
-        if status == 0 and output.strip() and self.note("delete %d routes to pods" % len(output.splitlines())):
-            self.run(["ip", "-4", "route", "flush", "proto", ROUTE_PROTOCOL])
+    def routes(self) -> None:
+        listed = self.run(["ip", "-4", "route", "show", "proto", ROUTE_PROTOCOL])
+        if listed.rc == NOT_STARTED:
+            return
+        if listed.out.strip() and self.note("delete %d routes to pods" % len(listed.out.splitlines())):
+            self.change("the routes to pods", ["ip", "-4", "route", "flush", "proto", ROUTE_PROTOCOL])
         for family in FAMILIES if self.pods else ():
-            for line in self.run(["ip", family, "route", "show"])[1].splitlines():
-                if self._to_pods(line) and self.note("delete the route %s" % " ".join(line.split()[:5])):
-                    self.run(["ip", family, "route", "delete", *line.split()[:5]])
+            for line in self.run(["ip", family, "route", "show"]).out.splitlines():
+                words = line.split()[:5]
+                if self._leads_to_pods(line) and self.note("delete the route %s" % " ".join(words)):
+                    self.change("the route %s" % " ".join(words), ["ip", family, "route", "delete", *words])
 
-    def _to_pods(self, line):
-        """Whether a line like "10.42.1.0/24 via 10.0.0.12 dev eth0" leads to another node's pods."""
+    def _leads_to_pods(self, line: str) -> bool:
+        """Return True if a line like "10.42.1.0/24 via 10.0.0.12 dev eth0" leads to another node's pods."""
         words = line.split()
         try:
             there = ipaddress.ip_network(words[0])
         except (ValueError, IndexError):
             return False
-        return words[1:2] == ["via"] and any(there.version == own.version and there.subnet_of(own) for own in self.pods)
+        return words[1:2] == ["via"] and any(
+            there.version == own.version and there.subnet_of(own)  # type: ignore[arg-type]
+            for own in self.pods
+        )

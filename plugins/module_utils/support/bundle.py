@@ -10,15 +10,14 @@ import glob
 import io
 import json
 import os
-import subprocess
 import tarfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 from ..api.kubernetes import Api, ApiError, local_server
+from ..base import commands
 from ..base.masking import masked
 
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 FILE_LIMIT = 1 << 20
 SECONDS = 30
 CRICTL = "crictl --runtime-endpoint unix:///run/containerd/containerd.sock "
@@ -105,20 +104,8 @@ def gather(ask_api):
 
 def output(command):
     """What a command says, the end of it where that is very much."""
-    try:
-        environment = {**os.environ, "PATH": PATH, "LC_ALL": "C"}
-        done = subprocess.run(
-            command.split(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=SECONDS,
-            env=environment,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        return "$ %s\n%s\n" % (command, error)
-    return "$ %s\n%s" % (command, done.stdout[-FILE_LIMIT:].decode("utf-8", "replace"))
+    done = commands.run(command.split(), timeout=SECONDS, merge=True)
+    return "$ %s\n%s" % (command, done.out[-FILE_LIMIT:] + (done.err and done.err + "\n"))
 
 
 def content(path, limit=FILE_LIMIT):

@@ -15,7 +15,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from ..api.kubernetes import ApiError, reason
-from . import etcd as verify_etcd, rules as verify_rules
+from . import etcd, rules
 from .check import FAIL, OK, check
 
 NAME = "kubewright-verify"
@@ -45,14 +45,14 @@ class Proof:
     def read(self):
         """What the API knows of the cluster. Returns its Node objects by name."""
         nodes = self.nodes()
-        self.checks += verify_rules.node_checks(nodes, self.expected)
+        self.checks += rules.node_checks(nodes, self.expected)
         self.checks += self.system(nodes)
         return nodes
 
     def etcd(self):
         """The datastore, asked past the API: where that is silent, this may say why."""
         deadline = time.monotonic() + 10 * self.pace
-        self.checks += verify_etcd.etcd_checks(verify_etcd.flags(), self.control_planes, deadline, 3 * self.pace)
+        self.checks += etcd.checks(self.control_planes, deadline, 3 * self.pace)
 
     def nodes(self):
         """{name: Node}. A node that has just joined is waited for; one that was lost is not, since that takes for ever."""
@@ -61,7 +61,7 @@ class Proof:
             coming = [
                 name
                 for name in self.expected
-                if name in nodes and not verify_rules.ready(nodes[name])[0] and _young(nodes[name])
+                if name in nodes and not rules.ready(nodes[name])[0] and _young(nodes[name])
             ]
             if not coming or time.monotonic() > self.deadline:
                 return nodes
@@ -72,7 +72,7 @@ class Proof:
 
         https://kubernetes.io/docs/reference/networking/ports-and-protocols/
         """
-        names = sorted(name for name, node in nodes.items() if verify_rules.ready(node)[0])
+        names = sorted(name for name, node in nodes.items() if rules.ready(node)[0])
         problems = self.unreached(names)
         hint = "let the control planes through to its port 10250/tcp"
         checks = [check("kubelet from the API", FAIL, problem, name, hint) for name, problem in problems.items()]
@@ -99,13 +99,13 @@ class Proof:
                 self.api.get("%s/%s" % (APPS, kind))["items"] for kind in ("deployments", "daemonsets")
             )
             static = self.api.get(CORE + "/pods?labelSelector=tier%3Dcontrol-plane")["items"]
-            checks = verify_rules.workload_checks(verify_rules.workloads(deployments, daemonsets))
-            if not any(verify_rules.is_k3s(node) for node in nodes.values()):
-                checks += verify_rules.static_checks(static, self.control_planes)
+            checks = rules.workload_checks(rules.workloads(deployments, daemonsets))
+            if not any(rules.is_k3s(node) for node in nodes.values()):
+                checks += rules.static_checks(static, self.control_planes)
             if not any(item["status"] == FAIL for item in checks) or time.monotonic() > self.deadline:
                 break
             time.sleep(0.3)
-        return checks + verify_rules.skew_checks(verify_rules.versions_of(nodes, static, daemonsets))
+        return checks + rules.skew_checks(rules.versions_of(nodes, static, daemonsets))
 
     def start(self):
         """Make the pods. Returns the name of their namespace. The rest of the proof goes on while they start."""
@@ -119,7 +119,7 @@ class Proof:
         """Its image. K3s makes it a moment after its first node is Ready: in a young cluster it is waited for."""
         place = APPS + "/deployments/coredns"
         found = self.api.get(place, missing_ok=True)
-        young = found is None and _age(self.api.get(CORE)) < verify_rules.YOUNG_SECONDS * self.pace
+        young = found is None and _age(self.api.get(CORE)) < rules.YOUNG_SECONDS * self.pace
         while found is None and young and time.monotonic() < self.deadline:
             time.sleep(0.3)
             found = self.api.get(place, missing_ok=True)
@@ -132,12 +132,12 @@ class Proof:
 
     def wait(self, namespace, nodes):
         """{node: {ip, uid}} of the pods that run; one check for each node."""
-        wanted = sorted(name for name in nodes if verify_rules.ready(nodes[name])[0])
+        wanted = sorted(name for name in nodes if rules.ready(nodes[name])[0])
         began, silent = time.monotonic(), set(self.unreached(wanted))
         while True:
             listed = self.api.get("%s/%s/pods" % (NAMESPACES, namespace))["items"]
             pods = {_node_of(item): item for item in listed if not item["metadata"].get("deletionTimestamp")}
-            runs = {name: item for name, item in pods.items() if name in nodes and verify_rules.running(item)}
+            runs = {name: item for name, item in pods.items() if name in nodes and rules.running(item)}
             # A node that the API does not reach is not waited for: that it is lost shows only after a while.
             if set(wanted) - silent <= set(runs) or time.monotonic() > self.deadline:
                 break
@@ -162,7 +162,7 @@ class Proof:
             events = [item["message"] for item in self.api.get(path)["items"] if item.get("type") == "Warning"]
         except ApiError:
             events = []
-        return "; ".join([verify_rules.why(pod)] + events[-1:])
+        return "; ".join([rules.why(pod)] + events[-1:])
 
 
 def _addresses(pod):
@@ -231,7 +231,7 @@ def _age(item):
 
 
 def _young(node):
-    return _age(node) < verify_rules.YOUNG_SECONDS
+    return _age(node) < rules.YOUNG_SECONDS
 
 
 def _node_of(pod):

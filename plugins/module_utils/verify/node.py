@@ -11,25 +11,25 @@ import os
 import re
 import socket
 import ssl
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 from ..api.kubernetes import local_server
 from ..api.tls import MemoryFile
-from ..k3s import readiness as k3s_gate
-from ..node import paths as places
-from . import registry as probe_registry
+from ..base import commands
+from ..base.text_files import read_text
+from ..k3s.readiness import agent_problem
+from ..node import paths
+from . import registry
 from .check import FAIL, OK, check, tried
 
-UNITS = ("containerd", "kubelet", "kube-endpoint", "kube-endpoint-vip", "kube-bridge", "k3s", "k3s-agent")
 WARNING_DAYS = 30
 
 
 def checks(own, deadline, warning_days=WARNING_DAYS):
     """All checks of the node itself, at the same time."""
-    place = places.here()
+    place = paths.here()
     if not os.path.exists(place.identity):
         return [check("node", FAIL, "is no member of the cluster: it has no %s" % place.identity, own, "run site again")]
     works = [
@@ -38,7 +38,7 @@ def checks(own, deadline, warning_days=WARNING_DAYS):
         lambda: endpoints(own, place, deadline),
         lambda: own_api(own, place, deadline),
         lambda: certificates(own, place, warning_days),
-        lambda: probe_registry.checks(own, place),
+        lambda: registry.checks(own, place),
     ]
     with ThreadPoolExecutor(len(works)) as pool:
         return [item for part in pool.map(lambda work: work(), works) for item in part]
@@ -46,26 +46,21 @@ def checks(own, deadline, warning_days=WARNING_DAYS):
 
 def ready(own):
     """An agent's Node by its own word, where no server of the cluster can be asked."""
-    problem = k3s_gate.problem_of_agent(own, places.K3s().data)
+    problem = agent_problem(own, paths.K3s().data)
     hint = "look at `journalctl -u k3s-agent` there"
     return check("node", FAIL, problem, own, hint) if problem else check("node", OK, "is Ready in the cluster made elsewhere", own)
 
 
 def services(own):
     """The units that the collection runs are active."""
-    try:
-        argv = [
-            "systemctl",
-            "show",
-            "--property=Id,LoadState,ActiveState,SubState",
-            *(unit + ".service" for unit in UNITS),
-        ]
-        output = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=10, check=False
-        ).stdout.decode()
-    except (OSError, subprocess.SubprocessError):
-        return []  # no systemd: what counts is that the services answer
-    units = [dict(line.split("=", 1) for line in part.splitlines() if "=" in line) for part in output.split("\n\n")]
+    names = [name + ".service" for name in paths.SERVICES]
+    asked = commands.run(["systemctl", "show", "--property=Id,LoadState,ActiveState,SubState", *names], timeout=10)
+    if asked.rc == commands.NOT_STARTED:
+        return []  # no systemd: the other checks ask whether the services answer
+    if asked.rc:
+        return [check("services", FAIL, "systemctl does not answer: %s" % asked.complaint(), own)]
+    blocks = asked.out.split("\n\n")
+    units = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in blocks]
     there = [unit for unit in units if unit.get("LoadState") == "loaded"]
     wrong = [unit for unit in there if unit.get("ActiveState") not in ("active", "reloading")]
     found = [
@@ -162,12 +157,12 @@ def readyz(url, place):
 
 def authority(place):
     """PEM text of the authority in the kubelet's own configuration."""
-    text = places.text_of(place.identity)
+    text = read_text(place.identity)
     data = re.search(r"certificate-authority-data:\s*([A-Za-z0-9+/=]+)", text)
     if data:
         return base64.b64decode(data.group(1)).decode("ascii")
     path = re.search(r"certificate-authority:\s*(\S+)", text)
-    return places.text_of(path.group(1) if path else place.authority_file)
+    return read_text(path.group(1) if path else place.authority_file)
 
 
 def certificates(own, place, warning_days):
@@ -209,7 +204,7 @@ def validity(place):
     """[(name, begins, expires)], times in seconds since 1970, of all certificates that the node uses."""
     found = [_times(name, path) for name, path in place.certificates().items()]
     for path in place.kubeconfigs:
-        data = re.search(r"client-certificate-data:\s*([A-Za-z0-9+/=]+)", places.text_of(path))
+        data = re.search(r"client-certificate-data:\s*([A-Za-z0-9+/=]+)", read_text(path))
         if data:
             with MemoryFile(base64.b64decode(data.group(1))) as name:
                 found.append(_times(os.path.basename(path), name))

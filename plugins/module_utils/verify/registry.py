@@ -16,16 +16,15 @@ import platform
 import re
 import shutil
 import ssl
-import subprocess
 import time
 import urllib.error
 import urllib.request
 from urllib.parse import urlencode, urlsplit
 
-from ..node import containerd_hosts
+from ..base import commands
+from ..node import containerd_hosts, paths
 from .check import FAIL, OK, WARN, check
 
-PROXY = "/etc/kubewright/containerd.env"
 TIMEOUT = 10
 TRIES = 3  # images, where a mirror lacks the first
 ACCEPT = ", ".join(
@@ -88,11 +87,8 @@ def images_here(place):
         "json",
     ]
     try:
-        done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=15, check=False
-        )
-        listed = json.loads(done.stdout.decode())["images"]
-    except (OSError, ValueError, KeyError, subprocess.SubprocessError):
+        listed = json.loads(commands.run(argv, timeout=15).out)["images"]
+    except (ValueError, KeyError):
         return []
     return [
         tag
@@ -235,7 +231,7 @@ class Proxies:
         }
 
 
-def proxy_settings(path=PROXY):
+def proxy_settings(path=paths.PROXY_ENVIRONMENT):
     try:
         with open(path, encoding="utf-8") as stream:
             return Proxies(

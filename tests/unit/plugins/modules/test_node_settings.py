@@ -10,7 +10,11 @@ import os
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils.node import os_settings as settings, ownership as owned
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import (
+    os_settings as settings,
+    ownership as owned,
+    paths,
+)
 from ansible_collections.kubewright.cluster.plugins.module_utils.reset import host as cleanup
 from ansible_collections.kubewright.cluster.plugins.modules import node_settings
 
@@ -24,7 +28,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setattr(owned, "read", lambda: read(record))
     monkeypatch.setattr(owned, "write", lambda value: write(value, record))
     monkeypatch.setattr(owned, "BACKUPS", str(tmp_path / "before"))
-    monkeypatch.setattr(settings, "JOURNAL_FILE", str(tmp_path / "journald.conf.d/50-kubewright.conf"))
+    monkeypatch.setattr(paths, "JOURNAL_FILE", str(tmp_path / "journald.conf.d/50-kubewright.conf"))
     (tmp_path / "cmdline.txt").write_bytes(LINE)
     return tmp_path
 
@@ -43,12 +47,12 @@ def noted(place):
 def test_words_are_written_once_and_taken_out_to_the_byte(place):
     path = str(place / "cmdline.txt")
     checked = node(check=True)
-    checked.boot_with(path, WORDS)
+    checked.set_kernel_arguments(path, WORDS)
     assert checked.changes and (place / "cmdline.txt").read_bytes() == LINE and not (place / "owned.json").exists()
-    node().boot_with(path, WORDS)
+    node().set_kernel_arguments(path, WORDS)
     assert (place / "cmdline.txt").read_bytes() == LINE.rstrip() + b" cgroup_memory=1 cgroup_enable=memory\r\n"
     second = node()
-    second.boot_with(path, WORDS)
+    second.set_kernel_arguments(path, WORDS)
     assert second.changes == [] and second.diff == []
     assert noted(place)["kernel_arguments"]["words"] == WORDS and noted(place)["kernel_arguments"]["boot"]
     cleanup.Cleanup().restore_settings()
@@ -57,7 +61,7 @@ def test_words_are_written_once_and_taken_out_to_the_byte(place):
 
 def test_words_that_stood_there_before_us_stay(place):
     (place / "cmdline.txt").write_text("quiet cgroup_memory=1\n")
-    node().boot_with(str(place / "cmdline.txt"), WORDS)
+    node().set_kernel_arguments(str(place / "cmdline.txt"), WORDS)
     assert noted(place)["kernel_arguments"]["words"] == WORDS[1:]
     cleanup.Cleanup().restore_settings()
     assert (place / "cmdline.txt").read_text() == "quiet cgroup_memory=1\n"
@@ -66,7 +70,7 @@ def test_words_that_stood_there_before_us_stay(place):
 def test_words_of_others_are_waited_for_and_not_called_ours(place):
     (place / "cmdline.txt").write_text("quiet %s\n" % " ".join(WORDS))
     made = node()
-    made.boot_with(str(place / "cmdline.txt"), WORDS)
+    made.set_kernel_arguments(str(place / "cmdline.txt"), WORDS)
     assert made.changes == [] and noted(place)["kernel_arguments"]["words"] == []
     assert noted(place)["kernel_arguments"]["boot"]
 
@@ -77,17 +81,17 @@ def test_a_file_that_cannot_be_written_is_said_in_a_sentence(place, monkeypatch)
 
     made = node()
     monkeypatch.setattr(owned, "write", lambda value: None)
-    monkeypatch.setattr(owned, "write_atomically", refuse)
-    made.boot_with(str(place / "cmdline.txt"), WORDS)
+    monkeypatch.setattr(node_settings, "write_atomically", refuse)
+    made.set_kernel_arguments(str(place / "cmdline.txt"), WORDS)
     assert "cmdline.txt cannot be written: Read-only file system" in made.problems[0]
 
 
 def test_journald_is_started_anew_by_the_next_run_where_one_was_killed(place):
     killed = node()
-    killed.keep_file(settings.JOURNAL_FILE, settings.journal_text())
+    killed.keep_file(paths.JOURNAL_FILE, settings.journal_text())
     following = node()
-    following.journal_in_memory()
+    following.keep_journal_in_memory()
     assert following.commands == [["systemctl", "restart", "systemd-journald"]] and noted(place)["journald"] == "volatile"
     last = node()
-    last.journal_in_memory()
+    last.keep_journal_in_memory()
     assert last.commands == [] and last.changes == []

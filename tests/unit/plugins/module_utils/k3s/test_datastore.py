@@ -13,12 +13,16 @@ import stat
 import sys
 
 import pytest
+from ansible_collections.kubewright.cluster.plugins.module_utils.base.commands import Result
+from ansible_collections.kubewright.cluster.plugins.module_utils.base.masking import masked_message
+from ansible_collections.kubewright.cluster.plugins.module_utils.base.text_files import differs, read_text
 from ansible_collections.kubewright.cluster.plugins.module_utils.detect import host, look as node
 from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import (
     datastore as k3s_datastore,
     runner as k3s_node,
+    tokens as k3s_tokens,
 )
-from ansible_collections.kubewright.cluster.plugins.module_utils.node import services
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths, services
 from ansible_collections.kubewright.cluster.tests.unit.fixtures.recording import Files
 
 
@@ -103,7 +107,7 @@ def test_without_a_backup_nothing_goes_on(server, damage):
 def asked(monkeypatch):
     """What was asked of systemd."""
     calls = []
-    manager = services.Systemd(lambda argv: (calls.append(tuple(argv[1:])), (0, ""))[1])
+    manager = services.Systemd(lambda argv: (calls.append(tuple(argv[1:])), Result(0))[1])
     monkeypatch.setattr(services, "here", lambda: manager)
     return calls
 
@@ -141,39 +145,39 @@ def test_what_a_database_refuses(log, way_out):
 
 
 def test_a_login_is_masked_in_what_k3s_says():
-    assert "hunter2" not in k3s_node.masked("cannot parse postgres://k3s:hunter2@db/k3s and mysql://k3s:hunter2@tcp(db)/k3s")
+    assert "hunter2" not in masked_message("cannot parse postgres://k3s:hunter2@db/k3s and mysql://k3s:hunter2@tcp(db)/k3s")
 
 
 @pytest.fixture
 def tokens(tmp_path, monkeypatch):
-    monkeypatch.setattr(k3s_node, "TOKEN", str(tmp_path / "token"))
-    monkeypatch.setattr(k3s_node, "AGENT_TOKEN", str(tmp_path / "agent-token"))
-    return lambda: (k3s_node.read(k3s_node.TOKEN), k3s_node.read(k3s_node.AGENT_TOKEN))
+    monkeypatch.setattr(paths, "K3S_TOKEN", str(tmp_path / "token"))
+    monkeypatch.setattr(paths, "K3S_AGENT_TOKEN", str(tmp_path / "agent-token"))
+    return lambda: (read_text(paths.K3S_TOKEN).strip(), read_text(paths.K3S_AGENT_TOKEN).strip())
 
 
 def test_tokens_are_made_once(tokens, tmp_path):
-    assert k3s_node.make_tokens(str(tmp_path), put=k3s_node.differs) and not k3s_node.read(k3s_node.TOKEN)  # check mode
-    assert k3s_node.make_tokens(str(tmp_path))
-    assert not k3s_node.make_tokens(str(tmp_path), put=k3s_node.differs)
+    assert k3s_tokens.make(str(tmp_path), put=differs) and not read_text(paths.K3S_TOKEN)  # check mode
+    assert k3s_tokens.make(str(tmp_path))
+    assert not k3s_tokens.make(str(tmp_path), put=differs)
     server, agent = tokens()
     assert len(server) == 64 and len(agent) == 64 and server != agent
-    assert not k3s_node.make_tokens(str(tmp_path)) and tokens() == (server, agent)
+    assert not k3s_tokens.make(str(tmp_path)) and tokens() == (server, agent)
 
 
 def test_a_given_token_brings_the_agents_token_back(tokens, tmp_path):
-    k3s_node.make_tokens(str(tmp_path))
+    k3s_tokens.make(str(tmp_path))
     server, agent = tokens()
     for name in ("token", "agent-token"):
         (tmp_path / name).unlink()
-    k3s_node.make_tokens(str(tmp_path))  # another cluster's, which the database refuses
+    k3s_tokens.make(str(tmp_path))  # another cluster's, which the database refuses
     assert tokens() != (server, agent)
-    assert k3s_node.make_tokens(str(tmp_path), "K10%s::server:%s\n" % ("a" * 64, server)) and tokens() == (server, agent)
+    assert k3s_tokens.make(str(tmp_path), "K10%s::server:%s\n" % ("a" * 64, server)) and tokens() == (server, agent)
 
 
 def test_a_given_token_does_not_touch_a_server_with_data(tokens, tmp_path):
     (tmp_path / "server").mkdir()
     (tmp_path / "server/token").write_text("K10%s::server:first\n" % ("a" * 64))
-    k3s_node.make_tokens(str(tmp_path), "second")
+    k3s_tokens.make(str(tmp_path), "second")
     assert tokens()[0] == "first"
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible_collections.kubewright.cluster.plugins.module_utils.api import etcd as api_etcd, readiness
 from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import readiness as k3s_gate
 
 
@@ -16,7 +17,7 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import read
 )
 def test_a_converted_server_has_to_vote(condition, voter, problem):
     conditions = [{"type": "Ready", "status": "True"}] + ([{"type": "EtcdIsVoter", "status": condition}] if condition else [])
-    found = k3s_gate.problem_of_node({"status": {"conditions": conditions}}, "cp-1", voter)
+    found = readiness.node_problem({"status": {"conditions": conditions}}, "cp-1", voter)
     assert problem in found and bool(found) == bool(problem)
 
 
@@ -36,7 +37,7 @@ def certificates(authority, data):
 @pytest.fixture
 def silent(monkeypatch):
     """An API that does not serve yet."""
-    monkeypatch.setattr(k3s_gate, "serving", lambda name: "the API of %s is silent" % name)
+    monkeypatch.setattr(k3s_gate, "serving_problem", lambda name: "the API of %s is silent" % name)
 
 
 @pytest.mark.parametrize(
@@ -50,14 +51,14 @@ def silent(monkeypatch):
 def test_the_next_server_may_join_once_etcd_tells_its_peers_of_no_learner(silent, authority, serve, tmp_path, monkeypatch, members, problem):
     certificates(authority, tmp_path)
     etcd = serve(authority.serve(lambda request: (200, {}, json.dumps(members).encode()), addresses=("10.0.0.9",)))
-    monkeypatch.setattr(k3s_gate, "PEERS", etcd.port)
-    found = k3s_gate.voting("cp-2", str(tmp_path))
+    monkeypatch.setattr(api_etcd.peers, "__defaults__", (etcd.port,))
+    found = k3s_gate.voting_problem("cp-2", str(tmp_path))
     assert problem in found and bool(found) == bool(problem)
     assert [request[:2] for request in etcd.requests] == [("GET", "/members")]
 
 
 def test_without_etcd_or_while_it_is_silent_the_servers_api_is_asked(silent, authority, tmp_path, monkeypatch):
-    assert k3s_gate.voting("cp-2", str(tmp_path)) == "the API of cp-2 is silent"
+    assert k3s_gate.voting_problem("cp-2", str(tmp_path)) == "the API of cp-2 is silent"
     certificates(authority, tmp_path)
-    monkeypatch.setattr(k3s_gate, "PEERS", 1)
-    assert k3s_gate.voting("cp-2", str(tmp_path)) == "the API of cp-2 is silent"
+    monkeypatch.setattr(api_etcd.peers, "__defaults__", (1,))
+    assert k3s_gate.voting_problem("cp-2", str(tmp_path)) == "the API of cp-2 is silent"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from ansible_collections.kubewright.cluster.plugins.module_utils.base.text_files import write_atomically
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership as owned
 
 
@@ -17,18 +18,33 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_missing_or_damaged_is_empty(place):
-    assert owned.read(str(place / "none"))["files"] == {}
-    (place / "bad").write_text("{")
-    assert owned.read(str(place / "bad")) == {
+def test_a_missing_record_is_empty(place):
+    assert owned.read(str(place / "none")) == {
         "schema": 1,
         "files": {},
         "artifacts": {},
         "directories": [],
         "settings": {},
     }
-    (place / "list").write_text("[]")
-    assert owned.read(str(place / "list"))["directories"] == []
+
+
+@pytest.mark.parametrize("text", ["{", "", "[]", "null", '{"files": []}', '{"artifacts": {"/a": 1}}', '{"settings": "x"}'])
+def test_a_damaged_record_stops_who_reads_it(place, text):
+    (place / "bad").write_text(text)
+    with pytest.raises(owned.OwnershipError, match="bad is damaged.*nothing was changed.*Restore"):
+        owned.read(str(place / "bad"))
+    assert (place / "bad").read_text() == text
+
+
+def test_a_record_that_cannot_be_read_is_not_an_empty_one(place):
+    (place / "bad").mkdir()
+    with pytest.raises(owned.OwnershipError, match="Is a directory"):
+        owned.read(str(place / "bad"))
+
+
+def test_a_lock_that_cannot_be_opened_names_the_way_out(place):
+    with pytest.raises(owned.OwnershipError, match="ansible_become"):
+        owned.take_turn(str(place / "missing/lock"))
 
 
 def test_written_and_read(place):
@@ -41,8 +57,8 @@ def test_written_and_read(place):
 
 def test_atomic_write_leaves_nothing_on_failure(place):
     with pytest.raises(OSError):
-        owned.write_atomically(str(place / "missing/file"), b"x", 0o600)
-    owned.write_atomically(str(place / "file"), b"secret", 0o600)
+        write_atomically(str(place / "missing/file"), b"x", 0o600)
+    write_atomically(str(place / "file"), b"secret", 0o600)
     assert os.stat(place / "file").st_mode & 0o777 == 0o600
     assert os.listdir(place) == ["file"]
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.kubewright.cluster.plugins.module_utils.base.commands import Result
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership as owned
 from ansible_collections.kubewright.cluster.plugins.module_utils.reset import (
     host as cleanup,
@@ -55,14 +56,18 @@ class FakeHost:
     def __init__(self, answers):
         self.answers, self.ran = answers, []
 
-    def run(self, argv, text=None):
-        self.ran.append((argv, text))
-        return self.answers.get(" ".join(argv), (1, ""))
+    def run(self, argv, stdin=None):
+        self.ran.append((argv, stdin))
+        return Result(*self.answers.get(" ".join(argv), (1, "")))
+
+
+def never_fails(what, why):
+    raise AssertionError("%s: %s" % (what, why))
 
 
 def test_network_on_a_bare_host_changes_nothing():
     host, notes = FakeHost({"iptables-save": (0, KEPT)}), []
-    cleanup_network.Network(host.run, lambda text: notes.append(text) or True).clean()
+    cleanup_network.Network(host.run, lambda text: notes.append(text) or True, never_fails).clean()
     assert notes == []
 
 
@@ -73,9 +78,9 @@ def test_network_check_only_looks():
         ),
         [],
     )
-    cleanup_network.Network(host.run, notes.append).clean()
+    cleanup_network.Network(host.run, notes.append, never_fails).clean()
     assert notes == [
-        "take the cluster's chains out of iptables",
+        "remove the cluster's chains from iptables",
         "destroy the ipset KUBE-X",
         "delete the interface cni0",
     ]
@@ -87,7 +92,7 @@ def work(tmp_path, monkeypatch):
     monkeypatch.setattr(owned, "PATH", str(tmp_path / "record/owned.json"))
     monkeypatch.setattr(owned, "BACKUPS", str(tmp_path / "record/before"))
     made = cleanup.Cleanup()
-    made.run = lambda argv, text=None: (1, "")
+    made.run = lambda argv, stdin=None: Result(1)
     made.record = owned.read(owned.PATH)
     return made
 

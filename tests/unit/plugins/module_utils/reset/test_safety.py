@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from ansible_collections.kubewright.cluster.plugins.module_utils.base.commands import Result
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership as owned, services
 from ansible_collections.kubewright.cluster.plugins.module_utils.reset import (
     host as cleanup,
@@ -20,7 +21,7 @@ def work(tmp_path, monkeypatch):
     monkeypatch.setattr(owned, "PATH", str(tmp_path / "record/owned.json"))
     monkeypatch.setattr(owned, "BACKUPS", str(tmp_path / "record/before"))
     made = cleanup.Cleanup()
-    made.run = lambda argv, text=None: (1, "")
+    made.run = lambda argv, stdin=None: Result(1)
     made.record = owned.read(owned.PATH)
     return made
 
@@ -80,7 +81,7 @@ def test_another_cluster_on_a_host_whose_kernel_settings_are_ours_is_left(work, 
     work.record["files"]["/etc/modules-load.d/kubewright-test.conf"] = {"backup": None}
     gone, ran = [], []
     monkeypatch.setattr(work, "remove", gone.append)
-    monkeypatch.setattr(work, "run", lambda argv, text=None: ran.append(argv) or (1, ""))
+    monkeypatch.setattr(work, "run", lambda argv, stdin=None: ran.append(argv) or Result(1))
     work.all()
     assert gone == []
     assert not any(argv[0] in ("umount", "nft", "ip", "ipset") or "iptables" in argv[0] for argv in ran)
@@ -99,7 +100,7 @@ def test_the_record_goes_last(work, tmp_path, monkeypatch):
 def test_a_service_that_does_not_stop_ends_the_reset(work, monkeypatch):
     monkeypatch.setattr(services, "here", services.Systemd)
     work.record["files"]["/etc/systemd/system/kubelet.service"] = {"backup": None}
-    work.run = lambda argv, text=None: (0, "active\nenabled\n")
+    work.run = lambda argv, stdin=None: Result(0, "active\nenabled\n")
     with pytest.raises(OSError, match="does not stop"):
         work.stop_units()
 
@@ -149,13 +150,17 @@ def test_only_our_rules_are_named_to_iptables():
 def test_routes_to_k3s_pods_go_and_others_stay():
     said, ran = [], []
 
-    def run(argv, text=None):
+    def run(argv, stdin=None):
         ran.append(" ".join(argv))
         shown = "default via 10.0.0.1 dev eth0\n10.42.1.0/24 via 10.0.0.12 dev eth0\n10.43.0.0/24 via 10.0.0.9 dev eth0\n10.42.0.0/24 dev cni0\n"
         six = "fd42:0:0:1::/64 via fd00::12 dev eth0 metric 1024 pref medium\nfd00::/64 dev eth0 proto kernel metric 256 pref medium\n"
-        return {("-4", "route", "show"): (0, shown), ("-6", "route", "show"): (0, six)}.get(tuple(argv[1:]), (1, ""))
+        answers = {("-4", "route", "show"): Result(0, shown), ("-6", "route", "show"): Result(0, six)}
+        return answers.get(tuple(argv[1:]), Result(1, "", "no such route"))
 
-    cleanup_network.Network(run, lambda sentence: not said.append(sentence), ["10.42.0.0/16", "fd42::/56"]).routes()
+    left = []
+    network = cleanup_network.Network(run, lambda text: not said.append(text), lambda *what: left.append(what), ["10.42.0.0/16", "fd42::/56"])
+    network.routes()
+    assert left == [("the route 10.42.1.0/24 via 10.0.0.12 dev eth0", "no such route"), ("the route fd42:0:0:1::/64 via fd00::12 dev eth0", "no such route")]
     assert said == ["delete the route 10.42.1.0/24 via 10.0.0.12 dev eth0", "delete the route fd42:0:0:1::/64 via fd00::12 dev eth0"]
     done = [line for line in ran if " delete " in line]
     assert done == [line.replace("delete the route", "ip -%d route delete" % family) for line, family in zip(said, (4, 6))]

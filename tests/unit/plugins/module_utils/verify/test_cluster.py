@@ -92,7 +92,7 @@ class Cluster:
 
 @pytest.fixture(autouse=True)
 def no_etcd(monkeypatch):
-    monkeypatch.setattr(verify_etcd, "flags", dict)
+    monkeypatch.setattr(verify_etcd, "access", dict)
 
 
 def begin(cluster, expected=("a", "b"), timeout=0.3, **options):
@@ -221,7 +221,7 @@ def test_where_the_api_is_silent_etcd_is_asked_all_the_same(monkeypatch):
             raise ApiError("GET %s: 10.0.0.1:6443: Connection refused" % path)
 
     lost = [{"name": "etcd", "status": "fail", "text": "does not answer", "node": None}]
-    monkeypatch.setattr(verify_etcd, "etcd_checks", lambda *_arguments: lost)
+    monkeypatch.setattr(verify_etcd, "checks", lambda *_arguments: lost)
     assert list(failed(begin(Silent("ab")))) == [("API", None), ("etcd", None)]
 
 

@@ -137,9 +137,6 @@ def test_what_is_no_certificate_is_passed_over(node, monkeypatch):
     ],
 )
 def test_units_that_are_there_have_to_run(monkeypatch, output, status, text):
-    class Done:
-        stdout = output.encode()
-
-    monkeypatch.setattr(probe_node.subprocess, "run", lambda *_arguments, **_options: Done)
+    monkeypatch.setattr(probe_node.commands, "run", lambda *_arguments, **_options: probe_node.commands.Result(0, output))
     found = probe_node.services("a")
     assert [(item["status"], item["text"]) for item in found] == [(status, text)]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.kubewright.cluster.plugins.module_utils.api import etcd as api_etcd
 from ansible_collections.kubewright.cluster.plugins.module_utils.verify import (
     etcd as verify_etcd,
     rules as verify_rules,
@@ -202,7 +203,7 @@ HEALTHY = {"leader": "7", "version": "3.6.8", "dbSize": str(5 << 20)}
             [member("a"), member("b"), member("old")],
             [(HEALTHY, None)] * 3,
             ["fail"],
-            "old is no control plane of the inventory",
+            "old is not a control plane of the inventory",
         ),
         (
             [member("a"), member("b")],
@@ -242,17 +243,17 @@ def test_an_external_etcd_has_other_names():
 
 def test_etcd_is_found_as_the_api_server_finds_it(tmp_path):
     path = tmp_path / "kube-apiserver.yaml"
-    assert verify_etcd.flags(str(path)) == {}
+    assert api_etcd.access(str(path)) == {}
     path.write_text(
         "    - --etcd-cafile=/ca\n    - --etcd-certfile=/c\n    - --etcd-keyfile=/k\n    - --etcd-servers=https://127.0.0.1:2379\n"
     )
-    assert verify_etcd.flags(str(path)) == {
+    assert api_etcd.access(str(path)) == {
         "servers": "https://127.0.0.1:2379",
         "cafile": "/ca",
         "certfile": "/c",
         "keyfile": "/k",
     }
-    assert verify_etcd.etcd_checks({}, ["a"], 0) == []
+    assert verify_etcd.checks(["a"], 0, how={}) == []
 
 
 def test_etcd_is_asked_by_its_gateway(authority, serve, tmp_path, monkeypatch):
@@ -260,7 +261,7 @@ def test_etcd_is_asked_by_its_gateway(authority, serve, tmp_path, monkeypatch):
     import time
 
     # This machine may be a node of something.
-    monkeypatch.setattr(verify_etcd.places, "here", verify_etcd.places.Kubeadm)
+    monkeypatch.setattr(verify_etcd.paths, "here", verify_etcd.paths.Kubeadm)
 
     def answer(request):
         if request.path == "/v3/cluster/member/list":
@@ -272,12 +273,12 @@ def test_etcd_is_asked_by_its_gateway(authority, serve, tmp_path, monkeypatch):
     pem = authority.issue_files("client")
     how = {"servers": "https://127.0.0.1:1," + url, "cafile": authority.path, "certfile": pem, "keyfile": pem}
     deadline = time.monotonic() + 1
-    assert [item["status"] for item in verify_etcd.etcd_checks(how, ["a"], deadline)] == ["ok"]
+    assert [item["status"] for item in verify_etcd.checks(["a"], deadline, how=how)] == ["ok"]
     assert [
         item["status"]
-        for item in verify_etcd.etcd_checks({**how, "servers": "https://127.0.0.1:1"}, ["a"], time.monotonic())
+        for item in verify_etcd.checks(["a"], time.monotonic(), how={**how, "servers": "https://127.0.0.1:1"})
     ] == ["fail"]
-    assert "cannot be read" in verify_etcd.etcd_checks({**how, "cafile": "/nowhere"}, ["a"], deadline)[0]["text"]
+    assert "cannot be read" in verify_etcd.checks(["a"], deadline, how={**how, "cafile": "/nowhere"})[0]["text"]
 
 
 def test_k3s_members_answer_at_home_alone_and_take_a_certificate_elsewhere(authority, serve, monkeypatch):
@@ -293,11 +294,11 @@ def test_k3s_members_answer_at_home_alone_and_take_a_certificate_elsewhere(autho
     url, grpc = ("https://127.0.0.1:%d" % serve(authority.serve(reply)).port for reply in (answer, lambda _request: (404, {}, b"")))
     away = grpc
     pem = authority.issue_files("client")
-    how = {"servers": url, "own": "alone", "cafile": authority.path, "certfile": pem, "keyfile": pem}
-    monkeypatch.setattr(verify_etcd.places, "here", verify_etcd.places.K3s)
+    how = {"servers": url, "own_only": "yes", "cafile": authority.path, "certfile": pem, "keyfile": pem}
+    monkeypatch.setattr(verify_etcd.paths, "here", verify_etcd.paths.K3s)
 
     def told():
-        checks = verify_etcd.etcd_checks(how, ["a", "b", "c"], time.monotonic())
+        checks = verify_etcd.checks(["a", "b", "c"], time.monotonic(), how=how)
         return " ".join("%s %s" % (item["status"], item["text"]) for item in checks)
 
     assert told() == "ok 3 members, all vote, version 3.6.8, 5 MiB"

@@ -1,0 +1,152 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A small client of etcd: its members, their state, and whether they vote. Standard library only.
+
+https://etcd.io/docs/v3.6/dev-guide/api_grpc_gateway/
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import ssl
+from typing import Any, Dict, List
+from urllib.parse import urlsplit
+
+from ..base.text_files import read_text
+from ..node import paths
+from . import tls
+
+MEMBERS = "/v3/cluster/member/list"
+STATUS = "/v3/maintenance/status"
+Member = Dict[str, Any]
+
+
+class Etcd:
+    """An etcd cluster, asked with a client certificate through the JSON gateways of its members."""
+
+    def __init__(
+        self, servers: list[str], context: ssl.SSLContext | None, timeout: float = 3, own_only: bool = False
+    ) -> None:
+        """servers: client URLs. own_only: a member answers requests of its own node only, as K3s's do."""
+        self.servers, self.context, self.timeout, self.own_only = servers, context, timeout, own_only
+        self.own_id: str | None = None
+
+    def ask(self, url: str, path: str) -> Any:
+        """Return the answer of the member at a URL. Raise one of tls.NO_ANSWER."""
+        parts = urlsplit(url)
+        context = self.context if parts.scheme == "https" else None
+        session = tls.Session(parts.hostname or "", parts.port or 2379, context, self.timeout)
+        try:
+            status, text = session.ask("POST", path, "{}")
+        finally:
+            session.close()
+        if status != 200:
+            raise ValueError("HTTP %d %s" % (status, text[:200].strip()))
+        return json.loads(text)
+
+    def members(self) -> list[Member]:
+        """Return the member list as the first server that answers has it. Raise one of tls.NO_ANSWER."""
+        for url in self.servers[:-1]:
+            try:
+                return self._members(url)
+            except tls.NO_ANSWER:
+                continue
+        return self._members(self.servers[-1])
+
+    def _members(self, url: str) -> list[Member]:
+        answer = self.ask(url, MEMBERS)
+        self.own_id = (answer.get("header") or {}).get("member_id")
+        return answer.get("members") or []
+
+    def status(self, member: Member) -> dict[str, Any]:
+        """Return the state of a member that has started: etcd's status, or {reached: True} if it tells others nothing.
+
+        Raise one of tls.NO_ANSWER.
+        """
+        url = member["clientURLs"][0]
+        if not self.own_only:
+            return self.ask(url, STATUS)
+        if member.get("ID") == self.own_id:
+            return self.ask(self.servers[0], STATUS)
+        return self._reached(url)
+
+    def _reached(self, url: str) -> dict[str, Any]:
+        """Connect to a member with our certificate. Whether it votes is in what our own member says."""
+        parts = urlsplit(url)
+        plain = socket.create_connection((parts.hostname or "", parts.port or 2379), self.timeout)
+        if self.context is None:
+            plain.close()
+        else:
+            self.context.wrap_socket(plain, server_hostname=parts.hostname).close()
+        return {"reached": True}
+
+
+def access(manifest: str = paths.API_SERVER_MANIFEST) -> dict[str, str]:
+    """Return how this node's API server reaches etcd: {servers, cafile, certfile, keyfile}, {} if it does not.
+
+    own_only: set if a member answers requests of its own node only.
+    """
+    text = read_text(manifest)
+    if not text:
+        found = paths.here()
+        return found.etcd() if isinstance(found, paths.K3s) else {}
+    return dict(re.findall(r"--etcd-(servers|cafile|certfile|keyfile)=(\S+)", text))
+
+
+def connect(how: dict[str, str], timeout: float = 3) -> Etcd:
+    """Return a client of the etcd that access() describes. Raise OSError, KeyError or ValueError for bad certificates."""
+    context = tls.from_files(how["cafile"], how["certfile"], how["keyfile"]) if "cafile" in how else None
+    return Etcd(how["servers"].split(","), context, timeout, bool(how.get("own_only")))
+
+
+def local(root: str = paths.KUBERNETES, port: int = paths.ETCD_PORT, timeout: float = 5) -> Etcd:
+    """Return a client of a kubeadm control plane's own member. Raise OSError or ValueError for bad certificates."""
+    place = root + "/pki/etcd/"
+    context = tls.from_files(place + "ca.crt", place + "healthcheck-client.crt", place + "healthcheck-client.key")
+    return Etcd(["https://127.0.0.1:%d" % port], context, timeout)
+
+
+def not_voting_reason(name: str, members: list[Member]) -> str:
+    """Return why a node's member does not vote, by the member list; "" if it does."""
+    own = next((member for member in members if member.get("name") == name), None)
+    if own and not own.get("isLearner"):
+        return ""
+    if own:
+        return "it is a learner"
+    return "the members are %s" % (", ".join(member.get("name") or "one that has not started" for member in members) or "unknown")
+
+
+def peers(data_dir: str, port: int = paths.ETCD_PEER_PORT) -> list[Member] | None:
+    """Return the members as a K3s server's etcd tells its peers, also before it serves clients; None if it refuses.
+
+    Raise one of tls.NO_ANSWER. server/etcdserver/api/etcdhttp/peer.go of etcd-io/etcd
+    """
+    place = data_dir + "/server/tls/etcd"
+    context = tls.from_files(place + "/peer-ca.crt", place + "/peer-server-client.crt", place + "/peer-server-client.key")
+    session = tls.Session("127.0.0.1", port, context, 5)
+    try:
+        status, text = session.ask("GET", "/members")
+    finally:
+        session.close()
+    return json.loads(text) if status == 200 else None
+
+
+def learners(members: list[Member]) -> List[str]:
+    """Return the peer URLs of the members that do not vote yet."""
+    return [url for member in members if member.get("isLearner") for url in member.get("peerURLs") or ["?"]]
+
+
+def described(text: str) -> list[Member]:
+    """Return [{id, name, learner, peer_urls}] of etcd's answer; a member that has not started yet has no name."""
+    return [
+        {
+            "id": item.get("ID"),
+            "name": item.get("name", ""),
+            "learner": bool(item.get("isLearner")),
+            "peer_urls": item.get("peerURLs") or [],
+        }
+        for item in json.loads(text).get("members") or []
+    ]

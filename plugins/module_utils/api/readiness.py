@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Judge whether a Node object is in order. Standard library only; pure functions of API objects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def conditions(node: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
+    """Return the conditions of a Node or pod by their type."""
+    return {item["type"]: item for item in ((node or {}).get("status") or {}).get("conditions") or []}
+
+
+def is_ready(node: dict[str, Any]) -> bool:
+    """Return True if the kubelet reports the node Ready."""
+    return (conditions(node).get("Ready") or {}).get("status") == "True"
+
+
+def not_ready_reason(node: dict[str, Any]) -> str:
+    """Return why a node is not Ready, in the kubelet's words; "" if it is."""
+    if is_ready(node):
+        return ""
+    found = conditions(node).get("Ready") or {}
+    return found.get("message") or found.get("reason") or "its kubelet never reported"
+
+
+def not_voting_reason(node: dict[str, Any] | None, must_say: bool = False) -> str:
+    """Return why the etcd member of a K3s server does not vote, by its Node; "" if it does.
+
+    must_say: a Node that says nothing of its member is a problem too.
+    """
+    votes = conditions(node).get("EtcdIsVoter") or ({"message": "its Node does not say so yet"} if must_say else None)
+    if votes and votes.get("status") != "True":
+        return votes.get("message") or "it is a learner"
+    return ""
+
+
+def node_problem(node: dict[str, Any] | None, name: str, must_vote: bool = False) -> str:
+    """Return why a Node is not in order; "" if it is. must_vote: it has to report that its etcd member votes."""
+    if node is None:
+        return "the API does not know the node %s" % name
+    reason = not_ready_reason(node)
+    if reason:
+        return "the node is not Ready: %s" % reason
+    reason = not_voting_reason(node, must_vote)
+    return "its etcd member does not vote: %s" % reason if reason else ""

@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""K3s's tokens: made on the first server, read for others to join. Standard library only.
+
+What each token is for: https://docs.k3s.io/cli/token
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from typing import Callable
+
+from ..api.kubernetes import Api, local_server
+from ..base import commands
+from ..base.text_files import read_text, write_secret
+from ..node import paths
+
+
+class K3sError(Exception):
+    """K3s does not serve; the message says why, without secrets."""
+
+
+def make(data_dir: str, given: str = "", put: Callable[[str, str], bool] = write_secret) -> bool:
+    """Make the tokens of a new cluster; those of an existing one are kept. Return True if a file was (or would be) written.
+
+    given: the servers' token of an earlier cluster whose datastore is used again. It replaces one that was made at random
+    and that the datastore refused: K3s writes server/token only once the datastore accepts it. put: write_secret or differs.
+    """
+    known = password(_read(data_dir + "/server/token"))
+    given = "" if known else password(given.strip())
+    server = given or _read(paths.K3S_TOKEN) or known or secrets.token_hex(32)
+    agent = "" if given else _read(paths.K3S_AGENT_TOKEN)
+    agent = agent or password(_read(data_dir + "/server/agent-token")) or derived_agent_token(server)
+    return any([put(paths.K3S_TOKEN, server), put(paths.K3S_AGENT_TOKEN, agent)])
+
+
+def derived_agent_token(server: str) -> str:
+    """Return the agents' token that belongs to a servers' token, without revealing it.
+
+    Servers that are rebuilt with the same token accept the agents that exist.
+    """
+    return hashlib.pbkdf2_hmac("sha256", server.encode(), b"kubewright.cluster agents", 200000).hex()
+
+
+def password(token: str) -> str:
+    """Return the secret part of K10<digest>::<user>:<password>."""
+    return token.rpartition(":")[2]
+
+
+def credentials(data_dir: str, forget: list[str], ttl: str = "", program: str = paths.K3S_PROGRAM) -> dict[str, str]:
+    """Return what others join with: {server, agent} (tokens with the authority's digest) and agent_token, which servers share.
+
+    ttl: lifetime of an agents' token that is made for this; "" for the permanent one. forget: nodes that come back without
+    their data; their Node and the password that K3s keeps of each are deleted, or K3s would refuse them:
+    https://docs.k3s.io/architecture#how-agent-node-registration-works
+    """
+    server = _read(data_dir + "/server/token")
+    if not server:
+        raise K3sError("%s/server/token is missing: this is not a running server" % data_dir)
+    api = Api([local_server()], paths.K3S_ADMIN)
+    for name in forget:
+        api.delete("/api/v1/namespaces/kube-system/secrets/%s.node-password.k3s" % name)
+        api.delete("/api/v1/nodes/" + name)
+    secret = _read(paths.K3S_AGENT_TOKEN)
+    digest = server.partition("::")[0]
+    agent = "%s::node:%s" % (digest, password(secret)) if secret and digest.startswith("K10") else server
+    return {"server": server, "agent": bootstrap(program, ttl) if ttl else agent, "agent_token": password(secret)}
+
+
+def bootstrap(program: str, ttl: str) -> str:
+    """Return a new token with a lifetime: https://docs.k3s.io/cli/token#k3s-token-create"""
+    description = "agents that join by kubewright.cluster"
+    done = commands.run([program, "token", "create", "--ttl", ttl, "--description", description], merge=True)
+    found = re.search(r"^(?:K10[0-9a-f]{64}::)?[a-z0-9]{6}\.[a-z0-9]{16}$", done.out, re.M)
+    if done.rc or not found:
+        raise K3sError("k3s token create failed: %s" % done.complaint()[-400:])
+    return found.group(0)
+
+
+def _read(path: str) -> str:
+    return read_text(path).strip()
