@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fetching programs: from upstream, a mirror with the same layout or a directory; checked before anything is installed.
+"""Fetch programs from upstream, a mirror with the same layout, or a directory, and check them before they are installed.
 
 Standard library only.
 """
@@ -18,7 +18,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from typing import Any
+from typing import IO, Any, Iterator
 from urllib.parse import unquote
 
 BLOCK = 1 << 20
@@ -26,31 +26,31 @@ _HEX = re.compile(r"^[0-9a-fA-F]{64}$")
 
 
 class FetchError(Exception):
-    """A file cannot be had or is not what it should be; the message names file, address, wanted and got."""
+    """A file cannot be fetched, or is not what it should be; the message names file, address, expected and found."""
 
 
 class Source:
     """Where files come from.
 
-    base: "upstream", a base URL whose paths are upstream's addresses without "https://", or a directory likewise.
+    base: "upstream"; a base URL, below which upstream's URLs are found without "https://"; or a directory of the same layout.
     """
 
-    def __init__(self, base="upstream", proxy=None, timeout=60, retries=3):
+    def __init__(self, base: str = "upstream", proxy: str | None = None, timeout: int = 60, retries: int = 3) -> None:
         self.base, self.timeout, self.retries = base.rstrip("/"), timeout, retries
         self.opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({"http": proxy, "https": proxy} if proxy else {})
         )
 
-    def address(self, url):
-        """The address, or the path, at which an upstream URL is found."""
+    def address(self, url: str) -> str:
+        """Return the URL or path at which a file of upstream's is found."""
         if self.base == "upstream":
             return url
         path = url.split("://", 1)[1]
-        # In a directory a name is as it is meant: v1.36.3+k3s1, which in an address is v1.36.3%2Bk3s1.
+        # In a directory names are not quoted: v1.36.3+k3s1, which in a URL is v1.36.3%2Bk3s1.
         return self.base + "/" + (path if "://" in self.base else unquote(path))
 
-    def open(self, url):
-        """A readable stream; FetchError after the last try."""
+    def open(self, url: str) -> IO[bytes]:
+        """Return a readable stream. Raise FetchError after the last try."""
         address = self.address(url)
         if "://" not in address:
             try:
@@ -65,20 +65,22 @@ class Source:
                     raise FetchError("%s: HTTP %d %s" % (address, error.code, error.reason)) from None
             except OSError as error:
                 if attempt == self.retries:
-                    raise FetchError(
-                        "%s: %s (%d tries)" % (address, getattr(error, "reason", error), attempt)
-                    ) from None
+                    reason = getattr(error, "reason", error)
+                    raise FetchError("%s: %s (%d tries)" % (address, reason, attempt)) from None
             time.sleep(2 ** (attempt - 1))
-        raise FetchError(address)
+        raise FetchError("%s: no try is allowed (retries: %d)" % (address, self.retries))
 
-    def text(self, url):
-        """A small text file."""
+    def text(self, url: str) -> str:
+        """Return a small text file."""
         with self.open(url) as stream:
             return stream.read(BLOCK).decode("utf-8", "replace")
 
 
-def digest_in(text, name):
-    """The SHA-256 of a file in a checksum file: a bare digest, `digest  name` lines, or `SHA256 (name) = digest`. None if it is not there."""
+def digest_in(text: str, name: str) -> str | None:
+    """Return the SHA-256 of a file that a checksum file names, None if it does not.
+
+    Known forms: a bare digest, `digest  name` lines, and `SHA256 (name) = digest`.
+    """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if len(lines) == 1 and _HEX.match(lines[0]):
         return lines[0].lower()
@@ -91,19 +93,19 @@ def digest_in(text, name):
     return None
 
 
-def wanted_digest(source, item):
-    """The digest that a file must have: a pinned one, or the one that upstream publishes beside it."""
+def wanted_digest(source: Source, item: dict[str, Any]) -> str:
+    """Return the digest that a file must have: the pinned one, or the one that upstream publishes beside it."""
     if item.get("checksum"):
         return item["checksum"].split(":")[-1].lower()
     name = item["url"].rsplit("/", 1)[-1]
     found = digest_in(source.text(item["checksum_url"]), name)
     if not found:
-        raise FetchError("%s holds no SHA-256 of %s" % (source.address(item["checksum_url"]), name))
+        raise FetchError("%s has no SHA-256 of %s" % (source.address(item["checksum_url"]), name))
     return found
 
 
-def sha256(path):
-    """Digest of a file, in hexadecimal."""
+def sha256(path: str) -> str:
+    """Return the digest of a file in hexadecimal."""
     digest = hashlib.sha256()
     with open(path, "rb") as stream:
         for block in iter(lambda: stream.read(BLOCK), b""):
@@ -122,65 +124,82 @@ def intact(path: str, entry: dict[str, Any]) -> bool:
     )
 
 
-def copy(stream, out, digest):
-    """Copy a stream and digest it on the way."""
+def copy(stream: IO[bytes], out: IO[bytes], digest: Any) -> None:
+    """Copy a stream and update the digest on the way."""
     for block in iter(lambda: stream.read(BLOCK), b""):
         digest.update(block)
         out.write(block)
 
 
-def fetch(source, item, directory):
-    """Bring one file into a directory and check it. Returns (its path, its SHA-256)."""
+def fetch(source: Source, item: dict[str, Any], directory: str) -> tuple[str, str]:
+    """Fetch one file into a directory and check it. Return (path, SHA-256); leave nothing behind on failure."""
     wanted = wanted_digest(source, item)
     digest = hashlib.sha256()
     handle, path = tempfile.mkstemp(prefix=".kubewright-", dir=directory)
-    with os.fdopen(handle, "wb") as out, source.open(item["url"]) as stream:
-        try:
-            copy(stream, out, digest)
-        except OSError as error:
-            raise FetchError("%s: broke off: %s" % (source.address(item["url"]), error)) from None
-    if digest.hexdigest() != wanted:
+    try:
+        with os.fdopen(handle, "wb") as out, source.open(item["url"]) as stream:
+            try:
+                copy(stream, out, digest)
+            except OSError as error:
+                raise FetchError("%s: the transfer broke off: %s" % (source.address(item["url"]), error)) from None
+        if digest.hexdigest() != wanted:
+            raise FetchError(
+                "%s from %s has SHA-256 %s, expected %s"
+                % (item["url"].rsplit("/", 1)[-1], source.address(item["url"]), digest.hexdigest(), wanted)
+            )
+    except BaseException:
         os.unlink(path)
-        raise FetchError(
-            "%s from %s has SHA-256 %s, wanted %s"
-            % (item["url"].rsplit("/", 1)[-1], source.address(item["url"]), digest.hexdigest(), wanted)
-        )
+        raise
     return path, wanted
 
 
-def members(archive, strip, only):
-    """(member, relative path) of the regular files of a tar archive that are to be installed; refuses what would leave the directory."""
+def members(archive: tarfile.TarFile, strip: int, only: list[str] | None) -> Iterator[tuple[tarfile.TarInfo, str]]:
+    """Yield (member, relative path) of the regular files of an archive that are to be installed.
+
+    Raise FetchError if one would leave the directory.
+    """
     for member in archive:
         parts = member.name.split("/")
         if member.name.startswith("/") or ".." in parts:
-            raise FetchError("the archive holds %s, which leads out of it" % member.name)
+            raise FetchError("the archive has %s, which is outside of its directory" % member.name)
         name = member.name[2:] if member.name.startswith("./") else member.name
         relative = "/".join(name.split("/")[strip:])
         if member.isfile() and relative and (not only or any(fnmatch.fnmatch(name, pattern) for pattern in only)):
             yield member, relative
 
 
-def unpack(path, directory, strip, only):
-    """Unpack an archive's files beside their places. Returns [(temporary path, relative path, sha256)]."""
-    done = []
+def unpack(path: str, directory: str, strip: int, only: list[str] | None) -> list[tuple[str, str, str]]:
+    """Unpack an archive's files next to their final paths. Return [(temporary path, relative path, SHA-256)].
+
+    Leave nothing behind on failure.
+    """
+    done: list[tuple[str, str, str]] = []
+    temporaries: list[str] = []
     try:
         with tarfile.open(path) as archive:
             for member, relative in members(archive, strip, only):
                 handle, temporary = tempfile.mkstemp(prefix=".kubewright-", dir=directory)
+                temporaries.append(temporary)
                 digest = hashlib.sha256()
+                content = archive.extractfile(member)
                 with os.fdopen(handle, "wb") as out:
-                    copy(archive.extractfile(member), out, digest)
+                    if content:
+                        copy(content, out, digest)
                 os.chmod(temporary, member.mode & 0o755)
                 done.append((temporary, relative, digest.hexdigest()))
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise FetchError("%s is no archive that can be read: %s" % (os.path.basename(path), error)) from None
-    if not done:
-        raise FetchError("the archive holds none of %s" % ", ".join(only or ["*"]))
+        if not done:
+            raise FetchError("the archive has none of %s" % ", ".join(only or ["*"]))
+    except BaseException as error:
+        for temporary in temporaries:
+            os.unlink(temporary)
+        if isinstance(error, (tarfile.TarError, EOFError, OSError)):
+            raise FetchError("%s cannot be read as an archive: %s" % (os.path.basename(path), error)) from None
+        raise
     return done
 
 
-def room(directory, needed):
-    """FetchError where a file system has less than the needed bytes."""
+def room(directory: str, needed: int) -> None:
+    """Raise FetchError if a file system has less free space than needed, in bytes."""
     free = shutil.disk_usage(directory).free
     if free < needed:
         raise FetchError("%s has %d MiB free, %d MiB are needed" % (directory, free >> 20, needed >> 20))

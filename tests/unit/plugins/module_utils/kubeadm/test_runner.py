@@ -1,0 +1,400 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""kubeadm's runner with a fake kubeadm and a root of its own: the order of commands, what a failure leaves, no secrets in sight."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import stat
+
+import pytest
+from ansible_collections.kubewright.cluster.plugins.module_utils.api.kubernetes import ApiError
+from ansible_collections.kubewright.cluster.plugins.module_utils.base.commands import Result
+from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm import runner as kubeadm
+from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm.runner import KubeadmError, Runner
+
+SECRET = {"token": "abcdef.0123456789abcdef", "ca_hash": "sha256:" + "d" * 64, "certificate_key": "e" * 64}
+JOIN = "token: @token@\nhash: @ca_hash@\nkey: @certificate_key@\n"
+JOIN_COMMAND = "kubeadm join cp:6443 --token %(token)s --discovery-token-ca-cert-hash %(ca_hash)s\n" % SECRET
+READY = {"conditions": [{"type": "Ready", "status": "True"}]}
+
+
+class Api:
+    """The answers of an API by path; a missing one is 404, an exception is raised."""
+
+    def __init__(self, answers):
+        self.answers = answers
+
+    def get(self, path, missing_ok=False):
+        answer = self.answers.get(path.partition("?")[0])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class Machine(Runner):
+    """A node below a directory. answers: results by the start of a command; configs: the configuration files that commands saw."""
+
+    def __init__(self, root):
+        super().__init__(str(root), self.fake)
+        self.commands, self.configs, self.answers, self.objects, self.effects = [], [], {}, {}, {}
+        self.servers = []
+        for place in ("run", "etc/kubernetes/manifests", "etc/kubernetes/pki", "var/lib/kubelet/pki"):
+            (root / place).mkdir(parents=True)
+        self.place = root
+
+    def fake(self, argv, timeout=None, env=None, close_fds=True):
+        assert env == {"KUBECONFIG": ""} and not close_fds and timeout
+        line = " ".join([os.path.basename(argv[0]), *argv[1:]])
+        if "--config" in argv:
+            path = argv[argv.index("--config") + 1]
+            assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+            with open(path, encoding="utf-8") as stream:
+                self.configs.append(stream.read())
+            line = line.replace(path, "FILE")
+        self.commands.append(line)
+        for start, effect in self.effects.items():
+            if line.startswith(start):
+                effect()
+        return next((answer for start, answer in self.answers.items() if line.startswith(start)), Result(0))
+
+    def api(self, kubeconfig, timeout=5):
+        self.servers.append(kubeconfig)
+        return Api(self.objects)
+
+    def make(self, *names):
+        for name in names:
+            (self.place / "etc/kubernetes" / name).write_text("x")
+
+    def identify(self):
+        """Give the kubelet its certificate."""
+        self.make("kubelet.conf")
+        (self.place / "var/lib/kubelet/pki/kubelet-client-current.pem").write_text("x")
+
+    def complete(self):
+        self.make("admin.conf", "manifests/kube-apiserver.yaml", "manifests/etcd.yaml")
+        self.objects.update({path: {} for path in kubeadm.LAST_MADE})
+
+
+@pytest.fixture
+def machine(tmp_path):
+    made = Machine(tmp_path)
+    yield made
+    # Whatever happened: no configuration with secrets is left, and no command had one among its arguments.
+    assert not [name for name in os.listdir(tmp_path / "run") if name.endswith(".yaml")]
+    assert not any(secret in " ".join(made.commands) for secret in SECRET.values())
+
+
+def failing(errors):
+    return Result(1, "", errors)
+
+
+# -- init ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_bare_machine_is_initialised(machine):
+    assert machine.init("token: @token@\n", 5)
+    assert machine.commands == ["kubeadm init --config FILE --skip-token-print --skip-phases=show-join-command"]
+    assert re.fullmatch(r"token: [a-z0-9]{6}\.[a-z0-9]{16}\n", machine.configs[0])
+
+
+def test_a_complete_cluster_is_left(machine):
+    machine.complete()
+    assert not machine.init("x", 5) and machine.commands == []
+
+
+@pytest.mark.parametrize("missing", kubeadm.LAST_MADE)
+def test_a_half_made_cluster_is_finished_with_its_traces_ignored(machine, missing):
+    machine.complete()
+    del machine.objects[missing]
+    assert machine.init("x", 5)
+    assert machine.commands[0].startswith("kubeadm init --config FILE") and "Port-6443" in machine.commands[0]
+    assert "DirAvailable--var-lib-etcd" in machine.commands[0] and "FileAvailable--etc-kubernetes-pki-ca.crt" in machine.commands[0]
+
+
+def test_a_half_made_cluster_whose_api_is_silent_is_finished(machine):
+    machine.complete()
+    machine.objects[kubeadm.LAST_MADE[0]] = ApiError("refused")
+    assert machine.init("x", 5) and "--ignore-preflight-errors=" in machine.commands[0]
+
+
+def test_a_failed_init_says_what_kubeadm_said_without_secrets(machine):
+    noise = "W1129 warning\nI1129 information\nTo see the stack trace of this error execute with --v=5 or higher\n"
+    machine.answers["kubeadm init"] = failing(noise + "error: token %(token)s and key %(certificate_key)s are bad\n" % SECRET)
+    with pytest.raises(KubeadmError) as error:
+        machine.init("x", 5)
+    assert str(error.value).startswith("kubeadm init --config: error: token") and str(error.value).endswith("are bad")
+    assert "0123456789" not in str(error.value) and "eeee" not in str(error.value) and "W1129" not in str(error.value)
+
+
+def test_a_kubeadm_that_still_runs_is_waited_for_and_then_named(machine):
+    with open(machine.place / "run/kubewright-kubeadm.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(KubeadmError, match="another kubeadm still runs after 0 s"):
+            machine.init("x", 0)
+    assert machine.commands == []
+
+
+# -- join ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_bare_worker_joins_with_secrets_in_a_file(machine):
+    assert machine.join(JOIN, SECRET, "w-1", False, False, 5)
+    assert machine.commands == ["kubeadm join --config FILE"]
+    assert machine.configs == ["token: %(token)s\nhash: %(ca_hash)s\nkey: %(certificate_key)s\n" % SECRET]
+
+
+def test_a_worker_that_joined_is_left(machine):
+    machine.identify()
+    assert not machine.join(JOIN, SECRET, "w-1", False, True, 5) and machine.commands == []
+
+
+def test_a_control_plane_that_joined_is_left(machine):
+    machine.identify()
+    machine.complete()
+    machine.objects["/api/v1/nodes/cp-2"] = {"metadata": {"labels": {"node-role.kubernetes.io/control-plane": ""}}}
+    assert not machine.join(JOIN, SECRET, "cp-2", True, False, 5) and machine.commands == []
+
+
+@pytest.mark.parametrize("node", [None, {"metadata": {}}, {"metadata": {"labels": {"a": "b"}}}, ApiError("refused")])
+def test_a_control_plane_whose_join_is_half_done_goes_on_without_the_bootstrap(machine, node):
+    machine.identify()
+    machine.complete()
+    machine.objects["/api/v1/nodes/cp-2"] = node
+    assert machine.join(JOIN, SECRET, "cp-2", True, False, 5)
+    assert machine.commands[0] == "systemctl start kubelet"
+    assert machine.commands[1].startswith("kubeadm join --config FILE --ignore-preflight-errors=")
+    assert machine.commands[1].endswith("--skip-phases=kubelet-start,kubelet-wait-bootstrap")
+
+
+def test_the_last_try_removes_what_the_failed_join_left(machine):
+    machine.make("kubelet.conf", "manifests/etcd.yaml")
+    machine.effects["kubeadm reset"] = lambda: [
+        (machine.place / "etc/kubernetes" / name).unlink() for name in ("kubelet.conf", "manifests/etcd.yaml")
+    ]
+    assert machine.join(JOIN, SECRET, "cp-2", True, True, 5)
+    assert machine.commands == [
+        "kubeadm reset --force --cri-socket unix:///run/containerd/containerd.sock",
+        "kubeadm join --config FILE",
+    ]
+
+
+def test_a_reset_that_fails_stops_the_join(machine):
+    machine.make("kubelet.conf")
+    machine.answers["kubeadm reset"] = failing("cannot reset\n")
+    with pytest.raises(KubeadmError, match="kubeadm reset --force: cannot reset"):
+        machine.join(JOIN, SECRET, "w-1", False, True, 5)
+    assert len(machine.commands) == 1
+
+
+def test_a_failed_join_names_no_secret(machine):
+    machine.answers["kubeadm join"] = failing("the token %(token)s is not known, hash %(ca_hash)s, key %(certificate_key)s\n" % SECRET)
+    with pytest.raises(KubeadmError) as error:
+        machine.join(JOIN, SECRET, "w-1", False, False, 5)
+    assert "is not known" in str(error.value) and not any(value in str(error.value) for value in SECRET.values())
+    assert "dddd" not in str(error.value)
+
+
+# -- credentials ---------------------------------------------------------------------------------------------------------
+
+
+def test_credentials_for_workers_upload_nothing(machine):
+    machine.answers["kubeadm token create"] = Result(0, JOIN_COMMAND)
+    assert machine.credentials("x", False, 5) == {**SECRET, "certificate_key": ""}
+    assert len(machine.commands) == 1 and "--ttl 30m" in machine.commands[0]
+
+
+def test_credentials_for_control_planes_have_the_key_of_the_certificates(machine):
+    machine.answers["kubeadm token create"] = Result(0, JOIN_COMMAND)
+    machine.answers["kubeadm init phase upload-certs"] = Result(0, "[upload-certs] Using certificate key:\n%s\n" % SECRET["certificate_key"])
+    assert machine.credentials("token: @token@", True, 5) == SECRET
+    assert machine.configs == ["token: " + SECRET["token"]]
+
+
+@pytest.mark.parametrize(("output", "problem"), [("", "printed no --token"), ("kubeadm join --token", "printed no --token")])
+def test_output_without_a_token_is_an_error_and_not_repeated(machine, output, problem):
+    machine.answers["kubeadm token create"] = Result(0, output)
+    with pytest.raises(KubeadmError, match=problem):
+        machine.credentials("x", False, 5)
+
+
+def test_a_missing_certificate_key_is_an_error(machine):
+    machine.answers["kubeadm token create"] = Result(0, JOIN_COMMAND)
+    with pytest.raises(KubeadmError, match="no certificate key"):
+        machine.credentials("x", True, 5)
+
+
+# -- a running control plane ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def certificate(machine, monkeypatch):
+    monkeypatch.setattr(kubeadm, "SETTLE_SECONDS", 0)
+    pki = machine.place / "etc/kubernetes/pki"
+    for name in ("apiserver.crt", "apiserver.key"):
+        (pki / name).write_text("former")
+
+    def made():
+        assert not (pki / "apiserver.crt").exists()  # kubeadm keeps one that is there
+        for name in ("apiserver.crt", "apiserver.key"):
+            (pki / name).write_text("new")
+
+    machine.effects["kubeadm init phase certs"] = made
+    return lambda: {name: (pki / name).read_text() for name in sorted(os.listdir(pki))}
+
+
+def test_a_control_plane_is_written_again_certificate_first(machine, certificate):
+    machine.reconfigure("token: @token@", 5)
+    assert machine.commands == [
+        "kubeadm init phase certs apiserver --config FILE",
+        "kubeadm init phase control-plane all --config FILE",
+    ]
+    assert certificate() == {"apiserver.crt": "new", "apiserver.key": "new"}
+
+
+def test_a_certificate_that_cannot_be_made_leaves_the_former(machine, certificate):
+    machine.effects.clear()
+    machine.answers["kubeadm init phase certs"] = failing("no authority\n")
+    with pytest.raises(KubeadmError, match="no authority"):
+        machine.reconfigure("x", 5)
+    assert certificate() == {"apiserver.crt": "former", "apiserver.key": "former"} and len(machine.commands) == 1
+
+
+def test_a_killed_reconfigure_is_finished_by_the_next(machine, certificate):
+    pki = machine.place / "etc/kubernetes/pki"
+    (pki / "apiserver.crt").rename(pki / "apiserver.crt.former")
+    machine.reconfigure("x", 5)
+    assert certificate() == {"apiserver.crt": "new", "apiserver.key": "new"}
+
+
+def test_static_pods_that_cannot_be_written_are_an_error(machine, certificate):
+    machine.answers["kubeadm init phase control-plane"] = failing("read-only file system\n")
+    with pytest.raises(KubeadmError, match="kubeadm init phase: read-only"):
+        machine.reconfigure("x", 5)
+
+
+def test_the_configuration_is_uploaded_as_the_administrator(machine):
+    machine.upload("x", 5)
+    assert machine.commands == [
+        "kubeadm init phase upload-config kubeadm --config FILE --kubeconfig %s/etc/kubernetes/admin.conf" % machine.place
+    ]
+
+
+# -- gate ----------------------------------------------------------------------------------------------------------------
+
+
+def pod(component, ready="True"):
+    conditions = [{"type": "Ready", "status": ready}]
+    return {"metadata": {"labels": {"component": component}}, "status": {"conditions": conditions}}
+
+
+PODS = "/api/v1/namespaces/kube-system/pods"
+
+
+@pytest.fixture
+def healthy(machine, monkeypatch):
+    """A control plane that serves, and its etcd's members to change."""
+    members = [{"name": "cp-1"}, {"name": "cp-2"}]
+    machine.complete()
+    machine.objects["/api/v1/nodes/cp-1"] = {"status": READY}
+    machine.objects[PODS] = {"items": [pod("kube-apiserver"), pod("etcd")]}
+    machine.answers["crictl ps"] = Result(0, "id\n")
+    monkeypatch.setattr(kubeadm.etcd, "local", lambda _root: type("Etcd", (), {"members": lambda _self: list(members)})())
+    monkeypatch.setattr(kubeadm.time, "sleep", lambda _seconds: None)
+    return members
+
+
+def test_a_healthy_control_plane_passes(machine, healthy, monkeypatch):
+    monkeypatch.setattr(machine, "_api_problem", lambda: "")
+    machine.gate("cp-1", True, 0)
+
+
+def test_a_worker_is_asked_with_its_own_kubeconfig(machine):
+    machine.objects["/api/v1/nodes/w-1"] = {"status": READY}
+    machine.gate("w-1", False, 0)
+    assert machine.servers == ["kubelet.conf"]
+
+
+@pytest.mark.parametrize(
+    ("node", "problem"),
+    [
+        (None, "does not know the node cp-1"),
+        ({"status": {"conditions": [{"type": "Ready", "status": "False", "message": "no network"}]}}, "not Ready: no network"),
+        ({}, "its kubelet never reported"),
+        (ApiError("GET x: refused"), "refused"),
+    ],
+)
+def test_a_node_that_is_not_ready_does_not_pass(machine, healthy, node, problem):
+    machine.objects["/api/v1/nodes/cp-1"] = node
+    assert problem in machine.problem("cp-1", True)
+    with pytest.raises(KubeadmError, match="cp-1 is not healthy after 0 s"):
+        machine.gate("cp-1", False, 0)
+
+
+@pytest.mark.parametrize("pods", [[], [pod("kube-apiserver")], [pod("kube-apiserver"), pod("etcd", "False")]])
+def test_static_pods_that_are_missing_or_not_ready_do_not_pass(machine, healthy, pods):
+    machine.objects[PODS] = {"items": pods}
+    assert "static pods are not ready" in machine.problem("cp-1", True)
+
+
+def test_an_etcd_that_does_not_run_vote_or_answer_does_not_pass(machine, healthy, monkeypatch):
+    healthy[0] = {"name": "cp-1", "isLearner": True}
+    assert machine.problem("cp-1", True) == "its etcd member does not vote: it is a learner"
+    healthy[:] = [{"name": "cp-2"}, {}]
+    assert machine.problem("cp-1", True) == "its etcd member does not vote: the members are cp-2, one that has not started"
+    monkeypatch.setattr(kubeadm.etcd, "local", lambda _root: (_ for _ in ()).throw(OSError("refused")))
+    assert machine.problem("cp-1", True) == "its etcd does not answer: refused"
+    machine.answers["crictl ps"] = Result(0, "\n")
+    assert machine.problem("cp-1", True) == "its etcd does not run"
+    machine.answers["crictl ps"] = failing("no runtime\n")
+    assert machine.problem("cp-1", True) == "its etcd does not run: no runtime"
+
+
+def test_without_a_member_of_its_own_etcd_is_not_asked(machine, healthy):
+    (machine.place / "etc/kubernetes/manifests/etcd.yaml").unlink()
+    machine.answers["crictl ps"] = failing("never asked\n")
+    assert machine.problem("cp-1", True) == ""
+
+
+def test_the_own_api_server_is_waited_for(machine, authority, serve):
+    answers = [(500, b"[-]etcd failed"), (200, b"ok")]
+    server = serve(authority.serve(lambda _request: (lambda found: (found[0], {}, found[1]))(answers.pop(0) if len(answers) > 1 else answers[0])))
+    (machine.place / "etc/kubernetes/manifests/kube-apiserver.yaml").write_text(
+        "- --advertise-address=127.0.0.1\n- --secure-port=%d\n" % server.port
+    )
+    with open(authority.kubeconfig(), encoding="utf-8") as stream:
+        (machine.place / "etc/kubernetes/admin.conf").write_text(stream.read())
+    assert machine._api_problem() == "HTTP 500, [-]etcd failed"
+    machine.wait_api(0)
+
+
+def test_an_api_server_that_does_not_come_is_named(machine):
+    with pytest.raises(KubeadmError, match="not ready within 0 s: /etc/kubernetes/manifests/kube-apiserver.yaml is missing"):
+        machine.wait_api(0)
+
+
+# -- images and messages -------------------------------------------------------------------------------------------------
+
+
+def test_only_missing_images_are_pulled_and_every_failure_is_named(machine):
+    machine.answers["crictl images"] = Result(0, json.dumps({"images": [{"repoTags": ["a:1"]}, {"repoTags": None}]}))
+    assert machine.pull(["a:1", "b:1"], 5) == ["b:1"]
+    assert [line for line in machine.commands if " pull " in line] == ["crictl --timeout 5s pull b:1"]
+    machine.answers["crictl --timeout"] = failing("time=x level=fatal\npulling failed: no such host\n")
+    with pytest.raises(KubeadmError, match="b:1: pulling failed: no such host; c:1: pulling failed"):
+        machine.pull(["a:1", "b:1", "c:1"], 5)
+
+
+@pytest.mark.parametrize("answer", [failing("no runtime"), Result(0, "not JSON")])
+def test_a_runtime_that_does_not_answer_has_no_images(machine, answer):
+    machine.answers["crictl images"] = answer
+    assert machine.missing_images(["a:1"]) == ["a:1"]
+
+
+def test_the_kubelets_last_errors_are_masked(machine):
+    machine.answers["journalctl"] = Result(0, "I fine\nE1129 cannot use %(token)s\n" % SECRET)
+    assert machine.last_words().startswith("E1129 cannot use") and SECRET["token"] not in machine.last_words()

@@ -1,0 +1,115 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""files: content, mode, what was there before, check mode, diff, failures, a damaged record."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import pytest
+from ansible_collections.kubewright.cluster.plugins.modules import files
+
+
+@pytest.fixture
+def put(run_module, record, me):
+    return lambda *entries, **more: run_module(files, files=[{**me, **entry} for entry in entries], **more)
+
+
+def mode(path):
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
+def test_files_and_directories_are_made_once(put, record, tmp_path):
+    one, two = {"path": str(tmp_path / "a/b/one"), "content": "1\n"}, {"path": str(tmp_path / "c"), "state": "directory", "mode": "0700"}
+    first = put(one, two)
+    assert first["changed"] and first["changed_paths"] == [one["path"], two["path"]]
+    assert (tmp_path / "a/b/one").read_text() == "1\n" and mode(one["path"]) == 0o644 and mode(two["path"]) == 0o700
+    assert record()["files"] == {one["path"]: {"backup": None}}
+    assert {str(tmp_path / name) for name in ("a", "a/b", "c")} <= set(record()["directories"])
+    second = put(one, two)
+    assert not second["changed"] and second["changed_paths"] == [] and second["diff"] == []
+
+
+def test_check_mode_says_the_same_and_writes_nothing(put, tmp_path):
+    entry = {"path": str(tmp_path / "a/one"), "content": "1\n"}
+    checked = put(entry, check=True)
+    assert checked["changed_paths"] == [entry["path"]] and not os.listdir(tmp_path)
+    assert put(entry)["changed_paths"] == checked["changed_paths"]
+
+
+def test_mode_and_content_are_compared(put, tmp_path):
+    entry = {"path": str(tmp_path / "one"), "content": "1\n"}
+    put(entry)
+    assert put({**entry, "mode": "0600"})["changed"] and mode(entry["path"]) == 0o600
+    changed = put({**entry, "content": "2\n", "mode": "0600"})
+    assert changed["diff"] == [
+        {"before_header": entry["path"], "after_header": entry["path"], "before": "1\n", "after": "2\n"}
+    ]
+
+
+def test_a_secret_is_in_no_diff(put, tmp_path):
+    entry = {"path": str(tmp_path / "one"), "content": "hunter2", "secret": True}
+    assert "hunter2" not in str(put(entry)) and (tmp_path / "one").read_text() == "hunter2"
+    changed = put({**entry, "content": "hunter3"})
+    assert "hunter" not in str(changed) and changed["diff"][0]["before"] == "secret, not shown\n"
+
+
+def test_what_was_there_before_comes_back(put, record, tmp_path):
+    path = tmp_path / "one"
+    path.write_text("theirs")
+    put({"path": str(path), "content": "ours"})
+    put({"path": str(path), "content": "ours again"})
+    assert path.read_text() == "ours again"
+    gone = put({"path": str(path), "state": "absent"})
+    assert gone["changed"] and path.read_text() == "theirs" and record()["files"] == {}
+    assert not os.listdir(tmp_path / "own/before")
+    assert not put({"path": str(path), "state": "absent"})["changed"] and path.read_text() == "theirs"
+
+
+def test_a_removal_that_was_killed_is_finished(put, record, tmp_path):
+    path = tmp_path / "one"
+    path.write_text("theirs")
+    put({"path": str(path), "content": "ours"})
+    backup = record()["files"][str(path)]["backup"]
+    os.replace(backup, path)  # restored, and killed before the record was written
+    put({"path": str(path), "state": "absent"})
+    assert path.read_text() == "theirs" and record()["files"] == {}
+
+
+def test_a_file_of_others_is_not_removed(put, tmp_path):
+    (tmp_path / "one").write_text("theirs")
+    assert not put({"path": str(tmp_path / "one"), "state": "absent"})["changed"] and (tmp_path / "one").exists()
+
+
+def test_every_wrong_entry_is_named_and_nothing_written(put, tmp_path):
+    (tmp_path / "place").mkdir()
+    (tmp_path / "file").write_text("x")
+    failed = put(
+        {"path": "relative", "content": "x"},
+        {"path": str(tmp_path / "none")},
+        {"path": str(tmp_path / "place"), "content": "x"},
+        {"path": str(tmp_path / "file"), "state": "directory"},
+        {"path": str(tmp_path / "mode"), "content": "x", "mode": "rw"},
+        {"path": str(tmp_path / "owner"), "content": "x", "owner": "no-such-user"},
+        {"path": str(tmp_path / "fine"), "content": "x"},
+    )
+    assert failed["failed"] and not (tmp_path / "fine").exists()
+    for part in ("not an absolute path", "has no content", "is a directory", "exists and is not a directory", "'rw'", "no-such-user"):
+        assert part in failed["msg"]
+
+
+def test_a_file_that_cannot_be_written_does_not_keep_the_others_back(put, tmp_path):
+    (tmp_path / "blocked").write_text("a file where a directory is needed")
+    failed = put({"path": str(tmp_path / "blocked/one"), "content": "x"}, {"path": str(tmp_path / "two"), "content": "2"})
+    assert failed["failed"] and "blocked/one" in failed["msg"] and (tmp_path / "two").read_text() == "2"
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_damaged_record_stops_it(put, tmp_path, check):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/owned.json").write_text("{")
+    failed = put({"path": str(tmp_path / "one"), "content": "x"}, check=check)
+    assert failed["failed"] and "owned.json is damaged" in failed["msg"]
+    assert not (tmp_path / "one").exists() and (tmp_path / "own/owned.json").read_text() == "{"

@@ -1,0 +1,149 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""k3s: tokens are written before the start, a service is started or restarted only where there is a reason, check mode does nothing."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from ansible_collections.kubewright.cluster.plugins.module_utils.base.commands import Result
+from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import readiness, runner, tokens
+from ansible_collections.kubewright.cluster.plugins.module_utils.k3s.tokens import K3sError
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths, services
+from ansible_collections.kubewright.cluster.plugins.modules import k3s
+
+SECRET = {"server": "K10" + "a" * 64 + "::server:" + "b" * 64, "agent": "K10" + "a" * 64 + "::node:" + "c" * 64, "agent_token": "c" * 64}
+
+
+class Manager:
+    """A service manager: what it was asked to do, and whether the service runs."""
+
+    def __init__(self):
+        self.calls, self.running = [], False
+
+    def active(self, name):
+        return self.running
+
+    def start(self, name, restart):
+        self.calls.append(("restart" if restart else "start", name, os.path.exists(paths.K3S_TOKEN)))
+        return Result(0)
+
+    def restarts(self, name):
+        return 0
+
+    def log(self, name, lines):
+        return ""
+
+
+@pytest.fixture
+def manager(tmp_path, monkeypatch):
+    made = Manager()
+    monkeypatch.setattr(services, "here", lambda: made)
+    monkeypatch.setattr(paths, "K3S_TOKEN", str(tmp_path / "token"))
+    monkeypatch.setattr(paths, "K3S_AGENT_TOKEN", str(tmp_path / "agent-token"))
+    monkeypatch.setattr(runner, "SELINUX", str(tmp_path / "none"))
+    for name in ("voting_problem", "serving_problem", "server_problem", "agent_problem"):
+        monkeypatch.setattr(readiness, name, lambda *_arguments, name=name, **_more: made.calls.append(name) or "")
+    return made
+
+
+@pytest.fixture
+def start(run_module, manager, tmp_path):
+    return lambda **more: run_module(k3s, **{"state": "started", "node_name": "n", "data_dir": str(tmp_path / "k3s"), **more})
+
+
+def test_the_first_server_has_tokens_before_it_starts(start, manager, tmp_path):
+    done = start(init=True)
+    assert done["changed"] and manager.calls == [("restart", "k3s", True), "server_problem"]
+    assert {oct(os.stat(tmp_path / name).st_mode & 0o777) for name in ("token", "agent-token")} == {"0o600"}
+    manager.calls.clear()
+    manager.running = True
+    assert not start(init=True)["changed"] and manager.calls == ["server_problem"]
+
+
+@pytest.mark.parametrize(
+    ("role", "expected"),
+    [("server", {"token": SECRET["server"], "agent-token": SECRET["agent_token"]}), ("agent", {"token": SECRET["agent"]})],
+)
+def test_a_node_joins_with_its_own_token_in_files_only(start, manager, tmp_path, role, expected):
+    done = start(role=role, credentials=SECRET)
+    found = {name: (tmp_path / name).read_text().strip() for name in ("token", "agent-token") if (tmp_path / name).exists()}
+    assert found == expected and not any(secret in str(done) for secret in SECRET.values())
+    assert manager.calls == [("restart", "k3s" if role == "server" else "k3s-agent", True), "%s_problem" % role]
+
+
+def test_a_running_service_is_restarted_only_if_that_is_wanted(start, manager):
+    manager.running = True
+    assert not start()["changed"] and manager.calls == ["server_problem"]
+    assert start(restart=True)["changed"] and manager.calls[1][0] == "restart"
+
+
+def test_a_server_with_a_database_is_restarted_even_if_it_only_tries_to_start(start, manager):
+    start(database="postgres at db")
+    assert manager.calls[0][0] == "restart"
+
+
+@pytest.mark.parametrize(
+    ("until", "question"),
+    [("voting", "voting_problem"), ("serving", "serving_problem"), ("ready", "server_problem"), ("started", None)],
+)
+def test_what_is_waited_for(start, manager, until, question):
+    start(until=until)
+    assert [call for call in manager.calls if isinstance(call, str)] == ([question] if question else [])
+
+
+def test_a_node_that_does_not_serve_fails_with_the_reason(start, monkeypatch):
+    monkeypatch.setattr(readiness, "server_problem", lambda *_arguments, **_more: "token %s is refused" % SECRET["server"])
+    failed = start(timeout=0)
+    assert failed["failed"] and "k3s does not serve after 0 s" in failed["msg"] and SECRET["server"] not in failed["msg"]
+
+
+def test_a_service_that_does_not_start_fails(start, manager, monkeypatch):
+    monkeypatch.setattr(manager, "start", lambda *_arguments: Result(1, "", "Unit k3s.service not found."))
+    assert start()["msg"] == "k3s: Unit k3s.service not found."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "running", "changed"),
+    [
+        ({"state": "started", "node_name": "n"}, True, False),
+        ({"state": "started", "node_name": "n"}, False, True),
+        ({"state": "started", "node_name": "n", "restart": True}, True, True),
+        ({"state": "started", "node_name": "n", "init": True}, True, True),
+        ({"state": "started", "node_name": "n", "convert": True}, True, True),
+        ({"state": "unpacked"}, True, True),
+        ({"state": "credentials"}, True, False),
+    ],
+)
+def test_check_mode_predicts_and_does_nothing(run_module, manager, tmp_path, arguments, running, changed):
+    manager.running = running
+    done = run_module(k3s, check=True, data_dir=str(tmp_path / "k3s"), **arguments)
+    assert done["changed"] == changed and manager.calls == [] and os.listdir(tmp_path) == []
+
+
+def test_credentials_are_read_and_failures_told(run_module, manager, tmp_path, monkeypatch):
+    failed = run_module(k3s, state="credentials", data_dir=str(tmp_path))
+    assert failed["failed"] and "not a running server" in failed["msg"]
+    monkeypatch.setattr(tokens, "credentials", lambda *_arguments: SECRET)
+    assert run_module(k3s, state="credentials")["credentials"] == SECRET
+    assert run_module(k3s, state="credentials", ttl="1h")["changed"]
+
+
+def test_the_install_script_is_run_for_the_role(run_module, monkeypatch):
+    called = []
+    monkeypatch.setattr(runner, "install", lambda *arguments: called.append(arguments))
+    script = {"path": "/x", "makes": ["/a"], "perhaps": []}
+    assert run_module(k3s, state="installed", role="agent", script=script)["changed"]
+    assert called == [("/x", "agent", ["/a"], [])]
+    monkeypatch.setattr(runner, "install", lambda *_arguments: (_ for _ in ()).throw(K3sError("no way")))
+    assert run_module(k3s, state="installed", script=script)["msg"] == "no way"
+
+
+def test_a_damaged_record_stops_the_install_script(run_module, record, tmp_path):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/owned.json").write_text("{")
+    (tmp_path / "script").write_text("touch %s/ran\n" % tmp_path)
+    failed = run_module(k3s, state="installed", script={"path": str(tmp_path / "script"), "makes": [], "perhaps": []})
+    assert failed["failed"] and "is damaged" in failed["msg"] and not (tmp_path / "ran").exists()
