@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 from . import auto_deploy as k3s_addons
 
-DATASTORE = "of the cluster that is joined"
 # https://docs.k3s.io/cli/token#bootstrap
 _BOOTSTRAP = re.compile(r"[a-z0-9]{6}\.[a-z0-9]{16}")
 

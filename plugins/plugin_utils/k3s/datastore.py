@@ -9,12 +9,19 @@ https://docs.k3s.io/datastore. An address holds a password: no sentence here sho
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from ..base.distribution import Inputs, Nodes, Reason, etcd_reason
+from ..base.findings import reason
+from ..base.reference import K3S_DATASTORE_PAGE, K3S_ETCD
+
 PAGE = "https://docs.k3s.io/datastore#datastore-endpoint-format-and-functionality"
-HA_PAGE = "https://docs.k3s.io/datastore/ha"
 CONVERT_PAGE = "https://docs.k3s.io/datastore/ha-embedded#existing-single-node-clusters"
 SQLITE, ETCD = "SQLite", "embedded etcd"
+# Of an inventory of agents.
+ELSEWHERE = "of the cluster that is joined"
 KINDS = {"postgres": "PostgreSQL", "postgresql": "PostgreSQL", "mysql": "MySQL", "http": "etcd", "https": "etcd"}
 FORMS = {
     "PostgreSQL": "postgres://USER:PASSWORD@HOST:5432/DATABASE",
@@ -31,6 +38,30 @@ TLS = {
 }
 _HOST = re.compile(r"^(?:\[([0-9A-Fa-f:.%]+)\]|([A-Za-z0-9_.-]+))(?::([0-9]{1,5}))?$")
 _MYSQL = re.compile(r"^(?:.*@)?(?:(tcp|unix)\(([^()]*)\))?/([^/?]*)(?:\?(.*))?$", re.S)
+
+
+def choose(nodes: Nodes, shared: Inputs, control_planes: Sequence[str]) -> tuple[str, list[Reason]]:
+    """Return the datastore that the inventory calls for, and the reasons."""
+    count, wanted = len(control_planes), shared.get("k3s_datastore", "auto")
+    if not count:
+        return ELSEWHERE, []
+    if "external_database" in shared["kube_needs"]:
+        name = "external %s" % (kind(shared.get("k3s_datastore_endpoint") or "") or "database")
+        text = "%s: kube_needs asks for an external database, and the cluster survives what that survives" % name
+        return name, [reason("datastore", None, count, None, K3S_DATASTORE_PAGE, text)]
+    if count == 1 and wanted == "auto" and ETCD in there(nodes, control_planes).values():
+        text = "embedded etcd: it is what runs on %s, and K3s knows no way from it to SQLite" % control_planes[0]
+        return ETCD, [reason("datastore", control_planes[0], count, None, K3S_DATASTORE_PAGE, text)]
+    if wanted == "sqlite" or wanted == "auto" and count == 1:
+        text = "SQLite: one server, which needs no cluster of its datastore; its loss is not survived"
+        return SQLITE, [reason("datastore", control_planes[0], count, None, K3S_DATASTORE_PAGE, text)]
+    return ETCD, [etcd_reason(count)]
+
+
+def disk(disks: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the disk under a server's etcd, None where it is unknown."""
+    own = next((found for path, found in disks.items() if path.endswith(K3S_ETCD)), None)
+    return own or disks.get("/var/lib/etcd")
 
 
 def kind(endpoint: str) -> str:

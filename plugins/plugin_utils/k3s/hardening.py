@@ -9,6 +9,7 @@ for its eyes alone.
 
 from __future__ import annotations
 
+from ..base.distribution import Inputs, Nodes
 from ..base.yaml_documents import dump
 
 PAGE = "https://docs.k3s.io/security/hardening-guide"
@@ -110,6 +111,16 @@ def warnings(shared: dict, encrypts: bool, nodes: dict) -> list:
     for host, node in sorted(nodes.items()):
         found += ["%s: %s" % (host, text) for text in _taken_back(node)]
     return found
+
+
+def encrypted(nodes: Nodes, shared: Inputs, exists: bool) -> bool:
+    """Return True if Secrets are encrypted: as asked for, as the servers have it already, or in a new cluster by the profile."""
+    return bool(shared["k3s_secrets_encryption"] or encrypts(nodes) or shared["k3s_hardened"] and not exists)
+
+
+def encrypts(nodes: Nodes) -> bool:
+    """Return True if a server is set to encrypt Secrets already."""
+    return any((node["info"].get("cluster") or {}).get("secrets_encryption") for node in nodes.values())
 
 
 def problems(host: str, node: dict, hardened: bool) -> list:

@@ -1,140 +1,163 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the plan says of kubeadm: its files, preflight checks to ignore, images, ports."""
+"""kubeadm's answers to the plan's questions (base/distribution.py)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from ..base import versions
-from ..machine import kubelet as kubelet_config, os_settings
-from . import artifacts, config as kubeadm_config, node_files
+from ..base.distribution import Cluster, Distribution, File, Inputs, Node, Nodes, Problems, Reason
+from ..base.findings import reason
+from ..base.reference import KUBEADM_MINIMUM, KUBEADM_PAGE, KUBERNETES_ARCHITECTURES
+from ..machine import containerd, os_settings
+from ..network import plugins as network
+from . import artifacts, checks, config, config_drift, datastore, node_files, service
+
+CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
 
 
-def wanted(node: dict, cluster: dict) -> dict:
-    """The desired state {settings, packages, programs, files} of one node."""
-    info, values = node["info"], node["inputs"]
-    components = versions.components(values["kube_artifacts"]["versions"])
-    return {
-        "settings": os_settings.settings(info, values, cluster["pod_networks"]),
-        "packages": os_settings.packages(info, node["role"], cluster["endpoint"], values),
-        "programs": artifacts.programs(
-            cluster["version"], components, info["architecture"]["name"], values["kube_artifacts"]["checksums"]
-        ),
-        "files": node_files.files(node, cluster),
-    }
+class Kubeadm(Distribution):
+    """Upstream's components, started by kubeadm, with containerd beside them."""
 
+    name = "kubeadm"
+    title = "kubeadm"
+    releases_of = "Kubernetes"
+    architectures = KUBERNETES_ARCHITECTURES
+    inits = ("systemd",)
+    minimum = KUBEADM_MINIMUM
+    source = KUBEADM_PAGE
+    plugins = ("bridge", "kube-router", "none")
+    refuses_small_machines = True
+    taints_control_planes = True
+    first_action = "pull"
+    # kubeadm starts it.
+    started_by_join = {"kubelet": True}
 
-def documents(node, cluster):
-    """kubeadm's file for this node, and the images it will need."""
-    values, info = node["inputs"], node["info"]
-    timeout = values["kubeadm_timeout"] or (900 if (info.get("virtualization") or {}).get("vm") == "qemu" else 0)
-    extra = {"init_extra": values["kubeadm_init_config"], "join_extra": values["kubeadm_join_config"]}
-    shared = {**cluster_of(cluster), **extra, "timeout": timeout}
-    mine = {
-        "name": "@name@",
-        "address": "@address@",
-        "role": node["role"],
-        "taints": node["taints"],
-        "ignore": preflight_exceptions(info, values),
-        "cgroup_driver": kubelet_config.cgroup_driver(info),
-        "fail_cgroup_v1": False if info["cgroup"]["version"] != "v2" else None,
-        "in_container": bool((info.get("virtualization") or {}).get("container")),
-    }
-    make = kubeadm_config.join_document if node["action"] == "pull" else kubeadm_config.init_documents
-    # Name and address go in last: the same text serves all nodes that are alike.
-    text = make(shared, mine).replace("@name@", node["name"]).replace("@address@", node["address"])
-    return {"join" if node["action"] == "pull" else "init": text, "images": images(cluster, node["role"])}
+    def check_machine(self, host: str, node: Node, joined: bool) -> Problems:
+        """See Distribution."""
+        return checks.machine(host, node, joined)
 
+    def etcd_disk(self, disks: Mapping[str, Any], alone: bool) -> Mapping[str, Any] | None:
+        """See Distribution."""
+        return datastore.disk(disks)
 
-def cluster_of(cluster):
-    """What kubeadm_config needs of the cluster."""
-    names = "version api_version name domain pod_cidrs service_cidrs proxy_mode api_port sans".split()
-    return {
-        **{name: cluster[name] for name in names},
-        "endpoint": cluster["endpoint"]["host_port"],
-        "extra": cluster["shared"]["kubeadm_cluster_config"],
-        "proxy_extra": cluster["shared"]["kubeadm_proxy_config"],
-    }
-
-
-def preflight_exceptions(info: dict, values: dict) -> list:
-    """kubeadm preflight checks that cannot pass on this host and need not: in containers, and where the inputs allow less."""
-    ignored = set(values["kubeadm_ignore_preflight_errors"])
-    if (info.get("virtualization") or {}).get("container"):
-        ignored |= {"SystemVerification", "Swap", "FileContent--proc-sys-net-bridge-bridge-nf-call-iptables"}
-    if info["cgroup"]["version"] != "v2":
-        ignored.add("SystemVerification")
-    if values["kube_swap"] == "keep":
-        ignored.add("Swap")
-    if values["kube_allow_small_nodes"]:
-        ignored |= {"Mem", "NumCPU"}
-    return sorted(ignored)
-
-
-def images(cluster: dict, role: str) -> list:
-    """Images that a node of this role runs, as `kubeadm config images list` names them."""
-    known = versions.images_of(cluster["version"])
-    base, tag = "registry.k8s.io/", "v" + cluster["version"]
-    names = [base + "kube-proxy:" + tag, base + "pause:" + known["pause"], base + "coredns/coredns:" + known["coredns"]]
-    if role == "control_plane":
-        names = (
-            [base + name + ":" + tag for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler")]
-            + [base + "etcd:" + known["etcd"]]
-            + names
+    def initialised(self, live: Mapping[str, Any]) -> bool:
+        """Return True if the last phases of `kubeadm init` (bootstrap-token, addons) left their objects."""
+        return bool(
+            live.get("healthy")
+            and live.get("kubeadm_config")
+            and "kubelet-config" in (live.get("config_maps") or [])
+            and "coredns" in (live.get("deployments") or [])
+            and "kube-proxy" in (live.get("daemonsets") or [])
+            and any(CONTROL_PLANE_LABEL in (node.get("labels") or {}) for node in live.get("nodes") or [])
         )
-    return names
 
+    def complete_control_plane(self, node: Node, row: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
+        """See Distribution. Its etcd member must vote."""
+        members = live.get("etcd_members")
+        votes = members is None or any(
+            member.get("name") == node["name"] and not member.get("learner") for member in members
+        )
+        return (
+            CONTROL_PLANE_LABEL in (row.get("labels") or {})
+            and self.has_control_plane(node["info"].get("cluster") or {})
+            and votes
+        )
 
-def ports(cluster):
-    """Who must be let through to whom: what a firewall between the nodes has to allow."""
-    rows = [
-        {
-            "port": cluster["api_port"],
-            "protocol": "tcp",
-            "to": "control planes",
-            "from": "all nodes, administrators",
-            "purpose": "kube-apiserver",
-        },
-        {"port": "2379-2380", "protocol": "tcp", "to": "control planes", "from": "control planes", "purpose": "etcd"},
-        {"port": 10250, "protocol": "tcp", "to": "all nodes", "from": "control planes", "purpose": "kubelet"},
-        {
-            "port": "30000-32767",
-            "protocol": "tcp, udp",
-            "to": "all nodes",
-            "from": "clients of NodePort Services",
-            "purpose": "Services",
-        },
-    ]
-    if cluster["endpoint"]["mode"] == "vip":
-        rows.append(
-            {
-                "port": cluster["endpoint"]["port"],
-                "protocol": "tcp",
-                "to": "control planes",
-                "from": "all nodes, administrators",
-                "purpose": "API endpoint",
-            }
-        )
-        rows.append(
-            {
-                "port": "-",
-                "protocol": "vrrp (112)",
-                "to": "control planes",
-                "from": "control planes",
-                "purpose": "virtual address",
-            }
-        )
-    if cluster["plugin"] == "kube-router":
-        rows.append(
-            {"port": 179, "protocol": "tcp", "to": "all nodes", "from": "all nodes", "purpose": "BGP of kube-router"}
-        )
-    rows.append(
-        {
-            "port": "-",
-            "protocol": "all",
-            "to": "all nodes",
-            "from": "pod networks %s" % ", ".join(cluster["pod_cidrs"]),
-            "purpose": "pods",
+    def has_control_plane(self, cluster: Mapping[str, Any]) -> bool:
+        """See Distribution."""
+        return "kube-apiserver.yaml" in (cluster.get("manifests") or [])
+
+    def datastore(self, nodes: Nodes, shared: Inputs, control_planes: Sequence[str]) -> tuple[str, list[Reason]]:
+        """See Distribution."""
+        return datastore.choose(shared, control_planes)
+
+    def plugin(
+        self, wanted: str, needs: Sequence[str], pods: Sequence[Any], layer2_networks: Mapping[str, Any]
+    ) -> tuple[str, list[Reason], list[Any]]:
+        """Return the bridge where it carries all that is asked for, otherwise kube-router."""
+        if wanted == "flannel":
+            text = "kube_network.plugin flannel comes with K3s alone; set it to auto, bridge, kube-router or none"
+            return wanted, [], [text]
+        if wanted != "auto":
+            return wanted, [], []
+        value: Any = len(layer2_networks)
+        limit: Any = 1
+        name = "kube-router"
+        if "network_policy" in needs:
+            value, limit, why = "network_policy", None, "kube_needs asks for network_policy, which the bridge does not enforce"
+        elif any(item.version == 6 for item in pods):
+            value, limit, why = "IPv6", "IPv4", "pods have IPv6, the bridge carries IPv4 alone"
+        elif value > 1:
+            why = "the nodes are in %d networks, the bridge needs one" % value
+        else:
+            name, why = "bridge", "all nodes are in one network, and nothing asks for NetworkPolicy: no image, no daemon in the cluster"
+        return name, [reason("network", None, value, limit, network.PAGE, "%s: %s" % (name, why))], []
+
+    def config_api(self, version: tuple[int, int, int | None]) -> str:
+        """Return the version of kubeadm's configuration."""
+        return config.api_version(version)
+
+    def check_cluster(self, nodes: Nodes, shared: Inputs, cluster: Cluster, state: Mapping[str, Any]) -> Problems:
+        """Refuse changes of what a cluster is made with."""
+        if not state["initialised"]:
+            return Problems([], [])
+        stored = config_drift.stored(state["live"])
+        return Problems(config_drift.fixed(stored, config.cluster_configuration(service.config_of(cluster))), [])
+
+    def drift(self, cluster: Cluster, state: Mapping[str, Any]) -> list[str]:
+        """See Distribution."""
+        if not state["initialised"]:
+            return []
+        stored = config_drift.stored(state["live"])
+        return config_drift.changed(stored, config.cluster_configuration(service.config_of(cluster)))
+
+    def check_node(self, host: str, node: Node, cluster: Cluster, joined: bool) -> Problems:
+        """Refuse keys of the kubeadm_* maps that the plan owns."""
+        return Problems(config.problems(node["inputs"]), [])
+
+    def wanted(self, node: Node, cluster: Cluster) -> dict[str, Any]:
+        """See Distribution."""
+        info, values = node["info"], node["inputs"]
+        components = versions.components(values["kube_artifacts"]["versions"])
+        return {
+            "settings": os_settings.settings(info, values, cluster["pod_networks"]),
+            "packages": os_settings.packages(info, node["role"], cluster["endpoint"], values),
+            "programs": artifacts.programs(
+                cluster["version"], components, info["architecture"]["name"], values["kube_artifacts"]["checksums"]
+            ),
+            "files": node_files.files(node, cluster),
+            "units": service.UNITS,
         }
-    )
-    return rows
+
+    def unit(self, role: str) -> str:
+        """See Distribution."""
+        return service.UNIT
+
+    def secret_files(self, node: Node, cluster: Cluster) -> list[File]:
+        """Return containerd's logins and its environment with the proxy."""
+        values = node["inputs"]
+        return containerd.secret_files(values["kube_registries"], values["kube_http_proxy"], cluster["no_proxy"])
+
+    def secrets_read_at_start(self, paths: Sequence[str]) -> list[str]:
+        """See Distribution. containerd reads logins at each pull."""
+        return [path for path in paths if path == containerd.ENVIRONMENT]
+
+    def documents(self, node: Node, cluster: Cluster) -> dict[str, Any] | None:
+        """See Distribution."""
+        return service.documents(node, cluster)
+
+    def ports(self, cluster: Cluster) -> list[dict[str, Any]]:
+        """See Distribution."""
+        return service.ports(cluster)
+
+    def images(self, cluster: Cluster, role: str) -> list[str]:
+        """See Distribution."""
+        return service.images(cluster, role)
+
+    def image_registries(self, cluster: Cluster) -> list[str]:
+        """See Distribution."""
+        return ["registry.k8s.io"] + (["docker.io"] if cluster["plugin"] == "kube-router" else [])

@@ -150,15 +150,15 @@ MIRROR_KEYS = ("endpoint", "endpoints", "override_path", "rewrites")
 CONFIG_KEYS = ("ca", "certificate", "insecure_skip_verify", "key", "password", "token", "username")
 
 
-def problems(registries: dict, light: bool = False, embedded: bool = False) -> list:
-    """Sentences on what is wrong with kube_registries. light: K3s. embedded: whether its nodes share images, which needs no endpoint."""
+def problems(registries: dict, rewrites: bool = False, embedded: bool = False) -> list:
+    """Check kube_registries. rewrites: True if mirrors may have `rewrites`. embedded: True if nodes share images, which needs no endpoint."""
     found = []
     for registry, mirror in (registries.get("mirrors") or {}).items():
         place = "kube_registries.mirrors[%s]" % registry
         if mirror is not None and not isinstance(mirror, dict):
             found.append("%s is no map; give it endpoints, a list of URLs" % place)
             continue
-        found += _unknown(place, mirror or {}, MIRROR_KEYS) + _mirror(place, mirror or {}, light, embedded)
+        found += _unknown(place, mirror or {}, MIRROR_KEYS) + _mirror(place, mirror or {}, rewrites, embedded)
     for host, settings in (registries.get("configs") or {}).items():
         place = "kube_registries.configs[%s]" % host
         if not isinstance(settings, dict):
@@ -185,13 +185,13 @@ def _unknown(place, given, known):
     return found
 
 
-def _mirror(place, mirror, light, embedded):
+def _mirror(place, mirror, rewrites, embedded):
     endpoints = mirror.get("endpoints") or mirror.get("endpoint")
     if not endpoints and not embedded or endpoints and not isinstance(endpoints, list):
         return ["%s has no endpoints; give a list of URLs" % place]
     found = [
         "%s: %r is no URL: write it as https://mirror.example" % (place, item) for item in endpoints or [] if "://" not in str(item)
     ]
-    if mirror.get("rewrites") and not light:
+    if mirror.get("rewrites") and not rewrites:
         found.append("%s.rewrites: containerd cannot rewrite names, K3s can; drop it, or use an endpoint with a path" % place)
     return found

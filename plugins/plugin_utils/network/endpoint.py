@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import zlib
 
-from ..base.reference import ENDPOINT_PORT, K3S_BALANCER_PORT
+from ..base.reference import ENDPOINT_PORT
 from ..machine import service_units
 from .addresses import host_port, interface_of, is_address
 
 DIRECTORY = "/etc/kubewright/endpoint"
+UNITS = ["kube-endpoint", "kube-endpoint-vip"]
 
 
-def choose(wish: dict, api_port: int, control_planes: list, light: bool = False) -> tuple:
+def choose(wish: dict, api_port: int, control_planes: list, balancer_port: int | None = None) -> tuple:
     """The endpoint of a cluster and what is wrong with the wish.
 
-    wish: the input kube_api_endpoint. control_planes: their addresses. light: K3s, whose agents balance by themselves.
+    wish: the input kube_api_endpoint. control_planes: their addresses. balancer_port: of the distribution that balances on its own, as K3s does, else None.
     Returns ({mode, address, port, host_port, proxied}, problems); proxied are the roles of the nodes that run our proxy.
     """
     mode = wish.get("mode") or ("vip" if wish.get("address") else "local")
@@ -45,7 +46,7 @@ def choose(wish: dict, api_port: int, control_planes: list, light: bool = False)
         address = "127.0.0.1"
     if mode == "none":
         address = control_planes[0] if control_planes else "127.0.0.1"
-    own = K3S_BALANCER_PORT if light and mode == "local" else ENDPOINT_PORT
+    own = balancer_port if balancer_port and mode == "local" else ENDPOINT_PORT
     port = wish.get("port") or (own if mode in ("local", "vip") else api_port)
     if mode in ("local", "vip") and port == api_port:
         problems.append(
@@ -56,7 +57,7 @@ def choose(wish: dict, api_port: int, control_planes: list, light: bool = False)
         "address": address or "127.0.0.1",
         "port": port,
         "host_port": host_port(address or "127.0.0.1", port),
-        "proxied": {"local": [] if light else ["control_plane", "worker"], "vip": ["control_plane"]}.get(mode, []),
+        "proxied": {"local": [] if balancer_port else ["control_plane", "worker"], "vip": ["control_plane"]}.get(mode, []),
     }, problems
 
 

@@ -9,6 +9,7 @@ Each choice is (value, reasons, warnings, refusals). A running cluster keeps wha
 from __future__ import annotations
 
 from ..base import versions
+from ..base.distribution import Distribution
 from ..base.findings import reason
 from ..base.reference import CGROUP_V1_PAGE, CGROUP_V1_REFUSED_FROM, NFTABLES_KERNEL, PROXY_PAGE, RELEASES_PAGE
 from ..network import plugins as network
@@ -45,36 +46,17 @@ def version(wanted: str, running: str, nodes: dict) -> tuple:
     return older, [reason("version", held[0], found, limit, CGROUP_V1_PAGE, text)], [way_out], []
 
 
-def plugin(wish: str, running: str | None, needs: list, pod_networks: list, homes: dict) -> tuple:
-    """The network plugin: bridge where it carries all that is asked, else kube-router.
+def plugin(
+    distribution: Distribution, wish: str, running: str | None, needs: list, pod_networks: list, layer2_networks: dict
+) -> tuple:
+    """The network plugin: the running cluster's, else the distribution's choice.
 
-    running: the running cluster's, None where there is none. homes: hosts by the layer 2 network that holds their addresses.
+    running: the running cluster's, None where there is none. layer2_networks: hosts by the network that holds their addresses.
     """
-    if running:
+    if running in distribution.plugins:
         return _kept("kube_network.plugin", wish, running)
-    if wish == "flannel":
-        return wish, [], [], ["kube_network.plugin flannel comes with K3s alone; set it to auto, bridge, kube-router or none"]
-    if wish != AUTO:
-        return wish, [], [], []
-    if "network_policy" in needs:
-        why = "kube_needs asks for network_policy, which the bridge does not enforce"
-        value, limit = "network_policy", None
-    elif any(item.version == 6 for item in pod_networks):
-        value, limit, why = "IPv6", "IPv4", "pods have IPv6, the bridge carries IPv4 alone"
-    elif len(homes) > 1:
-        value, limit, why = len(homes), 1, "the nodes are in %d networks, the bridge needs one" % len(homes)
-    else:
-        why = "all nodes are in one network, and nothing asks for NetworkPolicy: no image, no daemon in the cluster"
-        return "bridge", [reason("network", None, len(homes), 1, network.PAGE, "bridge: " + why)], [], []
-    return "kube-router", [reason("network", None, value, limit, network.PAGE, "kube-router: " + why)], [], []
-
-
-def k3s_plugin(wish: str) -> tuple:
-    """The network of K3s: its own flannel, with its own controller for NetworkPolicy, unless another is asked for."""
-    if wish != AUTO:
-        return wish, [], [], []
-    page = "https://docs.k3s.io/networking/basic-network-options"
-    return "flannel", [reason("network", None, None, None, page, "flannel: K3s brings it, with NetworkPolicy")], [], []
+    name, reasons, refusals = distribution.plugin(wish, needs, pod_networks, layer2_networks)
+    return name, reasons, [], refusals
 
 
 def proxy_mode(wish: str, running: str | None, needs: list, nodes: dict) -> tuple:

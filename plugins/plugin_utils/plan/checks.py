@@ -16,10 +16,7 @@ from ..base.reference import (
     CGROUP_V1_REFUSED_FROM,
     CONTROL_PLANE_PORTS,
     GPU_PAGE,
-    K3S_AIRGAP_PAGE,
-    K3S_BALANCER_PORT,
     KUBEADM_MINIMUM,
-    KUBERNETES_ARCHITECTURES,
     WORKER_PORTS,
 )
 from ..machine import capacity, kubelet as kubelet_config, memory_cgroup as board
@@ -147,49 +144,18 @@ def at_once(text: str) -> list:
     return ["kube_workers_at_once %r is neither a number of nodes, such as 2, nor a share of them, such as 20%%" % text]
 
 
-def host(name: str, info: dict, role: str, inputs: dict, version: tuple, member: bool, light: bool = False) -> tuple:
-    """(refusals, warnings) on one machine for a node of this role. light: K3s, whose limits the decision speaks of."""
+def host(name: str, info: dict, role: str, inputs: dict, version: tuple, member: bool) -> tuple:
+    """(refusals, warnings) on one machine for a node of this role, whichever the distribution."""
     refusals, warnings = [], []
-    if not light:
-        _kubeadm_only(name, info, refusals)
     _platform(name, info, inputs, version, refusals, warnings)
-    if light and info["init"] == "openrc":
-        refusals += _openrc(name, role, inputs)
-    if light and not info["network"].get("default_ipv4") and not info["network"].get("default_ipv6"):
-        warnings.append(
-            "%s: has no default route, without which Services' addresses lead nowhere; add one, if only to a dummy interface (%s)"
-            % (name, K3S_AIRGAP_PAGE)
-        )
     if not member:
-        _resources(name, info, role, inputs, light, refusals, warnings)
+        _disks(name, info, role, refusals, warnings)
         refusals += _pressure(
             name, info, kubelet_config.kubelet_config(info, inputs, version).get("evictionHard") or {}
         )
     warnings += firewall(name, info)
     warnings += ["%s: %s" % (name, text) for text in info.get("warnings") or []]
     return refusals, warnings
-
-
-def _openrc(name, role, inputs):
-    """What needs systemd, and K3s on OpenRC does without."""
-    found = []
-    place = inputs["kube_api_endpoint"]
-    if role == "control_plane" and (place.get("mode") == "vip" or place.get("address") and not place.get("mode")):
-        found.append("%s: kube_api_endpoint.mode vip needs systemd on control planes, and it has OpenRC; use local or external" % name)
-    if inputs["kube_journald"] == "volatile":
-        found.append("%s: kube_journald volatile is for systemd's journal, and it has OpenRC; set it to keep there" % name)
-    return found
-
-
-def _kubeadm_only(name, info, refusals):
-    architecture = info["architecture"]["name"]
-    if architecture not in KUBERNETES_ARCHITECTURES:
-        refusals.append(
-            "%s: Kubernetes has no release for the architecture %s (%s); use K3s there, or another machine"
-            % (name, architecture, info["architecture"]["raw"])
-        )
-    if info["init"] != "systemd":
-        refusals.append("%s: kubeadm nodes need systemd, the init system is %s; use K3s there" % (name, info["init"]))
 
 
 def _platform(name, info, inputs, version, refusals, warnings):
@@ -226,10 +192,8 @@ def _platform(name, info, inputs, version, refusals, warnings):
         )
 
 
-def _resources(name, info, role, inputs, light, refusals, warnings):
+def _disks(name, info, role, refusals, warnings):
     need = KUBEADM_MINIMUM[role]
-    if not light:
-        _size(name, info, role, inputs, need, refusals, warnings)
     for path, disk in sorted((info.get("disks") or {}).items()):
         if disk and disk.get("read_only"):
             refusals.append("%s: %s is on a read-only file system (%s)" % (name, path, disk["mount"]))
@@ -257,24 +221,6 @@ def _pressure(name, info, eviction):
     return [way_out % (name, text) for text in found]
 
 
-def _size(name, info, role, inputs, need, refusals, warnings):
-    words = role.replace("_", " ")
-    problems = []
-    memory = info["memory"]["usable_bytes"]
-    if memory is not None and memory < need["memory"]:
-        problems.append(
-            "%s: %s of memory, a %s needs %s (%s)"
-            % (name, quantity.human(memory), words, quantity.human(need["memory"]), need["source"])
-        )
-    cpus = info["cpus"]["count"]
-    if cpus is not None and cpus < need["cpus"]:
-        problems.append("%s: %d CPU, a %s needs %d (%s)" % (name, cpus, words, need["cpus"], need["source"]))
-    if inputs["kube_allow_small_nodes"]:
-        warnings += problems
-    else:
-        refusals += [text + "; use a larger machine, K3s, or set kube_allow_small_nodes: true" for text in problems]
-
-
 def firewall(name: str, info: dict) -> list:
     """Warnings on firewalls that are on: they are the host's, and not changed here; the plan lists what they must let through."""
     known = info.get("firewall") or {}
@@ -288,14 +234,12 @@ def firewall(name: str, info: dict) -> list:
     return warnings
 
 
-def ports(name: str, info: dict, role: str, api_port: int, endpoint: dict, light: bool = False) -> list:
-    """Ports that a node of this role needs and that another program holds. light: K3s, whose agents have a balancer of their own too."""
+def ports(name: str, info: dict, role: str, api_port: int, endpoint: dict, held_too: list) -> list:
+    """Ports that a node of this role needs and that another program holds. held_too: [(port, purpose)] of the distribution's own."""
     wanted = (
         list(CONTROL_PLANE_PORTS) + [(api_port, "kube-apiserver")] if role == "control_plane" else list(WORKER_PORTS)
     )
-    if light:
-        port = endpoint["port"] if endpoint["mode"] == "local" else K3S_BALANCER_PORT
-        wanted.append((port, "K3s's own API server or balancer"))
+    wanted += held_too
     if role in endpoint["proxied"]:
         wanted.append((endpoint["port"], "API endpoint"))
     held = {item["port"]: item for item in info.get("ports") or [] if item.get("protocol") == "tcp"}

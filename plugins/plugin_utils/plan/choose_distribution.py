@@ -9,13 +9,13 @@ Nothing is scored. The first rule of rules.table() that has something to say dec
 from __future__ import annotations
 
 from ..base import quantity
+from ..base.distribution import Distribution
 from ..base.findings import reason
-from ..base.reference import ETCD_PAGE, K3S_DATASTORE_PAGE, K3S_ETCD, KUBEADM_ETCD_PAGE, SLOW_DISKS
-from ..k3s import agents_only as k3s_guest, datastore as k3s_datastore
-from .distribution_rules import HARD, LIMITS, MACHINE_RULES, NEEDS
+from ..base.reference import K3S_PAGE, SLOW_DISKS
+from .distribution_rules import HARD, MACHINE_RULES, NEEDS
+from .distributions import ALL, by_name, is_known, other
 
-TITLES = {"kubeadm": "kubeadm", "k3s": "K3s"}
-OTHER = {"kubeadm": "k3s", "k3s": "kubeadm"}
+TITLES = {distribution.name: distribution.title for distribution in ALL}
 
 
 def decide(nodes: dict, shared: dict, control_planes: list) -> dict:
@@ -25,14 +25,16 @@ def decide(nodes: dict, shared: dict, control_planes: list) -> dict:
     Returns {distribution, datastore, reasons, alternatives, warnings, refusals}. A reason is {rule, node, value, limit, source, text}; an
     alternative {distribution, text}: what would have to change for the other one.
     """
-    against = {name: obstacles(name, nodes) for name in LIMITS}
+    against = {distribution.name: obstacles(distribution, nodes) for distribution in ALL}
     chosen, reasons, refusals = _choose(nodes, shared, against)
-    never = [row for row in against["k3s"] if row["rule"] in HARD]
-    if chosen == "k3s" and never and not refusals:
-        refusals = [_impossible("k3s", never)]  # what kubeadm cannot run on is refused machine by machine
-    datastore, why = _datastore(chosen, shared, control_planes, nodes)
-    # What a machine lacks for kubeadm is refused, or told, beside all else that is wrong with it.
-    elsewhere = ("memory", "cpus") if chosen == "kubeadm" else ()
+    distribution = by_name(chosen)
+    never = [row for row in against[chosen] if row["rule"] in HARD]
+    # A distribution that refuses small machines says of each machine why it cannot run there.
+    strict = distribution.refuses_small_machines
+    if never and not strict and not refusals:
+        refusals = [_impossible(chosen, never)]
+    datastore, why = distribution.datastore(nodes, shared, control_planes)
+    elsewhere = ("memory", "cpus") if strict else ()
     warnings = [
         "%s: %s" % (TITLES[chosen], row["text"]) for row in _soft(against[chosen]) if row["rule"] not in elsewhere
     ]
@@ -46,14 +48,13 @@ def decide(nodes: dict, shared: dict, control_planes: list) -> dict:
     }
 
 
-def obstacles(distribution: str, nodes: dict) -> list:
+def obstacles(distribution: Distribution, nodes: dict) -> list:
     """What speaks against a distribution on these machines, in the order of the rules and of the hosts' names."""
     found = []
     alone = [node["role"] for node in nodes.values()].count("control_plane") == 1
-    limits = {**LIMITS[distribution], "alone": alone}
     for rule in MACHINE_RULES:
         for host, node in sorted(nodes.items()):
-            row = _RULES[rule](host, node, distribution, limits)
+            row = _RULES[rule](host, node, distribution, alone)
             if row:
                 found.append(row)
     return found
@@ -96,7 +97,7 @@ def _installed(nodes):
     found = {}
     for host, node in sorted(nodes.items()):
         kind = (node["info"].get("cluster") or {}).get("kind")
-        if kind in LIMITS:
+        if is_known(kind):
             found.setdefault(kind, []).append(host)
     if not found:
         return None
@@ -143,7 +144,7 @@ def _impossible(name, rows):
         TITLES[name],
         "; ".join(row["text"] for row in rows),
         ", ".join(dict.fromkeys(row["node"] for row in rows)),
-        LIMITS[name]["source"],
+        by_name(name).source,
     )
 
 
@@ -153,14 +154,15 @@ def _told(title, row):
 
 def _smallest(nodes):
     """The node that came closest to the limit."""
+    minimum = by_name("kubeadm").minimum
 
     def room(host):
         memory = nodes[host]["info"]["memory"]["usable_bytes"]
-        return ((memory or 0) - LIMITS["kubeadm"]["minimum"][nodes[host]["role"]]["memory"], host)
+        return ((memory or 0) - minimum[nodes[host]["role"]]["memory"], host)
 
     host = min(nodes, key=room)
     memory = nodes[host]["info"]["memory"]["usable_bytes"] or 0
-    need = LIMITS["kubeadm"]["minimum"][nodes[host]["role"]]
+    need = minimum[nodes[host]["role"]]
     text = "kubeadm: every node has what it needs; the smallest, %s, has %s of memory (limit %s)" % (
         host,
         quantity.human(memory),
@@ -169,106 +171,66 @@ def _smallest(nodes):
     return reason("memory", host, memory, need["memory"], need["source"], text)
 
 
-def _datastore(chosen, shared, control_planes, nodes):
-    """(datastore, reasons)."""
-    count = len(control_planes)
-    if not count:
-        return k3s_guest.DATASTORE, []
-    if "external_database" in shared["kube_needs"] and chosen == "k3s":
-        name = "external %s" % (k3s_datastore.kind(shared.get("k3s_datastore_endpoint") or "") or "database")
-        text = "%s: kube_needs asks for an external database, and the cluster survives what that survives" % name
-        return name, [reason("datastore", None, count, None, K3S_DATASTORE_PAGE, text)]
-    if chosen == "kubeadm" and ((shared.get("kubeadm_cluster_config") or {}).get("etcd") or {}).get("external"):
-        text = "external etcd: kubeadm_cluster_config names it, and the cluster survives what that survives"
-        return "external etcd", [reason("datastore", None, count, None, KUBEADM_ETCD_PAGE, text)]
-    wish = shared.get("k3s_datastore", "auto")
-    has = k3s_datastore.there(nodes, control_planes)
-    if chosen == "k3s" and wish == "auto" and count == 1 and k3s_datastore.ETCD in has.values():
-        text = "embedded etcd: it is what runs on %s, and K3s knows no way from it to SQLite" % control_planes[0]
-        return k3s_datastore.ETCD, [reason("datastore", control_planes[0], count, None, K3S_DATASTORE_PAGE, text)]
-    if chosen == "k3s" and (wish == "sqlite" or wish == "auto" and count == 1):
-        text = "SQLite: one server, which needs no cluster of its datastore; its loss is not survived"
-        return "SQLite", [reason("datastore", control_planes[0], count, None, K3S_DATASTORE_PAGE, text)]
-    name = "embedded etcd" if chosen == "k3s" else "stacked etcd"
-    if count == 1:
-        text = "one control plane: no loss is survived"
-    else:
-        text = "%d control planes with an etcd member each survive the loss of %d" % (count, (count - 1) // 2)
-    return name, [reason("etcd", None, count, None, ETCD_PAGE if count > 1 else KUBEADM_ETCD_PAGE, text)]
-
-
 def _alternatives(chosen, shared, against):
     """What would have to change for the other distribution."""
-    other = OTHER[chosen]
-    hard = [row for row in against[other] if row["rule"] in HARD]
-    soft = _soft(against[other])
+    alternative = other(chosen).name
+    hard = [row for row in against[alternative] if row["rule"] in HARD]
+    soft = _soft(against[alternative])
     pieces = ["%s replaced (%s)" % (row["node"], row["text"]) for row in hard]
     pieces += [row["text"] for row in soft]
     if shared["kube_distribution"] == chosen or not pieces:
-        pieces.append("kube_distribution set to %s" % other)
-    return [{"distribution": other, "text": "%s would take: %s" % (TITLES[other], "; ".join(pieces))}]
+        pieces.append("kube_distribution set to %s" % alternative)
+    return [{"distribution": alternative, "text": "%s would take: %s" % (TITLES[alternative], "; ".join(pieces))}]
 
 
 def _soft(rows):
     return [row for row in rows if row["rule"] not in HARD]
 
 
-# -- the rules of machines: (host, node, distribution, limits) to a reason against it, or None ---------------------------
+# -- the rules of machines: (host, node, distribution, alone) to a reason against it, or None. alone: True with one control plane
 
 
-def _architecture(host, node, distribution, limits):
+def _architecture(host, node, distribution, alone):
     name = node["info"]["architecture"]["name"]
-    if name is None or name in limits["architectures"]:
+    if name is None or name in distribution.architectures:
         return None
-    text = "%s is %s, for which %s has no release" % (host, name, {"kubeadm": "Kubernetes", "k3s": "K3s"}[distribution])
-    return reason("architecture", host, name, ", ".join(limits["architectures"]), limits["source"], text)
+    text = "%s is %s, for which %s has no release" % (host, name, distribution.releases_of)
+    return reason("architecture", host, name, ", ".join(distribution.architectures), distribution.source, text)
 
 
-def _init(host, node, distribution, limits):
+def _init(host, node, distribution, alone):
     name = node["info"]["init"]
-    if name in limits["inits"]:
+    if name in distribution.inits:
         return None
-    text = "%s has the init system %s, %s needs %s" % (host, name, TITLES[distribution], " or ".join(limits["inits"]))
-    return reason("init", host, name, ", ".join(limits["inits"]), limits["source"], text)
+    text = "%s has the init system %s, %s needs %s" % (host, name, distribution.title, " or ".join(distribution.inits))
+    return reason("init", host, name, ", ".join(distribution.inits), distribution.source, text)
 
 
-def _memory(host, node, distribution, limits):
-    value, need = node["info"]["memory"]["usable_bytes"], limits["minimum"][node["role"]]["memory"]
+def _memory(host, node, distribution, alone):
+    value, need = node["info"]["memory"]["usable_bytes"], distribution.minimum[node["role"]]["memory"]
     if value is None or value >= need:
         return None
-    text = "%s has %s of memory, %s needs %s" % (
-        host,
-        quantity.human(value),
-        TITLES[distribution],
-        quantity.human(need),
-    )
-    return reason("memory", host, value, need, limits["source"], text)
+    text = "%s has %s of memory, %s needs %s" % (host, quantity.human(value), distribution.title, quantity.human(need))
+    return reason("memory", host, value, need, distribution.source, text)
 
 
-def _cpus(host, node, distribution, limits):
-    value, need = node["info"]["cpus"]["count"], limits["minimum"][node["role"]]["cpus"]
+def _cpus(host, node, distribution, alone):
+    value, need = node["info"]["cpus"]["count"], distribution.minimum[node["role"]]["cpus"]
     if value is None or value >= need:
         return None
-    text = "%s has %g CPU, a %s of %s needs %d" % (
-        host,
-        value,
-        node["role"].replace("_", " "),
-        TITLES[distribution],
-        need,
-    )
-    return reason("cpus", host, value, need, limits["source"], text)
+    role = node["role"].replace("_", " ")
+    text = "%s has %g CPU, a %s of %s needs %d" % (host, value, role, distribution.title, need)
+    return reason("cpus", host, value, need, distribution.source, text)
 
 
-def _etcd_disk(host, node, distribution, limits):
-    disks = node["info"].get("disks") or {}
-    k3s = next((disk for path, disk in disks.items() if path.endswith(K3S_ETCD)), None) if distribution == "k3s" else None
-    kind = (k3s or disks.get("/var/lib/etcd") or {}).get("kind")
-    # K3s's single server stores in SQLite, and needs no such disk.
-    if node["role"] != "control_plane" or kind not in SLOW_DISKS or (distribution == "k3s" and limits["alone"]):
+def _etcd_disk(host, node, distribution, alone):
+    disk = distribution.etcd_disk(node["info"].get("disks") or {}, alone)
+    kind = (disk or {}).get("kind")
+    if node["role"] != "control_plane" or kind not in SLOW_DISKS:
         return None
     name = {"sd": "an SD card", "emmc": "eMMC"}[kind]
     text = "%s has its etcd on %s, which wears out and is too slow for it; an SSD is not" % (host, name)
-    return reason("etcd_disk", host, kind, "ssd, nvme", LIMITS["k3s"]["source"], text)
+    return reason("etcd_disk", host, kind, "ssd, nvme", K3S_PAGE, text)
 
 
 _RULES = {"architecture": _architecture, "init": _init, "memory": _memory, "cpus": _cpus, "etcd_disk": _etcd_disk}

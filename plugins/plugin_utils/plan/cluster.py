@@ -6,19 +6,17 @@
 from __future__ import annotations
 
 from ..base import versions
-from ..k3s import (
-    artifacts as k3s_install,
-    config_checks as k3s_check,
-    datastore as k3s_datastore,
-    distribution as k3s_plan,
-    hardening as k3s_hardening,
-    packaged_components as k3s_parts,
-    selinux as k3s_selinux,
-)
-from ..kubeadm import config as kubeadm_config, config_drift as drift, distribution as kubeadm_plan
+from ..base.distribution import Distribution
 from ..machine import containerd as containerd_config, kubelet as kubelet_config
-from ..network import addresses, endpoint, flannel as k3s_flannel, plugins as network
-from . import auto_values as choices, checks, choose_distribution as decision, cluster_objects as labels, membership
+from ..network import addresses, endpoint, plugins as network
+from . import (
+    auto_values as choices,
+    checks,
+    choose_distribution as decision,
+    cluster_objects as labels,
+    distributions,
+    membership,
+)
 
 
 def describe(draft, shared: dict, state: dict, control_planes: list) -> dict:
@@ -27,11 +25,12 @@ def describe(draft, shared: dict, state: dict, control_planes: list) -> dict:
     draft: planner.Draft. shared: the cluster's inputs. state: membership.find().
     """
     decided = _decide(draft, shared, control_planes)
-    _settle(draft, shared, decided, state, control_planes)
+    distribution = distributions.by_name(decided["distribution"])
+    _settle(draft, shared, distribution, decided, state, control_planes)
     pods, problems = addresses.networks("kube_pod_cidrs", shared["kube_pod_cidrs"])
     draft.refuse(problems)
     families = [item.version for item in pods]
-    _addresses(draft, control_planes, families if decided["distribution"] == "k3s" and len(set(families)) == 2 else [])
+    _addresses(draft, control_planes, families if distribution.dual_stack and len(set(families)) == 2 else [])
     homes = network.homes(
         [
             {"host": host, "address": node["address"], "network": node["info"]["network"]}
@@ -39,7 +38,7 @@ def describe(draft, shared: dict, state: dict, control_planes: list) -> dict:
             if node["address"]
         ]
     )
-    chosen = _choose(draft, shared, state, decided["distribution"], pods, homes)
+    chosen = _choose(draft, shared, state, distribution, pods, homes)
     members = sorted(
         ({"name": draft.nodes[host]["name"], "address": draft.nodes[host]["address"]} for host in control_planes),
         key=lambda item: item["name"],
@@ -48,14 +47,14 @@ def describe(draft, shared: dict, state: dict, control_planes: list) -> dict:
         shared["kube_api_endpoint"],
         shared["kube_api_port"],
         [item["address"] for item in members],
-        decided["distribution"] == "k3s",
+        distribution.balancer_port,
     )
     draft.refuse(problems)
     own_names = ["127.0.0.1", "localhost"] if place["mode"] == "local" else []
     return {
         **decided,
         **chosen,
-        "api_version": kubeadm_config.api_version(versions.parse(chosen["version"])),
+        "api_version": distribution.config_api(versions.parse(chosen["version"])),
         "name": shared["kube_cluster_name"],
         "domain": shared["kube_cluster_domain"],
         "endpoint": place,
@@ -64,11 +63,11 @@ def describe(draft, shared: dict, state: dict, control_planes: list) -> dict:
         "sans": sorted({place["address"], *shared["kube_api_sans"], *own_names}),
         "pod_cidrs": shared["kube_pod_cidrs"],
         "service_cidrs": shared["kube_service_cidrs"],
-        "database": k3s_datastore.shown(shared["k3s_datastore_endpoint"]) if decided["datastore"].startswith("external ") else "",
+        "database": distribution.datastore_shown(shared, decided["datastore"]),
         "leader": state["leader"],
         "leader_address": draft.nodes[state["leader"]]["address"] if state["leader"] else None,
         "exists": state["initialised"],
-        "secrets_encryption": k3s_plan.encrypted(draft.nodes, shared, state["initialised"]),
+        "secrets_encryption": distribution.encrypts_secrets(draft.nodes, shared, state["initialised"]),
         # Nothing on a node depends on the list of all nodes: networks, not addresses.
         "no_proxy": [
             *shared["kube_pod_cidrs"],
@@ -94,22 +93,18 @@ def _decide(draft, shared, control_planes):
     return {name: found[name] for name in ("distribution", "datastore", "alternatives")}
 
 
-def _settle(draft, shared, decided, state, control_planes):
-    """What K3s's servers store in already counts for more than what the inventory's size says."""
-    decided["converts"] = None
-    if decided["distribution"] != "k3s":
-        return
-    known = k3s_datastore.there(draft.nodes, control_planes)
-    decided["datastore"], decided["converts"], refusals = k3s_datastore.settle(
-        decided["datastore"], known, shared["k3s_convert_datastore"], bool(state["live"].get("healthy"))
+def _settle(draft, shared, distribution, decided, state, control_planes):
+    """What servers store in already counts for more than the size of the inventory."""
+    found = distribution.settle_datastore(
+        decided["datastore"], draft.nodes, shared, control_planes, bool(state["live"].get("healthy"))
     )
-    draft.refuse(refusals)
-    if decided["converts"]:
-        draft.warn(["%s is converted from SQLite to embedded etcd; its API is away for about a minute" % decided["converts"]])
+    decided["datastore"], decided["converts"] = found.name, found.converts
+    draft.refuse(found.problems.refusals)
+    draft.warn(found.problems.warnings)
 
 
 def _addresses(draft, control_planes, families):
-    """Each node's address; for K3s with pods of both families its addresses too, in their order."""
+    """Each node's address; with `families` its addresses of both too, in their order."""
     for host in control_planes + [host for host in draft.nodes if host not in control_planes]:
         node = draft.nodes[host]
         wish, network = node["inputs"]["kube_node_ip"], node["info"]["network"]
@@ -127,14 +122,12 @@ def _choose(draft, shared, state, distribution, pods, homes):
     live, needs = state["live"], shared["kube_needs"]
     running, _plus, revision = (live.get("version") or "").lstrip("v").partition("+")
     wish = shared["kube_version"]
-    if distribution == "k3s" and not wish and not running:
-        wish = k3s_install.present(draft.nodes)
+    if not wish and not running:
+        wish = distribution.installed_version(draft.nodes)
     plugin = choices.running_plugin(draft.nodes) if state["initialised"] else None
     found = {
         "version": choices.version(wish, running, draft.nodes),
-        "plugin": choices.plugin(shared["kube_network"]["plugin"], plugin, needs, pods, homes)
-        if distribution == "kubeadm"
-        else choices.k3s_plugin(shared["kube_network"]["plugin"]),
+        "plugin": choices.plugin(distribution, shared["kube_network"]["plugin"], plugin, needs, pods, homes),
         "proxy_mode": choices.proxy_mode(shared["kube_proxy_mode"], live.get("proxy_mode"), needs, draft.nodes),
     }
     for row in found.values():
@@ -142,10 +135,9 @@ def _choose(draft, shared, state, distribution, pods, homes):
         draft.warn(row[2])
         draft.refuse(row[3])
     chosen = {name: row[0] for name, row in found.items()}
-    if distribution == "k3s":
-        chosen["disable"], why = k3s_parts.off(shared, chosen["plugin"]) if _servers(draft) else ([], [])
-        draft.reasons += why
-        chosen["release"] = k3s_plan.release(chosen["version"], wish.partition("+")[2] or revision)
+    fields, why = distribution.cluster_fields(draft.nodes, shared, chosen, wish.partition("+")[2] or revision)
+    chosen.update(fields)
+    draft.reasons += why
     if running and chosen["version"] != running:
         draft.refuse(
             [
@@ -161,6 +153,7 @@ def _choose(draft, shared, state, distribution, pods, homes):
 
 def examine(draft, shared: dict, cluster: dict, state: dict, control_planes: list, workers: list) -> None:
     """All that cannot work, into the draft; and where a running cluster differs from the wanted one, into the cluster."""
+    distribution = distributions.by_name(cluster["distribution"])
     elsewhere = cluster["datastore"].startswith("external")
     if control_planes:
         refusals, warnings = checks.layout(
@@ -168,54 +161,24 @@ def examine(draft, shared: dict, cluster: dict, state: dict, control_planes: lis
         )
         draft.refuse(refusals)
         draft.warn(warnings)
-    refusals, warnings = checks.needs(draft.nodes, shared["kube_needs"], _registries(cluster))
+    refusals, warnings = checks.needs(draft.nodes, shared["kube_needs"], distribution.image_registries(cluster))
     draft.refuse(refusals)
     draft.warn(warnings)
     draft.refuse(checks.names(draft.nodes))
     draft.refuse(checks.clocks(draft.nodes, shared["kube_clock_tolerance"]))
     draft.refuse(checks.at_once(shared["kube_workers_at_once"]))
-    outside = bool(shared["k3s_token"]) if cluster["distribution"] == "k3s" and elsewhere else None
-    draft.refuse(membership.problems(draft.nodes, control_planes, state["leader"], cluster["distribution"], outside))
+    outside = distribution.can_reopen(shared, cluster["datastore"])
+    draft.refuse(membership.problems(draft.nodes, control_planes, state["leader"], distribution, outside))
     _networks(draft, shared, cluster)
-    if cluster["distribution"] == "k3s":
-        _k3s(draft, shared, cluster, state)
-    else:
-        _drift(draft, cluster, state)
+    _add(draft, distribution.check_cluster(draft.nodes, shared, cluster, state))
+    cluster["drift"] = distribution.drift(cluster, state)
     for host, node in draft.nodes.items():
-        _node(draft, host, node, cluster, state["complete"][host] or membership.has_data(node["info"]))
+        _node(draft, distribution, host, node, cluster, state["complete"][host] or membership.has_data(node["info"]))
 
 
-def _k3s(draft, shared, cluster, state):
-    draft.refuse(k3s_plan.problems(shared))
-    draft.refuse(k3s_plan.fixed(draft.nodes, shared))
-    encrypts = k3s_plan.encrypts(draft.nodes)
-    draft.refuse(k3s_hardening.fixed(shared, draft.nodes, state["initialised"], encrypts))
-    draft.warn(k3s_hardening.warnings(shared, encrypts or not state["initialised"], draft.nodes))
-    draft.refuse(k3s_datastore.among_servers(draft.nodes, _servers(draft)))
-    draft.warn(k3s_parts.warnings(shared))
-    fresh = {host: node for host, node in draft.nodes.items() if not state["complete"][host]}
-    options = shared["kube_network"]["options"]
-    # Agents alone have the backend of the cluster that they join.
-    if _servers(draft):
-        draft.refuse(k3s_flannel.problems(cluster["plugin"], options, fresh, cluster["layer2_networks"], state["live"]))
-    cluster["drift"] = []
-
-
-def _servers(draft):
-    return [host for host, node in draft.nodes.items() if node["role"] == "control_plane"]
-
-
-def _registries(cluster):
-    """Where the images of the cluster itself come from."""
-    if cluster["distribution"] == "k3s":
-        return [] if k3s_install.archived(cluster["shared"], cluster["shared"]["kube_needs"]) else ["docker.io"]
-    return ["registry.k8s.io"] + (["docker.io"] if cluster["plugin"] == "kube-router" else [])
-
-
-def _drift(draft, cluster, state):
-    there, wanted = drift.stored(state["live"]), kubeadm_config.cluster_configuration(kubeadm_plan.cluster_of(cluster))
-    draft.refuse(drift.fixed(there, wanted) if state["initialised"] else [])
-    cluster["drift"] = drift.changed(there, wanted) if state["initialised"] else []
+def _add(draft, problems):
+    draft.refuse(problems.refusals)
+    draft.warn(problems.warnings)
 
 
 def _networks(draft, shared, cluster):
@@ -234,32 +197,23 @@ def _networks(draft, shared, cluster):
     draft.refuse(network.layer2_problems(plugin, cluster["layer2_networks"]))
 
 
-def _node(draft, host, node, cluster, joined):
+def _node(draft, distribution: Distribution, host, node, cluster, joined):
     values, info, place = node["inputs"], node["info"], cluster["endpoint"]
-    light, version = cluster["distribution"] == "k3s", versions.parse(cluster["version"])
-    refusals, warnings = checks.host(host, info, node["role"], values, version, joined, light)
+    _add(draft, distribution.check_machine(host, node, joined))
+    refusals, warnings = checks.host(host, info, node["role"], values, versions.parse(cluster["version"]), joined)
     draft.refuse(refusals)
     draft.warn(warnings)
     if not joined:
-        draft.refuse(checks.ports(host, info, node["role"], cluster["api_port"], place, light))
+        held = distribution.ports_held(place)
+        draft.refuse(checks.ports(host, info, node["role"], cluster["api_port"], place, held))
     if place["mode"] == "vip" and node["role"] == "control_plane" and addresses.is_address(place["address"]):
         here = {"name": node["name"], "address": node["address"]}
         problems = endpoint.keepalived(place, values["kube_api_endpoint"], here, cluster["members"], info["network"])[1]
         draft.refuse("%s: %s" % (host, text) for text in problems)
-    if light:
-        own = k3s_check.problems(values["k3s_config"], node["role"], cluster["version"])
-        own += k3s_install.problems(host, node, cluster["release"])
-        own += k3s_selinux.problems(host, node)
-        own += k3s_hardening.problems(host, node, cluster["shared"]["k3s_hardened"])
-        draft.warn(k3s_check.deprecated(values["k3s_config"], cluster["version"]))
-        refusals, warnings = k3s_datastore.reach(host, node, joined)
-        draft.refuse(refusals)
-        draft.warn(warnings)
-    else:
-        own = kubeadm_config.problems(values)
+    _add(draft, distribution.check_node(host, node, cluster, joined))
+    shares_images = distribution.shares_images(values)
     draft.refuse(
-        own
-        + kubelet_config.problems(values["kubelet_config"])
-        + containerd_config.problems(values["kube_registries"], light, light and values["k3s_embedded_registry"])
+        kubelet_config.problems(values["kubelet_config"])
+        + containerd_config.problems(values["kube_registries"], distribution.registry_rewrites, shares_images)
         + labels.problems(host, values)
     )

@@ -12,19 +12,15 @@ from ..base.reference import (
     CGROUP_V1_PAGE,
     CGROUP_V1_REFUSED_FROM,
     ETCD_PAGE,
-    K3S_ARCHITECTURES,
     K3S_DATASTORE_PAGE,
-    K3S_MINIMUM,
     K3S_PAGE,
-    KUBEADM_MINIMUM,
-    KUBEADM_PAGE,
-    KUBERNETES_ARCHITECTURES,
     MIB,
     NFTABLES_KERNEL,
     PROXY_PAGE,
     SLOW_DISKS,
     WINDOWS_PAGE,
 )
+from . import distributions
 
 # No number and no rule of another's: what an operator must be able to rely on.
 OURS = "docs/decision.md"
@@ -53,25 +49,11 @@ NEEDS = {
 
 # What a machine must be for a distribution. hard: it does not run otherwise; soft: it runs badly.
 MACHINE_RULES = ("architecture", "init", "memory", "cpus", "etcd_disk")
-LIMITS = {
-    "kubeadm": {
-        "architectures": KUBERNETES_ARCHITECTURES,
-        "inits": ("systemd",),
-        "minimum": KUBEADM_MINIMUM,
-        "source": KUBEADM_PAGE,
-    },
-    "k3s": {
-        "architectures": K3S_ARCHITECTURES,
-        "inits": ("systemd", "openrc"),
-        "minimum": K3S_MINIMUM,
-        "source": K3S_PAGE,
-    },
-}
 HARD = ("architecture", "init")
 
 
 def _memory(distribution):
-    need = {role: row["memory"] // MIB for role, row in LIMITS[distribution]["minimum"].items()}
+    need = {role: row["memory"] // MIB for role, row in distribution.minimum.items()}
     return "%d MiB on a control plane and %d MiB on a worker" % (need["control_plane"], need["worker"])
 
 
@@ -83,29 +65,29 @@ def table() -> list:
     ]
     for name, need in NEEDS.items():
         rows.append(
-            ("need", "`kube_needs: [%s]`" % name, "%s: it %s" % (_TITLES[need["for"]], need["text"]), need["source"])
+            ("need", "`kube_needs: [%s]`" % name, "%s: it %s" % (distributions.by_name(need["for"]).title, need["text"]), need["source"])
         )
-    kubeadm, k3s = LIMITS["kubeadm"], LIMITS["k3s"]
+    kubeadm, k3s = distributions.by_name("kubeadm"), distributions.by_name("k3s")
     rows += [
         (
             "architecture",
             "each node's architecture",
             "kubeadm on %s; else K3s, on %s; else refused"
-            % (", ".join(kubeadm["architectures"]), ", ".join(k3s["architectures"])),
-            kubeadm["source"],
+            % (", ".join(kubeadm.architectures), ", ".join(k3s.architectures)),
+            kubeadm.source,
         ),
-        ("init", "each node's init system", "kubeadm with systemd; K3s with OpenRC too; else refused", k3s["source"]),
+        ("init", "each node's init system", "kubeadm with systemd; K3s with OpenRC too; else refused", k3s.source),
         (
             "memory",
             "memory that each node's cluster may use (limits of container or slice count)",
-            "kubeadm needs %s; else K3s, which needs %s" % (_memory("kubeadm"), _memory("k3s")),
-            kubeadm["source"],
+            "kubeadm needs %s; else K3s, which needs %s" % (_memory(kubeadm), _memory(k3s)),
+            kubeadm.source,
         ),
         (
             "cpus",
             "CPUs of each control plane",
-            "kubeadm from %d on; else K3s" % kubeadm["minimum"]["control_plane"]["cpus"],
-            kubeadm["source"],
+            "kubeadm from %d on; else K3s" % kubeadm.minimum["control_plane"]["cpus"],
+            kubeadm.source,
         ),
         (
             "etcd_disk",
@@ -120,7 +102,7 @@ def table() -> list:
             "two are refused, an even number is told; one survives no loss",
             ETCD_PAGE,
         ),
-        ("default", "none of the above", "kubeadm: every node has what it needs", kubeadm["source"]),
+        ("default", "none of the above", "kubeadm: every node has what it needs", kubeadm.source),
         (
             "version",
             "each node's cgroup version, where `kube_version` is empty",
@@ -151,5 +133,4 @@ def table() -> list:
     return rows
 
 
-_TITLES = {"kubeadm": "kubeadm", "k3s": "K3s"}
 _DISKS = {"sd": "SD card", "emmc": "eMMC"}

@@ -8,6 +8,9 @@ State is read from the nodes and from a living control plane; there are no marke
 
 from __future__ import annotations
 
+from ..base.distribution import Distribution
+from . import distributions
+
 # How each maker's cluster is taken away, by its own documentation.
 TAKEN_AWAY_BY = {
     "Kubespray": "Kubespray's reset.yml",
@@ -19,7 +22,6 @@ TAKEN_AWAY_BY = {
     "MicroK8s": "`snap remove --purge microk8s`",
     "k0s": "`k0s reset`",
 }
-LABEL = "node-role.kubernetes.io/control-plane"
 
 
 def live_of(info: dict) -> dict:
@@ -34,17 +36,13 @@ def has_data(info: dict) -> bool:
 
 
 def initialised(live: dict) -> bool:
-    """Whether `kubeadm init` came to its end in this cluster: its last phases (bootstrap-token, addons) left their objects."""
-    if live.get("kind") == "k3s":
-        return bool(live.get("healthy") and live.get("nodes"))
-    return bool(
-        live.get("healthy")
-        and live.get("kubeadm_config")
-        and "kubelet-config" in (live.get("config_maps") or [])
-        and "coredns" in (live.get("deployments") or [])
-        and "kube-proxy" in (live.get("daemonsets") or [])
-        and any(LABEL in (node.get("labels") or {}) for node in live.get("nodes") or [])
-    )
+    """Return True if the start of the cluster ran to its end, by what its API says."""
+    return _maker(live).initialised(live)
+
+
+def _maker(live):
+    """The distribution of a cluster that answered. kubeadm's answers carry no kind."""
+    return distributions.by_name(live.get("kind") or "kubeadm")
 
 
 def find(nodes: dict, control_planes: list) -> dict:
@@ -94,16 +92,10 @@ def _complete(node, is_control_plane, live):
         return False
     if not is_control_plane:
         return True
-    if cluster.get("kind") == "k3s":
-        return LABEL in (here.get("labels") or {}) and here.get("etcd_voter") is not False
-    members = live.get("etcd_members")
-    voting = members is None or any(
-        member.get("name") == node["name"] and not member.get("learner") for member in members
-    )
-    return LABEL in (here.get("labels") or {}) and "kube-apiserver.yaml" in (cluster.get("manifests") or []) and voting
+    return _maker(cluster).complete_control_plane(node, here, live)
 
 
-def problems(nodes: dict, control_planes: list, leader: str | None, distribution: str = "kubeadm", outside: bool | None = None) -> list:
+def problems(nodes: dict, control_planes: list, leader: str | None, distribution: Distribution, outside: bool | None = None) -> list:
     """Hosts that belong to other clusters, to one that others made, or to one of the other distribution.
 
     outside: with an external datastore, whether the token is given with which servers that are all new open the cluster in it; else None.
@@ -114,7 +106,7 @@ def problems(nodes: dict, control_planes: list, leader: str | None, distribution
         cluster = node["info"].get("cluster") or {}
         if not (cluster.get("kubelet_conf") or has_data(node["info"]) or cluster.get("kind")):
             continue
-        if cluster.get("foreign") or cluster.get("kind") not in (None, distribution):
+        if cluster.get("foreign") or cluster.get("kind") not in (None, distribution.name):
             found.append(_stranger(host, cluster, distribution))
         elif leader and cluster.get("ca_sha256") and authority != cluster.get("ca_sha256"):
             if authority is None and outside is not None:
@@ -127,7 +119,7 @@ def problems(nodes: dict, control_planes: list, leader: str | None, distribution
         elif (
             cluster.get("role") == "control_plane"
             and host not in control_planes
-            and (distribution == "k3s" or "kube-apiserver.yaml" in (cluster.get("manifests") or []))
+            and distribution.has_control_plane(cluster)
         ):
             found.append(
                 "%s: is a control plane of the cluster and a worker in the inventory; put it into kube_control_plane, or reset it first"
@@ -147,10 +139,9 @@ def _stranger(host, cluster, distribution):
     maker = cluster.get("made_by") or "somebody else"
     role = (cluster.get("role") or "unknown role").replace("_", " ")
     away = TAKEN_AWAY_BY.get(maker, "its maker's own means")
-    titles = {"k3s": "K3s", "kubeadm": "kubeadm"}
-    if cluster.get("kind") in titles and cluster["kind"] != distribution:
+    if distributions.is_known(cluster.get("kind")) and cluster["kind"] != distribution.name:
         text = "%s: %s is installed (%s, made by %s); a running cluster is never turned into %s. "
-        text %= (host, titles[cluster["kind"]], role, maker, titles[distribution])
+        text %= (host, distributions.by_name(cluster["kind"]).title, role, maker, distribution.title)
         return text + "Move its work to a cluster on other machines, or take it away first with %s" % away
     return "%s: a node that %s made is here (%s); leave it out, or take it away first with %s" % (
         host,

@@ -11,16 +11,8 @@ from __future__ import annotations
 from ..base import versions
 from ..base.findings import Findings, as_dicts
 from ..inputs import schema as inputs_module
-from ..k3s import (
-    agents_only as k3s_guest,
-    auto_deploy as k3s_addons,
-    config as k3s_config,
-    distribution as k3s_plan,
-    hardening as k3s_hardening,
-)
-from ..kubeadm import distribution as kubeadm_plan
-from ..machine import capacity, containerd as containerd_config, kubelet as kubelet_config
-from . import checks, cluster, cluster_objects as labels, membership, steps as difference
+from ..machine import capacity, kubelet as kubelet_config
+from . import checks, cluster, cluster_objects as labels, distributions, membership, steps as difference
 
 # Inputs that describe the cluster, and so must be the same on every host.
 CLUSTER_INPUTS = (
@@ -64,15 +56,18 @@ def cluster_plan(hosts: dict, groups: dict) -> dict:
     for host in control_planes + workers if control_planes else sorted(hosts):
         if not hosts[host].get("info"):
             draft.refuse(["%s: %s" % (host, hosts[host].get("error") or "was not looked at")])
-    guest = not control_planes and any(node["inputs"]["k3s_server_url"] for node in draft.nodes.values())
+    elsewhere = None if control_planes else _elsewhere(draft)
     for node in draft.nodes.values():
-        draft.refuse(k3s_guest.problems(node["inputs"], control_planes, node["info"]))
-    if draft.refusals or not (control_planes or guest):
+        for distribution in distributions.ALL:
+            draft.refuse(distribution.check_joining_elsewhere(node, control_planes))
+    if draft.refusals or not (control_planes or elsewhere):
         known = {host: row["info"] for host, row in hosts.items() if row.get("info")}
         refusals, warnings = checks.layout(control_planes, workers, False, [], known)
-        draft.refuse([] if guest else refusals)
+        draft.refuse([] if elsewhere else refusals)
         return _result(draft, {}, control_planes, workers)
-    shared = draft.nodes[control_planes[0]]["inputs"] if control_planes else k3s_guest.settled(draft.nodes[workers[0]]["inputs"])
+    shared = draft.nodes[(control_planes or workers)[0]]["inputs"]
+    if elsewhere:
+        shared = elsewhere.inputs_to_join_elsewhere(shared)
     state = membership.find(draft.nodes, control_planes)
     described = cluster.describe(draft, shared, state, control_planes)
     cluster.examine(draft, shared, described, state, control_planes, workers)
@@ -82,6 +77,12 @@ def cluster_plan(hosts: dict, groups: dict) -> dict:
     for host in control_planes + workers:
         _plan_node(draft, host, described, state)
     return _result(draft, described, control_planes, workers)
+
+
+def _elsewhere(draft):
+    """The distribution of the cluster made elsewhere that nodes of an inventory without control planes join, or None."""
+    found = (distributions.joining_elsewhere(node["inputs"]) for node in draft.nodes.values())
+    return next((distribution for distribution in found if distribution), None)
 
 
 def _read_inputs(draft, hosts, control_planes, workers):
@@ -149,14 +150,14 @@ def _plan_node(draft, host, cluster, state):
     joined = (
         state["complete"][host] or state["start"] == "wait" and bool((info.get("cluster") or {}).get("kubelet_conf"))
     )
-    light = cluster["distribution"] == "k3s"
-    node["taints"] = labels.taints(node, cluster["has_workers"] and not light)
-    wanted = (k3s_plan if light else kubeadm_plan).wanted(node, cluster)
+    distribution = distributions.by_name(cluster["distribution"])
+    node["taints"] = labels.taints(node, cluster["has_workers"] and distribution.taints_control_planes)
+    wanted = distribution.wanted(node, cluster)
     if wanted["packages"] and "air_gap" in values["kube_needs"]:
         text = "%s: kube_needs asks for air_gap, and %s must come from the package sources that the node reaches; or install it before"
         draft.warn([text % (host, ", ".join(wanted["packages"]))])
-    steps, services = difference.steps(wanted, info, joined)
-    _credentials(node, cluster, steps, services, joined)
+    steps, services = difference.steps(distribution, wanted, info, joined)
+    _credentials(node, distribution, cluster, steps, services, joined)
     if joined and node["role"] == "control_plane" and cluster["drift"]:
         steps["control-plane"] = cluster["drift"]
     node.update(wanted)
@@ -164,42 +165,38 @@ def _plan_node(draft, host, cluster, state):
         info, kubelet_config.kubelet_config(info, values, versions.parse(cluster["version"]))
     )
     node.update({"steps": steps, "services": services, "joined": joined})
-    node["data_dir"] = k3s_config.data_dir(values) if light else None
+    node["data_dir"] = distribution.data_dir(values)
     if host == cluster["converts"]:
         steps["datastore"] = ["SQLite becomes embedded etcd, with a backup in %s/backups before" % node["data_dir"]]
     # One that is only half joined has its data, and goes on with them.
     fresh = not ((info.get("cluster") or {}).get("kubelet_conf") or membership.has_data(info))
     # A cluster that is started anew on a database that is not empty may know any of them.
     may_know = cluster["datastore"].startswith("external") and state["start"] == "init"
-    node["rejoins"] = light and fresh and (may_know or node["name"] in state["known"])
+    node["rejoins"] = distribution.remembers_nodes and fresh and (may_know or node["name"] in state["known"])
     node["stages"], node["action"] = _stages(host, node, cluster, state)
     if host == cluster["leader"]:
         node["stages"].append("leader")
-    if light:
-        node["action"] = "join" if node["action"] == "pull" else node["action"]
-    elif node["action"] == "pull" or host == cluster["leader"] or "control-plane" in steps:
-        node["kubeadm"] = kubeadm_plan.documents(node, cluster)
+    documented = node["action"] == distribution.first_action or host == cluster["leader"] or "control-plane" in steps
+    documents = distribution.documents(node, cluster) if documented else None
+    if documents:
+        node["kubeadm"] = documents
 
 
-def _credentials(node, cluster, steps, services, joined):
+def _credentials(node, distribution, cluster, steps, services, joined):
     """Files with secrets that are not as they should be. They are not in the plan: only that there is something to write."""
-    values = node["inputs"]
-    gone = []
-    if cluster["distribution"] == "k3s":
-        wanted, unit = k3s_plan.secret_files(node, cluster), k3s_plan.unit(node["role"])
-        gone = node["obsolete_files"] = k3s_plan.dropped(node, wanted)
-        read = [entry["path"] for entry in wanted if not difference.read_at_use(entry["path"])]
-        restarting = read + gone if joined else []
-    else:
-        wanted = containerd_config.secret_files(values["kube_registries"], values["kube_http_proxy"], cluster["no_proxy"])
-        restarting, unit = [containerd_config.ENVIRONMENT], "containerd"
+    unit, wanted = distribution.unit(node["role"]), distribution.secret_files(node, cluster)
+    gone = distribution.obsolete_files(node, wanted)
+    if gone or distribution.restarts_for_older_secrets:
+        node["obsolete_files"] = gone
+    read = [entry["path"] for entry in wanted if not difference.read_at_use(entry["path"])]
+    restarting = distribution.secrets_read_at_start(read + gone) if joined else []
     wrong = {**difference.wrong_files(wanted, node["info"]), **dict.fromkeys(gone, "is no longer wanted")}
     if wrong:
         steps["credentials"] = ["%s %s" % item for item in wrong.items()]
     if set(wrong) & set(restarting):
         services.setdefault(unit, "restarted")
-    elif restarting and cluster["distribution"] == "k3s":
-        # A run that was killed had written them, and K3s runs with the former ones.
+    elif restarting and distribution.restarts_for_older_secrets:
+        # A run that was killed had written them, and the service runs with the former ones.
         state, why = difference.service_action(unit, wanted, {}, False, node["info"])
         if state == "restarted":
             services.setdefault(unit, state)
@@ -208,16 +205,16 @@ def _credentials(node, cluster, steps, services, joined):
 
 def _stages(host, node, cluster, state):
     """Which plays a node takes part in, and what is done on it first: init, wait, pull, convert (K3s's datastore) or nothing."""
-    leads = host == cluster["leader"]
+    distribution, leads = distributions.by_name(cluster["distribution"]), host == cluster["leader"]
     if host == cluster["converts"]:  # before others join
         return ["prepare", "start"], "convert"
     if not node["joined"]:
         stages = ["prepare"] if node["steps"] else []
         if leads and state["start"] == "init":
-            # K3s's first server lets others join as soon as it serves, and is waited for together with them.
-            followed = cluster["distribution"] == "k3s" and (len(cluster["members"]) > 1 or cluster["has_workers"])
+            # On K3s other nodes may join as soon as the first server answers, so it is waited for later, together with them.
+            followed = distribution.joins_during_start and (len(cluster["members"]) > 1 or cluster["has_workers"])
             return stages + ["start"] + (["join"] if followed else []), "init"
-        return stages + ["start", "join"], "pull"
+        return stages + ["start", "join"], distribution.first_action
     stages = []
     if state["start"] == "wait":
         # The whole cluster stands still: all are started together, not one after another behind the gate.
@@ -257,6 +254,7 @@ def _result(draft, cluster, control_planes, workers):
     hidden = ("shared", "pod_networks", "has_workers", "layer2_networks", "converts", "leader_address", "secrets_encryption")
     shown = {key: value for key, value in cluster.items() if key not in hidden}
     shared = cluster.get("shared") or {}
+    distribution = distributions.by_name(cluster["distribution"]) if cluster else None
     return {
         "schema": 2,
         "distribution": None,
@@ -265,17 +263,17 @@ def _result(draft, cluster, control_planes, workers):
         **shown,
         "cluster_domain": shared.get("kube_cluster_domain"),
         "workers_at_once": shared.get("kube_workers_at_once"),
-        "bootstrap_ttl": _bootstrap_ttl(draft, shared),
+        "bootstrap_ttl": _bootstrap_ttl(draft, distribution, shared),
         "control_planes": control_planes,
         "workers": workers,
-        "ports": _layer(cluster).ports(cluster) if cluster else [],
+        "ports": distribution.ports(cluster) if distribution else [],
         "images": sorted(
-            {image for role in ("control_plane", "worker") for image in _layer(cluster).images(cluster, role)}
+            {image for role in ("control_plane", "worker") for image in distribution.images(cluster, role)}
         )
         if cluster
         else [],
-        "manifests": _manifests(draft, cluster, shared) if cluster else [],
-        "addons": {"wanted": k3s_addons.digests(shared), "kept": []} if cluster.get("distribution") == "k3s" else None,
+        "manifests": distribution.manifests(shared, draft.nodes) + labels.manifests(shared) if distribution else [],
+        "addons": distribution.auto_deployed(shared) if distribution else None,
         "reasons": draft.reasons,
         "warnings": as_dicts(draft.warnings),
         "refusals": as_dicts(draft.refusals),
@@ -284,17 +282,11 @@ def _result(draft, cluster, control_planes, workers):
     }
 
 
-def _bootstrap_ttl(draft, shared):
+def _bootstrap_ttl(draft, distribution, shared):
     """How long the token lives that this run's agents join with; empty where none joins, or all use the lasting one."""
-    joining = any(node["role"] == "worker" and node.get("action") == "join" for node in draft.nodes.values())
-    return shared.get("k3s_bootstrap_token_ttl") if joining else ""
-
-
-def _manifests(draft, cluster, shared):
-    own = k3s_hardening.manifests(shared, draft.nodes) if cluster["distribution"] == "k3s" else []
-    return own + labels.manifests(shared)
-
-
-def _layer(cluster):
-    """What knows the distribution's ports and images."""
-    return k3s_plan if cluster["distribution"] == "k3s" else kubeadm_plan
+    if not distribution:
+        return ""
+    joining = any(
+        node["role"] == "worker" and node.get("action") == distribution.first_action for node in draft.nodes.values()
+    )
+    return distribution.bootstrap_ttl(shared) if joining else ""

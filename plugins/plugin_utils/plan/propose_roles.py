@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ..base.reference import SLOW_DISKS
-from .distribution_rules import LIMITS
+from .distributions import ALL
 
 SPREAD = 3  # https://etcd.io/docs/v3.6/faq/#what-is-failure-tolerance: three members survive the loss of one
 
@@ -33,7 +33,7 @@ def sentence(infos: dict) -> str:
 
 
 def _fit(info):
-    least = [limits["minimum"]["control_plane"] for limits in LIMITS.values()]
+    least = [distribution.minimum["control_plane"] for distribution in ALL]
     memory, cpus = info["memory"]["usable_bytes"] or 0, info["cpus"]["count"] or 0
     return (
         memory >= min(need["memory"] for need in least)

@@ -12,18 +12,10 @@ from __future__ import annotations
 import hashlib
 from urllib.parse import unquote
 
-from ..k3s import artifacts as k3s_install
+from ..base.distribution import Distribution
 from ..machine import memory_cgroup as board
 
-# Part of the desired files -> services that read them. The endpoint's reload keeps connections.
-SERVICES = {
-    "containerd": ["containerd"],
-    "kubelet": ["kubelet"],
-    "endpoint": ["kube-endpoint", "kube-endpoint-vip"],
-    "network": ["kube-bridge"],
-    "k3s": ["k3s", "k3s-agent"],
-    "repository": [],
-}
+# The endpoint's reload keeps connections.
 RELOADED = ("kube-endpoint", "kube-endpoint-vip")
 # containerd reads these at each pull, crictl at each call.
 READ_AT_USE = ("/etc/containerd/certs.d/", "/etc/crictl.yaml", "/etc/kubernetes/kubewright/", "/etc/logrotate.d/")
@@ -130,10 +122,10 @@ def service_action(name: str, files: list, wrong: dict, programs_change: bool, f
     return None, ""
 
 
-def steps(desired: dict, facts: dict, joined: bool) -> tuple:
+def steps(distribution: Distribution, desired: dict, facts: dict, joined: bool) -> tuple:
     """(steps {name: [sentences]}, services {name: state}) of one node.
 
-    desired: settings, packages, programs, files (by part), and for K3s script. joined: whether the node is, or is taken for, a member.
+    desired: settings, packages, programs, files and units (both by part), perhaps script. joined: True if the node is, or is taken for, a member.
     """
     result, services = {}, {}
     reasons = wrong_settings(desired["settings"], facts)
@@ -146,27 +138,25 @@ def steps(desired: dict, facts: dict, joined: bool) -> tuple:
     if wrong:
         result["programs"] = list(wrong.values())
     script = desired.get("script") or {}
-    reasons = k3s_install.wrong_script(script, wrong, facts)
+    reasons = distribution.wrong_script(script, wrong, facts)
     if reasons:
         result["script"] = reasons
-    for part, names in SERVICES.items():
+    for part, names in desired["units"].items():
         files = desired["files"].get(part)
         if not files:
             continue
         differing = wrong_files(files, facts)
         sentences = ["%s %s" % item for item in differing.items()]
         for name in names:
-            serves = _serves([entry["path"] for entry in files] + script.get("makes", []), name)
-            own = [entry for entry in files if _belongs(entry["path"], name)] if serves else []
+            own = [entry for entry in files if _belongs(entry["path"], name)]
             if not own:
                 continue
-            state, why = service_action(name, own, differing, name in wrong or "script" in result and part == "k3s", facts)
-            if part == "k3s" and not joined:
-                continue  # started when its turn to join comes
-            if name == "kubelet" and not joined:
-                # kubeadm starts it; until then it is only made to start at boot.
+            changes = name in wrong or "script" in result and name in distribution.started_by_join
+            state, why = service_action(name, own, differing, changes, facts)
+            if not joined and name in distribution.started_by_join:
                 enabled = ((facts.get("services") or {}).get(name) or {}).get("enabled") == "enabled"
-                state, why = (None, "") if enabled and not differing else ("enabled", "kubelet is not set up")
+                ready = enabled and not differing or not distribution.started_by_join[name]
+                state, why = (None, "") if ready else ("enabled", "%s is not set up" % name)
             if state:
                 services[name] = state
                 sentences.append(why)
@@ -175,15 +165,8 @@ def steps(desired: dict, facts: dict, joined: bool) -> tuple:
     return result, services
 
 
-def _serves(paths, service):
-    """Whether a node has this service at all: of K3s's two it has one."""
-    return not service.startswith("k3s") or any(path.endswith(("/%s.service" % service, "/init.d/" + service)) for path in paths)
-
-
 def _belongs(path, service):
-    """Which of the endpoint's two services reads a file; which of K3s's two a node has."""
-    if service.startswith("k3s"):
-        return True
+    """Which of the endpoint's two services reads a file."""
     if "keepalived" in path or path.endswith("kube-endpoint-vip.service"):
         return service == "kube-endpoint-vip"
     return service != "kube-endpoint-vip"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from html import escape
 
 from ..base import quantity
-from ..plan.distribution_rules import LIMITS
+from ..plan import distributions
 from . import plan_figure as topology, plan_text as report
 from .plan_page_style import STYLE
 
@@ -80,7 +80,7 @@ def _machines(plan):
     nodes = [(host, node) for host, node in sorted(plan["nodes"].items()) if node.get("machine")]
     if not nodes:
         return ""
-    need = LIMITS[plan["distribution"] or "kubeadm"]["minimum"]
+    need = distributions.by_name(plan["distribution"] or "kubeadm").minimum
     most = {key: max(node["machine"][key] or 0 for _host, node in nodes) for key in ("memory_bytes", "cpus")}
     rows = []
     for host, node in nodes:

@@ -12,7 +12,7 @@ import yaml
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema as inputs
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
     auto_deploy as k3s_addons,
-    distribution as k3s_plan,
+    node_files,
 )
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory, texts
@@ -143,7 +143,7 @@ def test_a_secret_is_in_no_plan_and_restarts_nothing():
     assert plan["refusals"] == [] and "hunter2" not in repr(plan)
     assert plan["nodes"]["cp-1"]["steps"]["credentials"] == [FOLDER + "kubewright-web.yaml is missing"] and "credentials" not in plan["nodes"]["w-1"]["steps"]
     node = {"role": "control_plane", "inputs": wanted(**given)}
-    (entry,) = k3s_plan.secret_files(node, {"no_proxy": []})
+    (entry,) = node_files.secret_files(node, {"no_proxy": []})
     assert entry == {"path": FOLDER + "kubewright-web.yaml", "content": MAP + "---\n" + SECRET, "mode": "0600", "secret": True}
     hosts, groups, _plan = running(1, 0)
     plan = again(hosts, groups, **given)

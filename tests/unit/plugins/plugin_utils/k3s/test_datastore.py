@@ -12,7 +12,7 @@ import yaml
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema as inputs
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
     datastore as k3s_datastore,
-    distribution as k3s_plan,
+    node_files,
 )
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_text as report
@@ -147,7 +147,7 @@ def test_an_address_that_was_written_and_not_yet_read_restarts_k3s():
     hosts, groups = inventory(1, 0, {"kube_distribution": "k3s", **DATABASE})
     plan = plan_of(hosts, groups)
     hosts = made(hosts, groups)
-    files = k3s_plan.secret_files({"role": "control_plane", "inputs": inputs.validate(hosts["cp-1"]["inputs"])[0]}, plan)
+    files = node_files.secret_files({"role": "control_plane", "inputs": inputs.validate(hosts["cp-1"]["inputs"])[0]}, plan)
     for entry in files:
         digest = hashlib.sha256(entry["content"].encode()).hexdigest()
         hosts["cp-1"]["info"]["files"][entry["path"]] = {"sha256": digest, "mode": "0600", "mtime": 100.0, "owned": True}
@@ -185,7 +185,7 @@ def test_what_a_dropped_database_leaves_is_taken_away():
     node = plan_of(hosts, groups)["nodes"]["cp-1"]
     assert sorted(node["steps"]["credentials"]) == [path + " is no longer wanted" for path in sorted(paths)]
     inputs = {"kube_registries": {}, "kube_http_proxy": {}, "k3s_datastore_endpoint": "", "k3s_datastore_tls": {}, "k3s_embedded_registry": False}
-    files = k3s_plan.secret_files({**node, "inputs": inputs}, {"no_proxy": []})
+    files = node_files.secret_files({**node, "inputs": inputs}, {"no_proxy": []})
     assert {entry["path"]: entry["state"] for entry in files} == dict.fromkeys(paths, "absent")
 
 

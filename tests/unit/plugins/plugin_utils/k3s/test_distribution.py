@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import distribution as k3s_plan
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import node_files, registries
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_page as page, plan_text as report
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory, machine
@@ -186,7 +186,7 @@ def test_secrets_are_in_no_plan():
     assert "hunter" not in repr(plan)
     assert plan["nodes"]["cp-1"]["steps"]["credentials"] and plan["nodes"]["w-1"]["steps"]["credentials"]
     node = {"role": "control_plane", "inputs": {**inputs, "kube_http_proxy": {}, "k3s_config": {}, "k3s_datastore_tls": {}, "k3s_embedded_registry": False}}
-    files = {entry["path"]: entry for entry in k3s_plan.secret_files(node, plan)}
+    files = {entry["path"]: entry for entry in node_files.secret_files(node, plan)}
     assert all(entry["mode"] == "0600" for entry in files.values())
     assert secret in files["/etc/rancher/k3s/config.yaml.d/50-kubewright-secrets.yaml"]["content"]
-    assert yaml.safe_load(files[k3s_plan.REGISTRIES]["content"])["configs"]["r.example"]["auth"]["password"] == "hunter3"
+    assert yaml.safe_load(files[registries.PATH]["content"])["configs"]["r.example"]["auth"]["password"] == "hunter3"

@@ -8,8 +8,8 @@ from __future__ import annotations
 import pytest
 import yaml
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
-    distribution as k3s_plan,
     hardening as k3s_hardening,
+    registries,
 )
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.machine import containerd as containerd_config
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
@@ -110,7 +110,7 @@ def test_images_from_node_to_node():
     assert config(plan, "cp-1")["embedded-registry"] is True and "embedded-registry" not in config(plan, "w-1")
     assert list(documents(plan, "w-1")["/etc/rancher/k3s/registries.yaml"]["mirrors"]) == ["*"]
     assert 5001 in [row["port"] for row in plan["ports"]]
-    named = k3s_plan.registries({"mirrors": {"docker.io": {}}}, True)[0]["content"]
+    named = registries.files({"mirrors": {"docker.io": {}}}, True)[0]["content"]
     assert list(yaml.safe_load(named)["mirrors"]) == ["docker.io"]
 
 
@@ -123,7 +123,7 @@ def test_registries_with_rewrites_and_a_clients_certificate():
         "configs": {"r.example": {"ca": PEM, "certificate": PEM, "key": "-----BEGIN PRIVATE KEY-----"}},
     }
     assert planner.cluster_plan(*inventory(1, 0, {**K3S, "kube_registries": given}))["refusals"] == []
-    files = {entry["path"]: entry for entry in k3s_plan.registries(given)}
+    files = {entry["path"]: entry for entry in registries.files(given)}
     made = yaml.safe_load(files["/etc/rancher/k3s/registries.yaml"]["content"])
     assert made["mirrors"]["docker.io"] == {"endpoint": ["https://r.example"], "rewrite": {"^rancher/(.*)": "mirror/$1"}}
     tls = made["configs"]["r.example"]["tls"]
@@ -208,6 +208,6 @@ def test_a_token_that_would_never_expire(ttl):
 
 def test_settings_for_all_registries():
     given = {"mirrors": {"*": {"endpoints": ["https://r.example"]}}, "configs": {"*": {"ca": PEM, "insecure_skip_verify": True}}}
-    assert [entry["path"] for entry in k3s_plan.registries(given)] == ["/etc/rancher/k3s/registry-default.crt", "/etc/rancher/k3s/registries.yaml"]
+    assert [entry["path"] for entry in registries.files(given)] == ["/etc/rancher/k3s/registry-default.crt", "/etc/rancher/k3s/registries.yaml"]
     (hosts,) = [entry for entry in containerd_config.hosts(given) if entry["path"].endswith("_default/hosts.toml")]
     assert "skip_verify = true" in hosts["content"] and "ca = " in hosts["content"]

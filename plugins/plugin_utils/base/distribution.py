@@ -1,0 +1,266 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The questions that the plan asks of a distribution. kubeadm/distribution.py and k3s/distribution.py answer them.
+
+Outside of those two packages nothing depends on a distribution's name: what differs is a question here. plan/distributions.py
+picks the object. In this file a node is {host, name, role, info, inputs, ...} and a cluster is what plan/cluster.py describes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+from .findings import reason
+from .reference import ETCD_PAGE, KUBEADM_ETCD_PAGE
+
+Node = dict[str, Any]
+Nodes = Mapping[str, Node]
+Cluster = dict[str, Any]
+Inputs = Mapping[str, Any]
+Reason = dict[str, Any]
+File = dict[str, Any]
+
+
+class Problems(NamedTuple):
+    """What a check found: findings that stop the run, and findings that the user should know."""
+
+    refusals: list[Any]
+    warnings: list[Any]
+
+    def __add__(self, other: Problems) -> Problems:  # type: ignore[override]
+        return Problems(self.refusals + other.refusals, self.warnings + other.warnings)
+
+
+class DatastoreChoice(NamedTuple):
+    """Where the cluster stores its state.
+
+    name: the datastore. converts: the server whose datastore is converted to `name` first, None where none is.
+    """
+
+    name: str
+    converts: str | None
+    problems: Problems
+
+
+class Distribution(ABC):
+    """A distribution of Kubernetes: kubeadm or K3s."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    # Who publishes releases for an architecture, as a sentence names it.
+    releases_of: ClassVar[str]
+    # Architectures and init systems that it runs on, the least that a machine of each role needs, and the page that says so.
+    architectures: ClassVar[tuple[str, ...]]
+    inits: ClassVar[tuple[str, ...]]
+    minimum: ClassVar[Mapping[str, Mapping[str, Any]]]
+    source: ClassVar[str]
+    # True if nodes take an address of each family where the pods' networks have both.
+    dual_stack: ClassVar[bool] = False
+    # True if kube_registries.mirrors may have `rewrites`.
+    registry_rewrites: ClassVar[bool] = False
+    # True if a member must be restarted whose service started before a file with secrets was written.
+    restarts_for_older_secrets: ClassVar[bool] = False
+    # Network plugins that the collection brings with it.
+    plugins: ClassVar[tuple[str, ...]]
+    # Local port through which nodes of this distribution reach the API servers on their own, None where our proxy does that.
+    balancer_port: ClassVar[int | None] = None
+    # True if machines that are too small are refused (unless kube_allow_small_nodes); False if that is a warning.
+    refuses_small_machines: ClassVar[bool]
+    # True if control planes get the control plane's taint where there are workers.
+    taints_control_planes: ClassVar[bool]
+    # The first action of a node that joins: "pull" (images, then join) or "join".
+    first_action: ClassVar[str]
+    # Services that are started when the node joins; True if they are enabled at boot before that.
+    started_by_join: ClassVar[Mapping[str, bool]]
+    # True if other nodes may join as soon as the first control plane answers, before its start is complete.
+    joins_during_start: ClassVar[bool] = False
+    # True if the cluster keeps a password of each node, so that a node which lost its own must be forgotten before it joins again.
+    remembers_nodes: ClassVar[bool] = False
+
+    # -- machines ------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def check_machine(self, host: str, node: Node, joined: bool) -> Problems:
+        """Check what this distribution needs of one machine. joined: True if the node is a member already."""
+
+    @abstractmethod
+    def etcd_disk(self, disks: Mapping[str, Any], alone: bool) -> Mapping[str, Any] | None:
+        """Return the disk of a control plane's etcd, None where there is no etcd or the disk is unknown. alone: True if it is the only one."""
+
+    # -- the running cluster -------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def initialised(self, live: Mapping[str, Any]) -> bool:
+        """Return True if the start of the cluster ran to its end, by what its API says."""
+
+    @abstractmethod
+    def complete_control_plane(self, node: Node, row: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
+        """Return True if a control plane's join ran to its end. row: its Node as the API has it."""
+
+    @abstractmethod
+    def has_control_plane(self, cluster: Mapping[str, Any]) -> bool:
+        """Return True if the facts of a machine, whose role is control plane, show a control plane that runs there."""
+
+    def can_reopen(self, shared: Inputs, datastore: str) -> bool | None:
+        """Return True if servers that are all new can open the cluster in its datastore; None where the datastore is on the servers."""
+        return None
+
+    # -- choices -------------------------------------------------------------------------------------------------------
+
+    def joins_elsewhere(self, inputs: Inputs) -> bool:
+        """Return True if a node's inputs say that it joins a cluster made elsewhere."""
+        return False
+
+    def check_joining_elsewhere(self, node: Node, control_planes: Sequence[str]) -> list[Any]:
+        """Check the inputs of a node that say which cluster elsewhere it joins. control_planes: of this inventory."""
+        return []
+
+    def inputs_to_join_elsewhere(self, shared: Inputs) -> dict[str, Any]:
+        """Return the cluster's inputs of an inventory without control planes, whose nodes join a cluster made elsewhere."""
+        return dict(shared)
+
+    @abstractmethod
+    def datastore(self, nodes: Nodes, shared: Inputs, control_planes: Sequence[str]) -> tuple[str, list[Reason]]:
+        """Return the datastore that the inventory calls for, and the reasons."""
+
+    def settle_datastore(
+        self, wanted: str, nodes: Nodes, shared: Inputs, control_planes: Sequence[str], healthy: bool
+    ) -> DatastoreChoice:
+        """Return the datastore, given what the servers store in already. healthy: True if an API answers."""
+        return DatastoreChoice(wanted, None, Problems([], []))
+
+    def datastore_shown(self, shared: Inputs, datastore_name: str) -> str:
+        """Return where an external datastore is, without its secrets; empty where there is none."""
+        return ""
+
+    def installed_version(self, nodes: Nodes) -> str:
+        """Return the version of the program that the user installed and wants used; empty where there is none."""
+        return ""
+
+    @abstractmethod
+    def plugin(
+        self, wanted: str, needs: Sequence[str], pods: Sequence[Any], layer2_networks: Mapping[str, Any]
+    ) -> tuple[str, list[Reason], list[Any]]:
+        """Return (network plugin of a new cluster, reasons, refusals).
+
+        wanted: the input, may be "auto". pods: the pods' networks. layer2_networks: hosts by the network that holds their addresses.
+        """
+
+    def cluster_fields(
+        self, nodes: Nodes, shared: Inputs, chosen: Mapping[str, Any], revision: str
+    ) -> tuple[dict[str, Any], list[Reason]]:
+        """Return fields of the cluster that only this distribution has, and the reasons for them.
+
+        chosen: version and plugin. revision: of the distribution's own release, as asked for or as it runs.
+        """
+        return {}, []
+
+    def config_api(self, version: tuple[int, int, int | None]) -> str:
+        """Return the version of the distribution's configuration API; empty where it has none."""
+        return ""
+
+    def shares_images(self, inputs: Inputs) -> bool:
+        """Return True if nodes serve their images to each other."""
+        return False
+
+    def encrypts_secrets(self, nodes: Nodes, shared: Inputs, exists: bool) -> bool:
+        """Return True if the distribution is to encrypt Secrets in the datastore."""
+        return False
+
+    # -- checks --------------------------------------------------------------------------------------------------------
+
+    def check_cluster(self, nodes: Nodes, shared: Inputs, cluster: Cluster, state: Mapping[str, Any]) -> Problems:
+        """Check the inputs of the cluster, and that nothing changes that is fixed on a running one."""
+        return Problems([], [])
+
+    @abstractmethod
+    def drift(self, cluster: Cluster, state: Mapping[str, Any]) -> list[str]:
+        """Return sentences on where a running cluster's configuration differs from the wanted one: work for its control planes."""
+
+    @abstractmethod
+    def check_node(self, host: str, node: Node, cluster: Cluster, joined: bool) -> Problems:
+        """Check the inputs of one node and what its machine has of the distribution already."""
+
+    def ports_held(self, endpoint: Mapping[str, Any]) -> list[tuple[int, str]]:
+        """Return (port, purpose) of ports that each node holds beside those of Kubernetes."""
+        return []
+
+    # -- desired state -------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def wanted(self, node: Node, cluster: Cluster) -> dict[str, Any]:
+        """Return the desired state of one node.
+
+        settings, packages, programs; files by part; units: by part the services that read the files; K3s: environment, script.
+        """
+
+    def wrong_script(self, script: Mapping[str, Any], wrong: Mapping[str, str], facts: Mapping[str, Any]) -> list[str]:
+        """Return why the install script must run. script: of wanted(). wrong: sentences on programs, by name."""
+        return []
+
+    def data_dir(self, inputs: Inputs) -> str | None:
+        """Return the directory of the distribution's state; None where it has no directory of its own."""
+        return None
+
+    @abstractmethod
+    def unit(self, role: str) -> str:
+        """Return the service that runs the containers of a node of this role."""
+
+    @abstractmethod
+    def secret_files(self, node: Node, cluster: Cluster) -> list[File]:
+        """Return the files with secrets that the inputs call for."""
+
+    def obsolete_files(self, node: Node, wanted: Sequence[File]) -> list[str]:
+        """Return the paths of files of ours with secrets that are no longer wanted. wanted: secret_files()."""
+        return []
+
+    def secrets_read_at_start(self, paths: Sequence[str]) -> list[str]:
+        """Return those of the files with secrets that are read only when the service starts."""
+        return list(paths)
+
+    def documents(self, node: Node, cluster: Cluster) -> dict[str, Any] | None:
+        """Return the configuration with which a node is started, joined or changed; None where files hold all of it."""
+        return None
+
+    # -- for the reader and for the roles ------------------------------------------------------------------------------
+
+    @abstractmethod
+    def ports(self, cluster: Cluster) -> list[dict[str, Any]]:
+        """Return who must reach whom: {port, protocol, to, from, purpose}."""
+
+    @abstractmethod
+    def images(self, cluster: Cluster, role: str) -> list[str]:
+        """Return the images that a node of this role pulls."""
+
+    @abstractmethod
+    def image_registries(self, cluster: Cluster) -> list[str]:
+        """Return the registries that the cluster's own images come from."""
+
+    def manifests(self, shared: Inputs, nodes: Nodes) -> list[dict[str, Any]]:
+        """Return manifests that the distribution applies beside the network's and the user's."""
+        return []
+
+    def auto_deployed(self, shared: Inputs) -> dict[str, Any] | None:
+        """Return {wanted, kept} of the files that servers deploy on their own; None where the distribution has no such thing."""
+        return None
+
+    def bootstrap_ttl(self, shared: Inputs) -> str:
+        """Return how long the token lives that workers join with; empty where they use a permanent one, or the distribution's own."""
+        return ""
+
+
+def etcd_reason(count: int) -> Reason:
+    """Return the reason that says how many losses the etcd of so many control planes survives."""
+    if count == 1:
+        text = "one control plane: no loss is survived"
+    else:
+        text = "%d control planes with an etcd member each survive the loss of %d" % (count, (count - 1) // 2)
+    return reason("etcd", None, count, None, ETCD_PAGE if count > 1 else KUBEADM_ETCD_PAGE, text)
+
+
+def port_row(port: int | str, protocol: str, to: str, source: str, purpose: str) -> dict[str, Any]:
+    """Return one row of Distribution.ports()."""
+    return {"port": port, "protocol": protocol, "to": to, "from": source, "purpose": purpose}

@@ -1,0 +1,95 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What K3s needs of a machine, what is wrong with a cluster's inputs, and what cannot change on a running one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..base.distribution import Cluster, Inputs, Node, Nodes, Problems
+from ..base.findings import Finding
+from ..base.reference import K3S_AIRGAP_PAGE
+from ..network import flannel
+from . import auto_deploy, datastore, hardening, packaged_components
+
+# What K3s never changes in a running cluster, and the input for it: https://docs.k3s.io/cli/server#critical-configuration-values
+FIXED = {"cluster-cidr": "kube_pod_cidrs", "service-cidr": "kube_service_cidrs", "cluster-domain": "kube_cluster_domain"}
+
+
+def cluster(nodes: Nodes, shared: Inputs, described: Cluster, state: Mapping[str, Any]) -> Problems:
+    """Check the inputs of the cluster against each other and against the running cluster."""
+    servers = [host for host, node in nodes.items() if node["role"] == "control_plane"]
+    encrypts = hardening.encrypts(nodes)
+    refusals = problems(shared) + fixed(nodes, shared)
+    refusals += hardening.fixed(shared, nodes, state["initialised"], encrypts)
+    refusals += datastore.among_servers(nodes, servers)
+    # Agents that join a cluster elsewhere use its backend.
+    if servers:
+        fresh = {host: node for host, node in nodes.items() if not state["complete"][host]}
+        options = shared["kube_network"]["options"]
+        refusals += flannel.problems(described["plugin"], options, fresh, described["layer2_networks"], state["live"])
+    warnings = hardening.warnings(shared, encrypts or not state["initialised"], nodes)
+    return Problems(refusals, warnings + packaged_components.warnings(shared))
+
+
+def problems(values: Inputs) -> list[Any]:
+    """Check inputs that only K3s has."""
+    found = datastore.problems(values)
+    ttl = values["k3s_bootstrap_token_ttl"]
+    if ttl and not re.fullmatch(r"([0-9]+[hms])+", ttl):
+        found.append("k3s_bootstrap_token_ttl %r is no span of time; write it as 2h or 90m" % ttl)
+    elif ttl and not re.search("[1-9]", ttl):
+        # https://docs.k3s.io/cli/token: with 0 the token never expires.
+        found.append("k3s_bootstrap_token_ttl %r would make a token that never expires; write it as 2h or 90m" % ttl)
+    pods, services = ({":" in cidr for cidr in values[name]} for name in ("kube_pod_cidrs", "kube_service_cidrs"))
+    if pods != services:
+        found.append(
+            "kube_pod_cidrs %s and kube_service_cidrs %s differ in their address families; K3s needs both alike"
+            % (", ".join(values["kube_pod_cidrs"]), ", ".join(values["kube_service_cidrs"]))
+        )
+    plugin = values["kube_network"]["plugin"]
+    if plugin not in ("flannel", "none"):
+        found.append("kube_network.plugin %s is for kubeadm nodes; K3s brings flannel: set it to auto, flannel or none" % plugin)
+    wrong = auto_deploy.problems(values)
+    # Checks of charts need their names.
+    return found + (wrong or packaged_components.problems(values, plugin))
+
+
+def fixed(nodes: Nodes, shared: Inputs) -> list[Any]:
+    """Refuse inputs that differ from what running servers were started with."""
+    found = []
+    for host, node in sorted(nodes.items()):
+        there = (node["info"].get("cluster") or {}).get("settings") or {}
+        for key, name in FIXED.items():
+            wanted = shared[name] if isinstance(shared[name], list) else [shared[name]]
+            if there.get(key) and there[key] != wanted:
+                text = "%s is %s, and %s was started with %s, which K3s cannot change; set it back, or make a new cluster"
+                found.append(text % (name, ", ".join(wanted), host, ", ".join(there[key])))
+    return found
+
+
+def machine(host: str, node: Node) -> Problems:
+    """Check the init system and the default route."""
+    info = node["info"]
+    refusals = _openrc(host, node) if info["init"] == "openrc" else []
+    if info["network"].get("default_ipv4") or info["network"].get("default_ipv6"):
+        return Problems(refusals, [])
+    text = "%s: has no default route, without which Services' addresses lead nowhere; add one, if only to a dummy interface (%s)"
+    return Problems(refusals, [Finding("network.no_default_route", text % (host, K3S_AIRGAP_PAGE), host)])
+
+
+def _openrc(host: str, node: Node) -> list[Finding]:
+    """Refuse what needs systemd on a node that has OpenRC."""
+    found, inputs = [], node["inputs"]
+    endpoint = inputs["kube_api_endpoint"]
+    vip = endpoint.get("mode") == "vip" or endpoint.get("address") and not endpoint.get("mode")
+    if node["role"] == "control_plane" and vip:
+        text = "%s: kube_api_endpoint.mode vip needs systemd on control planes, and it has OpenRC; use local or external"
+        found.append(Finding("endpoint.needs_systemd", text % host, host, "openrc", "systemd"))
+    if inputs["kube_journald"] == "volatile":
+        text = "%s: kube_journald volatile is for systemd's journal, and it has OpenRC; set it to keep there"
+        found.append(Finding("journald.needs_systemd", text % host, host, "openrc", "systemd"))
+    return found

@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files of a K3s node: configuration, kubelet, registries, service, and those with secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..base.distribution import Cluster, File, Node
+from . import auto_deploy, config, datastore, hardening, registries, service
+
+
+def files(node: Node, cluster: Cluster) -> list[File]:
+    """Return K3s's files without secrets: [{path, content, mode}] or {path, state} of one that must not exist."""
+    # Labels are kept through the API: a changed one must not restart K3s.
+    unlabelled = {**node, "inputs": {**node["inputs"], "kube_node_labels": {}}}
+    made = config.files(unlabelled, config_of(node, cluster))
+    embedded = cluster["shared"]["k3s_embedded_registry"]
+    made += [entry for entry in registries.files(node["inputs"]["kube_registries"], embedded) if not entry["secret"]]
+    if cluster["shared"]["k3s_hardened"] and node["role"] == "control_plane":
+        made += hardening.files()
+    if node["inputs"]["k3s_install_method"] != "script":
+        made += service.files(node)
+    return [{key: entry[key] for key in ("path", "content", "mode")} for entry in made] + _auto_deployed(node, False)
+
+
+def secret_files(node: Node, cluster: Cluster) -> list[File]:
+    """Return the files with secrets that the inputs call for. Tokens are made on the first server and are not among them."""
+    values = node["inputs"]
+    given = registries.files(values["kube_registries"], values["k3s_embedded_registry"])
+    found = [entry for entry in given if entry["secret"]]
+    if node["role"] == "control_plane":
+        found += datastore.files(values["k3s_datastore_tls"])
+    found += [{**entry, "secret": True} for entry in _auto_deployed(node, True)]
+    found += [
+        {"path": path, "state": "absent", "content": None, "mode": None, "secret": True}
+        for path in node.get("obsolete_files") or []
+    ]
+    own = config.secret_file(node, values["k3s_datastore_endpoint"])
+    return found + ([own] if own else []) + service.proxy_files(node, values["kube_http_proxy"], cluster["no_proxy"])
+
+
+def obsolete_files(node: Node, wanted: Sequence[File]) -> list[str]:
+    """Return the datastore's files that are here, are ours and are no longer wanted: K3s would go on reading them."""
+    there, kept = node["info"].get("files") or {}, [entry["path"] for entry in wanted]
+    known = [config.SECRET_PATH, *(path for _key, path, _block in datastore.TLS.values())]
+    return [path for path in known if path not in kept and (there.get(path) or {}).get("owned")]
+
+
+def config_of(node: Node, cluster: Cluster) -> dict[str, Any]:
+    """Return the cluster as config.py takes it.
+
+    A server that started the cluster keeps cluster-init, which K3s ignores once it has data. One that lost its data joins the others.
+    """
+    there = node["info"].get("cluster") or {}
+    began = bool(there.get("etcd_data")) and bool(there.get("cluster_init"))
+    leads = node["host"] == cluster["leader"] and (cluster["converts"] or not cluster["exists"])
+    names = "version datastore members endpoint pod_cidrs service_cidrs domain sans api_port plugin proxy_mode disable".split()
+    return {
+        **{name: cluster[name] for name in names},
+        "init": leads or began,
+        "leader": node["name"],
+        "living": cluster["leader_address"],
+        "plugin_options": cluster["shared"]["kube_network"]["options"],
+        "agent_token": True,
+        "secrets_encryption": cluster["secrets_encryption"],
+        "hardened": cluster["shared"]["k3s_hardened"],
+        "embedded_registry": cluster["shared"]["k3s_embedded_registry"],
+        "datastore_files": datastore.key_files(cluster["shared"]["k3s_datastore_tls"]),
+    }
+
+
+def _auto_deployed(node: Node, secret: bool) -> list[File]:
+    """Return a server's files in the auto-deploy folder. All servers get the same."""
+    if node["role"] != "control_plane":
+        return []
+    return auto_deploy.files(node["inputs"], config.data_dir(node["inputs"]), node.get("info") or {}, secret)

@@ -1,0 +1,56 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""K3s's registries.yaml, made of the input kube_registries.
+
+https://docs.k3s.io/installation/private-registry, https://docs.k3s.io/installation/registry-mirror
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..base.distribution import File, Inputs
+from ..base.yaml_documents import dump
+from ..machine import containerd
+
+PATH = "/etc/rancher/k3s/registries.yaml"
+
+
+def files(given: Inputs, embedded: bool = False) -> list[File]:
+    """Return registries.yaml and the certificates that it names: [{path, content, mode, secret}].
+
+    embedded: True if nodes share their images. That works for the registries that are named; where none is, for all of them.
+    """
+    mirrors: dict[str, Any] = {}
+    for name, mirror in sorted((given.get("mirrors") or ({"*": {}} if embedded else {})).items()):
+        mirror = mirror or {}
+        mirrors[name] = {"endpoint": list(mirror.get("endpoints") or mirror.get("endpoint") or [])}
+        if mirror.get("rewrites"):
+            mirrors[name]["rewrite"] = dict(mirror["rewrites"])
+    configs: dict[str, Any] = {}
+    found: list[File] = []
+    for name, settings in sorted((given.get("configs") or {}).items()):
+        configs[name], certificates = _config(name, settings)
+        found += certificates
+    made = {key: value for key, value in (("mirrors", mirrors), ("configs", configs)) if value}
+    if made:
+        text = "# Made by kubewright.cluster.\n" + dump(made)
+        secret = any("auth" in config for config in configs.values())
+        found.append({"path": PATH, "content": text, "mode": "0600", "secret": secret})
+    return found
+
+
+def _config(name: str, settings: Inputs) -> tuple[dict[str, Any], list[File]]:
+    """Return a registry's login and TLS settings, and the files that these name."""
+    auth = {key: settings[key] for key in ("username", "password", "token") if settings.get(key)}
+    tls: dict[str, Any] = {"insecure_skip_verify": True} if settings.get("insecure_skip_verify") else {}
+    files: list[File] = []
+    base = "/etc/rancher/k3s/registry-" + ("default" if name == "*" else name.replace(":", "_"))
+    if settings.get("ca"):
+        tls["ca_file"] = base + ".crt"
+        files.append({"path": base + ".crt", "content": settings["ca"].rstrip() + "\n", "mode": "0644", "secret": False})
+    if settings.get("certificate"):
+        files += containerd.client_files(base + "-client", settings)
+        tls.update(cert_file=base + "-client.crt", key_file=base + "-client.key")
+    return {key: value for key, value in (("auth", auth), ("tls", tls)) if value}, files

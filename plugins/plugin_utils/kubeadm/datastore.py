@@ -1,0 +1,39 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a kubeadm cluster stores its state: an etcd member on each control plane, or an etcd elsewhere.
+
+https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/ha-topology/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..base.distribution import Inputs, Reason, etcd_reason
+from ..base.findings import reason
+from ..base.reference import KUBEADM_ETCD_PAGE
+
+STACKED = "stacked etcd"
+EXTERNAL = "external etcd"
+
+
+def choose(shared: Inputs, control_planes: Sequence[str]) -> tuple[str, list[Reason]]:
+    """Return the datastore and the reasons for it."""
+    count = len(control_planes)
+    if is_external(shared):
+        text = "external etcd: kubeadm_cluster_config names it, and the cluster survives what that survives"
+        return EXTERNAL, [reason("datastore", None, count, None, KUBEADM_ETCD_PAGE, text)]
+    return STACKED, [etcd_reason(count)]
+
+
+def is_external(shared: Inputs) -> bool:
+    """Return True if kubeadm_cluster_config names an etcd that others run."""
+    etcd = (shared.get("kubeadm_cluster_config") or {}).get("etcd")
+    return bool(isinstance(etcd, Mapping) and etcd.get("external"))
+
+
+def disk(disks: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the disk under a control plane's etcd, None where it is unknown."""
+    return disks.get("/var/lib/etcd")
