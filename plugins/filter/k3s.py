@@ -13,7 +13,7 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
     config as k3s,
     config_checks as k3s_check,
     datastore as k3s_datastore,
-    distribution as k3s_plan,
+    node_files,
 )
 
 
@@ -33,7 +33,7 @@ def k3s_secret_files(plan, host, variables):
     given, _problem = inputs.of_host(variables, plan["nodes"][host]["role"] == "control_plane")
     given, _unread = k3s_addons.read(given, [variables[name] for name in k3s_addons.BESIDE if name in variables])
     values, _problems = inputs.validate(given)
-    return k3s_plan.secret_files({**plan["nodes"][host], "inputs": values}, plan)
+    return node_files.secret_files({**plan["nodes"][host], "inputs": values}, plan)
 
 
 class FilterModule:

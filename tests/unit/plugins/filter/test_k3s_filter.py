@@ -11,6 +11,8 @@ import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.kubewright.cluster.plugins.filter import k3s
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import inventory
 from jinja2 import Environment
 
 SIDECAR = pathlib.Path(k3s.__file__).with_name("k3s_config.yml")
@@ -68,3 +70,12 @@ def test_it_knows_what_the_plan_sets_too():
     text = k3s.k3s_config({"server": "https://10.0.0.10:6443", "token": "hush", "node-name": "w-1"}, "agent", "1.37")
     assert yaml.safe_load(text) == {"server": "https://10.0.0.10:6443", "token": "hush", "node-name": "w-1"}
     assert k3s.k3s_config({}) == ""
+
+
+def test_secret_files_of_a_host():
+    hosts, groups = inventory(1, 1, {"kube_distribution": "k3s"})
+    plan = planner.cluster_plan(hosts, groups)
+    variables = {"kube_distribution": "k3s", "k3s_config": {"vpn-auth": "hunter2"}}
+    (entry,) = k3s.k3s_secret_files(plan, "cp-1", variables)
+    assert entry["mode"] == "0600" and "hunter2" in entry["content"]
+    assert k3s.k3s_secret_files(plan, "w-1", {"kube_distribution": "k3s"}) == []
