@@ -304,6 +304,12 @@ node:
       type: list
       elements: dict
       returned: always
+    failed_parts:
+      description: >-
+        By name of a part of this structure why it could not be read. What the part holds is unknown then, not absent.
+      type: dict
+      returned: always
+      sample: {}
     warnings:
       description: >-
         What could not be found out.

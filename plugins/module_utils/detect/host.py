@@ -87,7 +87,7 @@ class Host:
         if content is None:
             return None
         if not nul and b"\0" in content.strip(b"\0"):
-            self.warn("%s holds no text" % path)
+            self.warn("%s is not a text file" % path)
             return None
         return content.decode("utf-8", "replace")
 

@@ -1,24 +1,25 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One look at a machine: all parts together."""
+"""One look at a machine: all parts together. Standard library only."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Callable, Dict, Sequence
 
-from . import cluster, disks, hardware, network, software, system, virtualization as place
+from ..node import paths
+from . import cluster, disks, hardware, network, software, system, virtualization
 from .host import Host
 
-DATA_PATHS = ("/var/lib/etcd", "/var/lib/containerd", "/var/lib/kubelet")
-KUBEADM_LOCK = "/run/kubewright-kubeadm.lock"
-# What a decision needs; where it is unknown the operator is told so.
+Facts = Dict[str, Any]
+# What decisions need, and the warning if it is unknown.
 NEEDED = {
     "machine_id": "/etc/machine-id is missing or empty",
-    "memory.total_bytes": "/proc/meminfo tells no total memory",
+    "memory.total_bytes": "/proc/meminfo has no total memory",
     "cgroup.version": "no cgroup file system is mounted",
-    "kernel.version": "the kernel's release is no version",
-    "os.id": "/etc/os-release names no system",
+    "kernel.version": "the kernel's release is not a version",
+    "os.id": "/etc/os-release does not name the operating system",
     "dns.resolv_conf": "/etc/resolv.conf is missing",
     "network.interfaces": "the network interfaces are unknown",
 }
@@ -39,7 +40,7 @@ CLUSTER = {
     "certificates": {},
     "live": None,
 }
-# What stands for a part that could not be read at all.
+# The value of a part that could not be read.
 EMPTY = {
     "architecture": {"name": None, "raw": None, "bits": None},
     "cpus": {"count": None, "host_count": None, "limit": None},
@@ -67,16 +68,26 @@ EMPTY = {
 }
 
 
-def look(probe=None, controller_epoch=None, paths=(), data_paths=(), arrived=None, host=None, reach=(), programs=None):
-    """Everything that node_info says.
+def look(
+    probe: str | None = None,
+    controller_epoch: float | None = None,
+    wanted_paths: Sequence[str] = (),
+    data_paths: Sequence[str] = (),
+    arrived: float | None = None,
+    host: Host | None = None,
+    reach: Sequence[str] = (),
+    programs: dict[str, str] | None = None,
+) -> Facts:
+    """Return everything that node_info returns.
 
-    arrived: the time at which the question reached the machine; host: a recording instead of this machine; reach: ["host:port"] to connect to;
-    programs: {name: path} of those that may be elsewhere than usual.
+    arrived: time at which the request reached the machine. host: a recording in place of this machine. reach: ["host:port"]
+    to connect to. programs: {name: path} of programs that may be elsewhere than usual.
     """
     host = host or Host()
+    data_paths = list(data_paths) or paths.DATA_BY_DISTRIBUTION["kubeadm"]
     with ThreadPoolExecutor(12) as pool:
         tried = {target: pool.submit(host.reach, target) for target in reach}
-        found = _parts(host, pool, probe, controller_epoch, paths, list(data_paths) or DATA_PATHS, arrived, programs)
+        found = _parts(Look(host, pool), probe, controller_epoch, wanted_paths, data_paths, arrived, programs)
         found["reach"] = {target: answer.result() for target, answer in tried.items()}
     host.close()
     for path, sentence in NEEDED.items():
@@ -87,56 +98,73 @@ def look(probe=None, controller_epoch=None, paths=(), data_paths=(), arrived=Non
 
 
 class Look:
-    """One look: the host, and how a part is made so that it alone fails."""
+    """One look: the host, and parts that fail on their own."""
 
-    def __init__(self, host, pool):
+    def __init__(self, host: Host, pool: ThreadPoolExecutor | None) -> None:
         self.host, self.pool = host, pool
+        # Parts that could not be read, and why. What they hold is unknown, not absent.
+        self.failed: Dict[str, str] = {}
         self.machine = host.machine()
-        self.record = software.owned(host)
+        try:
+            self.record = software.owned(host)
+        except ValueError as error:
+            self.record = None
+            self.failed["owned"] = str(error)
 
-    def part(self, name, function, *arguments):
-        """What a function says of the host; where it fails, what stands for nothing known, and a warning."""
+    def part(self, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Return what a function finds on the host. If it fails: an empty part, a warning and an entry in `failed`."""
         try:
             return function(self.host, *arguments)
-        except Exception as error:  # one part that cannot be read must not hide the others
-            self.host.warn("%s: %s: %s" % (name, type(error).__name__, error))
+        except Exception as error:  # a part that cannot be read must not hide the others
+            self.failed[name] = "%s: %s" % (type(error).__name__, error)
+            self.host.warn("%s: %s" % (name, self.failed[name]))
             return EMPTY[name]
 
-    def later(self, name, function, *arguments):
-        """The same, beside what goes on meanwhile."""
+    def later(self, name: str, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Start to find a part while others are found."""
+        assert self.pool
         return self.pool.submit(self.part, name, function, *arguments)
 
 
-def _parts(host, pool, probe, controller_epoch, paths, data_paths, arrived, places):
-    """The parts that wait for others (commands, the API) run beside those that only read files."""
+def _parts(
+    one: Look,
+    probe: str | None,
+    controller_epoch: float | None,
+    wanted_paths: Sequence[str],
+    data_paths: Sequence[str],
+    arrived: float | None,
+    programs: dict[str, str] | None,
+) -> Facts:
+    """Return all parts. Those that wait for commands or the API run while others only read files."""
+    host, pool = one.host, one.pool
     now = arrived or host.time()
     boot = host.time() - uptime(host.read("/proc/uptime"))
-    one = Look(host, pool)
     units = one.later("services", software.services, boot, one.machine["ticks"])
-    net = one.later("network", network.network, probe, pool)
+    interfaces = one.later("network", network.network, probe, pool)
     member = one.later("cluster", cluster.cluster, one.record, units, now, pool)
     commands = one.part("commands", system.commands)
-    walls = one.later("firewall", software.firewall, units, commands)
+    firewall = one.later("firewall", software.firewall, units, commands)
     known = one.part("artifacts", software.artifacts, one.record)
-    programs = one.later("installed", software.installed, known, pool, one.record, places)
+    installed = one.later("installed", software.installed, known, pool, one.record, programs)
     found = {
         **_from_files(one, data_paths),
         "commands": commands,
-        "files": one.part("files", software.files, paths, one.record),
+        "files": one.part("files", software.files, wanted_paths, one.record),
         "owned": one.record,
         "artifacts": known,
-        "busy": host.locked(KUBEADM_LOCK),
+        "busy": host.locked(paths.KUBEADM_LOCK),
         "services": units.result(),
-        "network": net.result(),
-        "firewall": walls.result(),
-        "installed": programs.result(),
+        "network": interfaces.result(),
+        "firewall": firewall.result(),
+        "installed": installed.result(),
         "cluster": member.result(),
     }
-    return {**found, "clock": one.part("clock", system.clock, found["services"], now, controller_epoch)}
+    found["clock"] = one.part("clock", system.clock, found["services"], now, controller_epoch)
+    return {**found, "failed_parts": dict(sorted(one.failed.items()))}
 
 
-def _from_files(one, data_paths):
-    """The parts that only read files."""
+def _from_files(one: Look, data_paths: Sequence[str]) -> Facts:
+    """Return the parts that only read files."""
     host, machine, own = one.host, one.machine, one.host.read("/proc/self/cgroup")
     return {
         "schema": 1,
@@ -153,8 +181,8 @@ def _from_files(one, data_paths):
         "kernel": one.part("kernel", system.kernel, machine),
         "init": system.init(host),
         "os": one.part("os", system.release),
-        "virtualization": one.part("virtualization", place.virtualization),
-        "board": one.part("board", place.board),
+        "virtualization": one.part("virtualization", virtualization.virtualization),
+        "board": one.part("board", virtualization.board),
         "dns": one.part("dns", system.resolver),
         "ports": one.part("ports", network.ports),
         "usr_read_only": system.usr_read_only(host),
@@ -163,8 +191,8 @@ def _from_files(one, data_paths):
     }
 
 
-def uptime(text):
-    """Seconds since the kernel started; 0 where it does not say."""
+def uptime(text: str | None) -> float:
+    """Return the seconds since the kernel started, 0 if they are unknown."""
     try:
         return float((text or "0").split()[0])
     except (ValueError, IndexError):

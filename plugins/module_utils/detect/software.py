@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 
-from .host import number
+from ..node import paths
+from ..node.ownership import Record, parsed
+from .host import Host, number
 
 SERVICES = (
     "containerd kubelet kube-endpoint kube-endpoint-vip kube-bridge docker crio k3s k3s-agent haproxy keepalived "
@@ -31,17 +32,18 @@ PROGRAMS = {
 PLACES = ("/usr/local/bin", "/usr/local/sbin", "/usr/bin", "/usr/sbin", "/opt/bin")
 
 
-def owned(host):
-    """The record of what the collection made here, or None."""
-    path = "/etc/kubewright/owned.json"
-    try:
-        record = json.loads(host.read(path) or "null")
-    except (ValueError, RecursionError):
-        record = False
-    if record is not None and not isinstance(record, dict):
-        host.warn("%s is damaged; what is managed cannot be told from what is not" % path)
+def owned(host: Host) -> Record | None:
+    """Return the record of ownership, None if there is none. Raise ValueError if it is damaged or cannot be read."""
+    path = paths.OWNERSHIP_RECORD
+    text = host.read(path)
+    if text is None:
+        if host.exists(path):
+            raise ValueError("%s cannot be read" % path)
         return None
-    return record
+    try:
+        return parsed(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError("%s is damaged (%s)" % (path, error)) from None
 
 
 def entries(record, name):

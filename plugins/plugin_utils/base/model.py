@@ -155,6 +155,7 @@ class NodeFacts(TypedDict, total=False):
     reach: dict[str, str | None]
     busy: bool
     ports: list[dict[str, Any]]
+    failed_parts: dict[str, str]
     warnings: list[str]
 
 

@@ -9,8 +9,10 @@ Each function returns sentences. They name the node, the value, the limit and th
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from ..base import quantity
+from ..base.findings import Finding
 from ..base.reference import (
     CGROUP_V1_PAGE,
     CGROUP_V1_REFUSED_FROM,
@@ -134,6 +136,25 @@ def clocks(nodes: dict, tolerance: float) -> list:
         "%s: the clock is %.0f s %s of the other nodes, the limit is %.0f s; set it (timedatectl) or let kube_time_service: chrony keep it"
         % (host, abs(offset), "ahead" if offset > 0 else "behind", tolerance)
         for host, offset in sorted(wrong.items())
+    ]
+
+
+# Without these parts of the facts nothing safe can be planned: what they hold is unknown, not absent.
+ESSENTIAL_PARTS = ("cluster", "files", "services", "artifacts", "network", "owned")
+
+
+def failed_parts(name: str, info: dict[str, Any]) -> list[Finding]:
+    """Check that every part of a node's facts that the plan depends on could be read."""
+    failed = info.get("failed_parts") or {}
+    return [
+        Finding(
+            "look.part_failed",
+            "%s: the part %r of its facts could not be read (%s). Correct that on the node and run again." % (name, part, failed[part]),
+            node=name,
+            value=part,
+        )
+        for part in ESSENTIAL_PARTS
+        if part in failed
     ]
 
 

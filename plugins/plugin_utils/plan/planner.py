@@ -56,6 +56,8 @@ def cluster_plan(hosts: dict, groups: dict) -> dict:
     for host in control_planes + workers if control_planes else sorted(hosts):
         if not hosts[host].get("info"):
             draft.refuse(["%s: %s" % (host, hosts[host].get("error") or "was not looked at")])
+        else:
+            draft.refuse(checks.failed_parts(host, hosts[host]["info"]))
     elsewhere = None if control_planes else _elsewhere(draft)
     for node in draft.nodes.values():
         for distribution in distributions.ALL:

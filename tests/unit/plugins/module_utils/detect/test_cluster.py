@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.detect import look as node
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import membership
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import distributions, membership
 from ansible_collections.kubewright.cluster.tests.unit.fixtures.recording import Files
 
 KUBELET = {"/etc/kubernetes/kubelet.conf": "server: https://10.0.0.1:6443\n"}
@@ -38,5 +38,5 @@ def test_who_made_it(files, kind, role, maker):
     assert (found["kind"], found["role"], found["made_by"]) == (kind, role, maker)
     assert found["foreign"] == (maker not in (None, "kubewright.cluster"))
     if found["foreign"]:
-        (refusal,) = membership.problems({"one": {"name": "one", "info": {"cluster": found}}}, ["one"], "one")
+        (refusal,) = membership.problems({"one": {"name": "one", "info": {"cluster": found}}}, ["one"], "one", distributions.ALL[0])
         assert maker in refusal and membership.TAKEN_AWAY_BY[maker] in refusal

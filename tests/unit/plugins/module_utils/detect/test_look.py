@@ -43,7 +43,7 @@ def test_no_recording_holds_a_credential():
 def test_nothing_there():
     found = node.look(host=Files())
     assert found["memory"]["total_bytes"] is None and found["os"]["id"] is None and found["cluster"]["kind"] is None
-    assert "/proc/meminfo tells no total memory" in found["warnings"]
+    assert "/proc/meminfo has no total memory" in found["warnings"]
     assert "no cgroup file system is mounted" in found["warnings"]
 
 
@@ -51,13 +51,28 @@ def test_nothing_there():
 def test_every_file_is_rubbish(content):
     paths = {entry for path in NODES for entry in json.loads(path.read_text(encoding="utf-8"))["calls"]["read"]}
     files = {json.loads(entry)[0][0]: content for entry in paths}
-    node.look(host=Files(files))
+    assert node.look(host=Files(files))["failed_parts"].keys() <= {"owned"}
 
 
 def test_parts_fail_alone():
     one = node.Look(Files(), None)
     assert one.part("ports", lambda host: 1 / 0) == []
     assert one.host.warnings == ["ports: ZeroDivisionError: division by zero"]
+    assert one.failed == {"ports": "ZeroDivisionError: division by zero"}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"files": []}'])
+def test_a_damaged_record_of_ownership_is_unknown(text):
+    found = node.look(host=Files({"/etc/kubewright/owned.json": text}))
+    assert found["owned"] is None and "owned.json is damaged" in found["failed_parts"]["owned"]
+
+
+@pytest.mark.parametrize("name", ["cluster", "services", "network", "files"])
+def test_a_part_that_fails_is_named(monkeypatch, name):
+    module = {"cluster": node.cluster, "network": node.network}.get(name, node.software)
+    monkeypatch.setattr(module, name, lambda *_arguments: 1 / 0)
+    found = node.look(host=Files())
+    assert found["failed_parts"][name].startswith("ZeroDivisionError") and found[name] == node.EMPTY[name]
 
 
 def test_administrator_without_rights_yet():
