@@ -38,6 +38,7 @@ def live(host, pool):
     )
     members = pool.submit(_etcd, host)
     server = address(host.read(paths.API_SERVER_MANIFEST))
+    result["api_port"] = server["port"]
     try:
         result.update(_ask(host, server))
     except WRONG as error:

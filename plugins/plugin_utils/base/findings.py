@@ -74,6 +74,6 @@ def _add(found: Iterable[Finding | str], known: list[Finding]) -> None:
             known.append(finding)
 
 
-def reason(rule: str, node, value, limit, source, text: str) -> dict:
-    """One reason of a plan: which rule, on which node's value, against which limit, from which page, in words."""
+def reason(rule: str, node: str | None, value: Any, limit: Any, source: str | None, text: str) -> dict[str, Any]:
+    """Return one reason of a plan: the rule, the node and its value, the limit, the page that the limit is from, and a sentence."""
     return {"rule": rule, "node": node, "value": value, "limit": limit, "source": source, "text": text}

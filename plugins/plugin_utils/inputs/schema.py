@@ -1,9 +1,10 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The inputs: their specification, and what is wrong with the ones given.
+"""Read and validate inputs.
 
-The roles' argument specifications are the one source of types, defaults and choices.
+The roles' argument specs are the one source of names, types, defaults and choices; formats.py adds ranges and forms. Values are
+converted and checked by Ansible's own ArgumentSpecValidator, one option at a time, so that each message has the exact path and value.
 """
 
 from __future__ import annotations
@@ -11,36 +12,81 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import Any
 
 import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator  # type: ignore[import-untyped]
 
+from ..base.findings import Finding
 from ..base.resources import ROLES
-from . import from_k3s_ansible as k3s_ansible
+from . import formats, from_k3s_ansible as k3s_ansible
 
-SHARED_ROLES = ("kube", "kubeadm", "k3s")
+Spec = dict[str, Any]
+
+# Roles whose inputs describe the cluster and its nodes.
+CLUSTER_ROLES = ("kube", "kubeadm", "k3s")
+# Roles with inputs of their own playbook.
+RUN_ROLES = ("verify", "reset", "local")
 PREFIXES = ("kube_", "kubeadm_", "kubelet_", "k3s_")
-# Names with these prefixes that are not inputs: groups, and what the collection registers itself.
-INTERNAL = ("kube_control_plane", "kube_node", "kube_cluster", "kube_look", "kube_planned", "kube_joined", "k3s_joining")
+RUN_PREFIXES = ("verify_", "reset_", "plan_", "local_")
+# Options of the playbook plan, and of the role kube for other playbooks; they are not inputs of the cluster.
+PLAN_OPTIONS = ("plan_json", "plan_html", "plan_fail")
+# Variables with these prefixes that are not inputs: groups, and what the roles register and share.
+NOT_INPUTS = (
+    "kube_control_plane kube_node kube_cluster kube_refuse kube_components kube_look kube_planned kube_joined kube_joining "
+    "kube_programs k3s_joining k3s_cluster verify_begun verify_probed verify_result local_cluster"
+).split()
+
+_EXPECTED = {
+    "str": "text",
+    "path": "a path",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "list": "a list",
+    "dict": "a map (key: value)",
+}
 
 
 @lru_cache(maxsize=None)
-def specification() -> dict:
-    """Every input's specification by name, as in the roles' meta/argument_specs.yml."""
-    options = {}
-    for role in SHARED_ROLES:
+def specification() -> Spec:
+    """Return the specification of every input of the cluster by name, as in the roles' meta/argument_specs.yml."""
+    return _specifications(CLUSTER_ROLES)
+
+
+@lru_cache(maxsize=None)
+def run_specification() -> Spec:
+    """Return the specification of the inputs of verify, reset and local by name."""
+    return _specifications(RUN_ROLES)
+
+
+def _specifications(roles: Iterable[str]) -> Spec:
+    options: Spec = {}
+    for role in roles:
         with open(os.path.join(ROLES, role, "meta", "argument_specs.yml"), encoding="utf-8") as stream:
             options.update(yaml.safe_load(stream)["argument_specs"]["main"]["options"])
     return options
 
 
 def is_input(name: str) -> bool:
-    """Whether a variable of this name is meant for the collection."""
-    return name.startswith(PREFIXES) and name not in INTERNAL
+    """Return True if a variable of this name is meant for the collection's cluster."""
+    return name.startswith(PREFIXES) and name not in NOT_INPUTS and not name.startswith("kube_stage_")
 
 
-def of_host(variables, server: bool) -> tuple:
-    """(the inputs among a host's variables, what is wrong with those of a k3s-ansible inventory or None). server: whether it is a control plane."""
+def unknown(names: Iterable[str]) -> list[Finding]:
+    """Return a refusal for each name that looks like an input of a playbook (reset_*, verify_*, plan_*, local_*) and is not one."""
+    known = [*run_specification(), *PLAN_OPTIONS]
+    wrong = [name for name in names if name.startswith(RUN_PREFIXES) and name not in known and name not in NOT_INPUTS]
+    return [_unknown(name, known) for name in sorted(set(wrong))]
+
+
+def of_host(variables: Mapping[str, Any], server: bool) -> tuple[dict[str, Any], str | None]:
+    """Return the inputs among a host's variables, and what is wrong with those of a k3s-ansible inventory or None.
+
+    server: True for a control plane.
+    """
     theirs = {name: variables[name] for name in k3s_ansible.VARIABLES if name in variables}
     ours = {name: variables[name] for name in list(variables) if is_input(name) and name not in theirs}
     try:
@@ -49,114 +95,114 @@ def of_host(variables, server: bool) -> tuple:
         return ours, str(error)
 
 
-def validate(given: dict) -> tuple:
+def validate(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Finding]]:
     """Complete and check one host's variables.
 
     given: the host's variables whose names are inputs (is_input).
-    Returns (values, problems): every input with its default filled in, and a list of sentences.
+    Returns every input with its default filled in, and all problems. A wrong value is replaced by the default.
     """
     known = specification()
-    problems = []
-    for name in sorted(set(given) - set(known)):
-        near = difflib.get_close_matches(name, known, n=1)
-        problems.append("%s is no input of this collection%s" % (name, "; did you mean %s?" % near[0] if near else ""))
-    values = {}
-    for name, spec in known.items():
-        values[name] = _value(name, given.get(name), spec, problems)
+    problems = [_unknown(name, known) for name in sorted(set(given) - set(known))]
+    values = {name: _value(name, given.get(name), spec, problems) for name, spec in known.items()}
+    for name in sorted(set(given) & set(known)):
+        problems += formats.problems(name, values[name])
     return values, problems
 
 
-def _value(path, value, spec, problems):
+def _unknown(name: str, known: Iterable[str], where: str = "") -> Finding:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    hint = "did you mean %s?" % near[0] if near else "remove it, or see docs/reference/inputs.md"
+    text = "%s has no key %s; %s" % (where, name, hint) if where else "unknown input %s; %s" % (name, hint)
+    return Finding("inputs.unknown", text, value="%s.%s" % (where, name) if where else name)
+
+
+def _value(path: str, value: Any, spec: Spec, problems: list[Finding]) -> Any:
     if value is None:
         if spec.get("required"):
-            problems.append("%s is missing" % path)
+            problems.append(Finding("inputs.missing", "%s is missing" % path, value=path))
         return _default(path, spec, problems)
     if isinstance(value, bool) and "off" in spec.get("choices", ()):
         value = "on" if value else "off"  # YAML reads a bare off as false
-    try:
-        value = _typed(value, spec.get("type", "str"))
-    except ValueError as error:
-        problems.append("%s: %s" % (path, error))
+    kind = spec.get("type", "str")
+    converted, good = _converted(path, value, {"type": kind}, problems)
+    if not good:
         return _default(path, spec, problems)
-    choices = spec.get("choices")
-    if choices:
-        for item in value if isinstance(value, list) else [value]:
-            if item not in choices:
-                problems.append("%s: %r is none of %s" % (path, item, ", ".join(map(str, choices))))
-    if isinstance(value, list):
-        return [_element("%s[%d]" % (path, number), item, spec, problems) for number, item in enumerate(value)]
+    if kind == "list":
+        element = {"type": spec.get("elements", "str"), "choices": spec.get("choices")}
+        return [_element("%s[%d]" % (path, number), item, element, spec, problems) for number, item in enumerate(converted)]
     if spec.get("options"):
-        return _options(path, value, spec["options"], problems)
-    return value
+        return _options(path, converted, spec["options"], problems)
+    if spec.get("choices"):
+        _check_choice(path, converted, spec["choices"], problems)
+    return converted
 
 
-def _element(path, item, spec, problems):
-    if spec.get("elements") == "dict" and spec.get("options"):
-        if not isinstance(item, dict):
-            problems.append("%s: %r is no map" % (path, item))
-            return {}
-        return _options(path, item, spec["options"], problems)
-    try:
-        return _typed(item, spec.get("elements", "str"))
-    except ValueError as error:
-        problems.append("%s: %s" % (path, error))
-        return ""
+def _element(path: str, item: Any, element: Spec, spec: Spec, problems: list[Finding]) -> Any:
+    converted, good = _converted(path, item, {"type": element["type"]}, problems)
+    if not good:
+        return {} if element["type"] == "dict" else ""
+    if element["type"] == "dict" and spec.get("options"):
+        return _options(path, converted, spec["options"], problems)
+    if element["choices"]:
+        _check_choice(path, converted, element["choices"], problems)
+    return converted
 
 
-def _options(path, value, options, problems):
-    for key in sorted(set(value) - set(options)):
-        near = difflib.get_close_matches(key, options, n=1)
-        problems.append("%s has no key %s%s" % (path, key, "; did you mean %s?" % near[0] if near else ""))
+def _options(path: str, value: dict[str, Any], options: Spec, problems: list[Finding]) -> dict[str, Any]:
+    problems += [_unknown(str(key), options, path) for key in sorted(set(value) - set(options), key=str)]
     return {key: _value("%s.%s" % (path, key), value.get(key), spec, problems) for key, spec in options.items()}
 
 
-def _default(path, spec, problems):
+def _default(path: str, spec: Spec, problems: list[Finding]) -> Any:
     default = spec.get("default")
     if isinstance(default, dict) and spec.get("options"):
         return _options(path, default, spec["options"], problems)
     return default.copy() if isinstance(default, (dict, list)) else default
 
 
-def _typed(value, wanted):
-    """The value in the wanted type. Text is taken for what it plainly is, since `-e` gives only text."""
-    if wanted in ("str", "path"):
-        if isinstance(value, (bool, dict, list)):
-            raise ValueError("%r is no text" % (value,))
-        return os.path.expanduser(str(value)) if wanted == "path" else str(value)
-    if wanted == "bool":
-        return _boolean(value)
-    if wanted in ("int", "float"):
-        return _number(value, wanted)
-    if wanted == "list":
-        if isinstance(value, str):
-            return [item.strip() for item in value.split(",") if item.strip()]
-        if isinstance(value, (list, tuple)):
-            return list(value)
-        raise ValueError("%r is no list" % (value,))
-    if wanted == "dict":
-        if not isinstance(value, dict):
-            raise ValueError("%r is no map" % (value,))
-        return dict(value)
-    return value
+@lru_cache(maxsize=None)
+def _validator(kind: str) -> ArgumentSpecValidator:
+    return ArgumentSpecValidator({"value": {"type": kind}})
 
 
-def _boolean(value):
-    if isinstance(value, bool):
-        return value
-    text = str(value).strip().lower()
-    if text in ("true", "yes", "on", "1"):
-        return True
-    if text in ("false", "no", "off", "0"):
-        return False
-    raise ValueError("%r is neither true nor false" % (value,))
+def _converted(path: str, value: Any, spec: Spec, problems: list[Finding]) -> tuple[Any, bool]:
+    """Return the value in its type, and True if it has that type or is text that plainly stands for it (`-e` gives only text)."""
+    kind = spec["type"]
+    # Ansible would turn these into text, or text into a map.
+    strict = {"str": (bool, dict, list, tuple), "path": (bool, dict, list, tuple), "int": (bool,), "float": (bool,)}
+    wrong = isinstance(value, strict.get(kind, ())) or kind == "dict" and not isinstance(value, Mapping)
+    if kind == "list" and isinstance(value, (bool, int, float, Mapping)):
+        wrong = True
+    if not wrong:
+        if kind == "dict":
+            return dict(value), True
+        if kind == "list" and isinstance(value, str):
+            return [item.strip() for item in value.split(",") if item.strip()], True
+        if kind in ("int", "float") and isinstance(value, str):
+            value = value.strip()
+        result = _validator(kind).validate({"value": value})
+        if not result.error_messages:
+            return result.validated_parameters["value"], True
+    problems.append(Finding("inputs.type", "%s: expected %s, got %s" % (path, _EXPECTED[kind], shown(path, value)), value=shown(path, value), limit=kind))
+    return None, False
 
 
-def _number(value, wanted):
-    if isinstance(value, bool) or not re.fullmatch(r"\s*[+-]?[0-9]+(\.[0-9]+)?\s*", str(value)):
-        raise ValueError("%r is no number" % (value,))
-    number = float(value)
-    if wanted == "float":
-        return number
-    if number != int(number):
-        raise ValueError("%r is no whole number" % (value,))
-    return int(number)
+def _check_choice(path: str, value: Any, choices: list[Any], problems: list[Finding]) -> None:
+    if value not in choices:
+        listed, found = ", ".join(map(str, choices)), shown(path, value)
+        problems.append(Finding("inputs.choice", "%s: expected one of %s, got %s" % (path, listed, found), value=found, limit=listed))
+
+
+# Inputs that hold secrets, or may hold them: their values appear in no message.
+SECRET = re.compile(
+    r"(k3s_token|k3s_join_token|k3s_datastore_endpoint|k3s_datastore_tls|kube_registries|kube_http_proxy)\b"
+    r"|.*\.(content|chart_content|values|set)\b|(kube|k3s)_(manifests|helm_charts|helm_configs)(\[\d+\])?$"
+)
+
+
+def shown(path: str, value: Any) -> str:
+    """Return a value as it is shown in a message: text in quotes, cut after 60 characters; of a secret input only its type."""
+    if SECRET.match(path):
+        return {"str": "text", "dict": "a map", "list": "a list"}.get(type(value).__name__, "another value")
+    text = '"%s"' % value if isinstance(value, str) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

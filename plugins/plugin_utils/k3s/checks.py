@@ -12,11 +12,12 @@ from typing import Any
 from ..base.distribution import Cluster, Inputs, Node, Nodes, Problems
 from ..base.findings import Finding
 from ..base.reference import K3S_AIRGAP_PAGE
+from ..inputs import lifecycle
 from ..network import flannel
 from . import auto_deploy, datastore, hardening, packaged_components
 
 # What K3s never changes in a running cluster, and the input for it: https://docs.k3s.io/cli/server#critical-configuration-values
-FIXED = {"cluster-cidr": "kube_pod_cidrs", "service-cidr": "kube_service_cidrs", "cluster-domain": "kube_cluster_domain"}
+FIXED = lifecycle.settings()
 
 
 def cluster(nodes: Nodes, shared: Inputs, described: Cluster, state: Mapping[str, Any]) -> Problems:

@@ -7,14 +7,10 @@ from __future__ import annotations
 
 import yaml
 
-# What a cluster is born with. Input that says it, by its place in ClusterConfiguration.
-FIXED = {
-    ("controlPlaneEndpoint",): "kube_api_endpoint",
-    ("networking", "podSubnet"): "kube_pod_cidrs",
-    ("networking", "serviceSubnet"): "kube_service_cidrs",
-    ("networking", "dnsDomain"): "kube_cluster_domain",
-    ("clusterName",): "kube_cluster_name",
-}
+from ..inputs import lifecycle
+
+# What a cluster keeps for life: inputs by their place in ClusterConfiguration.
+FIXED = lifecycle.configurations()
 
 
 def stored(live: dict) -> dict:

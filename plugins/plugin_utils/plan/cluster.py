@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ..base import versions
 from ..base.distribution import Distribution
+from ..inputs import lifecycle
 from ..machine import containerd as containerd_config, kubelet as kubelet_config
 from ..network import addresses, endpoint, plugins as network
 from . import (
@@ -170,6 +171,10 @@ def examine(draft, shared: dict, cluster: dict, state: dict, control_planes: lis
     outside = distribution.can_reopen(shared, cluster["datastore"])
     draft.refuse(membership.problems(draft.nodes, control_planes, state["leader"], distribution, outside))
     _networks(draft, shared, cluster)
+    if state["initialised"]:
+        for host in control_planes:
+            node = draft.nodes[host]
+            draft.refuse(lifecycle.changed_at_birth(host, node["inputs"], node["info"], distribution.name))
     _add(draft, distribution.check_cluster(draft.nodes, shared, cluster, state))
     cluster["drift"] = distribution.drift(cluster, state)
     for host, node in draft.nodes.items():

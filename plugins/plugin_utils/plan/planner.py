@@ -8,22 +8,14 @@ A pure function of facts and inputs: the same in whatever order the hosts come.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..base import versions
 from ..base.findings import Findings, as_dicts
-from ..inputs import schema as inputs_module
+from ..inputs import lifecycle, schema as inputs_module
 from ..machine import capacity, kubelet as kubelet_config
 from . import checks, cluster, cluster_objects as labels, distributions, membership, steps as difference
 
-# Inputs that describe the cluster, and so must be the same on every host.
-CLUSTER_INPUTS = (
-    "kube_distribution kube_version kube_needs kube_cluster_name kube_cluster_domain kube_api_endpoint "
-    "kube_api_port kube_api_sans kube_pod_cidrs kube_service_cidrs kube_network kube_proxy_mode "
-    "kube_manifests kube_kubeconfig kube_clock_tolerance kube_workers_at_once kubeadm_cluster_config kubeadm_proxy_config "
-    "k3s_secrets_encryption k3s_datastore k3s_convert_datastore k3s_server_url "
-    "k3s_hardened k3s_embedded_registry k3s_bootstrap_token_ttl"
-).split()
-# Inputs that must be the same on every server; k3s-ansible's inventories have them for servers alone.
-SERVER_INPUTS = "k3s_disable k3s_keep k3s_manifests k3s_helm_charts k3s_helm_configs".split()
 GROUPS = {"control_plane": ("kube_control_plane", "server"), "worker": ("kube_node", "agent")}
 
 
@@ -88,11 +80,11 @@ def _elsewhere(draft):
 
 
 def _read_inputs(draft, hosts, control_planes, workers):
-    by_text = {}
+    found = {}
     for host in control_planes + workers:
         values, problems = inputs_module.validate(hosts[host].get("inputs") or {})
         for problem in problems:
-            by_text.setdefault(problem, []).append(host)
+            found.setdefault(problem, []).append(host)
         info = hosts[host].get("info") or {}
         name = values["kube_node_name"] or str(info.get("hostname") or host).partition(".")[0].lower()
         draft.nodes[host] = {
@@ -104,12 +96,11 @@ def _read_inputs(draft, hosts, control_planes, workers):
         }
         if info:
             draft.nodes[host]["machine"] = _machine(info)
-    draft.refuse(
-        text if len(where) == len(draft.nodes) else "%s: %s" % (", ".join(where), text)
-        for text, where in by_text.items()
-    )
+    for problem, where in found.items():
+        everywhere = len(where) == len(draft.nodes)
+        draft.refuse([problem if everywhere else replace(problem, text="%s: %s" % (", ".join(where), problem.text))])
     _alike(draft)
-    for name in SERVER_INPUTS:
+    for name in lifecycle.names(lifecycle.Scope.SERVERS):
         # Their values may hold secrets.
         unlike = [host for host in control_planes[1:] if draft.nodes[host]["inputs"][name] != draft.nodes[control_planes[0]]["inputs"][name]]
         if unlike:
@@ -117,7 +108,7 @@ def _read_inputs(draft, hosts, control_planes, workers):
 
 
 def _alike(draft):
-    for name in CLUSTER_INPUTS:
+    for name in lifecycle.names(lifecycle.Scope.CLUSTER):
         values = {}
         for host, node in draft.nodes.items():
             values.setdefault(repr(node["inputs"][name]), []).append(host)

@@ -76,11 +76,11 @@ def test_a_script_that_did_not_come_to_its_end_runs_again():
     ("inputs", "words"),
     [
         ({"k3s_install_method": "script"}, "needs k3s_install_script.checksum"),
-        ({"k3s_install_method": "script", "k3s_install_script": {"checksum": "abc"}}, "is no SHA-256"),
+        ({"k3s_install_method": "script", "k3s_install_script": {"checksum": "abc"}}, "is not a SHA-256 digest"),
         ({"k3s_install_script": {"checksum": DIGEST}}, "has no meaning with k3s_install_method binary"),
         ({"k3s_binary": "/usr/bin/k3s"}, "is for k3s_install_method existing"),
         ({"k3s_install_method": "existing"}, "cp-1: k3s_install_method existing, and there is no /usr/local/bin/k3s; install it"),
-        ({"k3s_install_method": "curl"}, "is none of binary, script, existing"),
+        ({"k3s_install_method": "curl"}, "expected one of binary, script, existing"),
     ],
 )
 def test_what_cannot_be_installed_is_said(inputs, words):

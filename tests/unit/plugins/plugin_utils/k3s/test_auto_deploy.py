@@ -184,9 +184,9 @@ BAD = [
     ({"k3s_helm_charts": [{"chart": "y"}]}, "k3s_helm_charts[0].name is missing"),
     ({"k3s_helm_charts": [{"name": "traefik", "chart": "traefik"}]}, "K3s brings a HelmChart of this name; give yours another, such as traefik-own"),
     ({"k3s_helm_charts": [{"name": "x", "chart": "y", "targetNamespace": "z"}]}, "k3s_helm_charts[0] has no key targetNamespace"),
-    ({"k3s_helm_charts": [{"name": "x", "chart": "y", "failure_policy": "never"}]}, "'never' is none of reinstall, abort, retry"),
+    ({"k3s_helm_charts": [{"name": "x", "chart": "y", "failure_policy": "never"}]}, "failure_policy: expected one of reinstall, abort, retry, got \"never\""),
     ({"k3s_helm_configs": [{"name": "traefik"}]}, "k3s_helm_configs[0].values is missing"),
-    ({"k3s_manifests": "web.yaml"}, "k3s_manifests[0]: 'web.yaml' is no map"),
+    ({"k3s_manifests": "web.yaml"}, "k3s_manifests[0]: expected a map (key: value), got text"),
 ]  # fmt: skip
 
 

@@ -77,7 +77,7 @@ INPUTS = [
     ),
     ({**DATABASE, "k3s_datastore": "etcd"}, "a cluster has one datastore"),
     ({"k3s_datastore": "sqlite"}, "k3s_datastore sqlite is for one server, the inventory has 3"),
-    ({"k3s_datastore": "raft"}, "k3s_datastore: 'raft' is none of auto, sqlite, etcd"),
+    ({"k3s_datastore": "raft"}, "k3s_datastore: expected one of auto, sqlite, etcd"),
 ]
 
 

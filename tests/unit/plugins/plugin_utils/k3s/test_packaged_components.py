@@ -81,7 +81,7 @@ def test_a_network_from_a_chart():
 REFUSED = [
     ({"k3s_disable": ["ingress"]}, "k3s_disable: ingress is no part of K3s"),
     ({"k3s_disable": ["traefik"], "k3s_keep": ["traefik"]}, "traefik is in k3s_disable and in k3s_keep; take it out of one"),
-    ({"k3s_keep": ["ingress"]}, "k3s_keep: 'ingress' is none of coredns"),
+    ({"k3s_keep": ["ingress"]}, "k3s_keep[0]: expected one of coredns"),
     (chart("cilium", bootstrap=True), "k3s_helm_charts[mine]: cilium is a pod network, and kube_network.plugin is flannel; set kube_network: {plugin: none}"),
     ({**chart("tigera-operator"), "kube_network": {"plugin": "none"}}, "set bootstrap: true"),
     ({**chart("postgresql"), "k3s_config": {"disable-helm-controller": True}}, "leaves nobody to install the charts mine"),
