@@ -34,6 +34,7 @@ def live(host, pool):
             "daemonsets": [],
             "deployments": [],
             "proxy_mode": None,
+            "proxy_config": None,
         }
     )
     members = pool.submit(_etcd, host)
@@ -112,13 +113,15 @@ def _questions(host, server):
 
     common = _common(get)
     maps = names(SYSTEM + "configmaps")
+    proxy = json.loads(get(SYSTEM + "configmaps/kube-proxy")) if "kube-proxy" in maps else None
     return {
         **common,
         "kubeadm_config": json.loads(get(SYSTEM + "configmaps/kubeadm-config"))["data"]
         if "kubeadm-config" in maps
         else None,
         "config_maps": maps,
-        "proxy_mode": proxy_mode(json.loads(get(SYSTEM + "configmaps/kube-proxy"))) if "kube-proxy" in maps else None,
+        "proxy_mode": proxy_mode(proxy) if proxy else None,
+        "proxy_config": (proxy.get("data") or {}).get("config.conf") if proxy else None,
         "daemonsets": names(APPS + "daemonsets"),
         "deployments": names(APPS + "deployments"),
     }

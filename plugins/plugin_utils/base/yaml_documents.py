@@ -6,9 +6,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 import yaml
+
+from .findings import Finding
 
 
 class _Dumper(yaml.SafeDumper):
@@ -24,29 +28,47 @@ _Dumper.add_representer(
 )
 
 
-def merge(computed: dict, given: dict) -> dict:
-    """A deep merge in which the given map wins; lists are replaced as a whole."""
+def merge(computed: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a deep merge in which the given map wins.
+
+    Lists of {name, value}, as kubeadm's extraArgs, are merged by name; other lists are replaced as a whole.
+    """
     result = dict(computed)
     for key, value in given.items():
-        if isinstance(value, dict) and isinstance(result.get(key), dict):
-            result[key] = merge(result[key], value)
+        there = result.get(key)
+        if isinstance(value, Mapping) and isinstance(there, Mapping):
+            result[key] = merge(there, value)
+        elif _named(value) and _named(there):
+            replaced = {item["name"] for item in value}
+            result[key] = [item for item in there if item["name"] not in replaced] + list(value)
         else:
             result[key] = value
     return result
 
 
-def owned_keys(given: dict, owned: dict, path: str = "") -> list:
-    """Sentences on keys of a user's map that the plan owns. owned: key (or nested map of keys) to the input to use instead."""
-    problems = []
+def _named(value: Any) -> bool:
+    """Return True for a list of maps that all have a name."""
+    return isinstance(value, (list, tuple)) and all(isinstance(item, Mapping) and "name" in item for item in value)
+
+
+def owned_keys(given: Mapping[str, Any], owned: Mapping[str, Any], path: str = "") -> list[Finding]:
+    """Refuse keys of a user's map that the plan sets.
+
+    owned: key to what to use instead, or to a nested map of keys. A list of {name, value} counts as a map by name.
+    """
+    problems: list[Finding] = []
     for key, instead in owned.items():
         if key not in given:
             continue
         here = "%s.%s" % (path, key)
-        if isinstance(instead, dict):
-            if isinstance(given[key], dict):
-                problems += owned_keys(given[key], instead, here)
+        if isinstance(instead, Mapping):
+            inner = {item["name"]: item for item in given[key]} if _named(given[key]) else given[key]
+            if isinstance(inner, Mapping):
+                problems += owned_keys(inner, instead, here)
+        elif instead:
+            problems.append(Finding("inputs.owned_key", "%s is set by the plan. Use %s." % (here, instead), value=here))
         else:
-            problems.append("%s is set by the plan; use %s" % (here, instead))
+            problems.append(Finding("inputs.owned_key", "%s is set by the plan. Remove it." % here, value=here))
     return problems
 
 

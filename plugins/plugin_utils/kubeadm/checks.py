@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What kubeadm needs of a machine."""
+"""What kubeadm needs of a machine, and what it cannot do."""
 
 from __future__ import annotations
 
 from ..base import quantity
-from ..base.distribution import Node, Problems
+from ..base.distribution import Inputs, Node, Problems
 from ..base.findings import Finding
 from ..base.reference import KUBEADM_MINIMUM, KUBERNETES_ARCHITECTURES
 
@@ -17,33 +17,46 @@ def machine(host: str, node: Node, joined: bool) -> Problems:
     return found if joined else found + _size(host, node)
 
 
+def families(shared: Inputs) -> list[Finding]:
+    """Refuse networks of two address families: each kubelet gets one node-ip, so Pods would get addresses of one family only."""
+    found = []
+    for name in ("kube_pod_cidrs", "kube_service_cidrs"):
+        if len({":" in str(cidr) for cidr in shared[name]}) > 1:
+            text = (
+                "%s %s: IPv4 and IPv6 together do not work with kubeadm in this collection. "
+                "Name networks of one family, or set kube_distribution: k3s."
+            )
+            value = ", ".join(shared[name])
+            found.append(Finding("dual_stack.unsupported", text % (name, value), value=value))
+    return found
+
+
 def _kind(host: str, node: Node) -> list[Finding]:
     info, found = node["info"], []
     architecture, init = info["architecture"]["name"], info["init"]
     if architecture not in KUBERNETES_ARCHITECTURES:
-        text = "%s: Kubernetes has no release for the architecture %s (%s); use K3s there, or another machine"
-        text %= (host, architecture, info["architecture"]["raw"])
+        text = "%s: architecture %s, Kubernetes has releases for %s. Take the machine out of the inventory, or try K3s."
         limit = ", ".join(KUBERNETES_ARCHITECTURES)
-        found.append(Finding("architecture.unsupported", text, host, architecture, limit))
+        raw = info["architecture"]["raw"]
+        found.append(Finding("architecture.unsupported", text % (host, architecture or raw, limit), host, architecture or raw, limit))
     if init != "systemd":
-        text = "%s: kubeadm nodes need systemd, the init system is %s; use K3s there" % (host, init)
-        found.append(Finding("init.unsupported", text, host, init, "systemd"))
+        text = "%s: init system %s, kubeadm needs systemd. Set kube_distribution: k3s, which runs on OpenRC too."
+        found.append(Finding("init.unsupported", text % (host, init), host, init, "systemd"))
     return found
 
 
 def _size(host: str, node: Node) -> Problems:
-    info, need = node["info"], KUBEADM_MINIMUM[node["role"]]
+    info, need, small = node["info"], KUBEADM_MINIMUM[node["role"]], node["inputs"]["kube_allow_small_nodes"]
     role = node["role"].replace("_", " ")
     found = []
     memory, cpus = info["memory"]["usable_bytes"], info["cpus"]["count"]
     if memory is not None and memory < need["memory"]:
-        text = "%s: %s of memory, a %s needs %s (%s)"
-        text %= (host, quantity.human(memory), role, quantity.human(need["memory"]), need["source"])
-        found.append(("memory.too_small", text, memory, need["memory"]))
+        text = "%s: %s of memory, kubeadm needs at least %s on a %s."
+        text %= (host, quantity.human(memory), quantity.human(need["memory"]), role)
+        text += "" if small else " Add memory, set kube_distribution: k3s, or set kube_allow_small_nodes: true."
+        found.append(Finding("memory.too_small", text, host, memory, need["memory"]))
     if cpus is not None and cpus < need["cpus"]:
-        text = "%s: %d CPU, a %s needs %d (%s)" % (host, cpus, role, need["cpus"], need["source"])
-        found.append(("cpus.too_few", text, cpus, need["cpus"]))
-    if node["inputs"]["kube_allow_small_nodes"]:
-        return Problems([], [Finding(name, text, host, value, limit) for name, text, value, limit in found])
-    way_out = "; use a larger machine, K3s, or set kube_allow_small_nodes: true"
-    return Problems([Finding(name, text + way_out, host, value, limit) for name, text, value, limit in found], [])
+        text = "%s: %g CPU, kubeadm needs at least %d on a %s." % (host, cpus, need["cpus"], role)
+        text += "" if small else " Add a CPU, set kube_distribution: k3s, or set kube_allow_small_nodes: true."
+        found.append(Finding("cpus.too_few", text, host, cpus, need["cpus"]))
+    return Problems([], found) if small else Problems(found, [])

@@ -1,20 +1,26 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""kubeadm's configuration documents, as a pure function of the plan.
+"""kubeadm's configuration documents.
 
 v1beta4 (from Kubernetes 1.31): https://kubernetes.io/docs/reference/config-api/kubeadm-config.v1beta4/
 v1beta3 (1.22 to 1.30):         https://kubernetes.io/docs/reference/config-api/kubeadm-config.v1beta3/
-Secrets are not in here: the module that runs kubeadm puts them in place of @token@, @ca_hash@ and @certificate_key@.
+Secrets are not in here: the module that runs kubeadm replaces @token@, @ca_hash@ and @certificate_key@ by them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from ..base.distribution import Cluster, Inputs, Node
+from ..base.findings import Finding
 from ..base.yaml_documents import dump, merge, owned_keys
 
 CRI_SOCKET = "unix:///run/containerd/containerd.sock"
 
-OWNED_CLUSTER = {
+# Keys that the plan sets, and the input to use instead; empty where there is none.
+OWNED_CLUSTER: dict[str, Any] = {
     "kubernetesVersion": "kube_version",
     "controlPlaneEndpoint": "kube_api_endpoint",
     "clusterName": "kube_cluster_name",
@@ -23,36 +29,57 @@ OWNED_CLUSTER = {
         "serviceSubnet": "kube_service_cidrs",
         "dnsDomain": "kube_cluster_domain",
     },
-    "apiServer": {"certSANs": "kube_api_sans"},
+    "apiServer": {
+        "certSANs": "kube_api_sans",
+        "extraArgs": {
+            "advertise-address": "kube_node_ip",
+            "secure-port": "kube_api_port",
+            "service-cluster-ip-range": "kube_service_cidrs",
+        },
+    },
+    "controllerManager": {
+        "extraArgs": {"cluster-cidr": "kube_pod_cidrs", "service-cluster-ip-range": "kube_service_cidrs"},
+    },
 }
-OWNED_NODE = {
-    "bootstrapTokens": "nothing (the token is made on the control plane)",
-    "certificateKey": "nothing (the key is made on the control plane)",
-    "discovery": "nothing (the plan joins a living control plane)",
+_API_ENDPOINT = {"advertiseAddress": "kube_node_ip", "bindPort": "kube_api_port"}
+OWNED_NODE: dict[str, Any] = {
+    "bootstrapTokens": "",  # the token is made on a control plane
+    "certificateKey": "",  # and so is the key
+    "discovery": "",  # nodes join a control plane that runs
+    "localAPIEndpoint": _API_ENDPOINT,
+    "controlPlane": {"localAPIEndpoint": _API_ENDPOINT, "certificateKey": ""},
     "nodeRegistration": {
         "name": "kube_node_name",
         "taints": "kube_node_taints",
-        "criSocket": "nothing (the runtime is containerd)",
+        "criSocket": "",  # the runtime is containerd
         "ignorePreflightErrors": "kubeadm_ignore_preflight_errors",
+        "kubeletExtraArgs": {"node-ip": "kube_node_ip", "hostname-override": "kube_node_name"},
     },
 }
-OWNED_PROXY = {"mode": "kube_proxy_mode", "clusterCIDR": "kube_pod_cidrs"}
+OWNED_PROXY: dict[str, Any] = {"mode": "kube_proxy_mode", "clusterCIDR": "kube_pod_cidrs"}
+OWNED = {
+    "kubeadm_cluster_config": OWNED_CLUSTER,
+    "kubeadm_init_config": OWNED_NODE,
+    "kubeadm_join_config": OWNED_NODE,
+    "kubeadm_proxy_config": OWNED_PROXY,
+}
+_WAITS = ("controlPlaneComponentHealthCheck", "kubeletHealthCheck", "kubernetesAPICall", "tlsBootstrap", "discovery")
 
 
-def api_version(version: tuple) -> str:
-    """The configuration API of a kubeadm version (major, minor, ...)."""
-    return "kubeadm.k8s.io/v1beta4" if tuple(version[:2]) >= (1, 31) else "kubeadm.k8s.io/v1beta3"
+def api_version(version: tuple[int, int, int | None]) -> str:
+    """Return the version of the configuration that a kubeadm version reads."""
+    return "kubeadm.k8s.io/v1beta4" if version[:2] >= (1, 31) else "kubeadm.k8s.io/v1beta3"
 
 
-def arguments(api: str, values: dict):
-    """Extra arguments in the form of the API version: a list of name and value, or a map."""
+def arguments(api: str, values: Mapping[str, Any]) -> list[dict[str, str]] | dict[str, str]:
+    """Return extra arguments in the form of the API version: a list of {name, value}, or a map."""
     if api.endswith("v1beta4"):
         return [{"name": name, "value": str(value)} for name, value in values.items()]
     return {name: str(value) for name, value in values.items()}
 
 
-def cluster_configuration(cluster: dict) -> dict:
-    """ClusterConfiguration.
+def cluster_configuration(cluster: Cluster) -> dict[str, Any]:
+    """Return ClusterConfiguration.
 
     cluster: version ("1.36.3"), api_version, name, endpoint ("host:port"), domain, pod_cidrs, service_cidrs, sans, extra (the user's map).
     """
@@ -72,9 +99,9 @@ def cluster_configuration(cluster: dict) -> dict:
     return merge(computed, cluster["extra"])
 
 
-def proxy_configuration(cluster: dict, in_container: bool) -> dict:
-    """KubeProxyConfiguration. In a container the kernel's connection tracking belongs to the host and is left alone."""
-    computed = {
+def proxy_configuration(cluster: Cluster, in_container: bool) -> dict[str, Any]:
+    """Return KubeProxyConfiguration. In a container, connection tracking is the host's and is not touched."""
+    computed: dict[str, Any] = {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
         "mode": cluster["proxy_mode"],
@@ -85,8 +112,8 @@ def proxy_configuration(cluster: dict, in_container: bool) -> dict:
     return merge(computed, cluster["proxy_extra"])
 
 
-def node_registration(node: dict, api: str) -> dict:
-    """nodeRegistration of one node.
+def node_registration(node: Node, api: str) -> dict[str, Any]:
+    """Return nodeRegistration of one node.
 
     node: name, address, taints [{key, value, effect}], ignore (preflight checks).
     """
@@ -104,31 +131,20 @@ def node_registration(node: dict, api: str) -> dict:
     return registration
 
 
-def _timeouts(api, seconds):
-    """Waits longer than kubeadm's own four minutes, for slow machines; the API has the field from v1beta4 on."""
+def _timeouts(api: str, seconds: int) -> dict[str, Any]:
+    """Return waits that are longer than kubeadm's own four minutes; the API has the field from v1beta4 on."""
     if not seconds or not api.endswith("v1beta4"):
         return {}
-    return {
-        "timeouts": dict.fromkeys(
-            (
-                "controlPlaneComponentHealthCheck",
-                "kubeletHealthCheck",
-                "kubernetesAPICall",
-                "tlsBootstrap",
-                "discovery",
-            ),
-            "%ds" % seconds,
-        )
-    }
+    return {"timeouts": dict.fromkeys(_WAITS, "%ds" % seconds)}
 
 
-def init_documents(cluster: dict, node: dict) -> str:
-    """The file for `kubeadm init` on one node: Init-, Cluster-, Kubelet- and KubeProxyConfiguration."""
+def init_documents(cluster: Cluster, node: Node) -> str:
+    """Return the file for `kubeadm init`: Init-, Cluster-, Kubelet- and KubeProxyConfiguration."""
     api = cluster["api_version"]
     init = {
         "apiVersion": api,
         "kind": "InitConfiguration",
-        # Only to get through `kubeadm init`: others join with a token of their own.
+        # Only for `kubeadm init`: other nodes join with tokens of their own.
         "bootstrapTokens": [
             {
                 "token": "@token@",
@@ -157,8 +173,8 @@ def init_documents(cluster: dict, node: dict) -> str:
     )
 
 
-def join_document(cluster: dict, node: dict) -> str:
-    """The file for `kubeadm join`."""
+def join_document(cluster: Cluster, node: Node) -> str:
+    """Return the file for `kubeadm join`."""
     api = cluster["api_version"]
     join = {
         "apiVersion": api,
@@ -181,11 +197,6 @@ def join_document(cluster: dict, node: dict) -> str:
     return dump(merge(join, cluster["join_extra"]))
 
 
-def problems(inputs: dict) -> list:
-    """Sentences on keys of the kubeadm_* maps that the plan owns."""
-    return (
-        owned_keys(inputs["kubeadm_cluster_config"], OWNED_CLUSTER, "kubeadm_cluster_config")
-        + owned_keys(inputs["kubeadm_init_config"], OWNED_NODE, "kubeadm_init_config")
-        + owned_keys(inputs["kubeadm_join_config"], OWNED_NODE, "kubeadm_join_config")
-        + owned_keys(inputs["kubeadm_proxy_config"], OWNED_PROXY, "kubeadm_proxy_config")
-    )
+def problems(inputs: Inputs) -> list[Finding]:
+    """Refuse keys of the kubeadm_* maps that the plan sets."""
+    return [finding for name, owned in OWNED.items() for finding in owned_keys(inputs[name], owned, name)]

@@ -1,20 +1,37 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a running cluster's ClusterConfiguration differs from the wanted one, and what of it cannot be changed any more."""
+"""Compare a running cluster's ClusterConfiguration with the wanted one: what differs, and what of it site can change.
+
+kubeadm keeps the document in the ConfigMap kubeadm-config. `kubeadm init phase control-plane` writes the static pods of the
+three components of APPLIED; nothing of the other fields reaches a running cluster that way, so a change of them is refused.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from typing import Any
+
 import yaml
 
+from ..base.findings import Finding
 from ..inputs import lifecycle
 
-# What a cluster keeps for life: inputs by their place in ClusterConfiguration.
+# Inputs that are fixed for the life of a cluster, by their place in ClusterConfiguration.
 FIXED = lifecycle.configurations()
+APPLIED = ("apiServer", "controllerManager", "scheduler")
+# Set by other inputs, or only a form.
+_ELSEWHERE = {"controlPlaneEndpoint", "clusterName", "networking", "kubernetesVersion", "apiVersion", "kind"}
+# Lists of a component that disappear from the document when the user drops them.
+_LISTS = ("extraArgs", "extraVolumes", "extraEnvs")
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|ms|m|s|us|ns)")
+_DURATION = re.compile("(?:%s)+" % _PART.pattern)
 
 
-def stored(live: dict) -> dict:
-    """The ClusterConfiguration that kubeadm keeps in the cluster; empty where there is none or it cannot be read."""
+def stored(live: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the ClusterConfiguration that the cluster keeps; empty where there is none or it cannot be read."""
     try:
         found = yaml.safe_load(((live or {}).get("kubeadm_config") or {}).get("ClusterConfiguration") or "")
     except yaml.YAMLError:
@@ -22,42 +39,82 @@ def stored(live: dict) -> dict:
     return found if isinstance(found, dict) else {}
 
 
-def fixed(there: dict, wanted: dict) -> list:
-    """Sentences on differences that no change of a running cluster can bring about."""
-    problems = []
+def fixed(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[Finding]:
+    """Refuse changes that a running cluster cannot take, or that site does not apply to it."""
+    found = []
     for path, name in FIXED.items():
         old, new = _at(there, path), _at(wanted, path)
-        if there and old is not None and old != new:
-            problems.append(
-                "%s: the running cluster has %s and keeps it for life, the inventory says %s; put it back, or make a new cluster"
-                % (name, old, new)
+        if old is not None and old != new:
+            text = "%s: %s differs from the running cluster's %s, which cannot be changed. Put it back, or make a new cluster."
+            found.append(Finding("inputs.fixed", text % (name, new, old), value=new, limit=old))
+    for key, value in wanted.items():
+        if there and key not in APPLIED and key not in _ELSEWHERE and not _holds(there.get(key), value):
+            text = (
+                "kubeadm_cluster_config.%s: differs from the running cluster's configuration, and site does not apply it to a "
+                "running cluster. Put it back, or change it with kubeadm on every control plane first."
             )
-    return problems
-
-
-def changed(there: dict, wanted: dict) -> list:
-    """Sentences on what the control planes are to be told anew. Fields that only kubeadm fills in do not count."""
-    skip = {path[0] for path in FIXED if len(path) == 1} | {"networking", "kubernetesVersion", "apiVersion", "kind"}
-    found = [
-        "%s is %r, not %r" % (key, there.get(key), value)
-        for key, value in wanted.items()
-        if there and key not in skip and not _holds(there.get(key), value)
-    ]
-    for part in ("apiServer", "controllerManager", "scheduler"):
-        extra = _at(there, (part, "extraArgs"))
-        if extra and not _at(wanted, (part, "extraArgs")):
-            found.append("%s.extraArgs %r are to be dropped" % (part, extra))
+            found.append(Finding("cluster_config.not_applied", text % key, value=value, limit=there.get(key)))
     return found
 
 
-def _at(document, path):
+def proxy(live: Mapping[str, Any], given: Mapping[str, Any]) -> list[Finding]:
+    """Warn of a kubeadm_proxy_config that the running cluster's kube-proxy does not have: site does not apply it.
+
+    kubeadm stores every field with its default. A key that is not stored is one that kube-proxy does not know.
+    """
+    there = _document(live.get("proxy_config"))
+    return [
+        Finding(
+            "proxy_config.not_applied",
+            "kubeadm_proxy_config.%s: differs from the running cluster's kube-proxy, which keeps what it was started with. "
+            "Change the ConfigMap kube-proxy in kube-system, or put the input back." % key,
+            value=value,
+            limit=there.get(key),
+        )
+        for key, value in given.items()
+        if key in there and not _holds(there[key], value)
+    ]
+
+
+def changed(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Return sentences on what the control planes must be configured with again. Fields that only kubeadm fills in do not count."""
+    found = [
+        "%s is %r, not %r" % (key, there.get(key), wanted[key])
+        for key in APPLIED
+        if there and key in wanted and not _holds(there.get(key), wanted[key])
+    ]
+    for component in APPLIED:
+        for name in _LISTS:
+            extra = _at(there, (component, name))
+            if extra and not _at(wanted, (component, name)):
+                found.append("%s.%s %r will be removed" % (component, name, extra))
+    return found
+
+
+def _document(text: Any) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(text or "")
+    except yaml.YAMLError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _at(document: Any, path: tuple[str, ...]) -> Any:
     for key in path:
-        document = document.get(key) if isinstance(document, dict) else None
+        document = document.get(key) if isinstance(document, Mapping) else None
     return document
 
 
-def _holds(there, wanted):
-    """Whether the stored value says all that the wanted one does."""
-    if isinstance(wanted, dict):
-        return all(_holds((there or {}).get(key), value) for key, value in wanted.items())
-    return there == wanted or not there and not wanted
+def _holds(there: Any, wanted: Any) -> bool:
+    """Return True if the stored value says all that the wanted one does."""
+    if isinstance(wanted, Mapping):
+        inner = there if isinstance(there, Mapping) else {}
+        return all(_holds(inner.get(key), value) for key, value in wanted.items())
+    return bool(_plain(there) == _plain(wanted) or not there and not wanted)
+
+
+def _plain(value: Any) -> Any:
+    """Return a duration in seconds, since kubeadm stores 1h as 1h0m0s; any other value as it is."""
+    if isinstance(value, str) and _DURATION.fullmatch(value):
+        return sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(value))
+    return value

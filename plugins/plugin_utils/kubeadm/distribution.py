@@ -10,7 +10,7 @@ from typing import Any
 
 from ..base import versions
 from ..base.distribution import Cluster, Distribution, File, Inputs, Node, Nodes, Problems, Reason
-from ..base.findings import reason
+from ..base.findings import Finding, reason
 from ..base.reference import KUBEADM_MINIMUM, KUBEADM_PAGE, KUBERNETES_ARCHITECTURES
 from ..machine import containerd, os_settings
 from ..network import plugins as network
@@ -80,8 +80,8 @@ class Kubeadm(Distribution):
     ) -> tuple[str, list[Reason], list[Any]]:
         """Return the bridge where it carries all that is asked for, otherwise kube-router."""
         if wanted == "flannel":
-            text = "kube_network.plugin flannel comes with K3s alone; set it to auto, bridge, kube-router or none"
-            return wanted, [], [text]
+            text = "kube_network.plugin: flannel comes with K3s only. Set it to auto, bridge, kube-router or none."
+            return wanted, [], [Finding("network_plugin.unsupported", text, value=wanted, limit=", ".join(self.plugins))]
         if wanted != "auto":
             return wanted, [], []
         value: Any = len(layer2_networks)
@@ -102,11 +102,13 @@ class Kubeadm(Distribution):
         return config.api_version(version)
 
     def check_cluster(self, nodes: Nodes, shared: Inputs, cluster: Cluster, state: Mapping[str, Any]) -> Problems:
-        """Refuse changes of what a cluster is made with."""
+        """Refuse two address families, and changes that a running cluster cannot take or that site does not apply."""
+        refusals = checks.families(shared)
         if not state["initialised"]:
-            return Problems([], [])
-        stored = config_drift.stored(state["live"])
-        return Problems(config_drift.fixed(stored, config.cluster_configuration(service.config_of(cluster))), [])
+            return Problems(refusals, [])
+        live, wanted = state["live"], config.cluster_configuration(service.config_of(cluster))
+        refusals += config_drift.fixed(config_drift.stored(live), wanted)
+        return Problems(refusals, config_drift.proxy(live, shared["kubeadm_proxy_config"]))
 
     def drift(self, cluster: Cluster, state: Mapping[str, Any]) -> list[str]:
         """See Distribution."""
@@ -116,7 +118,7 @@ class Kubeadm(Distribution):
         return config_drift.changed(stored, config.cluster_configuration(service.config_of(cluster)))
 
     def check_node(self, host: str, node: Node, cluster: Cluster, joined: bool) -> Problems:
-        """Refuse keys of the kubeadm_* maps that the plan owns."""
+        """Refuse keys of the kubeadm_* maps that the plan sets."""
         return Problems(config.problems(node["inputs"]), [])
 
     def wanted(self, node: Node, cluster: Cluster) -> dict[str, Any]:

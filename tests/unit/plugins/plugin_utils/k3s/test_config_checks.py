@@ -14,10 +14,10 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
 
 REFUSALS = [
     # keys
-    ("server", {"server": "https://x:6443"}, "k3s_config.server is set by the plan; use nothing"),
-    ("server", {"tls-san": ["x"]}, "k3s_config.tls-san is set by the plan; use kube_api_sans"),
-    ("server", {"tls-san+": ["x"]}, "k3s_config.tls-san is set by the plan; use kube_api_sans"),
-    ("server", {"token": "hush"}, "k3s_config.token is set by the plan"),
+    ("server", {"server": "https://x:6443"}, "inputs.owned_key: k3s_config.server"),
+    ("server", {"tls-san": ["x"]}, "inputs.owned_key: k3s_config.tls-san"),
+    ("server", {"tls-san+": ["x"]}, "inputs.owned_key: k3s_config.tls-san"),
+    ("server", {"token": "hush"}, "inputs.owned_key: k3s_config.token"),
     (
         "server",
         {"nodelabel": ["a=b"]},
@@ -66,9 +66,8 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("role", "given", "said"), REFUSALS)
 def test_refusals(role, given, said):
-    found = k3s_check.problems(given, role, "1.36.3")
-    assert len(found) == 1
-    assert said in found[0]
+    (found,) = k3s_check.problems(given, role, "1.36.3")
+    assert said in "%s: %s" % (getattr(found, "id", ""), found)
 
 
 def test_a_refusal_tells_no_secret():

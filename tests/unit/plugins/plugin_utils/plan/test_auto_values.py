@@ -60,8 +60,8 @@ def test_cgroup_v1_holds_the_version_and_says_how_to_go_on():
         ({}, {"w-1": {"address": "10.7.0.14"}}, "kube-router", (None, 2, 1)),
         (
             {
-                "kube_pod_cidrs": ["10.244.0.0/16", "fd00:1::/56"],
-                "kube_service_cidrs": ["10.96.0.0/12", "fd00:2::/112"],
+                "kube_pod_cidrs": ["fd00:1::/56"],
+                "kube_service_cidrs": ["fd00:2::/112"],
             },
             {},
             "kube-router",

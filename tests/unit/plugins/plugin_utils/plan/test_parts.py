@@ -185,9 +185,20 @@ def test_cgroup_drivers():
 
 def test_merge_and_owned_keys():
     assert documents.merge({"a": {"b": 1, "c": [1]}}, {"a": {"c": [2]}, "d": 3}) == {"a": {"b": 1, "c": [2]}, "d": 3}
-    assert documents.owned_keys({"a": {"b": 1}}, {"a": {"b": "the_input"}}, "map") == [
-        "map.a.b is set by the plan; use the_input"
-    ]
+    (found,) = documents.owned_keys({"a": {"b": 1}}, {"a": {"b": "the_input"}}, "map")
+    assert (found.id, found.value) == ("inputs.owned_key", "map.a.b") and "the_input" in found.text
+
+
+def test_lists_of_names_and_values_are_merged_by_name():
+    computed = {"extraArgs": [{"name": "node-ip", "value": "10.0.0.1"}, {"name": "v", "value": "2"}]}
+    made = documents.merge(computed, {"extraArgs": [{"name": "v", "value": "4"}, {"name": "w", "value": "1"}]})
+    assert made == {
+        "extraArgs": [{"name": "node-ip", "value": "10.0.0.1"}, {"name": "v", "value": "4"}, {"name": "w", "value": "1"}]
+    }
+    (found,) = documents.owned_keys(computed, {"extraArgs": {"node-ip": "kube_node_ip"}}, "map")
+    assert found.value == "map.extraArgs.node-ip"
+    (found,) = documents.owned_keys({"extraArgs": {"node-ip": "x"}}, {"extraArgs": {"node-ip": "kube_node_ip"}}, "map")
+    assert found.value == "map.extraArgs.node-ip"
 
 
 @pytest.mark.parametrize("version", ["1.34", "1.36", "1.37"])

@@ -265,9 +265,59 @@ def test_a_dropped_argument_is_taken_away():
     assert stages(planner.cluster_plan(hosts, groups))["cp-1"] == ["change"]
 
 
-def test_what_a_cluster_is_born_with_is_refused_to_change():
+def test_what_a_cluster_is_made_with_is_refused_to_change():
     hosts, groups, _plan = running()
     with_stored(hosts, controlPlaneEndpoint="10.0.0.100:7443", networking={"podSubnet": "10.99.0.0/16"})
-    refusals = texts(planner.cluster_plan(hosts, groups)["refusals"])
-    assert any("kube_api_endpoint: the running cluster has 10.0.0.100:7443" in text for text in refusals)
-    assert any("kube_pod_cidrs: the running cluster has 10.99.0.0/16" in text for text in refusals)
+    found = {(row["id"], row["limit"]) for row in planner.cluster_plan(hosts, groups)["refusals"]}
+    assert found == {("inputs.fixed", "10.0.0.100:7443"), ("inputs.fixed", "10.99.0.0/16")}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "problem"),
+    [
+        ({"kubeadm_cluster_config": {"etcd": {"local": {"extraArgs": [{"name": "v", "value": "1"}]}}}}, "cluster_config.not_applied"),
+        ({"kubeadm_cluster_config": {"imageRepository": "r.example"}}, "cluster_config.not_applied"),
+        ({"kubeadm_proxy_config": {"conntrack": {"min": 2}}}, "proxy_config.not_applied"),
+        ({"kube_api_port": 7000}, "inputs.fixed"),
+    ],
+)
+def test_what_site_does_not_apply_to_a_running_cluster_is_reported(inputs, problem):
+    hosts, groups, _plan = running()
+    with_stored(hosts)
+    for node in hosts.values():
+        live = node["info"]["cluster"]["live"]
+        if live:
+            live.update(api_port=6443, proxy_config="conntrack:\n  min: 1\n  tcpEstablishedTimeout: 1h0m0s\n")
+        node["inputs"].update(inputs)
+    plan = planner.cluster_plan(hosts, groups)
+    assert {row["id"] for row in plan["refusals"] or plan["warnings"]} == {problem}
+
+
+def test_what_a_running_cluster_has_already_is_not_refused():
+    hosts, groups, _plan = running()
+    with_stored(hosts, etcd={"local": {"dataDir": "/var/lib/etcd", "extraArgs": [{"name": "v", "value": "1"}]}})
+    inputs = {
+        "kubeadm_cluster_config": {"etcd": {"local": {"extraArgs": [{"name": "v", "value": "1"}]}}},
+        "kubeadm_proxy_config": {"conntrack": {"tcpEstablishedTimeout": "1h"}},
+    }
+    for node in hosts.values():
+        live = node["info"]["cluster"]["live"]
+        if live:
+            live.update(api_port=6443, proxy_config="conntrack:\n  min: 1\n  tcpEstablishedTimeout: 1h0m0s\n")
+        node["inputs"].update(inputs)
+    plan = planner.cluster_plan(hosts, groups)
+    assert plan["refusals"] == [] and not any(stages(plan).values())
+
+
+def test_two_address_families_are_refused():
+    inputs = {"kube_pod_cidrs": ["10.244.0.0/16", "fd00:1::/56"], "kube_service_cidrs": ["10.96.0.0/12", "fd00:2::/112"]}
+    found = planner.cluster_plan(*inventory(inputs={**inputs, "kube_distribution": "kubeadm"}))["refusals"]
+    assert {row["id"] for row in found} == {"dual_stack.unsupported"}
+
+
+def test_arguments_of_the_users_keep_those_of_the_plan():
+    own = {"nodeRegistration": {"kubeletExtraArgs": [{"name": "v", "value": "4"}]}}
+    plan = planner.cluster_plan(*inventory(inputs={"kubeadm_init_config": own}))
+    made = next(yaml.safe_load_all(plan["nodes"]["cp-1"]["kubeadm"]["init"]))
+    arguments = {item["name"]: item["value"] for item in made["nodeRegistration"]["kubeletExtraArgs"]}
+    assert plan["refusals"] == [] and arguments == {"node-ip": "10.0.0.11", "v": "4"}
