@@ -15,6 +15,7 @@ from ..base.reference import K3S_PAGE, SLOW_DISKS
 from .distribution_rules import HARD, MACHINE_RULES, NEEDS
 from .distributions import ALL, by_name, is_known, other
 
+_SHOWN = 3  # so many obstacles to the other distribution are named
 TITLES = {distribution.name: distribution.title for distribution in ALL}
 
 
@@ -172,15 +173,17 @@ def _smallest(nodes):
 
 
 def _alternatives(chosen, shared, against):
-    """What would have to change for the other distribution."""
-    alternative = other(chosen).name
-    hard = [row for row in against[alternative] if row["rule"] in HARD]
-    soft = _soft(against[alternative])
-    pieces = ["%s replaced (%s)" % (row["node"], row["text"]) for row in hard]
-    pieces += [row["text"] for row in soft]
+    """Return what would have to change for the other distribution: what is in its way, and the input."""
+    alternative = other(chosen)
+    hard = [row for row in against[alternative.name] if row["rule"] in HARD]
+    pieces = ["replace %s (%s)" % (row["node"], row["text"]) for row in hard]
+    soft = [row["text"] for row in _soft(against[alternative.name])]
+    if soft:
+        more = ["and %d more" % (len(soft) - _SHOWN)] if len(soft) > _SHOWN else []
+        pieces.append("correct this: " + ", ".join(soft[:_SHOWN] + more))
     if shared["kube_distribution"] == chosen or not pieces:
-        pieces.append("kube_distribution set to %s" % alternative)
-    return [{"distribution": alternative, "text": "%s would take: %s" % (TITLES[alternative], "; ".join(pieces))}]
+        pieces.append("set kube_distribution: %s" % alternative.name)
+    return [{"distribution": alternative.name, "text": "To get %s instead: %s" % (alternative.title, "; ".join(pieces))}]
 
 
 def _soft(rows):

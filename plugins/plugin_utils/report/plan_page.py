@@ -9,7 +9,7 @@ from html import escape
 
 from ..base import quantity
 from ..plan import distributions
-from . import plan_figure as topology, plan_text as report
+from . import plan_figure as topology, todo
 from .plan_page_style import STYLE
 
 
@@ -71,7 +71,7 @@ def _why(plan):
         source = reason.get("source")
         link = ' <a href="%s">source</a>' % escape(source, quote=True) if source else ""
         items.append("%s%s" % (escape(reason["text"]), link))
-    items += ["instead: %s" % escape(other["text"]) for other in plan["alternatives"]]
+    items += [escape(other["text"]) for other in plan["alternatives"]]
     return _section("Why", _list(items)) if items else ""
 
 
@@ -145,7 +145,7 @@ def _bar(value, least, most, text):
 
 
 def _steps(plan):
-    lines = report.steps(plan["nodes"])
+    lines = [str(task) for task in todo.tasks(plan)]
     if plan["refusals"]:
         return ""
     if not lines:

@@ -1,89 +1,95 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plan in words."""
+"""The plan on a terminal: lines of at most 100 columns."""
 
 from __future__ import annotations
 
-from ..base import quantity
+from ..base.model import Plan
+from . import summary, todo
+from .lines import COLUMNS, Kind, Line, grouped, names, natural, wrapped
+
+LONG = 20  # a table of more nodes has one row for all that are alike
+# Columns in the order in which they are left out where the table is too wide.
+DROPPED = ("for pods", "cluster name", "cpus", "address")
 
 
-def text(plan: dict) -> list:
-    """Lines: what the cluster will be, why, each node, what changes where, warnings and refusals."""
-    lines = []
-    if plan.get("version"):
-        lines += [
-            "%s: %s %s, %s, endpoint %s at %s, network %s, kube-proxy %s"
-            % (
-                plan["name"],
-                plan["distribution"],
-                plan["version"],
-                plan["datastore"],
-                plan["endpoint"]["mode"],
-                plan["endpoint"]["host_port"],
-                plan["plugin"],
-                plan["proxy_mode"],
-            )
-        ]
-    lines += ["because %s" % reason["text"] for reason in plan["reasons"]]
-    lines += ["instead: %s" % other["text"] for other in plan["alternatives"]]
-    lines += _table(plan["nodes"])
-    lines += steps(plan["nodes"])
-    lines += [
-        "to let through: %s/%s to %s from %s (%s)"
-        % (row["port"], row["protocol"], row["to"], row["from"], row["purpose"])
-        for row in plan["ports"]
-    ]
-    lines += ["warning: " + warning["text"] for warning in plan["warnings"]]
-    lines += ["refused: " + refusal["text"] for refusal in plan["refusals"]]
-    if not plan["refusals"] and not any(node.get("steps") or node.get("action") for node in plan["nodes"].values()):
-        lines.append("every node is as it should be: nothing to do")
-    return lines
+def text(plan: Plan, inventory: str = "") -> list[str]:
+    """Return the report on a plan as lines of plain text."""
+    return [line.text for line in lines(plan, inventory)]
 
 
-def steps(nodes: dict) -> list:
-    """A line for each thing to do and its reasons; nodes that are alike share it."""
-    words = {
-        "init": "initialise the cluster",
-        "pull": "pull images, then join",
-        "join": "join the cluster",
-        "wait": "wait for the cluster to come up",
-        "convert": "start anew with embedded etcd",
-    }
-    alike = {}
-    for host, node in sorted(nodes.items()):
-        for step, why in node.get("steps", {}).items():
-            alike.setdefault((step, "; ".join(why)), []).append(host)
-        if node.get("action"):
-            alike.setdefault(("K3s" if node.get("data_dir") else "kubeadm", words[node["action"]]), []).append(host)
-    return ["%s: %s - %s" % (_names(hosts), step, why) for (step, why), hosts in alike.items()]
+def lines(plan: Plan, inventory: str = "", brief: bool = False) -> list[Line]:
+    """Return the report on a plan.
+
+    inventory: as it was given with -i, for the command to go on with. brief: only what a run that applies the plan should say: what the cluster
+    is, what will be done, warnings and refusals.
+    """
+    result = wrapped(summary.headline(plan), Kind.HEADING)
+    result += wrapped("; ".join("%s %s" % row for row in summary.facts(plan)[2:]), indent="  ", hanging="")
+    if not brief:
+        for reason in summary.reasons(plan):
+            result += wrapped("Why %s: %s" % (reason.title, reason.text) if reason.title else "Why: " + reason.text)
+        result += _section("Nodes", table(plan))
+    result += _todo(plan)
+    if not brief:
+        result += _section("Open in your firewall", summary.firewall(plan))
+    for warning in summary.found(plan["warnings"], plan["nodes"]):
+        result += wrapped("warning: %s" % warning, Kind.WARNING)
+    for refusal in summary.found(plan["refusals"], plan["nodes"]):
+        result += wrapped("refused: %s" % refusal, Kind.REFUSAL)
+    if not brief:
+        for alternative in summary.alternatives(plan):
+            result += wrapped(alternative)
+        result += wrapped("Next: " + summary.next_step(plan, inventory), Kind.HEADING)
+    return [line for line in result if line.text]
 
 
-def _names(hosts):
-    return ", ".join(hosts) if len(hosts) <= 8 else "%s and %d more" % (", ".join(hosts[:6]), len(hosts) - 6)
+def table(plan: Plan) -> list[str]:
+    """Return a table of the nodes that fits the terminal; in a long one nodes that are alike share a row."""
+    refused = bool(plan["refusals"])
+    rows = []
+    for host in sorted(plan["nodes"], key=natural):
+        node = plan["nodes"][host]
+        cpus, memory, left = summary.machine(node)
+        role = str(node["role"]).replace("_", " ")
+        name = node["name"] if node["name"] != host else ""
+        rows.append((host, name, role, node.get("address") or "?", cpus, memory, left, todo.state(node, refused)))
+    if not rows:
+        return []
+    if len(rows) > LONG:
+        alike = grouped((row[0], "\t".join(row[2:3] + row[4:])) for row in rows)
+        cells = [(hosts, *shared.split("\t")) for hosts, shared in alike]
+        rows = [("%d: %s" % (len(hosts), names(hosts)), "", role, "", *rest) for hosts, role, *rest in cells]
+    return _fitting([("host", "cluster name", "role", "address", "cpus", "memory", "for pods", "state"), *rows])
 
 
-def _room(node):
-    """CPUs, memory, and what the kubelet leaves of both to pods."""
-    machine = node.get("machine") or {"cpus": None, "memory_bytes": None}
-    left = (node.get("capacity") or {}).get("allocatable") or {"cpus": None, "memory_bytes": None}
-    words = ["?" if part["cpus"] is None else "%g" % part["cpus"] for part in (machine, left)]
-    sizes = ["?" if part["memory_bytes"] is None else quantity.human(part["memory_bytes"]) for part in (machine, left)]
-    return words[0], sizes[0], "%s, %s" % (words[1], sizes[1]) if left["cpus"] is not None else "?"
-
-
-def _table(nodes):
-    rows = [("host", "node", "role", "address", "cpus", "memory", "for pods", "stages")]
-    for host, node in sorted(nodes.items()):
-        rows.append(
-            (
-                host,
-                node["name"],
-                node["role"].replace("_", " "),
-                node.get("address") or "?",
-                *_room(node),
-                ", ".join(stage for stage in node.get("stages") or [] if stage != "leader") or "as it should be",
-            )
-        )
+def _fitting(rows: list[tuple[str, ...]]) -> list[str]:
+    """Return rows as text: columns that are empty or do not fit are left out, a long name is cut at last."""
+    keep = [column for column in range(len(rows[0])) if any(row[column] not in ("", "?") for row in rows[1:])]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+    room = COLUMNS - 2
+    for name in DROPPED:
+        if sum(widths[column] + 2 for column in keep) - 2 <= room:
+            break
+        keep = [column for column in keep if rows[0][column] != name]
+    others = sum(widths[column] + 2 for column in keep[1:])
+    widths[0] = min(widths[0], room - others)
+    cut = [(row[0] if len(row[0]) <= widths[0] else row[0][: widths[0] - 1] + "…", *row[1:]) for row in rows]
+    return ["  ".join(row[column].ljust(widths[column]) for column in keep).rstrip() for row in cut]
+
+
+def _todo(plan: Plan) -> list[Line]:
+    if todo.is_idle(plan):
+        return [Line(Kind.PLAIN, "Every node is as it should be: nothing to do.")] if plan["nodes"] else []
+    return _section("To do", [str(task) for task in todo.tasks(plan)])
+
+
+def _section(title: str, rows: list[str]) -> list[Line]:
+    if not rows:
+        return []
+    result = [Line(Kind.HEADING, title + ":")]
+    for row in rows:
+        # A row of a table is not wrapped: its spaces carry meaning.
+        result += [Line(Kind.PLAIN, "  " + row)] if len(row) <= COLUMNS - 2 else wrapped(row, indent="  ")
+    return result

@@ -34,7 +34,8 @@ def test_they_join_the_server_elsewhere():
     files = {entry["path"]: entry["content"] for entry in plan["nodes"]["w-1"]["files"]["k3s"]}
     assert yaml.safe_load(files["/etc/rancher/k3s/config.yaml"])["server"] == "https://k3s.example:6443"
     assert "hunter2" not in repr(plan)
-    assert "of the cluster that is joined" in report.text(plan)[0] and "k3s.example:6443" in page.html(plan)
+    assert report.text(plan)[0].startswith("Nodes for the cluster at k3s.example:6443: K3s 1.36.3 on 2 nodes (2 workers)")
+    assert "of the cluster that is joined" in report.text(plan)[1] and "k3s.example:6443" in page.html(plan)
 
 
 def test_those_that_have_joined_are_left():

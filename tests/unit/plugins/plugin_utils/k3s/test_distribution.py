@@ -61,8 +61,9 @@ def test_a_lone_server_is_waited_for_when_it_starts():
 def test_a_plan_is_told_in_words_and_as_a_page():
     plan = planner.cluster_plan(*inventory(3, 1, K3S))
     lines = report.text(plan)
-    assert lines[0].startswith("kubernetes: k3s 1.37.2, embedded etcd, endpoint local at 127.0.0.1:6444, network flannel")
-    assert "cp-1: K3s - initialise the cluster" in lines and "cp-2, cp-3, w-1: K3s - join the cluster" in lines
+    assert lines[0].startswith("New cluster kubernetes: K3s 1.37.2 on 4 nodes (3 control planes, 1 worker)")
+    assert lines[1].startswith("  datastore embedded etcd; API endpoint 127.0.0.1:6444 (K3s's own load balancer on every node)")
+    assert "  cp-1: initialise the cluster" in lines and "  3 new nodes (cp-2, cp-3, w-1): join the cluster" in lines
     text = page.html(plan)
     assert "join the cluster" in text and "embedded etcd" in text
 
@@ -80,7 +81,7 @@ def test_a_node_that_is_as_it_should_be_gets_no_step(size, inputs):
     plan = planner.cluster_plan(hosts, groups)
     assert plan["refusals"] == []
     assert all(row[0] == "" and set(row[1]) <= {"leader"} and row[2] == [] for row in todo(plan).values()), todo(plan)
-    assert report.text(plan)[-1] == "every node is as it should be: nothing to do"
+    assert "Every node is as it should be: nothing to do." in report.text(plan)
 
 
 def test_a_changed_setting_restarts_one_node_after_another():

@@ -65,7 +65,7 @@ def test_what_is_off(given, off):
 
 def test_the_reason_is_told():
     lines = report.text(planned(given=chart("metallb")))
-    assert "because servicelb off: k3s_helm_charts[mine] balances Services of type LoadBalancer (k3s_keep keeps it)" in lines
+    assert "Why servicelb off: k3s_helm_charts[mine] balances Services of type LoadBalancer (k3s_keep keeps it)" in lines
 
 
 def test_a_network_from_a_chart():

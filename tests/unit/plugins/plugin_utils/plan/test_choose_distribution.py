@@ -103,7 +103,7 @@ def test_numbers_and_nodes_are_named():
     (reason,) = [row for row in found["reasons"] if row["rule"] == "memory"]
     assert reason["node"] == "w-1" and reason["text"] == "K3s: w-1 has 925.0 MiB of memory, kubeadm needs 1.7 GiB"
     assert found["alternatives"] == [
-        {"distribution": "kubeadm", "text": "kubeadm would take: w-1 has 925.0 MiB of memory, kubeadm needs 1.7 GiB"}
+        {"distribution": "kubeadm", "text": "To get kubeadm instead: correct this: w-1 has 925.0 MiB of memory, kubeadm needs 1.7 GiB"}
     ]
 
 

@@ -263,5 +263,6 @@ def test_kubeconfig(tmp_path):
 
 def test_reports():
     lines = report.text(planner.cluster_plan(*inventory()))
-    assert lines[0].startswith("kubernetes: kubeadm 1.37.2, stacked etcd, endpoint local at 127.0.0.1:7443")
-    assert any(line.startswith("to let through: 6443/tcp") for line in lines)
+    assert lines[0] == "New cluster kubernetes: kubeadm 1.37.2 on 4 nodes (3 control planes, 1 worker); no problems."
+    assert "  6443/tcp, all nodes and administrators → control planes (kube-apiserver)" in lines
+    assert lines[-1] == "Next: ansible-playbook kubewright.cluster.site -i INVENTORY"

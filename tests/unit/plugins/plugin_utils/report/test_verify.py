@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.support import bundle
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import support_bundle
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import verify as verify_report
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.report.lines import Kind
 
 
 def check(name, status="ok", node=None, text="text", hint=""):
@@ -30,9 +31,8 @@ def test_a_healthy_cluster_is_said_in_few_lines():
     assert document["healthy"]
     assert verify_report.text(document) == [
         "demo is healthy: 7 checks, 0 failed, 0 warnings",
-        "pod         ok on a, b, c",
-        "pod to pod  ok on a, b, c",
-        "etcd: 3 members, all vote",
+        "  ok on a, b, c: pod, pod to pod",
+        "  cluster: etcd: 3 members, all vote",
     ]
 
 
@@ -47,23 +47,34 @@ def test_what_fails_is_said_with_node_and_way_out():
     assert not document["healthy"]
     assert [item["status"] for item in document["checks"]] == ["fail", "fail", "warn", "ok"]
     assert verify_report.text(document) == [
-        "demo is NOT healthy: 4 checks, 2 failed, 1 warnings",
-        "certificates  warning on a",
-        "pod           FAIL on b; ok on a",
+        "demo is NOT healthy: 4 checks, 2 failed, 1 warning",
+        "  certificates: warning on a",
+        "  pod: FAIL on b; ok on a",
         "warning: a, certificates: 9 days left",
         "failed: API: refused",
-        "failed: b, pod: no pod came up. To do: look there",
+        "failed: b, pod: no pod came up. Fix: look there",
     ]
 
 
 def test_the_worst_of_a_nodes_checks_counts():
     checks = [check("registry", "ok", "a"), check("registry", "fail", "a"), check("registry", "warn", "a")]
-    assert "registry  FAIL on a" in verify_report.text(verify_report.document(PLAN, checks))
+    assert "  registry: FAIL on a" in verify_report.text(verify_report.document(PLAN, checks))
 
 
 def test_a_large_cluster_has_no_more_lines():
     checks = [check("pod", node="n%04d" % number) for number in range(1000)] + [check("pod", "fail", "x")]
-    assert "pod  FAIL on x; ok on 1000 nodes" in verify_report.text(verify_report.document(PLAN, checks))
+    assert "  pod: FAIL on x; ok on 1000 nodes" in verify_report.text(verify_report.document(PLAN, checks))
+
+
+def test_what_fails_alike_on_many_nodes_is_one_line():
+    checks = [check("services", "fail", "w-%d" % number, "containerd is down", "start it") for number in range(1, 66)]
+    checks += [check("clock", "fail", "w-%d" % number, "%d s behind" % (number + 9), "sync it") for number in range(1, 66)]
+    lines = verify_report.lines(verify_report.document(PLAN, checks))
+    failed = [line.text for line in lines if line.kind is Kind.FAILURE]
+    assert failed[1:] == [
+        "failed: w-1 to w-65, clock: 10 s behind. Fix: sync it (the others alike)",
+        "failed: w-1 to w-65, services: containerd is down. Fix: start it",
+    ]
 
 
 def test_a_node_that_gave_no_answer_fails():
