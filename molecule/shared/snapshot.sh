@@ -2,9 +2,9 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# What a host is like, in lines that can be compared: files, units, kernel settings, network, mounts.
-# Left out is what a host writes by itself: logs, caches, random seeds, compiled Python; and what containerd and the kubelet leave where a
-# test's container differs from a machine: the mode of a volume, an empty /usr/lib/modules.
+# Print the state of a host in lines that can be compared: files, units, kernel settings, network, mounts.
+# Files that a host writes on its own are left out: logs, caches, random seeds, compiled Python. So is what containerd and the kubelet leave
+# because a container node differs from a machine: the mode of a volume, an empty /usr/lib/modules.
 set -eu
 LC_ALL=C
 export LC_ALL
@@ -22,7 +22,7 @@ done
 echo "# contents of /etc"
 find /etc -xdev -type f -exec sha256sum {} + | awk '{print $1 " " $2}' | volatile | sort -k2
 
-echo "# what a board's firmware reads"
+echo "# kernel arguments of a board's firmware"
 cat /boot/firmware/cmdline.txt 2>/dev/null || true
 
 echo "# units"
@@ -31,14 +31,14 @@ systemctl list-units --no-legend --no-pager --plain --state=active --type=servic
 
 echo "# kernel settings"
 settings='^net\.(ipv4\.(ip_forward|conf\.(all|default)\.)|ipv6\.conf\.(all|default)\.forwarding|bridge\.)'
-systemd-detect-virt -cq || settings="$settings|^vm\.(overcommit_memory|panic_on_oom)|^kernel\.panic" # a container shares these
+systemd-detect-virt -cq || settings="$settings|^vm\.(overcommit_memory|panic_on_oom)|^kernel\.panic" # containers share these with the host
 sysctl -a 2>/dev/null | grep -E "$settings" | sort
 
 echo "# network"
 ip -o link show | awk '{print $2}' | sed 's/@.*//' | sort
 ip route show table all | grep -v '^local\|^broadcast\|^ff00\|^fe80\|linkdown' | sed 's/ *$//' | sort
 ip rule | sort
-# Rules and chains that somebody made; the kernel's own chains come with a table and stay empty.
+# Rules and user-defined chains; the kernel creates the built-in chains with their table.
 for family in iptables ip6tables; do
     $family-save 2>/dev/null | grep -E '^-A|^:.* - ' | sed 's/ \[.*//' | sort || true
 done

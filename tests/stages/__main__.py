@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs stages, those that disturb each other one after another, and says what passed."""
+"""Run the stages and report the results. Stages that disturb each other run one after another."""
 
 from __future__ import annotations
 
@@ -15,46 +15,46 @@ import time
 from . import catalog
 from .stage import CACHE, LOGS, Stage, Ticker
 
-# Open as long as the run lasts.
+# Files that stay open as long as the run lasts.
 HELD: list = []
 
 
 def finish(stage: Stage) -> None:
-    """Tells how a stage ended; a failure with its causes and the end of its log."""
+    """Print how a stage ended, and for a failure its causes and the end of its log."""
     print(f"{stage.state:7} {stage.name} ({stage.seconds:.0f} s)", flush=True)
     if stage.state == "failed":
-        print(f"{stage.why()}\n    all of it: {stage.log}", flush=True)
+        print(f"{stage.why()}\n    complete log: {stage.log}", flush=True)
 
 
 def lane(stages: list[Stage], everyone: list[Stage], before: list[threading.Thread]) -> None:
-    """Stages of one lane, in order. One whose need did not pass has failed too, without being run."""
+    """Run the stages of one lane in order. A stage does not run when one that it needs did not pass."""
     for thread in before:
         thread.join()
     states = {stage.name: stage for stage in everyone}
     if stages and stages[0].lane == "lab":
-        HELD.append(alone())
+        HELD.append(lock())
     for stage in stages:
         if any(states[name].state != "passed" for name in stage.needs if name in states):
-            stage.state, stage.failed = "not run", 1
+            stage.state = "not run"
             print(f"not run {stage.name}: {', '.join(stage.needs)} did not pass", flush=True)
             continue
         stage.run()
         finish(stage)
 
 
-def alone():
-    """Scenarios have one name on a machine: a second run, of another checkout perhaps, waits for the first."""
+def lock():
+    """Wait for the machine's lock: the names of scenarios are unique, so runs in other checkouts have to wait."""
     handle = (CACHE / "clusters.lock").open("w")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        print("  ... another run of the tests has the nodes; waiting for it", flush=True)
+        print("  ... waiting for another run of the tests on this machine", flush=True)
         fcntl.flock(handle, fcntl.LOCK_EX)
     return handle
 
 
 def run(stages: list[Stage]) -> None:
-    """Code and lab beside each other, clusters when both are done: two cores are not many."""
+    """Run code and lab in parallel, and clusters after both: two cores are enough for no more."""
     threads: dict[str, threading.Thread] = {}
     for name in ("lab", "code", "clusters"):
         mine = [stage for stage in stages if stage.lane == name]
@@ -65,27 +65,35 @@ def run(stages: list[Stage]) -> None:
         thread.join()
 
 
-def report(stages: list[Stage], seconds: float) -> int:
-    """The table, and the line that counts."""
+def report(stages: list[Stage], left_out: list[Stage], seconds: float) -> int:
+    """Print a table of the stages and a summary; return the exit code."""
     width = max(len(stage.name) for stage in stages)
-    print(f"\n{'stage':{width}}  seconds  passed  failed")
+    print(f"\n{'stage':{width}}  seconds  result   tests  failed  skipped")
     for stage in stages:
-        note = "" if stage.state in ("passed", "failed") else stage.state
-        print(f"{stage.name:{width}}  {stage.seconds:7.0f}  {stage.passed:6}  {stage.failed:6}  {note}".rstrip())
+        numbers = [number or "" for number in (stage.passed + stage.failed, stage.failed, stage.skipped)]
+        print(f"{stage.name:{width}}  {stage.seconds:7.0f}  {stage.state:7}  {numbers[0]:5}  {numbers[1]:6}  {numbers[2]:7}".rstrip())
     print(f"{'wall time':{width}}  {seconds:7.0f}\n")
-    failed = sum(stage.failed for stage in stages)
-    print(f"{sum(stage.passed for stage in stages)} passed, {failed} failed")
-    return 1 if failed else 0
+    broken = [stage for stage in stages if stage.state != "passed"]
+    passed, failed, skipped = (sum(getattr(stage, word) for stage in stages) for word in ("passed", "failed", "skipped"))
+    if left_out:
+        print("Stages not selected: " + " ".join(stage.name for stage in left_out))
+    if broken:
+        print("Stages that did not pass: " + " ".join(stage.name for stage in broken))
+    print(f"{len(stages) - len(broken)} of {len(stages)} stages passed; tests: {passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if broken else 0
 
 
 def main() -> int:
-    """The command line."""
-    stages = catalog.everything()
+    """Run the command line and return the exit code."""
+    everything = catalog.everything()
+    words = [stage.name if stage.by_default else f"({stage.name})" for stage in everything]
     parser = argparse.ArgumentParser(
-        prog="test.sh", description="All tests, or the stages that are named.", epilog="stages: " + " ".join(s.name for s in stages)
+        prog="test.sh",
+        description="Run the tests: the default stages (what CI runs), all of them, or the given ones.",
+        epilog="Stages, in brackets those that only `all` includes: " + " ".join(words),
     )
-    parser.add_argument("stage", nargs="*", help="a stage, or the first part of its name: lint, molecule")
-    stages = catalog.chosen(stages, parser.parse_args().stage)
+    parser.add_argument("stage", nargs="*", help="all, a stage, or the first part of its name (lint, molecule)")
+    stages = catalog.chosen(everything, parser.parse_args().stage)
     LOGS.mkdir(parents=True, exist_ok=True)
     catalog.make_copy()
     catalog.bootstrap_pip()
@@ -97,7 +105,8 @@ def main() -> int:
     finally:
         for stage in stages:
             stage.stop()
-    return report(stages, time.monotonic() - started)
+    left_out = [stage for stage in everything if stage not in stages]
+    return report(stages, left_out, time.monotonic() - started)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which stages there are."""
+"""All stages, and which of them run by default."""
 
 from __future__ import annotations
 
@@ -13,38 +13,29 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .stage import ROOT, WORK, Stage
+from .stage import CACHE, ROOT, WORK, Stage
 
 COPIES = WORK / "copy"
 COPY = COPIES / "ansible_collections" / "kubewright" / "cluster"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-# The shortest first, so that what is broken is seen early.
-SCENARIOS = (
-    "node",
-    "containerd",
-    "kubeadm-single",
-    "k3s-single",
-    "k3s-script",
-    "k3s-airgap",
-    "k3s-external-db",
-    "kubeadm-vip",
-    "k3s-ha",
-    "kubeadm-ha",
-    "k3s-vm",
-    "kubeadm-vm",
-)
+ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
+# ansible-test keeps its virtual environments and its copy of pip's installer in the home directory.
+HOME = CACHE / "ansible-test"
+# The scenarios that CI runs, the shortest first so that mistakes show early, and those that only `./test.sh all` runs.
+SCENARIOS = ("roles", "kubeadm-single", "k3s-single", "kubeadm-vip", "k3s-ha", "kubeadm-ha")
+MORE_SCENARIOS = ("k3s-script", "k3s-airgap", "k3s-external-db", "k3s-vm", "kubeadm-vm")
 
 
 def make_copy() -> None:
-    """What git has of the working tree, at a path that ansible-test accepts. Only what changed is copied."""
+    """Copy the files that git knows of to a path that ansible-test accepts; skip files that did not change."""
     listed = subprocess.check_output(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT).decode()
-    wanted = [name for name in listed.split("\0") if name and os.path.lexists(ROOT / name)]
+    wanted = {name for name in listed.split("\0") if name and os.path.lexists(ROOT / name)}
     COPY.mkdir(parents=True, exist_ok=True)
     for path in sorted(COPY.rglob("*"), reverse=True):
         name = str(path.relative_to(COPY))
         if path.is_file() and name not in wanted and not name.startswith("tests/output/"):
             path.unlink()
-    for name in wanted:
+    for name in sorted(wanted):
         source, target = ROOT / name, COPY / name
         if not target.exists() or source.stat().st_mtime_ns != target.stat().st_mtime_ns:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -58,72 +49,91 @@ sys.exit(subprocess.call([sys.executable, "-m", "pip", "install", "-q", "pip==%s
 
 
 def bootstrap_pip() -> None:
-    """ansible-test begins its environments with a script from a site of its own; PyPI has that pip too, and is enough."""
+    """Write the pip installer that ansible-test would download from its own site; PyPI has the same pip."""
     package = importlib.util.find_spec("ansible_test").submodule_search_locations[0]
     source = Path(package, "_internal", "python_requirements.py").read_text(encoding="utf-8")
     for version in set(re.findall(r"pip='([0-9.]+)'", source)):
-        script = Path.home() / ".ansible/test/cache" / f"get_pip_{version.replace('.', '_')}.py"
-        if not script.exists():
-            script.parent.mkdir(parents=True, exist_ok=True)
-            script.write_text(PIP % version, encoding="utf-8")
+        script = HOME / ".ansible/test/cache" / f"get_pip_{version.replace('.', '_')}.py"
+        script.parent.mkdir(parents=True, exist_ok=True)
+        script.write_text(PIP % version, encoding="utf-8")
+
+
+def pytest(name: str, directory: str, **options) -> Stage:
+    """Return a stage that runs the tests below a directory."""
+    return Stage(name, ["pytest", directory], **options)
 
 
 def lint() -> list[Stage]:
-    """What needs no cluster and little time."""
+    """Return the stages that need no cluster and little time."""
     python = sys.executable
     return [
         Stage("lint:ruff", ["ruff", "check", "."]),
         Stage("lint:yaml", ["yamllint", "--strict", "."]),
         Stage("lint:mypy", ["mypy"]),
         Stage("lint:licences", ["reuse", "lint", "--quiet"]),
+        Stage("lint:workflows", ["go", "run", ACTIONLINT, "-shellcheck="]),
         Stage("lint:reference", [python, "docs/generate.py", "--check"]),
         Stage("lint:docs", ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "."]),
         Stage("lint:changelog", ["antsibull-changelog", "lint"]),
-        Stage("lint:archive", ["pytest", "-p", "no:cacheprovider", "tests/packaging"]),
+        pytest("lint:archive", "tests/packaging"),
         Stage("lint:ansible", ["ansible-lint", "--strict", "--offline"]),
     ]
 
 
+def ansible_test() -> list[Stage]:
+    """Return the stages that run ansible-test with this machine's Python."""
+    inside = {"ANSIBLE_COLLECTIONS_PATH": str(COPIES), "HOME": str(HOME)}
+    return [
+        Stage("units", ["ansible-test", "units", "--python", PYTHON], directory=COPY, extra=inside),
+        Stage("sanity", ["ansible-test", "sanity", "--python", PYTHON], directory=COPY, extra=inside),
+    ]
+
+
 def clusters() -> list[Stage]:
-    """The lab, and what runs on it."""
-    lab = [
+    """Return the lab and everything that runs on it."""
+
+    def on_the_lab(name: str, command: list[str], by_default: bool = True) -> Stage:
+        return Stage(name, command, needs=("lab:up",), lane="clusters", by_default=by_default)
+
+    def molecule(name: str, by_default: bool = True) -> Stage:
+        return on_the_lab(f"molecule:{name}", ["tests/scenario.sh", name], by_default)
+
+    return [
         Stage("lab:build", ["tests/lab/lab", "build"], lane="lab"),
         Stage("lab:up", ["tests/lab/lab", "up"], needs=("lab:build",), lane="lab"),
-    ]
-    local = Stage("local", ["pytest", "-p", "no:cacheprovider", "tests/lab/nodes"], needs=("lab:up",), lane="clusters")
-    scenarios = [name for name in SCENARIOS if (ROOT / "molecule" / name / "molecule.yml").exists()]
-    return [
-        *lab,
-        local,
-        *(
-            Stage(f"molecule:{name}", ["molecule", "test", "-s", name], needs=("lab:up",), lane="clusters")
-            for name in scenarios
-        ),
-        Stage("controller", ["tests/controller.sh"], needs=("lab:up",), lane="clusters"),
+        pytest("local", "tests/lab/nodes", needs=("lab:up",), lane="clusters"),
+        *(molecule(name) for name in SCENARIOS),
+        *(molecule(name, by_default=False) for name in MORE_SCENARIOS),
+        on_the_lab("sanity:2.20", ["tests/sanity.sh", "2.20"], by_default=False),
+        on_the_lab("sanity:2.21", ["tests/sanity.sh", "2.21"], by_default=False),
+        on_the_lab("controller", ["tests/controller.sh"], by_default=False),
     ]
 
 
 def everything() -> list[Stage]:
-    """All stages, in order."""
-    inside = {"ANSIBLE_COLLECTIONS_PATH": str(COPIES)}
+    """Return all stages in the order in which they run."""
     return [
         *lint(),
-        Stage("units", ["ansible-test", "units", "--python", PYTHON], directory=COPY, extra=inside),
-        Stage("sanity", ["ansible-test", "sanity", "--python", PYTHON], directory=COPY, extra=inside),
-        Stage("page", ["pytest", "-p", "no:cacheprovider", "tests/page"]),
-        Stage("architectures", ["pytest", "-p", "no:cacheprovider", "tests/architectures"]),
+        *ansible_test(),
+        pytest("page", "tests/page", by_default=False),
+        pytest("architectures", "tests/architectures", by_default=False),
         *clusters(),
     ]
 
 
 def chosen(stages: list[Stage], words: list[str]) -> list[Stage]:
-    """Those whose name is given, or begins with a given word (`lint`, `molecule:kubeadm-ha`); clusters bring the lab with them."""
+    """Return the stages with a given name or first part of a name (`lint`, `molecule`), or those that run by default.
+
+    Stages that need the lab bring its stages with them.
+    """
     if not words:
+        return [stage for stage in stages if stage.by_default]
+    if "all" in words:
         return stages
     known = {stage.name for stage in stages} | {stage.name.split(":")[0] for stage in stages}
     unknown = [word for word in words if word not in known]
     if unknown:
-        raise SystemExit(f"no such stage: {', '.join(unknown)}. There are: {', '.join(sorted(known))}")
+        raise SystemExit(f"Unknown stage: {', '.join(unknown)}. Known: all, {', '.join(sorted(known))}.")
     picked = [stage for stage in stages if stage.name in words or stage.name.split(":")[0] in words]
     lab = any(stage.needs for stage in picked)
     return [stage for stage in stages if stage in picked or (lab and stage.lane == "lab")]

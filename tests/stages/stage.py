@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One stage: a command with its log, and what it counted."""
+"""One stage: a command, its log and the tests that it ran."""
 
 from __future__ import annotations
 
@@ -34,23 +34,31 @@ class Stage:
     state: str = "waiting"
     started: float = 0.0
     seconds: float = 0.0
+    by_default: bool = True
     passed: int = 0
     failed: int = 0
+    skipped: int = 0
     process: subprocess.Popen | None = None
 
     @property
     def log(self) -> Path:
-        """Everything that the command said."""
+        """Return the path of the file with the command's output."""
         return LOGS / (self.name.replace(":", "-") + ".log")
 
+    @property
+    def settings(self) -> dict:
+        """Return environment variables of all stages. Nothing is written to the home directory."""
+        plain = {"NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1", "COLUMNS": "200"}
+        return {**plain, "ANSIBLE_HOME": str(CACHE / "ansible"), "KUBEWRIGHT_STAGE_LOG": str(self.log)}
+
     def run(self) -> None:
-        """Runs the command to its end; its words go to the log."""
+        """Run the command to its end and write its output to the log."""
         self.state, self.started = "running", time.monotonic()
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 self.command,
                 cwd=self.directory,
-                env={**os.environ, "NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1", "COLUMNS": "200", "KUBEWRIGHT_STAGE_LOG": str(self.log), **self.extra},
+                env={**os.environ, **self.settings, **self.extra},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -59,30 +67,30 @@ class Stage:
             code = self.process.wait()
         self.seconds = time.monotonic() - self.started
         self.state = "failed" if code else "passed"
-        self.passed, self.failed = count(self.log.read_text(errors="replace"), code == 0)
+        self.passed, self.failed, self.skipped = count(self.log.read_text(errors="replace"))
 
     def stop(self) -> None:
-        """Ends the command and all that it started."""
+        """Stop the command and everything that it started."""
         if self.process and self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGTERM)
 
     def last_line(self) -> str:
-        """What the command said last."""
+        """Return the last line of the log."""
         with self.log.open("rb") as log:
             log.seek(max(0, self.log.stat().st_size - 2000))
             lines = [line.strip() for line in COLOUR.sub("", log.read().decode(errors="replace")).splitlines()]
         return next((line for line in reversed(lines) if line), "")[:100]
 
     def why(self, lines: int = 20) -> str:
-        """What failed, and the end of the log."""
+        """Return the failures in the log, and its end."""
         text = self.log.read_text(errors="replace")
         return causes(text) + "\n    ...\n" + "\n".join("    " + line for line in text.splitlines()[-lines:])
 
 
 def causes(text: str, lines: int = 30) -> str:
-    """What failed, by Ansible's and pytest's own words: often far above the end of a log, where clearing up is told of.
+    """Return the failures that Ansible and pytest report, which are often far above the end of a log.
 
-    Of a run that a test quotes ("E", then the run's own line), what went well is left out.
+    When a test quotes the output of a run ("E", then the line), only failed tasks of it are returned.
     """
     found: list[str] = []
     for block in re.split(r"\n(?:E?[ \t]*\n)+", COLOUR.sub("", text)):
@@ -96,22 +104,23 @@ def causes(text: str, lines: int = 30) -> str:
     return "\n".join("    " + line for line in found[:lines])
 
 
-def count(text: str, good: bool) -> tuple[int, int]:
-    """Tests that a log tells of. The stage itself is one more, since it can fail without any of them."""
+def count(text: str) -> tuple[int, int, int]:
+    """Return the numbers of tests in a log that passed, failed and were skipped: of pytest and of ansible-test sanity."""
     text = COLOUR.sub("", text)
-    passed = failed = 0
+    total = {"passed": 0, "failed": 0, "skipped": 0}
     for summary in re.findall(r"^\W*((?:\d+ \w+(?:, )?)+) in [\d.]+s", text, re.MULTILINE):
-        found = {word: int(number) for number, word in re.findall(r"(\d+) (\w+)", summary)}
-        passed += found.get("passed", 0)
-        failed += found.get("failed", 0) + found.get("error", 0) + found.get("errors", 0)
+        for number, word in re.findall(r"(\d+) (\w+)", summary):
+            word = "failed" if word.startswith("error") else word
+            if word in total:
+                total[word] += int(number)
     listed = re.search(r"The (\d+) sanity test\(s\) listed below \(out of (\d+)\) failed", text)
     sanity = len(set(re.findall(r'^Running sanity test "?([\w-]+)', text, re.MULTILINE)))
     broken = int(listed[1]) if listed else 0
-    return passed + sanity - broken + bool(good), failed + broken + (not good)
+    return total["passed"] + sanity - broken, total["failed"] + broken, total["skipped"]
 
 
 class Ticker(threading.Thread):
-    """Every half minute a line for each stage that still runs."""
+    """Print a line for each running stage every half minute."""
 
     def __init__(self, stages: list[Stage]) -> None:
         super().__init__(daemon=True)

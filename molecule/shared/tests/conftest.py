@@ -1,30 +1,33 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of all scenarios use. Host names are expected as the inventory has them."""
+"""Fixtures of all scenarios. Node names are those of the inventory."""
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+from pathlib import Path
 
 import pytest
 
 
 @pytest.fixture
 def inputs(host):
-    """The host's variables, as a run of the collection sees them."""
+    """Return the host's variables from the inventory."""
     return host.ansible.get_variables()
 
 
 @pytest.fixture
 def owned(host):
-    """The record of what the collection made on the host."""
+    """Return the record of what the collection created on the host."""
     return json.loads(host.check_output("cat /etc/kubewright/owned.json"))
 
 
 @pytest.fixture
 def kubectl(host):
-    """Asks the API with a control plane's own kubectl: kubectl("nodes") gives the objects."""
+    """Return a function that lists objects with a control plane's own kubectl: kubectl("nodes")."""
 
     def get(kind, *arguments):
         command = ["kubectl", "--cache-dir=/run/kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "get", kind, "-o", "json", *arguments]
@@ -35,6 +38,20 @@ def kubectl(host):
 
 @pytest.fixture
 def members(inputs):
-    """Inventory names of control planes and workers."""
+    """Return the inventory names of control planes and workers."""
     groups = inputs["groups"]
     return {"control_planes": groups.get("kube_control_plane", []), "workers": groups.get("kube_node", [])}
+
+
+@pytest.fixture(scope="session")
+def expected_addresses():
+    """Return the address that each node must have: from the inventory, or for virtual machines behind a forwarded port from the plan."""
+    inventory = Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent
+    listed = json.loads(subprocess.check_output(["ansible-inventory", "-i", str(inventory), "--list"]))["_meta"]["hostvars"]
+    found = {name: variables["ansible_host"] for name, variables in listed.items() if "ansible_host" in variables}
+    if "127.0.0.1" not in found.values():
+        return found
+    plan = inventory.parent / "plan.json"
+    command = ["ansible-playbook", "kubewright.cluster.plan", "-i", str(inventory), "-e", f"plan_json={plan}"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return {name: node["address"] for name, node in json.loads(plan.read_text())["nodes"].items()}

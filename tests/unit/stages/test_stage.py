@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests' own runner makes of a log."""
+"""How the test runner reads logs and selects stages."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def test_causes_are_found_above_the_end(stage):
     assert "fine" not in found and "RECAP" not in found
 
 
-def test_tests_that_failed_are_causes(stage):
+def test_failed_tests_are_causes(stage):
     text = "E   AssertionError: assert 1 == 2\n\ntests/a.py:3: AssertionError\nFAILED tests/a.py::test_it - assert 1 == 2\n"
     assert "assert 1 == 2" in stage.causes(text)
 
 
-def test_of_a_run_that_a_test_quotes_what_failed_is_shown(stage):
+def test_only_failed_tasks_of_a_quoted_run_are_shown(stage):
     run = ["PLAY [Look] ***", "", *["TASK [a] ***\nok: [n]\n"] * 40, "TASK [b] ***", 'fatal: [n]: FAILED! => {"msg": "why"}', ""]
     lines = "\n".join(run).splitlines()
     found = stage.causes("\n".join(["E       AssertionError:", *(f"E         {line}".rstrip() for line in lines)]))
@@ -60,6 +60,8 @@ def test_of_a_run_that_a_test_quotes_what_failed_is_shown(stage):
     assert "ok: [n]" not in found
 
 
-def test_tests_are_counted_and_the_stage_itself(stage):
-    assert stage.count("==== 3 passed, 1 failed in 0.5s ====", False) == (3, 2)
-    assert stage.count("nothing", True) == (1, 0)
+def test_tests_are_counted(stage):
+    assert stage.count("==== 3 passed, 1 failed, 2 skipped in 0.5s ====") == (3, 1, 2)
+    assert stage.count("1 passed in 0.1s\n2 passed, 1 error in 4s\n") == (3, 1, 0)
+    assert stage.count('Running sanity test "compile"\nRunning sanity test "pep8"\n') == (2, 0, 0)
+    assert stage.count("nothing") == (0, 0, 0)

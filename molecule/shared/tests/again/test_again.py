@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A further run, asked what it would do."""
+"""What another run on a complete cluster would do."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import re
 import subprocess
 from pathlib import Path
 
-# Their output is read: no colours in it, wherever these tests run.
+# The tests read the output: no colours.
 PLAIN = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
 
 
-def test_check_mode_finds_nothing_to_do():
+def test_check_mode_changes_nothing():
     inventory = Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent
     command = ["ansible-playbook", "kubewright.cluster.site", "--check", "--diff", "-i", str(inventory)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=PLAIN)
@@ -25,7 +25,7 @@ def test_check_mode_finds_nothing_to_do():
     assert {number for _host, number in changed} == {"0"}, done.stdout
 
 
-def test_the_plan_of_a_complete_cluster_has_no_steps_and_can_be_shown(tmp_path, inputs):
+def test_the_plan_has_no_steps_and_can_be_saved(tmp_path, inputs):
     inventory = Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent
     files = {name: tmp_path / f"plan.{name}" for name in ("json", "html")}
     wanted = [word for name, path in files.items() for word in ("-e", f"plan_{name}={path}")]

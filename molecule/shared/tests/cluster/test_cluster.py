@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The cluster, asked at each control plane."""
+"""The cluster, as each control plane sees it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def conditions(thing):
     return {condition["type"]: condition["status"] for condition in thing["status"]["conditions"]}
 
 
-def test_every_node_is_ready(kubectl, inputs, members):
+def test_every_node_is_ready(kubectl, inputs, members, expected_addresses):
     nodes = {node["metadata"]["name"]: node for node in kubectl("nodes")}
     assert sorted(nodes) == sorted({*members["control_planes"], *members["workers"]})
     for name, node in nodes.items():
         assert conditions(node)["Ready"] == "True", name
         assert node["status"]["nodeInfo"]["kubeletVersion"] == f"v{inputs['kube_version']}"
-        addresses = {address["type"]: address["address"] for address in node["status"]["addresses"]}
-        assert addresses["InternalIP"] == inputs["hostvars"][name]["ansible_host"] if "hostvars" in inputs else addresses["InternalIP"]
+        internal = [address["address"] for address in node["status"]["addresses"] if address["type"] == "InternalIP"]
+        assert internal == [expected_addresses[name]], name
 
 
 def test_roles_of_nodes(kubectl, members):
@@ -43,7 +43,7 @@ def test_pods_run(kubectl):
     assert any(pod["metadata"]["name"].startswith("coredns") for pod in pods)
 
 
-def test_nothing_of_the_proof_is_left(kubectl):
+def test_verification_leaves_nothing_behind(kubectl):
     system = {"default", "kube-system", "kube-public", "kube-node-lease"}
     assert {item["metadata"]["name"] for item in kubectl("namespaces")} == system
 
@@ -54,24 +54,24 @@ def test_etcd_members_vote(host, members):
     assert not any(member.get("isLearner") for member in found)
 
 
-def test_one_cluster(host, kubectl):
+def test_there_is_one_cluster_configuration(host, kubectl):
     assert len(kubectl("configmaps", "-n", "kube-system", "--field-selector=metadata.name=kubeadm-config")) == 1
     assert host.file("/etc/kubernetes/pki/ca.key").mode == 0o600
 
 
-def test_services_at_boot(host):
+def test_services_run_and_start_at_boot(host):
     for name in ("containerd", "kubelet"):
         service = host.service(name)
         assert service.is_running, name
         assert service.is_enabled, name
 
 
-def test_no_service_was_restarted_by_failure(host):
+def test_containerd_was_not_restarted_after_a_failure(host):
     restarts = host.check_output("systemctl show -p NRestarts --value containerd")
     assert restarts == "0"
 
 
-def test_secret_files_are_roots_alone(host):
+def test_only_root_can_read_secret_files(host):
     listed = host.check_output("find /etc/kubernetes -name '*.conf' -maxdepth 1 -o -name '*.key'").split()
     assert listed
     for path in listed:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one address of the API, asked from every node."""
+"""The address of the API, as every node reaches it."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ INVENTORY = Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent
 
 
 def server(host):
-    """The address that the kubelet uses."""
+    """Return the address of the API that the kubelet uses."""
     return host.check_output("sed -n 's/^ *server: //p' /etc/kubernetes/kubelet.conf | tr -d '\"'")
 
 
-def test_the_endpoint_leads_to_an_api(host):
+def test_the_endpoint_answers(host):
     assert host.check_output(f"curl -sS --cacert /etc/kubernetes/pki/ca.crt {server(host)}/livez") == "ok"
 
 
 def test_the_vip_is_on_one_control_plane(host, inputs, members):
     if inputs.get("kube_api_endpoint", {}).get("mode") != "vip":
-        pytest.skip("the endpoint is no virtual address")
+        pytest.skip("the endpoint is not a virtual address")
     address = urlsplit(server(host)).hostname
     hosts = {name: testinfra.get_host(f"ansible://{name}", ansible_inventory=str(INVENTORY)) for name in members["control_planes"]}
     assert all(one.service("kube-endpoint-vip").is_running for one in hosts.values())

@@ -10,13 +10,13 @@ import json
 testinfra_hosts = ["ansible://all"]
 
 
-def test_service(host):
+def test_the_service_runs_and_starts_at_boot(host):
     service = host.service("containerd")
     assert service.is_running
     assert service.is_enabled
 
 
-def test_programs_are_the_recorded_ones(host, owned):
+def test_programs_match_the_record(host, owned):
     for path, artifact in owned["artifacts"].items():
         program = host.file(path)
         assert (program.size, program.user, program.mode) == (artifact["size"], "root", 0o755), path
@@ -24,13 +24,13 @@ def test_programs_are_the_recorded_ones(host, owned):
     assert owned["artifacts"]["/usr/local/sbin/runc" if host.file("/usr/local/sbin/runc").exists else "/usr/local/bin/runc"]
 
 
-def test_runtime_is_ready(host):
+def test_the_runtime_is_ready(host):
     status = json.loads(host.check_output("crictl info"))["status"]
     conditions = {condition["type"]: condition["status"] for condition in status["conditions"]}
     assert conditions["RuntimeReady"]
 
 
-def test_registries(host, inputs):
+def test_registry_configuration(host, inputs):
     for registry in inputs.get("kube_registries", {}).get("mirrors", {}):
         hosts = host.file(f"/etc/containerd/certs.d/{registry}/hosts.toml")
         assert (hosts.user, hosts.mode) == ("root", 0o644)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""IPv4 and IPv6 side by side: nodes, pods and Services have an address of each, and both are proved."""
+"""Dual stack: nodes, pods and Services have an IPv4 and an IPv6 address, and both are verified."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_nodes_and_their_pods_have_both_families(host, members):
     assert pods and all(families(item["ip"] for item in pod["status"]["podIPs"]) == [4, 6] for pod in pods)
 
 
-def test_the_proof_goes_both_ways(tmp_path, members):
+def test_both_families_are_verified(tmp_path, members):
     inventory = Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent
     report = tmp_path / "report.json"
     command = ["ansible-playbook", "kubewright.cluster.verify", "-i", str(inventory), "-e", f"verify_json={report}"]

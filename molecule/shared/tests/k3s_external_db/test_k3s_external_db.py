@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The cluster is in the database, and nothing of it in a datastore of the servers' own."""
+"""The cluster is stored in the database, and servers have no datastore of their own."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ CONNECTIONS = "SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING 
 
 @pytest.fixture
 def server(inputs, members):
-    """Whether the host is a server of K3s."""
+    """Return True if the host is a K3s server."""
     return inputs["inventory_hostname"] in members["control_planes"]
 
 
-def test_every_node_is_in_the_database(host, inputs, members, server):
+def test_the_database_has_every_node(host, inputs, members, server):
     if server:
         return
     question = {
@@ -36,13 +36,13 @@ def test_every_node_is_in_the_database(host, inputs, members, server):
     assert {name.rpartition("/")[2] for name in names} == {*members["control_planes"], *members["workers"]}
 
 
-def test_servers_keep_nothing_themselves(host, server):
+def test_servers_have_no_datastore(host, server):
     for name in ("state.db", "etcd"):
         assert not host.file("/var/lib/rancher/k3s/server/db/" + name).exists
     assert host.file("/etc/rancher/k3s/datastore/ca.crt").exists == server
 
 
-def test_what_opens_it_is_in_one_file_of_roots_alone(host, server):
+def test_credentials_are_in_one_file_that_only_root_can_read(host, server):
     kept = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
     if DATABASE == "etcd":
         secret, path = (kept / "client.key").read_text().splitlines()[1], "/etc/rancher/k3s/datastore/client.key"
@@ -54,6 +54,6 @@ def test_what_opens_it_is_in_one_file_of_roots_alone(host, server):
         assert host.file(path).mode == 0o600 and host.file("/etc/rancher/k3s/datastore/ca.crt").mode == 0o600
 
 
-def test_servers_come_over_tls(host, server):
-    if DATABASE == "postgresql" and not server:  # the others let nobody in otherwise
+def test_servers_connect_with_tls(host, server):
+    if DATABASE == "postgresql" and not server:  # the others refuse connections without TLS
         assert host.check_output(f'{POSTGRESQL} "{CONNECTIONS}"') == "t"

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What upstream's install script leaves, and that it is known as the collection's."""
+"""Files of upstream's install script, and that they are recorded as the collection's."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ testinfra_hosts = ["ansible://all"]
 
 @pytest.fixture
 def service(host, members, inputs):
-    """Name of the node's service."""
+    """Return the name of the node's service."""
     return "k3s" if inputs["inventory_hostname"] in members["control_planes"] else "k3s-agent"
 
 
-def test_the_service_is_the_scripts(host, service):
+def test_the_script_made_the_service(host, service):
     text = host.file(f"/etc/systemd/system/{service}.service").content_string
     assert "kubewright" not in text and "ExecStart=/usr/local/bin/k3s" in text
     assert host.service(service).is_running and host.service(service).is_enabled
 
 
-def test_its_own_scripts_are_there(host, service):
+def test_the_scripts_for_killing_and_uninstalling_exist(host, service):
     for name in ("k3s-killall.sh", f"{service}-uninstall.sh"):
         assert host.file(f"/usr/local/bin/{name}").mode == 0o755
 
 
-def test_commands_by_their_names(host):
+def test_commands_are_links_to_k3s(host):
     for name in ("kubectl", "crictl", "ctr"):
         assert host.file(f"/usr/local/bin/{name}").linked_to == "/usr/local/bin/k3s"
 
 
-def test_all_of_it_is_on_record(host, service, owned):
+def test_its_files_are_recorded(host, service, owned):
     made = {f"/etc/systemd/system/{service}.service", f"/usr/local/bin/{service}-uninstall.sh", "/usr/local/bin/kubectl"}
     assert made <= set(owned["files"])
 
 
-def test_the_data_are_where_they_should_be(host):
+def test_the_data_directory_is_used(host):
     assert host.file("/var/lib/rancher/elsewhere/rancher/k3s/agent").is_directory
     assert not host.file("/var/lib/rancher/k3s").exists

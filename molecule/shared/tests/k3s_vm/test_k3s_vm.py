@@ -1,18 +1,18 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A board: what its firmware reads, and a journal that spares its card."""
+"""A board: its kernel arguments, and a journal that is not written to its card."""
 
 from __future__ import annotations
 
 testinfra_hosts = ["ansible://kube_control_plane"]
 
 
-def test_the_memory_cgroup_is_on(host):
+def test_the_memory_cgroup_is_enabled(host):
     assert "memory" in host.file("/sys/fs/cgroup/cgroup.controllers").content_string.split()
 
 
-def test_its_words_are_on_the_one_line_and_on_record(host, owned):
+def test_kernel_arguments_are_on_one_line_and_recorded(host, owned):
     text = host.file("/boot/firmware/cmdline.txt").content_string
     assert text == "rootwait fsck.repair=yes cgroup_memory=1 cgroup_enable=memory\n"
     noted = owned["settings"]["kernel_arguments"]
@@ -22,5 +22,5 @@ def test_its_words_are_on_the_one_line_and_on_record(host, owned):
 
 def test_the_journal_is_in_memory(host):
     assert "Storage=volatile" in host.file("/etc/systemd/journald.conf.d/50-kubewright.conf").content_string
-    # The directory alone is there with a journal on the disk too.
+    # The directory exists with a journal on the disk too; its files do not.
     assert host.check_output("ls /run/log/journal/$(cat /etc/machine-id)/*.journal")

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""kubeadm on a machine with a kernel of its own."""
+"""kubeadm on a machine with its own kernel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def kubectl(host, *words):
     return host.check_output("kubectl --cache-dir=/run/kubectl --kubeconfig=/etc/kubernetes/admin.conf " + " ".join(words))
 
 
-def test_systemd_keeps_the_control_groups(host):
+def test_systemd_manages_the_cgroups(host):
     name = host.check_output("hostname")
     config = json.loads(kubectl(host, "get", "--raw", f"/api/v1/nodes/{name}/proxy/configz"))["kubeletconfig"]
     assert config["cgroupDriver"] == "systemd"
@@ -26,7 +26,7 @@ def test_systemd_keeps_the_control_groups(host):
     assert host.check_output("systemctl is-active kubepods.slice") == "active"
 
 
-def test_no_check_of_kubeadm_was_ignored(tmp_path):
+def test_no_preflight_check_was_ignored(tmp_path):
     inventory = Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent
     plan = tmp_path / "plan.json"
     command = ["ansible-playbook", "kubewright.cluster.plan", "-i", str(inventory), "-e", f"plan_json={plan}"]

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs on a node, as root: looks for the cluster's secrets where they must not be. Prints places, never a secret.
+"""Search a node, as root, for the cluster's secrets in places where they must not be. Print places, never a secret.
 
-Places: argument lists, units' properties, the journal, and every file that others than root can read.
+Places: argument lists, properties of units, the journal, and every file that other users can read.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def read(path):
 
 
 def private_line(pem):
-    """A line of a PEM key that is private: RSA keys begin with what the certificate tells too, EC keys with the secret."""
+    """Return a line of a PEM key that is secret: RSA keys begin with the public modulus, EC keys with the secret."""
     key = re.search(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END", pem, re.DOTALL)
     lines = key.group(0).splitlines() if key else []
     if len(lines) < 3:
@@ -36,7 +36,7 @@ def private_line(pem):
 
 
 def secrets():
-    """{what it is: bytes that would give it away}."""
+    """Return {name: bytes of the secret}."""
     found = {}
     for path in glob.glob("/etc/kubernetes/pki/**/*.key", recursive=True) + glob.glob("/var/lib/kubelet/pki/*"):
         found[path] = private_line(read(path))
@@ -59,7 +59,7 @@ def secrets():
 
 
 def tokens():
-    """Secret halves of bootstrap tokens."""
+    """Return the secret halves of bootstrap tokens."""
     if not os.path.exists("/etc/kubernetes/admin.conf"):
         return []
     template = "{range .items[?(@.type=='bootstrap.kubernetes.io/token')]}{.data.token-secret}{'\\n'}{end}"
@@ -69,7 +69,7 @@ def tokens():
 
 
 def readable(top):
-    """Files below a directory that a user without rights reaches and reads."""
+    """Yield the files below a directory that an unprivileged user can read."""
     try:
         entries = list(os.scandir(top)) if os.stat(top).st_mode & 0o001 else []
     except OSError:
@@ -86,7 +86,7 @@ def readable(top):
 
 
 def places():
-    """(name, content) of every place where nothing may be found."""
+    """Yield (name, content) of every place that must not contain a secret."""
     for process in glob.glob("/proc/[0-9]*"):
         yield process + "/cmdline of " + read(process + "/comm").decode().strip(), read(process + "/cmdline")
     yield "units", subprocess.run(["systemctl", "show", "--no-pager", "*"], stdout=subprocess.PIPE, check=False).stdout
@@ -101,7 +101,7 @@ def places():
 
 def main():
     known = secrets()
-    if "--reveal" in sys.argv:  # for a search on the controller, in Ansible's own output
+    if "--reveal" in sys.argv:  # for a search in Ansible's output on the controller
         for secret in filter(None, known.values()):
             print("secret", base64.b64encode(secret).decode())
         return

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""No secret where others can read it."""
+"""No secret is readable by other users."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def test_no_secret_on_the_node(host):
     assert done.stdout == "", done.stdout
 
 
-def test_no_secret_in_what_ansible_printed(host):
+def test_no_secret_in_the_output_of_ansible(host):
     log = os.environ.get("KUBEWRIGHT_STAGE_LOG")
     if not log:
-        pytest.skip("no log: not run by ./test.sh")
+        pytest.skip("needs the log of ./test.sh")
     printed = Path(log).read_bytes()
     lines = search(host, "--reveal").stdout.splitlines()
     known = [base64.b64decode(line.split()[1]) for line in lines if line.startswith("secret ")]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What only a machine with a kernel of its own can show. It was rebooted after Kubernetes came onto it."""
+"""Checks that need a machine with its own kernel. It was rebooted after the installation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 testinfra_hosts = ["ansible://kube_control_plane"]
 
 
-def test_control_groups_are_of_version_2(host):
+def test_cgroups_are_version_2(host):
     assert host.check_output("stat -fc %T /sys/fs/cgroup") == "cgroup2fs"
 
 
@@ -19,7 +19,7 @@ def test_swap_stayed_off(host):
     lines = host.file("/etc/fstab").content_string.splitlines()
     assert [line for line in lines if "swap" in line]
     assert not [line for line in lines if "swap" in line and not line.startswith("#")]
-    # Its settings are the host's own and still there.
+    # The settings of zram belong to the host and must remain.
     assert "[zram0]" in host.file("/etc/systemd/zram-generator.conf").content_string
 
 
@@ -29,7 +29,7 @@ def test_modules_are_loaded_at_boot(host, name):
     assert name in host.file("/etc/modules-load.d/kubewright.conf").content_string.split()
 
 
-def test_kernel_settings_are_made_at_boot(host):
+def test_kernel_settings_are_applied_at_boot(host):
     lines = host.file("/etc/sysctl.d/99-kubewright.conf").content_string.splitlines()
     wanted = dict(line.replace(" ", "").split("=") for line in lines if "=" in line and not line.startswith(("#", ";")))
     assert wanted

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Run one Molecule scenario from the beginning: tests/scenario.sh NAME
+# The state of a run that was killed is dropped; its nodes are removed before the new ones are created.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+name=${1:?name of a scenario in molecule/}
+export MOLECULE_EPHEMERAL_DIRECTORY=$KUBEWRIGHT_WORK/molecule/$name
+rm -rf "$MOLECULE_EPHEMERAL_DIRECTORY"
+exec molecule test -s "$name"
