@@ -2,10 +2,10 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes docs/reference from the roles' argument specs, the plugins' documentation and the rules of the decision.
+"""Write docs/reference and the roles' README files from argument specs, the plugins' documentation and the planner's data.
 
-    docs/generate.py            write it
-    docs/generate.py --check    fail when what is there is out of date
+    docs/generate.py            write the files
+    docs/generate.py --check    fail if a file is out of date
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ BODY = r"((?:\\.|[^\\)])*)"
 
 
 def words(text, here: str) -> str:
-    """Ansible's markup as Markdown, on one line, fit for a table's cell."""
+    """Convert Ansible's markup to Markdown on one line that fits in a table cell."""
     text = " ".join(text) if isinstance(text, list) else str(text or "")
     text = re.sub(rf"\b[BI]\({BODY}\)", r"*\1*", text)
     text = re.sub(rf"\bL\(([^,)]+), *{BODY}\)", r"[\1](\2)", text)
@@ -46,7 +46,7 @@ def words(text, here: str) -> str:
 
 
 def link(target: str, here: str) -> str:
-    """A plugin of ours leads to its page."""
+    """Return a link to the page of one of the collection's plugins, or the name of another plugin."""
     name, _hash, kind = target.partition("#")
     if not name.startswith(COLLECTION + "."):
         return f"`{name}`"
@@ -55,7 +55,7 @@ def link(target: str, here: str) -> str:
 
 
 def nature(option: dict) -> str:
-    """Type, whether required, default and choices."""
+    """Return type, requirement, default and choices of an option."""
     kind = option.get("type", "str")
     if option.get("elements"):
         kind += f" of {option['elements']}"
@@ -70,7 +70,7 @@ def nature(option: dict) -> str:
 
 
 def rows(options: dict, here: str, above: str = "", islist: bool = False):
-    """Each option, and beneath it those inside."""
+    """Yield a row for each option, followed by its suboptions."""
     for name, option in options.items():
         path = f"{above}{'[]' if islist else ''}{'.' if above else ''}{name}"
         yield f"| `{path}` | {nature(option)} | {words(option.get('description'), here)} |"
@@ -79,12 +79,12 @@ def rows(options: dict, here: str, above: str = "", islist: bool = False):
 
 
 def table(options: dict, here: str, first: str = "option") -> str:
-    """All options."""
+    """Return the table of all options."""
     return "\n".join([f"| {first} | type | what it is |", "|---|---|---|", *rows(options, here)]) + "\n"
 
 
 def returned(values: dict, here: str) -> str:
-    """What a plugin returns."""
+    """Return the table of a plugin's return values."""
     lines = ["| value | type | returned | what it is |", "|---|---|---|---|"]
     for name, value in values.items():
         lines.append(f"| `{name}` | {value.get('type', '')} | {value.get('returned', '')} | {words(value.get('description'), here)} |")
@@ -92,7 +92,7 @@ def returned(values: dict, here: str) -> str:
 
 
 def role_page(name: str, spec: dict, here: str) -> str:
-    """A role: what it does, and its own inputs."""
+    """Return the page of a role: its purpose and its inputs."""
     text = f"# Role `{name}`\n"
     for entry, point in sorted(spec["entry_points"].items(), key=lambda pair: pair[0] != "main"):
         text += f"\n## {entry}\n" if entry != "main" else ""
@@ -102,7 +102,7 @@ def role_page(name: str, spec: dict, here: str) -> str:
 
 
 def plugin_page(kind: str, name: str, found: dict, here: str) -> str:
-    """A module or filter: options, examples, what it returns."""
+    """Return the page of a module or filter: options, examples, return values."""
     doc = found["doc"]
     text = f"# {kind.capitalize()} `{name}`\n\n{words(doc['short_description'], here)}.\n"
     text += "".join(f"\n{words(part, here)}\n" for part in as_list(doc.get("description")))
@@ -117,13 +117,13 @@ def plugin_page(kind: str, name: str, found: dict, here: str) -> str:
 
 
 def as_list(value) -> list:
-    """Descriptions are one paragraph or several."""
+    """Return a description, which can be one paragraph or several, as a list."""
     return value if isinstance(value, list) else [value] if value else []
 
 
 def inputs_page(roles: dict) -> str:
-    """Every input of every role, by role."""
-    text = "# Inputs\n\nSet these in the inventory. Every role reads the ones that it needs; a misspelt one is refused.\n"
+    """Return the page of all inputs, by role."""
+    text = "# Inputs\n\nSet these in the inventory, as play vars, as role parameters or with `-e`. Unknown names are rejected.\n"
     for name, spec in sorted(roles.items(), key=lambda pair: pair[0] != f"{COLLECTION}.kube"):
         options = spec["entry_points"].get("main", {}).get("options") or {}
         if options:
@@ -131,18 +131,18 @@ def inputs_page(roles: dict) -> str:
     return text
 
 
-def place(source: str) -> str:
-    """A link to a page: of the web, or of docs."""
+def source_link(source: str) -> str:
+    """Return a link to a page on the web or in docs."""
     return f"<{source}>" if "://" in source else f"[{source}](../{source.partition('/')[2]})"
 
 
 def rules_page() -> str:
-    """The rules that decide between the distributions, from the data that the planner uses."""
+    """Return the page of the rules that pick a distribution, from the planner's data."""
     sys.path[:0] = os.environ["ANSIBLE_COLLECTIONS_PATH"].split(":")
     rules = importlib.import_module("ansible_collections.kubewright.cluster.plugins.plugin_utils.plan.distribution_rules")
-    text = "# Rules of the decision\n\nAsked in this order. A plan's `reasons` name the rule, the node, its value and the limit.\n\n"
+    text = "# Rules of the decision\n\nChecked in this order. A plan's `reasons` name the rule, the node, its value and the limit.\n\n"
     lines = ["| rule | looks at | does | source |", "|---|---|---|---|"]
-    lines += [f"| `{rule}` | {what} | {does} | {place(source)} |" for rule, what, does, source in rules.table()]
+    lines += [f"| `{rule}` | {what} | {does} | {source_link(source)} |" for rule, what, does, source in rules.table()]
     return text + "\n".join(lines) + "\n"
 
 
@@ -173,7 +173,7 @@ def with_fields(text: str) -> str:
 
 
 def pages() -> dict:
-    """Every page by its path below docs/reference."""
+    """Return all pages by their path relative to docs/reference."""
     dump = subprocess.check_output(["ansible-doc", "--metadata-dump", COLLECTION])
     found = {kind: plugins for kind, plugins in json.loads(dump)["all"].items() if kind in KINDS and plugins}
     made = {"inputs.md": HEAD + inputs_page(found["role"]), "rules.md": HEAD + rules_page()}
@@ -193,9 +193,9 @@ def pages() -> dict:
 
 
 def main() -> int:
-    """Writes or checks."""
-    parser = argparse.ArgumentParser(description="Writes docs/reference.")
-    parser.add_argument("--check", action="store_true", help="write nothing; fail when something is out of date")
+    """Write or check the pages and return the exit code."""
+    parser = argparse.ArgumentParser(description="Write docs/reference and the README files of the roles.")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is out of date")
     check = parser.parse_args().check
     made = pages()
     stale = [path for path, text in made.items() if not (HERE / path).exists() or (HERE / path).read_text() != text]

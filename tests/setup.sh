@@ -3,16 +3,16 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# Sets up what the quickstart and the tests need: Debian packages, a virtual environment, the collection's place in a collections path.
-# All of it is in $KUBEWRIGHT_CACHE (default ~/.cache/kubewright). When everything is there, it is done in a blink.
+# Set up what the quickstart and the tests need: Debian packages, a virtual environment, a collections path with the collection.
+# Everything except packages is in $KUBEWRIGHT_CACHE (default ~/.cache/kubewright). Without changes this takes a fraction of a second.
 #   tests/setup.sh          set up
-#   . tests/setup.sh env    set up, and set PATH and ANSIBLE_COLLECTIONS_PATH in this shell
-#   . tests/setup.sh env FILE    the same with the packages that this file lists
+#   . tests/setup.sh env    set up, and export PATH, ANSIBLE_COLLECTIONS_PATH and PYTHONPATH in this shell
+#   . tests/setup.sh env FILE    also install the packages that this file lists
 
 KUBEWRIGHT_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 export KUBEWRIGHT_CACHE=${KUBEWRIGHT_CACHE:-$HOME/.cache/kubewright}
 venv=$KUBEWRIGHT_CACHE/venv
-# Checkouts share all that is made, and nothing that says where they are.
+# Checkouts share the cache, except for files that contain the checkout's path.
 KUBEWRIGHT_WORK=$KUBEWRIGHT_CACHE/checkouts/$(echo "$KUBEWRIGHT_ROOT" | sha256sum | cut -c1-12)
 export KUBEWRIGHT_WORK
 
@@ -24,48 +24,48 @@ wanted_packages() {
 }
 
 packages() {
-    local lacking=() package
+    local missing=() package
     if ! command -v dpkg-query >/dev/null; then
         other_host
         return
     fi
     for package in $(wanted_packages); do
-        [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || lacking+=("$package")
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
     done
-    [ ${#lacking[@]} -gt 0 ] || return 0
+    [ ${#missing[@]} -gt 0 ] || return 0
     if [ "$(id -u)" != 0 ]; then
-        echo "These packages are needed; install them as root: apt-get install ${lacking[*]}" >&2
+        echo "Install these packages as root: apt-get install ${missing[*]}" >&2
         return 1
     fi
-    echo "Installing ${lacking[*]}"
-    (apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends -y "${lacking[@]}") \
+    echo "Installing ${missing[*]}"
+    (apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends -y "${missing[@]}") \
         >"$KUBEWRIGHT_CACHE/apt.log" 2>&1 || {
         tail -20 "$KUBEWRIGHT_CACHE/apt.log" >&2
-        echo "apt-get failed; all it said is in $KUBEWRIGHT_CACHE/apt.log" >&2
+        echo "apt-get failed; the log is $KUBEWRIGHT_CACHE/apt.log" >&2
         return 1
     }
 }
 
-# Packages have other names elsewhere: the programs are what counts.
+# Other distributions name packages differently, so check for programs.
 other_host() {
-    local program lacking=()
+    local program missing=()
     for program in git ssh ssh-keygen gcc go; do
-        command -v $program >/dev/null || lacking+=("$program")
+        command -v $program >/dev/null || missing+=("$program")
     done
-    command -v podman >/dev/null || command -v docker >/dev/null || lacking+=("podman or docker")
-    [ ${#lacking[@]} -eq 0 ] || {
-        echo "Not a Debian: please install ${lacking[*]}" >&2
+    command -v podman >/dev/null || command -v docker >/dev/null || missing+=("podman or docker")
+    [ ${#missing[@]} -eq 0 ] || {
+        echo "This is not Debian. Please install ${missing[*]}" >&2
         return 1
     }
 }
 
-# Made anew when Python is another one; brought up to date when the requirements are.
+# Created again for another Python; updated when the requirements change.
 environment() {
     local python stamp
     python=$(python3 -c 'import sys; print("%d.%d %s" % (*sys.version_info[:2], sys.base_prefix))')
     stamp="$python $(sha256sum <"$KUBEWRIGHT_ROOT/tests/requirements.txt")"
     [ "$(cat "$venv/.made" 2>/dev/null)" != "$stamp" ] || return 0
-    echo "Making the virtual environment $venv (half a minute)"
+    echo "Creating the virtual environment $venv (half a minute)"
     case $(cat "$venv/.made" 2>/dev/null) in
         "$python "*) ;;
         *) python3 -m venv --clear "$venv" ;;

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The archive that users install: what is in it, that Galaxy and ansible-builder accept it, and that it works without a clone."""
+"""The archive that users install: its files, that Galaxy and ansible-builder accept it, and that it works without a clone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-# What users have lying in a clone, and what must never get into an archive.
+# Files that users can have in a clone, and that must never get into an archive.
 PRIVATE = (
     "kubeconfig",
     "prod.kubeconfig",
@@ -77,7 +77,7 @@ def installed(archive, tmp_path_factory) -> Path:
     return target / "ansible_collections" / "kubewright" / "cluster"
 
 
-def test_nothing_of_the_users_and_nothing_superfluous_is_in_it(archive):
+def test_it_has_no_private_and_no_unwanted_files(archive):
     with tarfile.open(archive) as tar:
         names = [member.name for member in tar if member.isfile()]
     assert not set(PRIVATE) & set(names)
@@ -86,12 +86,12 @@ def test_nothing_of_the_users_and_nothing_superfluous_is_in_it(archive):
     assert not [name for name in names if name not in files and not name.startswith(known)]
 
 
-def test_everything_that_the_plugins_and_roles_have_is_in_it(installed):
+def test_it_has_all_plugins_roles_and_playbooks(installed):
     tracked = subprocess.check_output(["git", "ls-files", "plugins", "roles", "playbooks", "meta"], cwd=ROOT, text=True)
     assert not [name for name in tracked.split() if (ROOT / name).exists() and not (installed / name).exists()]
 
 
-def test_links_lead_to_files_of_the_archive(installed):
+def test_links_lead_to_files_in_the_archive(installed):
     dead, pages = [], list(installed.rglob("*.md"))
     assert pages
     for page in pages:
@@ -108,7 +108,7 @@ def test_every_module_is_in_the_action_group(installed):
     assert set(runtime["action_groups"]["cluster"]) == modules
 
 
-def test_galaxy_takes_it(archive, tmp_path):
+def test_galaxy_accepts_it(archive, tmp_path):
     config = tmp_path / "importer.cfg"
     # ansible-lint runs in a stage of its own.
     config.write_text("[galaxy-importer]\nrun_ansible_lint = False\n")
@@ -120,7 +120,7 @@ def test_galaxy_takes_it(archive, tmp_path):
     assert "Importer processing completed successfully" in output and "WARNING" not in output, output
 
 
-def test_execution_environments_can_hold_it(archive, installed, tmp_path):
+def test_ansible_builder_accepts_it(archive, installed, tmp_path):
     shutil.copy(installed / "docs" / "execution-environment.yml", tmp_path)
     shutil.copy(archive, tmp_path)
     definition = tmp_path / "execution-environment.yml"

@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Any
 
 import yaml
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator  # type: ignore[import-untyped]
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ..base.findings import Finding
 from ..base.resources import ROLES
