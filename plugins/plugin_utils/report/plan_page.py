@@ -1,172 +1,229 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plan as one HTML page: drawn, readable on a phone, printed and by a screen reader. Nothing is fetched, nothing runs in it."""
+"""The plan as one HTML page. It loads nothing, runs nothing, and is readable on a phone, in print and by a screen reader."""
 
 from __future__ import annotations
 
-from html import escape
+import json
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
-from ..base import quantity
-from ..plan import distributions
-from . import plan_figure as topology, todo
-from .plan_page_style import STYLE
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from ..base import quantity, resources
+from ..base.model import Plan, PlanNode
+from . import lines, summary, todo
+
+SHOWN = 8  # so many nodes of a role are drawn; the others are a link to the table
+TEMPLATES = os.path.join(resources.COLLECTION_ROOT, "plugins", "plugin_utils", "report", "templates")
 
 
-def html(plan: dict) -> str:
-    """The page of a plan."""
-    title = "%s: the plan" % (plan.get("name") or "A cluster")
-    parts = [
-        _head(plan),
-        _sentences("Refused: nothing is carried out", [row["text"] for row in plan["refusals"]], "refused"),
-        _sentences("Warnings", [row["text"] for row in plan["warnings"]], "warned"),
-        _why(plan),
-        topology.figure(plan),
-        _machines(plan),
-        _steps(plan),
-        _ports(plan["ports"]),
-        _images(plan["images"]),
-    ]
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        "<title>%s</title>\n<style>%s</style>\n</head>\n<body>\n<main>\n%s\n</main>\n</body>\n</html>\n"
-        % (escape(title), STYLE, "\n".join(part for part in parts if part))
+@dataclass(frozen=True)
+class Memory:
+    """A machine's memory as a bar: percentages of the bar's width, and the same in words."""
+
+    free: float
+    reserved: float
+    least: float
+    text: str
+    limit: str
+    enough: bool
+
+
+@dataclass(frozen=True)
+class Row:
+    """One node in the table of nodes."""
+
+    host: str
+    name: str
+    role: str
+    address: str
+    machine: str
+    state: str
+    cpus: str
+    cpus_limit: str
+    cpus_enough: bool
+    memory: Memory | None
+    pods: str
+    labels: list[str]
+    leads: bool
+
+
+def html(plan: Plan, inventory: str = "", date: str = "", kubeconfig: str = "") -> str:
+    """Return the page of a plan.
+
+    inventory: as it was given with -i. date: when the plan was made, as the page shows it. kubeconfig: where the cluster's kubeconfig is written
+    on the controller. What is empty is left out.
+    """
+    rows = [_row(plan, host) for host in sorted(plan["nodes"], key=lines.natural)]
+    return _template().render(
+        title="Plan of the cluster %s" % plan["name"] if plan.get("name") else "Plan of a cluster",
+        headline=summary.headline(plan),
+        made=_made(date, inventory),
+        refused=bool(plan["refusals"]),
+        idle=todo.is_idle(plan),
+        refusals=summary.found(plan["refusals"], plan["nodes"]),
+        warnings=summary.found(plan["warnings"], plan["nodes"]),
+        facts=_facts(plan, kubeconfig),
+        reasons=summary.reasons(plan),
+        alternatives=summary.alternatives(plan),
+        figure=_figure(plan, rows),
+        rows=rows,
+        with_labels=any(row.labels for row in rows),
+        tasks=todo.tasks(plan),
+        firewall=summary.firewall(plan),
+        components=_components(plan),
+        images=plan["images"],
+        next_step=summary.next_step(plan, inventory),
     )
 
 
-def _head(plan):
-    name = escape(plan.get("name") or "A cluster")
-    if not plan.get("version"):
-        return "<h1>%s</h1>\n<p>The machines and the inventory do not make a cluster yet.</p>" % name
-    facts = [
-        ("distribution", "%s %s" % (plan["distribution"], plan["version"])),
-        ("datastore", plan["datastore"]),
-        ("endpoint", "%s (%s)" % (plan["endpoint"]["host_port"], plan["endpoint"]["mode"])),
-        ("network", "%s, kube-proxy %s" % (plan["plugin"], plan["proxy_mode"])),
-        ("pods", ", ".join(plan["pod_cidrs"])),
-        ("Services", ", ".join(plan["service_cidrs"])),
-        ("nodes", "%d control planes, %d workers" % (len(plan["control_planes"]), len(plan["workers"]))),
-    ]
-    rows = "".join("<div><dt>%s</dt><dd>%s</dd></div>" % (key, escape(str(value))) for key, value in facts)
-    return "<h1>%s</h1>\n<dl class=facts>%s</dl>" % (name, rows)
+@lru_cache(maxsize=1)
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("plan.html.j2")
 
 
-def _section(title, body, mark=""):
-    return "<section%s>\n<h2>%s</h2>\n%s\n</section>" % (' class="%s"' % mark if mark else "", title, body)
-
-
-def _list(items):
-    return "<ul>%s</ul>" % "".join("<li>%s</li>" % item for item in items)
-
-
-def _sentences(title, sentences, mark):
-    return _section(title, _list(escape(text) for text in sentences), mark) if sentences else ""
-
-
-def _why(plan):
-    """Reasons with their sources, and what the other distribution would take."""
-    items = []
-    for reason in plan["reasons"]:
-        source = reason.get("source")
-        link = ' <a href="%s">source</a>' % escape(source, quote=True) if source else ""
-        items.append("%s%s" % (escape(reason["text"]), link))
-    items += [escape(other["text"]) for other in plan["alternatives"]]
-    return _section("Why", _list(items)) if items else ""
-
-
-def _machines(plan):
-    """Each node with a bar of its CPUs and its memory; the mark is what the distribution needs of its role."""
-    nodes = [(host, node) for host, node in sorted(plan["nodes"].items()) if node.get("machine")]
-    if not nodes:
+@lru_cache(maxsize=1)
+def collection_version() -> str:
+    """Return the version of this collection, empty where neither its manifest nor its galaxy.yml can be read."""
+    try:
+        return str(json.loads(resources.read_text("MANIFEST.json"))["collection_info"]["version"])
+    except (OSError, ValueError, KeyError):
+        pass
+    try:
+        return str(yaml.safe_load(resources.read_text("galaxy.yml"))["version"])
+    except (OSError, yaml.YAMLError, KeyError):
         return ""
-    need = distributions.by_name(plan["distribution"] or "kubeadm").minimum
-    most = {key: max(node["machine"][key] or 0 for _host, node in nodes) for key in ("memory_bytes", "cpus")}
-    rows = []
-    for host, node in nodes:
-        machine, least = node["machine"], need[node["role"]]
-        rows.append(
-            "<tr><th scope=row>%s</th><td>%s</td><td>%s</td><td>%s</td><td>%s</td><td>%s</td><td>%s</td></tr>"
-            % (
-                escape(host),
-                node["role"].replace("_", " "),
-                escape("%s, %s" % (machine["architecture"], machine["os"])),
-                _bar(machine["cpus"], least["cpus"], most["cpus"], "%g" % (machine["cpus"] or 0)),
-                _bar(
-                    machine["memory_bytes"],
-                    least["memory"],
-                    most["memory_bytes"],
-                    quantity.human(machine["memory_bytes"] or 0),
-                ),
-                _left(node.get("capacity")),
-                escape(
-                    ", ".join(stage for stage in node.get("stages") or [] if stage != "leader") or "as it should be"
-                ),
-            )
-        )
-    head = "".join(
-        "<th scope=col>%s</th>" % word for word in ("host", "role", "machine", "CPUs", "memory", "for pods", "to do")
-    )
-    note = "<p>The line in a bar is the least that %s needs of that role.</p>" % (plan["distribution"] or "kubeadm")
-    table = "<table><thead><tr>%s</tr></thead><tbody>%s</tbody></table>" % (head, "".join(rows))
-    return _section(
-        "Machines", '<div class=wide tabindex=0 role=region aria-label="Machines">%s</div>\n%s' % (table, note)
+
+
+def _made(date: str, inventory: str) -> str:
+    parts = ["Made", "on %s" % date if date else "", "for the inventory %s" % inventory if inventory else ""]
+    return " ".join([*filter(None, parts), "with kubewright.cluster %s." % collection_version()])
+
+
+def _facts(plan: Plan, kubeconfig: str) -> list[tuple[str, str]]:
+    rows = summary.facts(plan)
+    if not plan["refusals"] and plan.get("version"):
+        rows += [("download", todo.download(plan) or "nothing"), ("kubeconfig", kubeconfig)]
+    return [(label, value) for label, value in rows if value]
+
+
+def _row(plan: Plan, host: str) -> Row:
+    node = plan["nodes"][host]
+    have = node.get("machine") or {}
+    least = _minimum(plan, node)
+    cpus, _memory, _left = summary.machine(node)
+    machine = [have.get("architecture"), have.get("os"), have.get("board"), *(have.get("gpus") or [])]
+    return Row(
+        host=host,
+        name=node["name"] if node["name"] != host else "",
+        role=str(node["role"]).replace("_", " "),
+        address=node.get("address") or "",
+        machine=", ".join(str(part) for part in machine if part),
+        state=todo.state(node, bool(plan["refusals"])),
+        cpus=cpus,
+        cpus_limit="%g" % least["cpus"] if least else "",
+        cpus_enough=not least or have.get("cpus") is None or have["cpus"] >= least["cpus"],
+        memory=_memory_of(node, least),
+        pods=_pods(node),
+        labels=_labels(plan, node),
+        leads=plan.get("leader") == host and node.get("action") == "init",
     )
 
 
-def _left(capacity):
-    """What the kubelet leaves to pods, and how many it takes."""
+def _minimum(plan: Plan, node: PlanNode) -> Any:
+    """Return what the distribution needs of the node's role: {memory (bytes), cpus}; None where none was chosen."""
+    chosen = summary.distribution(plan)
+    return chosen.minimum[str(node["role"])] if chosen else None
+
+
+def _memory_of(node: PlanNode, least: Any) -> Memory | None:
+    size = (node.get("machine") or {}).get("memory_bytes")
+    if size is None:
+        return None
+    limit = least["memory"] if least else 0
+    free = ((node.get("capacity") or {}).get("allocatable") or {}).get("memory_bytes")
+    whole = max(size, limit * 1.25, 1)
+    for_pods = size if free is None else min(free, size)
+    return Memory(
+        free=round(100 * for_pods / whole, 1),
+        reserved=round(100 * (size - for_pods) / whole, 1),
+        least=round(100 * limit / whole, 1),
+        text=quantity.human(size),
+        limit=quantity.human(limit) if limit else "",
+        enough=size >= limit,
+    )
+
+
+def _pods(node: PlanNode) -> str:
+    """Return what the kubelet leaves to pods, and how many it takes."""
+    capacity = node.get("capacity")
     if not capacity or capacity["allocatable"]["memory_bytes"] is None:
-        return "unknown" if capacity else ""
+        return ""
     left, pods = capacity["allocatable"], capacity["pods"]
-    return "%g CPUs, %s<span class=aside> %d pods of 128 MiB, at most %d</span>" % (
-        left["cpus"] or 0,
-        escape(quantity.human(left["memory_bytes"])),
-        pods["of_128Mi"],
-        pods["limit"],
-    )
+    room = "%g CPUs, %s" % (left["cpus"] or 0, quantity.human(left["memory_bytes"]))
+    return "%s: room for %d pods of 128 MiB (limit %d)" % (room, pods["of_128Mi"], pods["limit"])
 
 
-def _bar(value, least, most, text):
-    """A bar in words too: the picture alone would be nothing to a screen reader."""
-    top = max(most or 0, least * 1.25)
-    enough = value is not None and value >= least
-    return (
-        '<span class="bar%s"><i style="width:%.1f%%"></i><b style="left:%.1f%%"></b></span>'
-        "<span class=value>%s<span class=aside>%s</span></span>"
-        % (
-            "" if enough else " short",
-            100 * (value or 0) / top,
-            100 * least / top,
-            escape(text),
-            "" if enough else " (too little)",
-        )
-    )
+def _labels(plan: Plan, node: PlanNode) -> list[str]:
+    """Return a node's labels and taints as kubectl takes them."""
+    wanted = (plan.get("objects") or {}).get(node["name"]) or {}
+    taints = wanted.get("taints") if wanted.get("taints") is not None else node.get("taints")
+    texts = ["%s=%s" % item for item in (wanted.get("labels") or {}).items()]
+    for taint in taints or []:
+        value = "=%s" % taint["value"] if taint.get("value") else ""
+        texts.append("taint %s%s:%s" % (taint["key"], value, taint["effect"]))
+    return texts
 
 
-def _steps(plan):
-    lines = [str(task) for task in todo.tasks(plan)]
-    if plan["refusals"]:
-        return ""
-    if not lines:
-        return _section("Steps", "<p>Every node is as it should be: nothing to do.</p>")
-    return _section("Steps", _list(escape(line) for line in lines))
+def _figure(plan: Plan, rows: list[Row]) -> dict[str, Any] | None:
+    """Return what the drawing shows, None where there is no plan of nodes."""
+    if not plan.get("endpoint"):
+        return None
+    planes, workers = ([row for row in rows if (row.role == "control plane") is leading] for leading in (True, False))
+    way, address = summary.endpoint(plan), plan["endpoint"]["host_port"]
+    store = plan.get("database") or plan.get("datastore") or "datastore"
+    return {
+        "tiers": [
+            {"name": name, "kind": kind, "rows": found[:SHOWN], "more": len(found) - SHOWN}
+            for name, kind, found in (("Workers", "worker", workers), ("Control planes", "plane", planes))
+            if found
+        ],
+        "endpoint": address,
+        "way": way,
+        "store": store,
+        "where": _store_place(store, len(planes)),
+        "network": "Pod network %s: %s" % (plan["plugin"], ", ".join(plan["pod_cidrs"])),
+        "caption": "%s reach the API at %s (%s). Datastore: %s." % (
+            lines.both([lines.count(len(found), word) for found, word in ((workers, "worker"), (planes, "control plane")) if found]),
+            address,
+            way,
+            store,
+        ),
+    }  # fmt: skip
 
 
-def _ports(rows):
-    if not rows:
-        return ""
-    keys = ("port", "protocol", "to", "from", "purpose")
-    head = "".join("<th scope=col>%s</th>" % key for key in keys)
-    body = "".join("<tr>%s</tr>" % "".join("<td>%s</td>" % escape(str(row[key])) for key in keys) for row in rows)
-    table = "<table><thead><tr>%s</tr></thead><tbody>%s</tbody></table>" % (head, body)
-    return _section("To let through", '<div class=wide tabindex=0 role=region aria-label="Ports">%s</div>' % table)
+def _store_place(store: str, planes: int) -> str:
+    if not planes or store.startswith("external"):
+        return "outside of these nodes"
+    return "on the control plane" if planes == 1 else "on the control planes"
 
 
-def _images(images):
-    if not images:
-        return ""
-    return "<section>\n<details>\n<summary>%d images</summary>\n%s\n</details>\n</section>" % (
-        len(images),
-        _list("<code>%s</code>" % escape(image) for image in images),
-    )
+def _components(plan: Plan) -> list[tuple[str, str]]:
+    """Return the versions of all programs that the plan installs or keeps, as (name, versions)."""
+    versions: dict[str, set[str]] = {}
+    for node in plan["nodes"].values():
+        for item in node.get("programs") or []:
+            versions.setdefault(item["component"], set()).add(str(item["version"]).removeprefix("v"))
+    return [(name, ", ".join(sorted(found))) for name, found in versions.items()]

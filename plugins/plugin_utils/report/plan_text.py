@@ -48,7 +48,7 @@ def lines(plan: Plan, inventory: str = "", brief: bool = False) -> list[Line]:
 def table(plan: Plan) -> list[str]:
     """Return a table of the nodes that fits the terminal; in a long one nodes that are alike share a row."""
     refused = bool(plan["refusals"])
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for host in sorted(plan["nodes"], key=natural):
         node = plan["nodes"][host]
         cpus, memory, left = summary.machine(node)
@@ -59,8 +59,10 @@ def table(plan: Plan) -> list[str]:
         return []
     if len(rows) > LONG:
         alike = grouped((row[0], "\t".join(row[2:3] + row[4:])) for row in rows)
-        cells = [(hosts, *shared.split("\t")) for hosts, shared in alike]
-        rows = [("%d: %s" % (len(hosts), names(hosts)), "", role, "", *rest) for hosts, role, *rest in cells]
+        rows = []
+        for hosts, shared in alike:
+            role, *rest = shared.split("\t")
+            rows.append(("%d: %s" % (len(hosts), names(hosts)), "", role, "", *rest))
     return _fitting([("host", "cluster name", "role", "address", "cpus", "memory", "for pods", "state"), *rows])
 
 

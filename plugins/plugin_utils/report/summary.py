@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -205,7 +206,7 @@ def alternatives(plan: Plan) -> list[str]:
 
 def next_step(plan: Plan, inventory: str = "") -> str:
     """Return the command to go on with; a sentence where there is something to correct first."""
-    playbook = "ansible-playbook kubewright.cluster.%s -i " + (inventory or "INVENTORY")
+    playbook = "ansible-playbook kubewright.cluster.%s -i " + (shlex.quote(inventory) if inventory else "INVENTORY")
     if plan["refusals"]:
         return "correct the problems, then plan again: " + playbook % "plan"
     return playbook % ("verify" if todo.is_idle(plan) else "site")

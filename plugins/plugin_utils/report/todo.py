@@ -144,7 +144,7 @@ def _programs(node: PlanNode, reasons: list[str]) -> str:
     """Return which programs are installed, and about how large they are."""
     size = megabytes(node)
     items = [reason.removesuffix(" is not installed") for reason in reasons]
-    return "%s%s" % ("about %d MB of programs: " % size if size else "programs: ", ", ".join(items))
+    return "%s%s" % ("install about %d MB of programs: " % size if size else "install ", ", ".join(items))
 
 
 def _missing_programs(node: PlanNode) -> list[str]:

@@ -82,7 +82,7 @@ def test_new_changed_and_unchanged_nodes_are_told_apart():
     assert summary.headline(plan).endswith("; 1 new, 1 to change, 3 unchanged; no problems.")
     texts = [str(task) for task in todo.tasks(plan)]
     assert texts[0].startswith("w-1: containerd (/etc/containerd/config.toml is missing")
-    assert texts[1].startswith("w-2: set kernel modules and sysctls; about 317 MB of programs: containerd ")
+    assert texts[1].startswith("w-2: set kernel modules and sysctls; install about 317 MB of programs: containerd ")
 
 
 def test_findings_of_many_nodes_are_one_line():

@@ -68,7 +68,9 @@ def test_a_large_cluster_has_no_more_lines():
 
 def test_what_fails_alike_on_many_nodes_is_one_line():
     checks = [check("services", "fail", "w-%d" % number, "containerd is down", "start it") for number in range(1, 66)]
-    checks += [check("clock", "fail", "w-%d" % number, "%d s behind" % (number + 9), "sync it") for number in range(1, 66)]
+    checks += [
+        check("clock", "fail", "w-%d" % number, "%d s behind" % (number + 9), "sync it") for number in range(1, 66)
+    ]
     lines = verify_report.lines(verify_report.document(PLAN, checks))
     failed = [line.text for line in lines if line.kind is Kind.FAILURE]
     assert failed[1:] == [
@@ -137,7 +139,11 @@ def look(healthy=None, admin=True):
 )
 def test_a_plan_with_refusals_has_a_scope_too(looks, leader):
     nodes = {host: {"name": node["name"], "role": node["role"]} for host, node in NODES.items()}
-    plan = {"nodes": nodes, "control_planes": ["h1", "h2"], "refusals": [{"id": "host.unreachable", "text": "h3: cannot be reached"}]}
+    plan = {
+        "nodes": nodes,
+        "control_planes": ["h1", "h2"],
+        "refusals": [{"id": "host.unreachable", "text": "h3: cannot be reached"}],
+    }
     found = verify_report.scope(plan, looks)
     assert (found["leader"], found["servers"]) == (leader, [])
     assert verify_report.scope(plan, looks, check_mode=True)["nodes"] == sorted(NODES[host]["name"] for host in looks)
