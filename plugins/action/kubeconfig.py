@@ -33,13 +33,19 @@ class ActionModule(ActionBase):
             if self._task.check_mode:
                 return {**result, "changed": True, "msg": "%s is not there yet" % arguments["source"]}
             return {**result, "failed": True, "msg": read.get("msg")}
-        text = kubeconfig.rewritten(
-            base64.b64decode(read["content"]).decode(), arguments["server"], arguments["cluster_name"]
-        )
-        changed = kubeconfig.write(arguments["path"], text, self._task.check_mode)
-        if arguments["merge_into"]:
-            changed = (
-                kubeconfig.merge_into(os.path.expanduser(arguments["merge_into"]), text, self._task.check_mode)
-                or changed
-            )
+        try:
+            changed = self._write(base64.b64decode(read["content"]).decode(), arguments)
+        except kubeconfig.KubeconfigError as error:
+            return {**result, "failed": True, "msg": str(error)}
         return {**result, "changed": changed, "path": arguments["path"]}
+
+    def _write(self, admin, arguments):
+        """Write the kubeconfig, and merge it where that was asked for. Neither is changed if one of them must not be."""
+        check = self._task.check_mode
+        text = kubeconfig.rewritten(admin, arguments["server"], arguments["cluster_name"])
+        other = os.path.expanduser(arguments["merge_into"]) if arguments["merge_into"] else None
+        merges = kubeconfig.merge_into(other, text, check=True) if other else False
+        changed = kubeconfig.save(arguments["path"], text, check)
+        if merges:
+            kubeconfig.merge_into(other, text, check)
+        return changed or merges

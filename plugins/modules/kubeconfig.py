@@ -11,8 +11,11 @@ short_description: Bring the administrator's kubeconfig to the controller
 version_added: 0.1.0
 author: kubewright contributors (@kubewright)
 description:
-  - Reads C(admin.conf) on a control plane and writes it on the controller with mode 0600 and with an address that the controller reaches.
-  - Keeps its hands off the user's own C(~/.kube/config) unless O(merge_into) asks for it; then the old file is kept beside it.
+  - Reads C(admin.conf) on a control plane and writes a kubeconfig with its certificates on the controller, with mode 0600 and an
+    address that the controller reaches.
+  - Fails rather than replace the kubeconfig of another cluster, or a file that it did not write.
+  - Changes the user's own C(~/.kube/config) only if O(merge_into) asks for it. The old file is kept beside it, and a cluster, user or context of the
+    same name that belongs to another cluster (one with another CA) is an error.
 extends_documentation_fragment: [kubewright.cluster.attributes.action]
 options:
   path:

@@ -14,7 +14,6 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.base import (
     versions,
     yaml_documents as documents,
 )
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import kubeconfig
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.kubeadm import config as kubeadm_config
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.machine import (
     containerd as containerd_config,
@@ -237,28 +236,6 @@ def test_kube_router_manifest():
 )
 def test_taint(text, taint):
     assert tuple(labels.parse_taint(text).values()) == taint
-
-
-def test_kubeconfig(tmp_path):
-    text = documents.dump(
-        {
-            "clusters": [{"name": "kubernetes", "cluster": {"server": "https://127.0.0.1:7443"}}],
-            "users": [{"name": "kubernetes-admin", "user": {}}],
-            "contexts": [{"name": "x", "context": {}}],
-            "current-context": "x",
-        }
-    )
-    made = kubeconfig.rewritten(text, "https://10.0.0.11:6443", "prod")
-    path = str(tmp_path / "kubeconfig")
-    assert kubeconfig.write(path, made, True) and not os.path.exists(path)
-    assert kubeconfig.write(path, made, False) and not kubeconfig.write(path, made, False)
-    assert os.stat(path).st_mode & 0o777 == 0o600
-    own = tmp_path / "config"
-    own.write_text("clusters: [{name: other}]\nusers: []\ncontexts: []\ncurrent-context: other\n")
-    assert kubeconfig.merge_into(str(own), made, False) and not kubeconfig.merge_into(str(own), made, False)
-    merged = yaml.safe_load(own.read_text())
-    assert [item["name"] for item in merged["clusters"]] == ["other", "prod"] and merged["current-context"] == "other"
-    assert len(list(tmp_path.glob("config.*"))) == 1
 
 
 def test_reports():

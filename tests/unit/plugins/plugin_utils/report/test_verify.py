@@ -3,13 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import os
-import stat
-import tarfile
-
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils.support import bundle
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import support_bundle
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import verify as verify_report
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.report.lines import Kind
 
@@ -148,36 +142,3 @@ def test_a_plan_with_refusals_has_a_scope_too(looks, leader):
     assert (found["leader"], found["servers"]) == (leader, [])
     assert verify_report.scope(plan, looks, check_mode=True)["nodes"] == sorted(NODES[host]["name"] for host in looks)
     assert [item["text"] for item in verify_report.doubts(plan)] == ["h3: cannot be reached"]
-
-
-def test_parts_become_one_file_for_its_owner_alone(tmp_path):
-    import base64
-
-    path = str(tmp_path / "kubewright-support-1.tar.gz")
-    long_name = "logs/%s/%s/0.log" % ("p" * 80, "c" * 80)
-    for host in ("n2", "n1"):
-        support_bundle.keep(path, host, base64.b64decode(bundle.archive({"a.txt": host, long_name: "x"}, host)))
-    parts = support_bundle.parts(path)
-    assert stat.S_IMODE(os.stat(parts).st_mode) == 0o700
-    assert {stat.S_IMODE(os.stat(os.path.join(parts, name)).st_mode) for name in os.listdir(parts)} == {0o600}
-    assert support_bundle.pack(path, ["line one", "line two"]) == ["n1", "n2"]
-    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
-    assert not os.path.exists(parts)
-    with tarfile.open(path) as tar:
-        top = "kubewright-support-1/"
-        assert tar.getnames() == [
-            top + "report.txt",
-            top + "n1/a.txt",
-            top + "n1/" + long_name,
-            top + "n2/a.txt",
-            top + "n2/" + long_name,
-        ]
-        assert tar.extractfile(top + "report.txt").read() == b"line one\nline two\n"
-        assert tar.extractfile(top + "n2/a.txt").read() == b"n2"
-
-
-def test_without_any_part_there_is_the_report(tmp_path):
-    path = str(tmp_path / "x.tar.gz")
-    assert support_bundle.pack(path, []) == []
-    with tarfile.open(path) as tar:
-        assert tar.getnames() == ["x/report.txt"]
