@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter of verify."""
+"""The filter of the role verify."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import v
 
 
 def verify_scope(plan, hostvars, check_mode=False):
-    """Which nodes are to be proved, and which control plane is asked."""
+    """Return which nodes are verified and which control plane is asked."""
     looks = {}
     for host in plan["nodes"]:
         look = hostvars[host].get("kube_look") if host in hostvars else None

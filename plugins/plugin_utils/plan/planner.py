@@ -14,7 +14,7 @@ from ..base import versions
 from ..base.findings import Findings, as_dicts
 from ..inputs import lifecycle, schema as inputs_module
 from ..machine import capacity, kubelet as kubelet_config
-from . import checks, cluster, cluster_objects as labels, distributions, membership, steps as difference
+from . import checks, cluster, cluster_objects as labels, distributions, membership, steps as difference, unlisted
 
 GROUPS = {"control_plane": ("kube_control_plane", "server"), "worker": ("kube_node", "agent")}
 
@@ -65,6 +65,7 @@ def cluster_plan(hosts: dict, groups: dict) -> dict:
     state = membership.find(draft.nodes, control_planes)
     described = cluster.describe(draft, shared, state, control_planes)
     cluster.examine(draft, shared, described, state, control_planes, workers)
+    draft.warn(unlisted.nodes(hosts, draft.nodes, state["known"]))
     if draft.refusals:
         known = {name: described[name] for name in ("name", "distribution", "datastore", "alternatives")}
         return {**_result(draft, {}, control_planes, workers), **known}

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup, escape
 
 from ..base import quantity, resources
 from ..base.model import Plan, PlanNode
 from . import lines, summary, todo
 
+_ADDRESS = re.compile(r"(https?://[^\s<>\"')]*[^\s<>\"').,;:])")
 SHOWN = 8  # so many nodes of a role are drawn; the others are a link to the table
 TEMPLATES = os.path.join(resources.COLLECTION_ROOT, "plugins", "plugin_utils", "report", "templates")
 
@@ -82,6 +85,15 @@ def html(plan: Plan, inventory: str = "", date: str = "", kubeconfig: str = "") 
     )
 
 
+def linked(text: object) -> Markup:
+    """Return a text with its addresses as links."""
+    parts = _ADDRESS.split(str(text))
+    return Markup("").join(
+        Markup('<a href="{0}">{0}</a>').format(part) if number % 2 else escape(part)
+        for number, part in enumerate(parts)
+    )
+
+
 @lru_cache(maxsize=1)
 def _template() -> Template:
     environment = Environment(
@@ -91,6 +103,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["linked"] = linked
     return environment.get_template("plan.html.j2")
 
 

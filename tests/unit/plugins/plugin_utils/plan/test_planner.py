@@ -62,6 +62,18 @@ def test_a_node_that_is_as_it_should_be_gets_no_step(inputs):
     assert "Every node is as it should be: nothing to do." in report.text(plan)
 
 
+def test_a_node_that_left_the_inventory_is_named():
+    hosts, groups, _plan = running()
+    assert planner.cluster_plan(hosts, groups)["warnings"] == []
+    del hosts["w-1"]
+    groups["kube_node"].remove("w-1")
+    (warning,) = planner.cluster_plan(hosts, groups)["warnings"]
+    assert (warning["id"], warning["value"]) == ("node.not_in_inventory", ["w-1"])
+    # With --limit a host of the inventory may be the one.
+    hosts["w-9"] = {"info": None, "inputs": {}}
+    assert planner.cluster_plan(hosts, groups)["warnings"] == []
+
+
 def test_order_of_hosts_does_not_matter():
     hosts, groups = inventory(3, 5)
     expected = planner.cluster_plan(hosts, groups)

@@ -75,8 +75,21 @@ def test_links_lead_somewhere_and_say_where():
     plan = planner.cluster_plan(*inventory(3, 20))
     text = page.html(plan)
     links = re.findall(r'<a href="([^"]*)">([^<]*)</a>', text)
-    assert len(links) > 3 and all(link.startswith(("https://", "#nodes")) and len(words) > 8 for link, words in links)
+    assert len(links) > 3 and all(link.startswith(("https://", "#")) and len(words) > 2 for link, words in links)
+    assert all('id="%s"' % link[1:] in text for link, _words in links if link.startswith("#"))
     assert ("#nodes", "and 12 more in the table of nodes") in links
+
+
+@pytest.mark.parametrize(
+    ("text", "made"),
+    [
+        ("see https://k8s.io/a?b=1&c.", 'see <a href="https://k8s.io/a?b=1&amp;c">https://k8s.io/a?b=1&amp;c</a>.'),
+        ("<b> (https://k8s.io/) example.com", '&lt;b&gt; (<a href="https://k8s.io/">https://k8s.io/</a>) example.com'),
+        ("javascript:alert(1)", "javascript:alert(1)"),
+    ],
+)
+def test_addresses_in_findings_are_links(text, made):
+    assert str(page.linked(text)) == made
 
 
 def test_hosts_are_in_natural_order():
