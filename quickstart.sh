@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# From nothing to a highly available Kubernetes on container nodes of this machine. ./quickstart.sh --help
+# Create a highly available Kubernetes cluster on container nodes of this machine. See ./quickstart.sh --help
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -11,16 +11,17 @@ usage() {
     cat <<'TEXT'
 usage: ./quickstart.sh [--single] [--k3s] [--name NAME] [--version VERSION]   a cluster on container nodes of this machine
        ./quickstart.sh -i INVENTORY [ARGUMENT...]                     a cluster on the machines of your inventory
-       ./quickstart.sh --destroy [--name NAME]                        takes the local cluster away
+       ./quickstart.sh --destroy [--name NAME]                        remove the local cluster
 
-  --single            one node in place of three control planes and a worker
-  --k3s               K3s in place of kubeadm: the tests' stand-in for it, or the release in the directory $K3S_ARTIFACTS
-  --name NAME         name of the local cluster (default: demo); several can stand side by side
-  --version VERSION   Kubernetes version (default: 1.36.3; locally also 1.37.2)
-  -i INVENTORY        your machines; what follows goes to ansible-playbook as it is (--check --diff, --limit, -e ...)
+  --single            one node instead of three control planes and a worker
+  --k3s               K3s instead of kubeadm. Needs K3S_ARTIFACTS: a directory with the files of a K3s release
+                      (k3s, sha256sum-amd64.txt, k3s-airgap-images-amd64.tar.zst)
+  --name NAME         name of the local cluster (default: demo); clusters with other names can run at the same time
+  --version VERSION   Kubernetes version (default: 1.36.3; local clusters also 1.37.2)
+  -i INVENTORY        your machines; the arguments that follow are passed to ansible-playbook (--check --diff, --limit, -e ...)
 
-The programs of a local cluster are downloaded where upstream can be reached, and built from their Go modules otherwise
-(ten minutes the first time). They stay in $KUBEWRIGHT_CACHE (default ~/.cache/kubewright).
+The programs of a local cluster are downloaded if upstream can be reached, or else built from Go modules, which takes
+half an hour the first time. They are kept in $KUBEWRIGHT_CACHE (default ~/.cache/kubewright).
 TEXT
 }
 
@@ -73,7 +74,7 @@ print("\n".join(report.text(json.load(open(sys.argv[1])))))
 PYTHON
 }
 
-# A kubectl of ours goes with the lab; the first control plane has one in any case.
+# The lab builds a kubectl for this machine; otherwise use that of the first control plane.
 nodes() {
     if [ -x "${kubectl:-}" ]; then
         "$kubectl" --kubeconfig "$kubeconfig" get nodes -o wide
@@ -84,11 +85,17 @@ nodes() {
 }
 
 summary() {
-    printf '\n== The plan that was carried out\n'
+    printf '\n== The plan that was applied\n'
     plan_in_words
     printf '\n== Seconds\n'
     printf '%s\n' "${times[@]}"
 }
+
+if [ -n "$k3s" ] && [ -z "$inventory$destroy" ] && [ ! -d "${K3S_ARTIFACTS:-}" ]; then
+    echo "--k3s needs the files of a K3s release: set K3S_ARTIFACTS to a directory with k3s, sha256sum-amd64.txt and the image archive" \
+        "from https://github.com/k3s-io/k3s/releases. To install K3s on your own machines, use: ./quickstart.sh -i INVENTORY -e kube_distribution=k3s" >&2
+    exit 2
+fi
 
 stage "Set up (packages, virtual environment)" set_up
 
@@ -101,7 +108,7 @@ fi
 
 if [ -n "$destroy" ]; then
     ansible-playbook kubewright.cluster.local -i localhost, -e local_name="$name" -e local_state=absent
-    printf '\nGone. The servers of the lab stop with: tests/lab/lab down. The cache is %s.\n' "$KUBEWRIGHT_CACHE"
+    printf '\nThe cluster is removed. To stop the servers of the lab: tests/lab/lab down. The cache is in %s.\n' "$KUBEWRIGHT_CACHE"
     exit
 fi
 
@@ -119,10 +126,10 @@ printf '\n== Nodes\n'
 nodes
 cat <<TEXT
 
-== How to go on
+== Next steps
 kubectl:      export KUBECONFIG=$kubeconfig
 ${kubectl:+              $kubectl get pods -A}
 a node:       $(command -v podman >/dev/null && echo podman || echo docker) exec -it $name-cp1 bash
-run it again: ./quickstart.sh$([ $control_planes = 3 ] || echo " --single")${k3s:+ $k3s} --name $name --version $version    (changes nothing)
-take it away: ./quickstart.sh --destroy --name $name
+run again:    ./quickstart.sh$([ $control_planes = 3 ] || echo " --single")${k3s:+ $k3s} --name $name --version $version    (changes nothing)
+remove it:    ./quickstart.sh --destroy --name $name
 TEXT
