@@ -137,9 +137,9 @@ _MAKERS = {"k3s_manifests": lambda item: item.get("content") or "", "k3s_helm_ch
 
 @lru_cache(maxsize=256)
 def documents(text: str) -> tuple:
-    """The documents of a manifest. Raises ValueError with what is wrong."""
+    """Return the documents of a manifest; raise ValueError if there is a mistake in it."""
     try:
-        found = [plain(item) for item in yaml.load_all(text, Loader=_Loader) if item is not None]
+        found = [plain(item) for item in yaml.load_all(str(text), Loader=_Loader) if item is not None]
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = " (line %d: %s)" % (mark.line + 1, getattr(error, "problem", "")) if mark else ""

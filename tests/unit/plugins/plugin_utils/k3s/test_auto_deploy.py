@@ -205,3 +205,11 @@ def test_servers_that_differ_are_refused_without_their_values():
 
 def test_kubeadm_has_none():
     assert planner.cluster_plan(*inventory(1, 1))["addons"] is None
+
+
+class TaggedText(str):
+    """Ansible hands over text as a subclass of str, which libyaml's parser does not accept."""
+
+
+def test_text_of_ansible_is_parsed():
+    assert k3s_addons.documents(TaggedText("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: tagged}\n"))[0]["kind"] == "ConfigMap"
