@@ -9,13 +9,12 @@ import json
 import re
 
 from ..node import paths
+from ..node.network_traces import NODE_ANNOTATIONS
 
 ETCD = paths.KUBERNETES + "/pki/etcd/"
 SYSTEM = "/api/v1/namespaces/kube-system/"
 APPS = "/apis/apps/v1/namespaces/kube-system/"
 NAMES = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-# Which backend flannel has: what a running cluster keeps.
-FLANNEL = "flannel.alpha.coreos.com/backend-type"
 WRONG = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
@@ -150,7 +149,7 @@ def node(item):
         "annotations": {
             key: value
             for key, value in (meta.get("annotations") or {}).items()
-            if key.startswith("kubewright.cluster/") or key == FLANNEL
+            if key.startswith("kubewright.cluster/") or key in NODE_ANNOTATIONS
         },
         "taints": spec.get("taints") or [],
         "unschedulable": bool(spec.get("unschedulable")),

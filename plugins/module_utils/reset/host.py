@@ -20,7 +20,7 @@ from typing import Any, Dict, Iterable, List
 from ..base import commands
 from ..base.commands import Result
 from ..base.text_files import read_text, write_atomically
-from ..node import os_settings, ownership, paths, services
+from ..node import network_traces, os_settings, ownership, paths, services
 from ..node.downloads import sha256
 from ..node.ownership import Record
 from .network import Network
@@ -47,11 +47,11 @@ DATA = (
     "/var/log/containers",
     "/usr/libexec/kubernetes",
     paths.KUBEADM_LOCK,
-    paths.CNI_CONF + "/10-kuberouter.conflist",
+    *network_traces.paths_of("kubelet"),
     LOGIND,
 )
 # What containerd makes; removed if it is ours.
-RUNTIME = ("/run/containerd", paths.CNI_CONF + "/10-containerd-net.conflist")
+RUNTIME = ("/run/containerd", *network_traces.paths_of("containerd"))
 IMAGES = (paths.CONTAINERD_DATA, "/opt/containerd")
 # What K3s makes outside of its data directory: https://docs.k3s.io/installation/uninstall
 K3S_DATA = (
@@ -63,7 +63,7 @@ K3S_DATA = (
     "/var/log/k3s.log",
     "/var/log/k3s-agent.log",
     "/run/k3s",
-    "/run/flannel",
+    *network_traces.paths_of("k3s"),
     paths.KUBELET_DATA,
     "/var/lib/cni",
     paths.OWN_DATA,

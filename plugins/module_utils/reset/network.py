@@ -10,23 +10,15 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import re
 import shlex
 from typing import Callable, List, Sequence
 
 from ..base.commands import NOT_STARTED, Result
-from ..node import paths
+from ..node import network_traces as traces, paths
 
-LINKS = ("cni0", "kube-bridge", "kube-dummy-if", "flannel.1", "flannel-v6.1", "flannel-wg", "flannel-wg-v6")
-CHAINS = ("KUBE-", "CNI-", "FLANNEL-")
-SET = re.compile(r"^(KUBE-|kube-router-|inet6:kube-router-)")
-# A rule of kube-router's that is recognised by its comment only (pkg/controllers/netpol and routing in its source).
-KUBE_ROUTER_COMMENT = "allow outbound node port traffic on node interface with which node ip is associated"
-NFT_TABLES = (("ip", "kubewright"), ("ip", "kube-proxy"), ("ip6", "kube-proxy"))
 FAMILIES = ("-4", "-6")
 ROUTE_PROTOCOL = str(paths.ROUTE_PROTOCOL)
-# kube-router's route protocol, and its table for what goes through tunnels (pkg/routing in its source).
-KUBE_ROUTER_PROTOCOL, KUBE_ROUTER_TABLE = "17", "77"
+KUBE_ROUTER_PROTOCOL, KUBE_ROUTER_TABLE = traces.KUBE_ROUTER_ROUTES.protocol, traces.KUBE_ROUTER_ROUTES.table
 
 
 def removal(saved: str) -> str:
@@ -39,7 +31,7 @@ def removal(saved: str) -> str:
             tables.append((line, [], []))
         elif _ours(line) and line.startswith(":"):
             tables[-1][1].append(line[1:].split()[0])
-        elif _ours(line) and line.startswith("-A ") and not line[3:].startswith(CHAINS):
+        elif _ours(line) and line.startswith("-A ") and not line[3:].startswith(traces.CHAINS):
             tables[-1][2].append("-D" + line[2:])
     lines = []
     for name, chains, rules in tables:
@@ -51,14 +43,20 @@ def removal(saved: str) -> str:
 
 def _ours(line: str) -> bool:
     if line.startswith(":"):
-        return line[1:].startswith(CHAINS)
+        return line[1:].startswith(traces.CHAINS)
     words = shlex.split(line)  # a rule's comment is one word, whatever it says
     return any(
-        (option in ("-A", "-N", "-j", "-g") and word.startswith(CHAINS))
-        or (option == "--match-set" and SET.match(word))
-        or (option in ("-i", "-o") and word == "kube-bridge")
-        or (option == "--comment" and (word == KUBE_ROUTER_COMMENT or word.startswith("flanneld ")))
+        (option in ("-A", "-N", "-j", "-g") and word.startswith(traces.CHAINS))
+        or (option == "--match-set" and word.startswith(traces.SETS))
+        or (option in ("-i", "-o") and word in traces.RULE_INTERFACES)
+        or (option == "--comment" and _comment_is_ours(word))
         for option, word in zip(words, words[1:])
+    )
+
+
+def _comment_is_ours(comment: str) -> bool:
+    return any(
+        comment.startswith(known[:-1]) if known.endswith("*") else comment == known for known in traces.RULE_COMMENTS
     )
 
 
@@ -109,25 +107,25 @@ class Network:
         except (ValueError, KeyError) as error:
             self.failed("nftables tables", "nft's list cannot be read: %s" % error)
             return
-        for family, name in NFT_TABLES:
+        for family, name in traces.NFT_TABLES:
             if (family, name) in there and self.note("delete the nftables table %s %s" % (family, name)):
                 self.change("the nftables table %s %s" % (family, name), ["nft", "delete", "table", family, name])
 
     def sets(self) -> None:
         listed = self.run(["ipset", "list", "-n"])
         for name in listed.out.split() if listed.rc == 0 else ():
-            if SET.match(name) and self.note("destroy the ipset %s" % name):
+            if name.startswith(traces.SETS) and self.note("destroy the ipset %s" % name):
                 self.change("the ipset %s" % name, ["ipset", "destroy", name])
 
     def kube_router(self) -> None:
         """Delete kube-router's routes, tunnels and rule, if its bridge shows that it ran here."""
-        if self.run(["ip", "link", "show", "dev", "kube-bridge"]).rc:
+        if self.run(["ip", "link", "show", "dev", traces.KUBE_ROUTER_ROUTES.only_with]).rc:
             return
         if not self.note("delete kube-router's routes, tunnels and routing rule"):
             return
         links = self.run(["ip", "-o", "link", "show"]).out.splitlines()
         for name in (line.split()[1].split("@")[0].rstrip(":") for line in links):
-            if name.startswith("tun-"):
+            if name.startswith(traces.KUBE_ROUTER_ROUTES.tunnels):
                 self.change("the tunnel %s" % name, ["ip", "link", "delete", name])
         for family in FAMILIES:
             # A table or protocol without routes is an error to some releases of ip.
@@ -138,7 +136,7 @@ class Network:
                 self.change("kube-router's routing rule", rule)
 
     def links(self) -> None:
-        for name in LINKS:
+        for name in traces.INTERFACES:
             if self.run(["ip", "link", "show", "dev", name]).rc == 0 and self.note("delete the interface %s" % name):
                 self.change("the interface %s" % name, ["ip", "link", "delete", name])
 

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from ..api.kubernetes import Api, ApiError, local_server
 from ..base import commands
 from ..base.masking import masked
+from ..node.network_traces import SERVICES
 
 FILE_LIMIT = 1 << 20
 SECONDS = 30
@@ -25,10 +26,10 @@ JOURNAL = "journalctl --no-pager --output short-iso "
 COMMANDS = {
     "journal/kubelet.log": JOURNAL + "-n 2000 -u kubelet",
     "journal/containerd.log": JOURNAL + "-n 1000 -u containerd",
-    "journal/endpoint.log": JOURNAL + "-n 500 -u kube-endpoint -u kube-endpoint-vip -u kube-bridge",
+    "journal/endpoint.log": JOURNAL + "-n 500 -u kube-endpoint -u kube-endpoint-vip" + "".join(" -u " + name for name in SERVICES),
     "journal/kernel.log": JOURNAL + "-n 500 -k",
     "systemd/failed.txt": "systemctl --no-pager --failed",
-    "systemd/status.txt": "systemctl --no-pager --full status containerd kubelet kube-endpoint kube-endpoint-vip kube-bridge",
+    "systemd/status.txt": "systemctl --no-pager --full status containerd kubelet kube-endpoint kube-endpoint-vip " + " ".join(SERVICES),
     "host/uname.txt": "uname -a",
     "host/uptime.txt": "uptime",
     "host/memory.txt": "free -m",

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 
+from ..node.network_traces import DAEMON_SETS
 from .check import FAIL, OK, WARN, check
 
 # What the collection brings and the cluster cannot do without; others' additions are only warned about.
-OWN = ("coredns", "kube-proxy", "kube-router")
+OWN = ("coredns", "kube-proxy", *DAEMON_SETS)
 STATIC = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 YOUNG_SECONDS = 180
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_interface
 
+from ...module_utils.node import network_traces
+
 try:
     import netaddr
 except ImportError:  # what is refused is refused without it; only the proposal of another network is lacking
@@ -15,17 +17,7 @@ except ImportError:  # what is refused is refused without it; only the proposal 
 PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")  # https://www.rfc-editor.org/rfc/rfc1918
 
 # Interfaces that the cluster itself makes; their networks are no networks of the host.
-OWN_INTERFACES = (
-    "cni",
-    "kube-bridge",
-    "kube-dummy-if",
-    "flannel",
-    "cali",
-    "tunl",
-    "veth",
-    "vxlan.calico",
-    "nodelocaldns",
-)
+OWN_INTERFACES = network_traces.INTERFACE_PREFIXES
 
 
 def is_address(text) -> bool:

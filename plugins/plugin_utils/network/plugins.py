@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 
+from ...module_utils.node import network_traces
 from ..base import resources
 from ..base.reference import CNI_TEMPLATE, KUBE_ROUTER
 from ..base.yaml_documents import dump
@@ -19,7 +20,7 @@ from .addresses import interface_of
 PAGE = "docs/networks.md"
 DIRECTORY = "/etc/kubewright/bridge"
 # The file in /etc/cni/net.d that each plugin leaves: containerd's rendering of the template, and what kube-router writes.
-CONFIGURATION = {"bridge": "10-containerd-net.conflist", "kube-router": "10-kuberouter.conflist"}
+CONFIGURATION = {traces.plugin: traces.cni_files[0] for traces in network_traces.ALL if traces.cni_files}
 
 
 def needs_problems(plugin: str, needs: list) -> list:

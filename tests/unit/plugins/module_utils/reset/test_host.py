@@ -45,7 +45,7 @@ def test_only_the_clusters_chains_go():
 def test_rules_of_kube_router_go():
     rules = [
         'FORWARD -i kube-bridge -m comment --comment "allow outbound traffic from pods" -j ACCEPT',
-        'FORWARD -o eth0 -m comment --comment "%s" -j ACCEPT' % cleanup_network.KUBE_ROUTER_COMMENT,
+        'FORWARD -o eth0 -m comment --comment "%s" -j ACCEPT' % cleanup_network.traces.KUBE_ROUTER.rule_comments[0],
         "POSTROUTING -m set --match-set kube-router-pod-subnets src -j MASQUERADE --random-fully",
     ]
     saved = "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -o eth0 -j ACCEPT\n%sCOMMIT\n" % "".join("-A %s\n" % rule for rule in rules)

@@ -1,0 +1,135 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What each network plugin leaves on a node. Standard library only, and data only.
+
+Reset, the look and the verification use it on the node, where there is no plan. On the controller the plugins in
+plugin_utils/network refer to the same entries.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Optional, Tuple
+
+from . import paths
+
+CNI_DIRECTORY = paths.CNI_CONF
+
+
+class Routes(NamedTuple):
+    """Routes that a plugin adds to the host's tables.
+
+    protocol: their number in `ip route`, as text.
+    families: options of `ip` for the address families that have them.
+    only_with: an interface that must exist before they are removed, where others use the protocol number too.
+    table: a routing table of the plugin's own, with the rule that leads to it.
+    tunnels: the prefix of the tunnel interfaces that go with the routes.
+    """
+
+    protocol: str
+    families: Tuple[str, ...] = ("-4", "-6")
+    only_with: str = ""
+    table: str = ""
+    tunnels: str = ""
+
+
+class Traces(NamedTuple):
+    """What one network plugin leaves on a node and in the cluster.
+
+    plugin: its name in kube_network.plugin.
+    interfaces: interfaces that it creates.
+    interface_prefixes: how the names of all its interfaces start. Their addresses are never the node's own.
+    cni_files: names of its files in CNI_DIRECTORY, by which a running plugin is recognised.
+    daemon_sets: names of its DaemonSets in kube-system; the cluster does not work without them.
+    services: systemd services of ours that belong to it.
+    node_annotations: annotations that it sets on Nodes.
+    routes: routes that it adds.
+    nft_tables: (family, name) of its nftables tables.
+    chains, sets: how the names of its iptables chains and ipsets start.
+    rule_comments: comments of iptables rules that name none of its chains, sets or interfaces. With a `*` at the end: how they start.
+    rule_interfaces: interfaces of its own that such rules name.
+    paths: (service, path) of further files. They are removed when the service is ours.
+    """
+
+    plugin: str
+    interfaces: Tuple[str, ...] = ()
+    interface_prefixes: Tuple[str, ...] = ()
+    cni_files: Tuple[str, ...] = ()
+    daemon_sets: Tuple[str, ...] = ()
+    services: Tuple[str, ...] = ()
+    node_annotations: Tuple[str, ...] = ()
+    routes: Optional[Routes] = None
+    nft_tables: Tuple[Tuple[str, str], ...] = ()
+    chains: Tuple[str, ...] = ()
+    sets: Tuple[str, ...] = ()
+    rule_comments: Tuple[str, ...] = ()
+    rule_interfaces: Tuple[str, ...] = ()
+    paths: Tuple[Tuple[str, str], ...] = ()
+
+
+# kubelet, kube-proxy and the reference CNI plugins, whatever the network plugin is.
+KUBERNETES = Traces(
+    "",
+    interface_prefixes=("veth", "nodelocaldns"),
+    nft_tables=(("ip", "kube-proxy"), ("ip6", "kube-proxy")),
+    chains=("KUBE-", "CNI-"),
+    sets=("KUBE-",),
+)
+BRIDGE = Traces(
+    "bridge",
+    interfaces=("cni0",),
+    interface_prefixes=("cni",),
+    # containerd writes it from our template.
+    cni_files=("10-containerd-net.conflist",),
+    services=("kube-bridge",),
+    # Nobody else uses the number.
+    routes=Routes(str(paths.ROUTE_PROTOCOL), families=("-4",)),
+    nft_tables=(("ip", "kubewright"),),
+    paths=(("containerd", CNI_DIRECTORY + "/10-containerd-net.conflist"),),
+)
+# https://github.com/cloudnativelabs/kube-router/tree/master/pkg/controllers/routing
+KUBE_ROUTER_ROUTES = Routes("17", only_with="kube-bridge", table="77", tunnels="tun-")
+KUBE_ROUTER = Traces(
+    "kube-router",
+    interfaces=("kube-bridge", "kube-dummy-if"),
+    interface_prefixes=("kube-bridge", "kube-dummy-if"),
+    cni_files=("10-kuberouter.conflist",),
+    daemon_sets=("kube-router",),
+    routes=KUBE_ROUTER_ROUTES,
+    sets=("kube-router-", "inet6:kube-router-"),
+    # https://github.com/cloudnativelabs/kube-router/tree/master/pkg/controllers/netpol
+    rule_comments=("allow outbound node port traffic on node interface with which node ip is associated",),
+    rule_interfaces=("kube-bridge",),
+    paths=(("kubelet", CNI_DIRECTORY + "/10-kuberouter.conflist"),),
+)
+FLANNEL = Traces(
+    "flannel",
+    interfaces=("cni0", "flannel.1", "flannel-v6.1", "flannel-wg", "flannel-wg-v6"),
+    interface_prefixes=("cni", "flannel"),
+    # https://github.com/flannel-io/flannel/blob/master/Documentation/kubernetes.md#annotations
+    node_annotations=("flannel.alpha.coreos.com/backend-type",),
+    chains=("FLANNEL-",),
+    rule_comments=("flanneld *",),
+    paths=(("k3s", "/run/flannel"),),
+)
+# Plugins that users bring themselves: Calico and Cilium. Reset leaves what they made.
+OTHERS = Traces("none", interface_prefixes=("cali", "tunl", "vxlan.calico", "cilium_"))
+
+ALL = (KUBERNETES, BRIDGE, KUBE_ROUTER, FLANNEL, OTHERS)
+
+INTERFACES = tuple(dict.fromkeys(name for traces in ALL for name in traces.interfaces))
+INTERFACE_PREFIXES = tuple(dict.fromkeys(prefix for traces in ALL for prefix in traces.interface_prefixes))
+SERVICES = tuple(name for traces in ALL for name in traces.services)
+DAEMON_SETS = tuple(name for traces in ALL for name in traces.daemon_sets)
+NODE_ANNOTATIONS = tuple(name for traces in ALL for name in traces.node_annotations)
+ROUTES = tuple(traces.routes for traces in ALL if traces.routes)
+NFT_TABLES = tuple(table for traces in ALL for table in traces.nft_tables)
+CHAINS = tuple(prefix for traces in ALL for prefix in traces.chains)
+SETS = tuple(prefix for traces in ALL for prefix in traces.sets)
+RULE_COMMENTS = tuple(text for traces in ALL for text in traces.rule_comments)
+RULE_INTERFACES = tuple(name for traces in ALL for name in traces.rule_interfaces)
+
+
+def paths_of(service: str) -> Tuple[str, ...]:
+    """Return the paths that plugins leave and that reset removes when this service is ours."""
+    return tuple(path for traces in ALL for owner, path in traces.paths if owner == service)
