@@ -15,7 +15,7 @@ WORDS = ["cgroup_memory=1", "cgroup_enable=memory"]
 
 
 def off(info: dict) -> bool:
-    """Whether the kernel has the memory cgroup switched off."""
+    """Return True if the kernel has the memory cgroup switched off."""
     controllers = info["cgroup"].get("controllers")
     return bool(controllers) and "memory" not in controllers
 
@@ -25,30 +25,30 @@ def _board(info):
 
 
 def _has(info, name):
-    """Whether the kernel's command line (cmdline), or the one of the next boot (cmdline_next), switches it on."""
+    """Return True if the kernel's command line (cmdline), or the one of the next boot (cmdline_next), switches it on."""
     return WORDS[1] in (_board(info).get(name) or "").split()
 
 
-def fades(info: dict) -> bool:
-    """Whether it is on until the next boot alone: a reset, another editor or a new kernel took the words out of the file."""
+def enabled_until_reboot(info: dict) -> bool:
+    """Return True if the memory cgroup is on now, but its kernel arguments are gone from the file, so that the next boot turns it off."""
     return not off(info) and _has(info, "cmdline") and bool(_board(info).get("cmdline_next")) and not _has(info, "cmdline_next")
 
 
-def unread(info: dict) -> bool:
-    """Whether the machine was booted since the words are in the file, and without them: its firmware reads another one."""
+def firmware_ignored_file(info: dict) -> bool:
+    """Return True if the machine has booted since the arguments are in the file and does not have them: the firmware reads another file."""
     noted = ((info.get("owned") or {}).get("settings") or {}).get("kernel_arguments") or {}
     before, now = noted.get("boot"), _board(info).get("boot")
     return off(info) and _has(info, "cmdline_next") and bool(before and now) and before != now
 
 
-def lacking(info: dict, may_reboot: bool) -> dict:
-    """What switches it on at the next boot, {file, words}; empty where nothing is to be done, or we do not know how."""
+def kernel_arguments(info: dict, may_reboot: bool) -> dict:
+    """Return the kernel arguments to add, {file, words}; empty if none are needed, or if the file is unknown."""
     path = _board(info).get("cmdline_file")
-    return {"file": path, "words": list(WORDS)} if path and (off(info) or may_reboot and fades(info)) else {}
+    return {"file": path, "words": list(WORDS)} if path and (off(info) or may_reboot and enabled_until_reboot(info)) else {}
 
 
 def steps(info: dict) -> dict:
-    """The step of a node that must boot anew: {"reboot": [why]}."""
+    """Return the step of a node that has to reboot, {"reboot": [why]}; empty if it does not."""
     if not off(info) or not _board(info).get("cmdline_file"):
         return {}
     return {"reboot": ["the kernel's memory cgroup is off until it boots with %s" % " ".join(WORDS)]}
@@ -64,7 +64,7 @@ def problems(name: str, info: dict, may_reboot: bool) -> list:
         return [text + "it was booted with %s all the same: take another kernel (%s)" % (WORDS[1], K3S_PAGE)]
     if not place:
         return [text + "add %s to the kernel's command line and reboot (%s)" % (words, K3S_PAGE)]
-    if unread(info):
+    if firmware_ignored_file(info):
         way_out = "%s has %s and it was booted without it: add it to the file that its firmware reads (config.txt: cmdline=, os_prefix=), and reboot"
         return [text + way_out % (place, WORDS[1])]
     if may_reboot:
@@ -88,7 +88,7 @@ def warnings(name: str, info: dict, journald: str, may_reboot: bool) -> list:
     kinds = {(disk or {}).get("kind") for disk in ([disks["/var/log"]] if disks.get("/var/log") else disks.values())}
     if journald != "volatile" and _board(info).get("journal") != "memory" and kinds & set(SLOW_DISKS):
         found.append("%s: its journal is written to a card that wears out; kube_journald: volatile keeps it in memory" % name)
-    if fades(info) and not may_reboot:
+    if enabled_until_reboot(info) and not may_reboot:
         way_out = "%s: the memory cgroup is on until the next boot, %s no longer has %s; add it, or set kube_allow_reboot: true and it is added"
         found.append(way_out % (name, _board(info)["cmdline_file"], WORDS[1]))
     return found

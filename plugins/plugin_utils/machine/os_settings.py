@@ -41,5 +41,5 @@ def settings(info: dict, inputs: dict, pod_networks: list) -> dict:
         "swap": "keep" if in_container else inputs["kube_swap"],
         "journald": inputs["kube_journald"],
     }
-    words = board.lacking(info, inputs["kube_allow_reboot"])
+    words = board.kernel_arguments(info, inputs["kube_allow_reboot"])
     return {**made, "kernel_arguments": words} if words else made
