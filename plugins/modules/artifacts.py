@@ -91,7 +91,7 @@ changed_paths:
   type: list
   elements: str
   returned: always
-items:
+artifacts:
   description: C(url), C(status) and C(seconds) of each item.
   type: list
   elements: dict
@@ -278,7 +278,7 @@ def main() -> None:
         module.exit_json(
             changed=bool(wanted),
             changed_paths=[],
-            items=[
+            artifacts=[
                 {"url": item["url"], "status": "to be installed" if item in wanted else "as it should be"} for item in items
             ],
             diff=[{"before": "", "after": "%s %s\n" % (item["url"], item["version"])} for item in wanted],
@@ -291,7 +291,7 @@ def main() -> None:
     if lock:
         lock.close()
     rows = [{"url": item["url"], "status": "installed", "seconds": seconds[number]} for number, item in enumerate(wanted)]
-    module.exit_json(changed=True, changed_paths=changed_paths, items=rows)
+    module.exit_json(changed=True, changed_paths=changed_paths, artifacts=rows)
 
 
 if __name__ == "__main__":

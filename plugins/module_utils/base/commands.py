@@ -53,7 +53,7 @@ def run(
     data = stdin.encode() if isinstance(stdin, str) else stdin
     given = {"input": data} if isinstance(data, bytes) else {"stdin": data or subprocess.DEVNULL}
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # pylint: disable=ansible-bad-function  # module_utils do not import Ansible
             list(argv),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if merge else subprocess.PIPE,

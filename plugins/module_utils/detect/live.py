@@ -184,4 +184,3 @@ def _etcd(host):
         return {"etcd_members": etcd.described(text)}
     except WRONG as error:
         return {"etcd_error": str(error)}
-

@@ -122,7 +122,8 @@ class Look:
 
     def later(self, name: str, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Start to find a part while others are found."""
-        assert self.pool
+        if self.pool is None:
+            raise AssertionError("only inside of the with statement")
         return self.pool.submit(self.part, name, function, *arguments)
 
 

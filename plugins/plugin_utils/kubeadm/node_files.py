@@ -17,8 +17,6 @@ from ..network import endpoint, plugins as network
 KUBELET_DROPIN = "/etc/kubernetes/kubelet.conf.d/10-kubewright.conf"
 
 
-
-
 def files(node: dict, cluster: dict) -> dict:
     """Files of one node by the part that they belong to: containerd, kubelet, endpoint, network.
 

@@ -81,4 +81,4 @@ def test_what_is_no_host_name(name):
 
 def test_a_server_that_says_nothing_does_not_greet():
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        assert not machine.greets(silent.getsockname()[1])
+        assert not machine.greets(silent.getsockname()[1], timeout=0.1)

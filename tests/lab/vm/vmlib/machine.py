@@ -181,10 +181,10 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def greets(port):
-    """Whether an SSH server answers: QEMU itself accepts connections long before."""
+def greets(port, timeout=5):
+    """Return True if an SSH server answers: QEMU itself accepts connections long before."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
             return connection.recv(4) == b"SSH-"
     except OSError:
         return False

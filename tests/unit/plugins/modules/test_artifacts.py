@@ -57,12 +57,12 @@ def names(tmp_path):
 def test_a_program_is_installed_once(install, mirror, tool, record, tmp_path):
     mirror(URL, b"one")
     done = install(tool)
-    assert done["changed"] and done["changed_paths"] == [tool["dest"]] and done["items"][0]["status"] == "installed"
+    assert done["changed"] and done["changed_paths"] == [tool["dest"]] and done["artifacts"][0]["status"] == "installed"
     assert os.stat(tool["dest"]).st_mode & 0o777 == 0o755 and names(tmp_path) == ["tool"]
     entry = record()["artifacts"][tool["dest"]]
     assert entry["sha256"] == digest(b"one") and entry["version"] == "v1" and "backup" not in entry
     again = install(tool)
-    assert not again["changed"] and again["items"] == [{"url": URL, "status": "as it should be"}]
+    assert not again["changed"] and again["artifacts"] == [{"url": URL, "status": "as it should be"}]
 
 
 def test_check_mode_says_so_and_installs_nothing(install, mirror, tool, tmp_path):

@@ -137,7 +137,7 @@ def test_the_install_script_is_run_for_the_role(run_module, monkeypatch):
     script = {"path": "/x", "makes": ["/a"], "perhaps": []}
     assert run_module(k3s, state="installed", role="agent", script=script)["changed"]
     assert called == [("/x", "agent", ["/a"], [])]
-    monkeypatch.setattr(runner, "install", lambda *_arguments: (_ for _ in ()).throw(K3sError("no way")))
+    monkeypatch.setattr(runner, "install", lambda *_arguments: (item for item in ()).throw(K3sError("no way")))
     assert run_module(k3s, state="installed", script=script)["msg"] == "no way"
 
 

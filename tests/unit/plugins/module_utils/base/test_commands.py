@@ -72,7 +72,7 @@ def test_secrets_are_written_once_and_for_their_owner_only(tmp_path):
 def test_a_write_that_fails_leaves_the_former_file(tmp_path, monkeypatch):
     path = tmp_path / "file"
     path.write_text("before")
-    monkeypatch.setattr(os, "replace", lambda *_arguments: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(os, "replace", lambda *_arguments: (item for item in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="No space"):
         text_files.write_atomically(str(path), b"after", 0o600)
     assert path.read_text() == "before" and os.listdir(tmp_path) == ["file"]

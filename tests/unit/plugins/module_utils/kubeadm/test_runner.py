@@ -346,7 +346,7 @@ def test_an_etcd_that_does_not_run_vote_or_answer_does_not_pass(machine, healthy
     assert machine.problem("cp-1", True) == "its etcd member does not vote: it is a learner"
     healthy[:] = [{"name": "cp-2"}, {}]
     assert machine.problem("cp-1", True) == "its etcd member does not vote: the members are cp-2, one that has not started"
-    monkeypatch.setattr(kubeadm.etcd, "local", lambda _root: (_ for _ in ()).throw(OSError("refused")))
+    monkeypatch.setattr(kubeadm.etcd, "local", lambda _root: (item for item in ()).throw(OSError("refused")))
     assert machine.problem("cp-1", True) == "its etcd does not answer: refused"
     machine.answers["crictl ps"] = Result(0, "\n")
     assert machine.problem("cp-1", True) == "its etcd does not run"
@@ -362,7 +362,12 @@ def test_without_a_member_of_its_own_etcd_is_not_asked(machine, healthy):
 
 def test_the_own_api_server_is_waited_for(machine, authority, serve):
     answers = [(500, b"[-]etcd failed"), (200, b"ok")]
-    server = serve(authority.serve(lambda _request: (lambda found: (found[0], {}, found[1]))(answers.pop(0) if len(answers) > 1 else answers[0])))
+
+    def answer(_request):
+        code, body = answers.pop(0) if len(answers) > 1 else answers[0]
+        return code, {}, body
+
+    server = serve(authority.serve(answer))
     (machine.place / "etc/kubernetes/manifests/kube-apiserver.yaml").write_text(
         "- --advertise-address=127.0.0.1\n- --secure-port=%d\n" % server.port
     )
