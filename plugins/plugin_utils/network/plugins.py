@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from ...module_utils.node import network_traces
 from ..base import resources
+from ..base.findings import Finding
 from ..base.reference import CNI_TEMPLATE, KUBE_ROUTER
 from ..base.yaml_documents import dump
 from .addresses import interface_of
@@ -23,25 +24,32 @@ DIRECTORY = "/etc/kubewright/bridge"
 CONFIGURATION = {traces.plugin: traces.cni_files[0] for traces in network_traces.ALL if traces.cni_files}
 
 
-def needs_problems(plugin: str, needs: list) -> list:
-    """Needs that a plugin does not meet."""
+def needs_problems(plugin: str, needs: list) -> list[Finding]:
+    """Return the needs that the plugin does not meet."""
     if "network_policy" in needs and plugin == "bridge":
-        return [
-            "kube_needs asks for network_policy, which the bridge does not enforce; set kube_network.plugin to kube-router, or to none and bring one that does"
-        ]
+        text = (
+            "kube_needs asks for network_policy, which the bridge does not enforce; "
+            "set kube_network.plugin to kube-router, or to none and install one that does"
+        )
+        return [Finding("network.policy_not_enforced", text, value=plugin)]
     return []
 
 
-def options_problems(plugin: str, options: dict, pod_networks: list) -> list:
-    """Sentences on options that the plugin does not know and on networks that it cannot carry."""
+def options_problems(plugin: str, options: dict, pod_networks: list) -> list[Finding]:
+    """Return the options that the plugin does not know, and the pod networks that it cannot carry."""
     known = {"bridge": {"mtu"}, "kube-router": {"image", "args"}, "flannel": {"backend"}, "none": set()}[plugin]
     found = [
-        "kube_network.options has no key %s for the plugin %s (it knows %s)"
-        % (key, plugin, ", ".join(sorted(known)) or "none")
+        Finding(
+            "network.unknown_option",
+            "kube_network.options has no key %s for the plugin %s (it knows %s)"
+            % (key, plugin, ", ".join(sorted(known)) or "none"),
+            value=key,
+        )
         for key in sorted(set(options) - known)
     ]
     if plugin == "bridge" and any(network.version == 6 for network in pod_networks):
-        found.append("kube_network.plugin bridge carries IPv4 alone; choose kube-router for IPv6 pods")
+        text = "kube_network.plugin bridge carries IPv4 only; choose kube-router for IPv6 pods"
+        found.append(Finding("network.family_unsupported", text, value=6, limit=4))
     return found
 
 
@@ -54,15 +62,13 @@ def homes(nodes: list) -> dict:
     return found
 
 
-def layer2_problems(plugin: str, places: dict) -> list:
-    """The bridge needs all nodes in one layer 2 network. places: homes()."""
+def layer2_problems(plugin: str, places: dict) -> list[Finding]:
+    """Check that the nodes of a bridge share one layer 2 network. places: hosts by network."""
     if plugin != "bridge" or len(places) < 2:
         return []
     parts = "; ".join("%s: %s" % (holds, ", ".join(hosts)) for holds, hosts in sorted(places.items(), key=str))
-    return [
-        "kube_network.plugin bridge needs all nodes in one network, they are in %d (%s); choose kube-router"
-        % (len(places), parts)
-    ]
+    text = "kube_network.plugin bridge needs all nodes in one network, they are in %d (%s); choose kube-router"
+    return [Finding("network.several_layer2_networks", text % (len(places), parts), value=len(places), limit=1)]
 
 
 def bridge_files(pod_cidr: str, address: str, python: str, options: dict) -> list:

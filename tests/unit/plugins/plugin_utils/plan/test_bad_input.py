@@ -35,7 +35,7 @@ INPUTS = [
     ({"kube_pod_cidrs": ["10.1.0.0/16", "10.2.0.0/16"]}, "at most one IPv4 and one IPv6"),
     ({"kube_pod_cidrs": ["10.96.0.0/16"]}, "kube_pod_cidrs 10.96.0.0/16 and kube_service_cidrs 10.96.0.0/12 overlap"),
     ({"kube_pod_cidrs": ["10.0.0.0/16"]}, "kube_pod_cidrs 10.0.0.0/16 holds 10.0.0.0/24 of cp-1"),
-    ({"kube_pod_cidrs": ["fd00::/56"], "kube_network": {"plugin": "bridge"}}, "bridge carries IPv4 alone"),
+    ({"kube_pod_cidrs": ["fd00::/56"], "kube_network": {"plugin": "bridge"}}, "network.family_unsupported"),
     ({"kube_service_cidrs": ["10.0.0.0/20"]}, "kube_service_cidrs 10.0.0.0/20 holds 10.0.0.0/24"),
     ({"kube_distribution": "kubespray"}, "kube_distribution: expected one of auto, kubeadm, k3s"),
     ({"kube_api_endpoint": {"mode": "vip"}}, "mode vip needs kube_api_endpoint.address"),
@@ -53,7 +53,7 @@ INPUTS = [
     ({"kube_allow_cgroup_v1": "perhaps"}, "expected true or false"),
     ({"kube_network": "bridge"}, "kube_network: expected a map"),
     ({"kube_network": {"plugin": "weave"}}, "expected one of auto, bridge, kube-router, flannel, none"),
-    ({"kube_network": {"plugin": "bridge", "options": {"speed": 1}}}, "kube_network.options has no key speed"),
+    ({"kube_network": {"plugin": "bridge", "options": {"speed": 1}}}, "network.unknown_option"),
     ({"kube_workers_at_once": "0"}, "kube_workers_at_once: \"0\" is not a number of nodes"),
     ({"kube_workers_at_once": "120%"}, "kube_workers_at_once: \"120%\" is not"),
     ({"kube_node_ip": "10.9.9.9"}, "kube_node_ip 10.9.9.9 is no address of the host (it has 10.0.0.11)"),
@@ -74,7 +74,7 @@ INPUTS = [
     ({"kube_registries": {"configs": {"r.example": {"password": "x"}}}}, "has a password and no username"),
     (
         {"kube_needs": ["network_policy"], "kube_network": {"plugin": "bridge"}},
-        "the bridge does not enforce; set kube_network.plugin to kube-router",
+        "network.policy_not_enforced",
     ),
     ({"kube_needs": ["external_database"], "kube_distribution": "kubeadm"}, "K3s stores in PostgreSQL or MySQL"),
     ({"kube_network": {"plugin": "flannel"}}, "network_plugin.unsupported: "),
@@ -102,7 +102,7 @@ K3S = [
     ({"k3s_secrets_encryption": "perhaps"}, "expected true or false"),
     ({"kube_network": {"plugin": "bridge"}}, "kube_network.plugin bridge is for kubeadm nodes"),
     ({"kube_network": {"plugin": "kube-router"}}, "kube_network.plugin kube-router is for kubeadm nodes"),
-    ({"kube_network": {"plugin": "flannel", "options": {"mtu": 1}}}, "has no key mtu for the plugin flannel"),
+    ({"kube_network": {"plugin": "flannel", "options": {"mtu": 1}}}, "network.unknown_option"),
     ({"kube_needs": ["windows_workers"]}, "set kube_distribution to kubeadm"),
 ]
 
