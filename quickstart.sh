@@ -52,7 +52,7 @@ stage() {
 set_up() { . tests/setup.sh env; }
 
 make_nodes() {
-    ansible-playbook kubewright.cluster.local -i localhost, -e local_name="$name" -e local_control_planes=$control_planes -e local_workers=$workers
+    ansible-playbook kubewright.cluster.local -i localhost, -e local_name="$name" -e local_control_planes=$control_planes -e local_workers=$workers -e "@$KUBEWRIGHT_CACHE/lab-inputs.json"
 }
 
 install_cluster() { ansible-playbook kubewright.cluster.site -i "$inventory" "${arguments[@]}"; }

@@ -66,6 +66,8 @@ def make(control_planes=3, workers=1, variables=None):
         "local",
         "-e",
         "local_name=%s local_control_planes=%d local_workers=%d" % (NAME, control_planes, workers),
+        "-e",
+        "@%s/lab-inputs.json" % CACHE,
         inventory=None,
     )
     change({"kube_distribution": DISTRIBUTION[0], "kube_version": VERSION, **(variables or {})})

@@ -15,7 +15,7 @@ inventory=$KUBEWRIGHT_CACHE/clusters/$name/inventory.yml
 local_cluster() { ansible-playbook kubewright.cluster.local -e local_name=$name "$@"; }
 trap 'local_cluster -e local_state=absent >/dev/null' EXIT
 # The node is a Debian 13 too, which has a newer Python than the other scenarios' nodes.
-local_cluster -e local_os=debian13
+local_cluster -e local_os=debian13 -e "@$KUBEWRIGHT_CACHE/lab-inputs.json"
 
 playbook() {
     run_newer -e HOME=/tmp -e ANSIBLE_HOME=/tmp/ansible -e ANSIBLE_COLLECTIONS_PATH="$KUBEWRIGHT_WORK/collections" -w "$PWD" \

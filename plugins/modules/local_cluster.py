@@ -7,77 +7,77 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: local_cluster
-short_description: Containers that are the nodes of a local cluster
+short_description: Manage container nodes of local clusters
 version_added: 0.1.0
 author:
   - kubewright contributors (@kubewright)
 description:
-  - Makes, starts, stops, removes and lists the nodes of named local clusters as containers of Podman or Docker, all nodes at once.
-  - Each node is a Debian with systemd that is reached by SSH at an address of its own, which it keeps when it is stopped and started.
-  - What the host allows is found out first (engine, OCI runtime, cgroups, limits, kernel modules), and only what it calls for is asked of the engine.
-  - Containers that do not carry the cluster's label are never touched. One that bears the name of a wanted node is a refusal.
+  - Makes, starts, stops, removes and lists the nodes of named local clusters as containers of Podman or Docker, all nodes at the same time.
+  - Each node runs Debian with systemd and is reached by SSH at an address of its own, which it keeps when it is stopped and started.
+  - The host is examined first (engine, OCI runtime, cgroups, limits, kernel modules); the engine's arguments follow from that.
+  - Containers without the cluster's label are never touched. If one has the name of a wanted node, the module fails.
 requirements:
   - Podman or Docker, running as root
   - ssh-keygen
 options:
   name:
-    description: Name of the cluster. Its nodes are called after it. Not needed for O(state=listed), which lists all clusters then.
+    description: Name of the cluster, and the start of its nodes' names. Without it O(state=listed) lists all clusters.
     type: str
   state:
     description:
-      - V(present) makes what lacks of the cluster and starts what is stopped. Nodes that are no longer asked for are kept.
-      - V(started) and V(stopped) start and stop it, V(absent) removes it with its data, its key and its directory.
-      - V(listed) says what there is.
+      - V(present) makes missing nodes and starts stopped ones. Nodes that are no longer wanted are kept.
+      - V(started) and V(stopped) start and stop the nodes, V(absent) removes them with their data, key and directory.
+      - V(listed) changes nothing and returns what exists.
     type: str
     choices: [present, started, stopped, absent, listed]
     default: present
   control_planes:
-    description: How many control planes to make where O(nodes) is not given.
+    description: Number of control planes, without O(nodes). 1 or an odd number from 3.
     type: int
     default: 1
   workers:
-    description: How many workers to make where O(nodes) is not given.
+    description: Number of workers, without O(nodes).
     type: int
     default: 0
   nodes:
-    description: The nodes one by one, in place of counts.
+    description: The nodes one by one, in place of O(control_planes) and O(workers).
     type: list
     elements: dict
     suboptions:
       name:
-        description: Name of the node, of its container and its host name.
+        description: Name of the node, which is also its container's and its host name.
         type: str
         required: true
       groups:
-        description: The inventory groups it is in. C(kube_node) when nothing is said.
+        description: Its inventory groups. The default is C(kube_node).
         type: list
         elements: str
       cpus:
-        description: Limit of its CPUs, overriding O(cpus).
+        description: CPU limit, in place of O(cpus).
         type: float
       memory:
-        description: Limit of its memory, overriding O(memory).
+        description: Memory limit, in place of O(memory).
         type: str
       ports:
-        description: Ports of the host that lead to it, as C([ADDRESS:]HOST_PORT:NODE_PORT[/PROTOCOL]); without an address on the loopback address alone.
+        description: Ports of the host that are forwarded to it, as C([ADDRESS:]HOST_PORT:NODE_PORT[/PROTOCOL]). The default address is loopback.
         type: list
         elements: str
       env:
-        description: Environment of its first process.
+        description: Environment variables of its first process.
         type: dict
   ports:
-    description: Ports of the host that lead to the first node, written as in O(nodes[].ports).
+    description: Ports of the host that are forwarded to the first node, written as in O(nodes[].ports).
     type: list
     elements: str
     default: []
   cpus:
-    description: Limit of each node's CPUs.
+    description: CPU limit of each node.
     type: float
   memory:
-    description: Limit of each node's memory, as the engine takes it, such as V(2g).
+    description: Memory limit of each node, such as V(2g).
     type: str
   image:
-    description: Image of the nodes. Without one it is built, once for all clusters.
+    description: Image of the nodes. By default it is built, once for all clusters.
     type: str
   os:
     description: Debian release of the image that is built.
@@ -88,29 +88,24 @@ options:
     description: Path of the script that builds the image, called with release, image, cache directory and engine.
     type: path
   network:
-    description: The engine's network that the nodes share. It is made when it is not there.
+    description: The engine's network that the nodes share. It is made if it does not exist.
     type: str
     default: kubewright
   subnet:
-    description: Subnet of the network when it is made. Without one, 10.131.0.0/24 or the next /24 that the host does not use.
+    description: Subnet of the network if it is made. The default is 10.131.0.0/24 or the next /24 that the host does not use.
     type: str
   engine:
-    description: The engine. V(auto) takes Podman where it works, else Docker.
+    description: The engine. V(auto) takes Podman if it works, else Docker.
     type: str
     choices: [auto, podman, docker]
     default: auto
-  lab:
-    description: Whether the nodes use the registry and the artifact server of the container C(kubewright-lab). V(auto) does where it runs.
-    type: str
-    choices: [auto, 'true', 'false']
-    default: auto
   vars:
-    description: Variables for the inventory; they win over those that are found out.
+    description: Variables for the inventory, such as C(kube_artifacts) and C(kube_registries). They win over those that follow from the host.
     type: dict
     default: {}
   images:
     description:
-      - Images to load into every node's containerd, once that runs. Paths of archives, or names of images that the engine has.
+      - Images to load into every node's containerd, which has to run. Paths of archives, or names of images that the engine has.
     type: list
     elements: str
     default: []
@@ -119,20 +114,20 @@ options:
     type: path
     required: true
   timeout:
-    description: Seconds to wait for SSH on all nodes.
+    description: Longest time to wait for SSH on all nodes, in seconds.
     type: int
     default: 60
 attributes:
   check_mode:
     support: full
-    description: Says what would be done.
+    description: Returns what would be done.
   diff_mode:
     support: none
     description: The actions are listed instead.
 """
 
 EXAMPLES = r"""
-- name: A cluster of three control planes and a worker
+- name: Make three control planes and a worker
   kubewright.cluster.local_cluster:
     name: demo
     control_planes: 3
@@ -141,7 +136,7 @@ EXAMPLES = r"""
     cache: ~/.cache/kubewright
     builder: "{{ role_path }}/files/image/build.sh"
 
-- name: What there is
+- name: List all local clusters
   kubewright.cluster.local_cluster:
     state: listed
     cache: ~/.cache/kubewright
@@ -149,7 +144,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, as sentences.
+  description: What was done, or in check mode would be, as sentences.
   returned: always
   type: list
   elements: str
@@ -160,7 +155,7 @@ nodes:
   type: list
   elements: dict
 clusters:
-  description: The nodes of every cluster, by its name.
+  description: The nodes of every cluster by its name.
   returned: always
   type: dict
 inventory:
@@ -168,12 +163,12 @@ inventory:
   returned: when O(state=present)
   type: dict
 summary:
-  description: What was done and what there is, a line each.
+  description: What was done and what exists, a line each.
   returned: always
   type: list
   elements: str
 host:
-  description: What was found out about the host.
+  description: Facts of the host and its engine.
   returned: always
   type: dict
 network:
@@ -181,7 +176,7 @@ network:
   returned: always
   type: dict
 seconds:
-  description: How long it took, by what was done.
+  description: Seconds by what was done.
   returned: always
   type: dict
 """
@@ -216,7 +211,6 @@ ARGUMENTS = {
     "network": {"type": "str", "default": "kubewright"},
     "subnet": {"type": "str"},
     "engine": {"type": "str", "choices": ["auto", "podman", "docker"], "default": "auto"},
-    "lab": {"type": "str", "choices": ["auto", "true", "false"], "default": "auto"},
     "vars": {"type": "dict", "default": {}},
     "images": {"type": "list", "elements": "str", "default": []},
     "cache": {"type": "path", "required": True},
@@ -224,7 +218,7 @@ ARGUMENTS = {
 }
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
         supports_check_mode=True,

@@ -126,7 +126,8 @@ class Api:
                 problems.append("%s:%d: %s" % (session.address, session.port, error or type(error).__name__))
                 continue
             if session != self.sessions[0]:
-                self.sessions.sort(key=lambda other, best=session: other != best)
+                self.sessions.remove(session)
+                self.sessions.insert(0, session)
             return answer
         return None, "; ".join(problems) or "no server is known"
 

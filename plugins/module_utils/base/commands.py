@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from typing import IO, Mapping, NamedTuple, Sequence
+from typing import IO, Any, Mapping, NamedTuple, Sequence
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # What a shell returns for a program that cannot be started, and what timeout(1) returns.
@@ -51,7 +51,7 @@ def run(
     environment. merge: put the error output into `out`, in the order in which it was written.
     """
     data = stdin.encode() if isinstance(stdin, str) else stdin
-    given = {"input": data} if isinstance(data, bytes) else {"stdin": data or subprocess.DEVNULL}
+    given: Any = {"input": data} if isinstance(data, bytes) else {"stdin": data or subprocess.DEVNULL}
     try:
         done = subprocess.run(  # pylint: disable=ansible-bad-function  # module_utils do not import Ansible
             list(argv),
@@ -61,7 +61,7 @@ def run(
             env=environment(env, clean),
             close_fds=close_fds,
             check=False,
-            **given,  # type: ignore[call-overload]
+            **given,
         )
     except subprocess.TimeoutExpired:
         return Result(TIMED_OUT, "", "%s did not finish within %d s" % (os.path.basename(argv[0]), timeout or 0))

@@ -23,7 +23,7 @@ NEEDED = {
     "dns.resolv_conf": "/etc/resolv.conf is missing",
     "network.interfaces": "the network interfaces are unknown",
 }
-CLUSTER = {
+CLUSTER: Facts = {
     "kind": None,
     "foreign": False,
     "made_by": None,
@@ -41,7 +41,7 @@ CLUSTER = {
     "live": None,
 }
 # The value of a part that could not be read.
-EMPTY = {
+EMPTY: Facts = {
     "architecture": {"name": None, "raw": None, "bits": None},
     "cpus": {"count": None, "host_count": None, "limit": None},
     "memory": {"total_bytes": None, "limit_bytes": None, "usable_bytes": None, "available_bytes": None},

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Podman or Docker as a program: what is there, and commands run side by side."""
+"""Podman or Docker as a program: its containers and networks, and commands that run at the same time."""
 
 from __future__ import annotations
 
@@ -13,43 +13,48 @@ import os
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import IO, Any, Callable, Iterable, Iterator, TypeVar
 
 from ..base import commands
-from .nodes import ADDRESS_LABEL, CLUSTER_LABEL, GROUPS_LABEL, SPEC_LABEL, LocalError
+from ..base.commands import Result
+from .nodes import ADDRESS_LABEL, CLUSTER_LABEL, GROUPS_LABEL, SPEC_LABEL, Box, LocalError, Node
 
 POLL_SECONDS = 0.05
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 
 
-def run(command, stdin=None):
-    """Run a command without a time limit: images are built and loaded."""
+def run(command: list[str], stdin: IO[bytes] | None = None) -> Result:
+    """Run a command without a time limit: building and loading images takes long."""
     return commands.run(command, timeout=None, stdin=stdin)
 
 
-def words(text):
-    """The end of a program's complaint, on one line."""
+def words(text: str) -> str:
+    """Return the end of a program's complaint on one line."""
     return " ".join(text.split())[-600:]
 
 
-def together(function, items):
-    """Calls function for all items at once; every failure is told, not the first one only."""
+def together(function: Callable[[Item], Answer], items: Iterable[Item]) -> list[Answer]:
+    """Call a function for all items at the same time and return the results. Raise LocalError with every failure."""
     items = list(items)
     if not items:
         return []
     with ThreadPoolExecutor(max_workers=min(16, len(items))) as pool:
         futures = [pool.submit(function, item) for item in items]
-    problems = [problem for future in futures if future.exception() for problem in _problems_of(future.exception())]
+    errors = [future.exception() for future in futures]
+    problems = [problem for error in errors if error for problem in _problems_of(error)]
     if problems:
         raise LocalError(*problems)
     return [future.result() for future in futures]
 
 
-def _problems_of(error):
+def _problems_of(error: BaseException) -> list[str]:
     return error.problems if isinstance(error, LocalError) else [f"{type(error).__name__}: {error}"]
 
 
 @contextlib.contextmanager
-def locked(path, seconds=300):
-    """One run at a time gives out addresses or builds an image."""
+def locked(path: str, seconds: int = 300) -> Iterator[None]:
+    """Hold a lock: one run at a time assigns addresses or builds an image."""
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     end = time.monotonic() + seconds
     with open(path, "w", encoding="utf-8") as file:
@@ -59,60 +64,61 @@ def locked(path, seconds=300):
                 break
             except BlockingIOError as error:
                 if time.monotonic() > end:
-                    raise LocalError(f"Another run has held {path} for {seconds} s: wait for it, or end it.") from error
+                    raise LocalError(f"Another run has held {path} for {seconds} s: wait until it ends, or stop it.") from error
                 time.sleep(POLL_SECONDS)
         yield
 
 
 class Engine:
-    """The engine's commands that are needed here; a failing one raises LocalError with the engine's own words."""
+    """The engine's commands that are needed here. One that fails raises LocalError with the engine's own words."""
 
-    def __init__(self, program, host):
+    def __init__(self, program: str, host: dict[str, Any]) -> None:
         self.program = program
         self.host = host
 
-    def __call__(self, *arguments, stdin=None):
-        code, out, err = run([self.program, *arguments], stdin)
-        if code != 0:
-            raise LocalError(f"{self.host['engine']} {' '.join(arguments[:2])} failed: {words(err) or f'code {code}'}")
-        return out
+    def __call__(self, *arguments: str, stdin: IO[bytes] | None = None) -> str:
+        done = run([self.program, *arguments], stdin)
+        if done.rc != 0:
+            reason = words(done.err) or f"exit status {done.rc}"
+            raise LocalError(f"{self.host['engine']} {' '.join(arguments[:2])} failed: {reason}")
+        return done.out
 
-    def failure(self, *arguments):
-        """What the engine says against it, None when it did it."""
-        code, out, err = run([self.program, *arguments])
-        return None if code == 0 else words(err) or words(out) or f"code {code}"
+    def failure(self, *arguments: str) -> str | None:
+        """Run a command. Return why it failed, None if it did not."""
+        done = run([self.program, *arguments])
+        return None if done.rc == 0 else words(done.err) or words(done.out) or f"exit status {done.rc}"
 
-    def containers(self, network):
-        """Every container there is, ours or not: {name, cluster, groups, address, image, running, lost, status, spec}."""
+    def containers(self, network: str) -> list[Box]:
+        """Return every container of the engine, ours or not, as described() does."""
         for _attempt in range(3):
             identifiers = self("ps", "--all", "--quiet", "--no-trunc").split()
             if not identifiers:
                 return []
-            code, out, err = run([self.program, "inspect", "--type", "container", *identifiers])
-            if code == 0:
-                return [described(box, network, self._lost(box["State"])) for box in json.loads(out)]
-        # A container that went away between the two questions makes inspect fail; three times in a row is another matter.
-        raise LocalError(f"{self.host['engine']} inspect failed: {words(err)}")
+            done = run([self.program, "inspect", "--type", "container", *identifiers])
+            if done.rc == 0:
+                return [described(box, network, self._lost(box["State"])) for box in json.loads(done.out)]
+        # A container that was removed between the two commands makes inspect fail, but not three times in a row.
+        raise LocalError(f"{self.host['engine']} inspect failed: {words(done.err)}")
 
-    def _lost(self, state):
-        """Whether Podman calls it running though its processes are gone: it does when its own watcher was killed too."""
+    def _lost(self, state: dict[str, Any]) -> bool:
+        """Return True if Podman reports a container as running whose processes were killed together with its monitor."""
         here = self.host["engine"] == "podman" and os.path.isdir("/proc/self")
         return bool(here and state.get("Pid") and not os.path.isdir(f"/proc/{state['Pid']}"))
 
-    def networks(self):
-        """The subnets of the engine's networks: {name: [subnet]}."""
+    def networks(self) -> dict[str, list[str | None]]:
+        """Return the subnets of the engine's networks by name."""
         names = self("network", "ls", "--format", "{{.Name}}").split()
         found = json.loads(self("network", "inspect", *names)) if names else []
         return {net.get("name") or net.get("Name"): _subnets(net) for net in found}
 
 
-def _subnets(net):
+def _subnets(net: dict[str, Any]) -> list[str | None]:
     listed = net.get("subnets") or (net.get("IPAM") or {}).get("Config") or []
     return [entry.get("subnet") or entry.get("Subnet") for entry in listed]
 
 
-def described(box, network, lost=False):
-    """What matters of an inspected container."""
+def described(box: dict[str, Any], network: str, lost: bool = False) -> Box:
+    """Return {name, cluster, groups, address, spec, image, running, lost, status, attached} of an inspected container."""
     labels = box["Config"].get("Labels") or {}
     attached = (box["NetworkSettings"].get("Networks") or {}).get(network) or {}
     wanted = (attached.get("IPAMConfig") or {}).get("IPv4Address")
@@ -130,23 +136,23 @@ def described(box, network, lost=False):
     }
 
 
-def ssh_answers(address, port=22, timeout=1.0):
-    """None when an SSH server greets there, else what happened."""
+def ssh_problem(address: str, port: int = 22, timeout: float = 1.0) -> str | None:
+    """Return None if an SSH server answers at an address, else what happened."""
     try:
         with socket.create_connection((address, port), timeout=timeout) as connection:
             connection.settimeout(timeout)
-            return None if connection.recv(4) == b"SSH-" else "no SSH greeting"
+            return None if connection.recv(4) == b"SSH-" else "it is not an SSH server"
     except OSError as error:
         return str(error)
 
 
-def wait_for_ssh(nodes, seconds):
-    """Waits until every node lets an SSH client in; names those that do not, and what each said last."""
+def wait_for_ssh(nodes: list[Node], seconds: int) -> None:
+    """Wait until every node answers SSH. Raise LocalError with those that do not, and the last problem of each."""
     end = time.monotonic() + seconds
 
-    def wait(node):
+    def wait(node: Node) -> None:
         while True:
-            last = ssh_answers(node["address"])
+            last = ssh_problem(node["address"])
             if last is None:
                 return
             if time.monotonic() > end:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the host allows, and the engine's arguments for a node that follow from it. Pure, but for the readers at the end."""
+"""What the host allows, and the engine's arguments for a node that follow from it. Only the readers at the end have side effects."""
 
 from __future__ import annotations
 
@@ -13,19 +13,36 @@ import re
 import shutil
 import socket
 import struct
+from typing import Any, Callable, Dict
 
-from .nodes import ADDRESS_LABEL, CLUSTER_LABEL, GROUPS_LABEL, SPEC_LABEL, LocalError, mac_of, port_argument, spec_of
+from ..base.commands import Result
+from ..base.text_files import read_text
+from .nodes import (
+    ADDRESS_LABEL,
+    CLUSTER_LABEL,
+    GROUPS_LABEL,
+    NETWORK_LABEL,
+    SPEC_LABEL,
+    LocalError,
+    Node,
+    mac_of,
+    port_argument,
+    spec_of,
+)
+
+# The host's facts: read_host and engine_facts together.
+Host = Dict[str, Any]
 
 CAP_SYS_RESOURCE = 24
 PROGRAMS = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-# What Podman asks for by itself; a host may not allow it.
+# What Podman asks for by default; a host may not allow it.
 PODMAN_LIMITS = {"nofile": 1048576, "nproc": 4194304}
-# Overlay file systems do not stack, and etcd's data is better off without one.
+# Overlay file systems do not stack, and etcd is faster without one.
 VOLUMES = ("/var/lib/containerd", "/var/lib/kubelet", "/var/lib/etcd", "/var/lib/rancher")
 
 
-def cgroup_version(mounts):
-    """v1, v2 or hybrid, from the text of /proc/mounts."""
+def cgroup_version(mounts: str) -> str:
+    """Return v1, v2 or hybrid, by the text of /proc/mounts."""
     kinds = {fields[1]: fields[2] for fields in (line.split() for line in mounts.splitlines()) if len(fields) > 2}
     if kinds.get("/sys/fs/cgroup") == "cgroup2":
         return "v2"
@@ -33,14 +50,14 @@ def cgroup_version(mounts):
     return "hybrid" if unified else "v1"
 
 
-def has_capability(status, number):
-    """From the text of /proc/self/status."""
+def has_capability(status: str, number: int) -> bool:
+    """Return True if the process has a capability, by the text of /proc/self/status."""
     match = re.search(r"^CapEff:\s*([0-9a-f]+)", status, re.MULTILINE)
     return bool(match and int(match[1], 16) >> number & 1)
 
 
-def ipv4_routes(table):
-    """The networks that the host reaches other than by default, from the text of /proc/net/route."""
+def ipv4_routes(table: str) -> list[str]:
+    """Return the networks of all but the default routes, by the text of /proc/net/route."""
     networks = []
     for line in table.splitlines()[1:]:
         fields = line.split()
@@ -51,8 +68,8 @@ def ipv4_routes(table):
     return networks
 
 
-def engine_facts(name, info):
-    """The few things to know from `podman info` or `docker info`."""
+def engine_facts(name: str, info: dict[str, Any]) -> Host:
+    """Return {engine, version, rootless, runtime} of the output of `podman info` or `docker info`."""
     if "host" in info:
         host = info["host"]
         return {
@@ -70,8 +87,8 @@ def engine_facts(name, info):
     }
 
 
-def refusals(host):
-    """Why no node can run here, if so."""
+def refusals(host: Host) -> list[str]:
+    """Return why nodes cannot run here."""
     found = []
     if host["rootless"]:
         found.append(
@@ -83,19 +100,19 @@ def refusals(host):
     return found
 
 
-def global_arguments(host):
-    """Before the engine's command: another OCI runtime, where the engine's own does not work."""
+def global_arguments(host: Host) -> list[str]:
+    """Return arguments before the engine's command: another OCI runtime if the engine's own does not work."""
     if host["engine"] == "podman" and host["cgroup"] == "hybrid" and host["runtime"] != "runc":
         return ["--runtime", "runc"]
     return []
 
 
-def init_arguments(host):
-    """How systemd gets to be the first process."""
+def init_arguments(host: Host) -> list[str]:
+    """Return the arguments that make systemd the first process."""
     if host["engine"] == "podman" and host["cgroup"] == "v2":
         return ["--systemd=always"]
-    # Podman's own systemd mode shares the host's named hierarchy among all containers on cgroup v1: a node that starts
-    # sweeps away what its siblings have there. So each gets a namespace, and what systemd needs by hand.
+    # On cgroup v1 Podman's systemd mode shares the host's named hierarchy among all containers: a node that starts removes
+    # the groups of the others. So each gets a namespace of its own, and what systemd needs is set here.
     arguments = ["--cgroupns=private", "--env", f"container={host['engine']}", "--stop-signal", "SIGRTMIN+3"]
     if host["engine"] == "podman":
         arguments.insert(1, "--systemd=false")
@@ -104,8 +121,8 @@ def init_arguments(host):
     return arguments
 
 
-def limit_arguments(host):
-    """Podman asks for more than a host without CAP_SYS_RESOURCE may give: then its hard limits."""
+def limit_arguments(host: Host) -> list[str]:
+    """Return the hard limits if Podman would ask for more, which a host without CAP_SYS_RESOURCE cannot give."""
     if host["engine"] != "podman" or host["raises_limits"]:
         return []
     arguments = []
@@ -116,8 +133,8 @@ def limit_arguments(host):
     return arguments
 
 
-def network_arguments(host, network, address, resolv_conf):
-    """A fixed address. Names: the host's resolvers and no search list, as pods inherit it."""
+def network_arguments(host: Host, network: str, address: str, resolv_conf: str | None) -> list[str]:
+    """Return the arguments of a fixed address and of the host's resolvers, without a search list, which pods would inherit."""
     arguments = ["--network", network, "--ip", address]
     if host["engine"] == "podman":
         return arguments + ["--mac-address", mac_of(address), "--dns-search", "."]
@@ -125,8 +142,8 @@ def network_arguments(host, network, address, resolv_conf):
     return arguments + ["--volume", f"{resolv_conf}:/etc/resolv.conf:ro"]
 
 
-def run_arguments(host, cluster, node):
-    """The whole command that makes a node, for `cluster` {name, network, image, key, resolv_conf}."""
+def run_arguments(host: Host, cluster: dict[str, Any], node: Node) -> list[str]:
+    """Return the command that makes a node. cluster: {name, network, image, key, resolv_conf}."""
     name = node["name"]
     arguments = global_arguments(host) + ["run", "--detach", "--name", name, "--hostname", name, "--privileged"]
     labels = {
@@ -152,14 +169,14 @@ def run_arguments(host, cluster, node):
     return arguments + [cluster["image"], "/sbin/init"]
 
 
-def network_create_arguments(host, name, subnet):
-    """A bridge network of our own; the engine's name server is not wanted."""
+def network_create_arguments(host: Host, name: str, subnet: str) -> list[str]:
+    """Return the command that makes a bridge network of our own, without the engine's name server."""
     plain = ["--disable-dns"] if host["engine"] == "podman" else []
-    return ["network", "create", *plain, "--subnet", subnet, "--label", f"{CLUSTER_LABEL}=lab", name]
+    return ["network", "create", *plain, "--subnet", subnet, "--label", f"{NETWORK_LABEL}=local", name]
 
 
-def nameservers(*texts):
-    """The first of these resolver files that names a server which containers can reach too."""
+def nameservers(*texts: str) -> list[str]:
+    """Return the servers of the first resolver file that has some that containers can reach too."""
     for text in texts:
         found = re.findall(r"^nameserver\s+(\S+)", text, re.MULTILINE)
         usable = [server for server in found if not server.startswith("127.") and server != "::1"]
@@ -168,41 +185,32 @@ def nameservers(*texts):
     return []
 
 
-def process_limit(hard, pid_max):
-    """Podman lowers its own limit to the kernel's highest process number before it starts a container."""
+def process_limit(hard: int, pid_max: str) -> int:
+    """Return the limit of processes: Podman lowers its own to the kernel's highest process number."""
     limits = [limit for limit in (hard, int(pid_max or 0)) if limit > 0]
     return min(limits) if limits else -1
 
 
-def read(path):
-    """The text of a file, nothing where it is not there."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
-
-
-def read_host():
-    """What this machine allows, whatever the engine."""
+def read_host() -> Host:
+    """Return what this machine allows, with any engine."""
     import resource  # not there on every platform that sanity checks import on
 
     return {
-        "cgroup": cgroup_version(read("/proc/mounts")),
-        "raises_limits": has_capability(read("/proc/self/status"), CAP_SYS_RESOURCE),
+        "cgroup": cgroup_version(read_text("/proc/mounts")),
+        "raises_limits": has_capability(read_text("/proc/self/status"), CAP_SYS_RESOURCE),
         "limits": {
             "nofile": resource.getrlimit(resource.RLIMIT_NOFILE)[1],
-            "nproc": process_limit(resource.getrlimit(resource.RLIMIT_NPROC)[1], read("/proc/sys/kernel/pid_max")),
+            "nproc": process_limit(resource.getrlimit(resource.RLIMIT_NPROC)[1], read_text("/proc/sys/kernel/pid_max")),
         },
         "modules": os.path.isdir("/lib/modules"),
         "runtimes": [name for name in ("crun", "runc") if shutil.which(name, path=PROGRAMS)],
-        "nameservers": nameservers(read("/etc/resolv.conf"), read("/run/systemd/resolve/resolv.conf")),
-        "routes": ipv4_routes(read("/proc/net/route")),
+        "nameservers": nameservers(read_text("/etc/resolv.conf"), read_text("/run/systemd/resolve/resolv.conf")),
+        "routes": ipv4_routes(read_text("/proc/net/route")),
     }
 
 
-def inotify_shortage(nodes, limit):
-    """The number of inotify instances to allow for so many container nodes, or None where the limit is enough.
+def inotify_shortage(nodes: int, limit: int | None) -> int | None:
+    """Return the number of inotify instances that these container nodes need, None if the limit is enough or unknown.
 
     systemd, kubelet, containerd and the pods of a node hold about thirty, all counted for one user of the machine.
     """
@@ -210,18 +218,19 @@ def inotify_shortage(nodes, limit):
     return wanted if limit is not None and limit < wanted else None
 
 
-def choose_engine(wanted, run):
-    """The engine to use: (program, facts). `run` takes a command and returns (code, out, err)."""
+def choose_engine(wanted: str, run: Callable[[list[str]], Result]) -> tuple[str, Host]:
+    """Return (program, facts) of the engine to use. Raise LocalError with the reasons if there is none."""
     reasons = []
     for name in ("podman", "docker") if wanted == "auto" else (wanted,):
         program = shutil.which(name)
         if not program:
             reasons.append(f"{name} is not installed.")
             continue
-        code, out, err = run([program, "info", "--format", "{{json .}}"])
-        info = json.loads(out) if code == 0 else {}
+        done = run([program, "info", "--format", "{{json .}}"])
+        info = json.loads(done.out) if done.rc == 0 else {}
         if not info or info.get("ServerErrors"):
-            reasons.append(f"{name} does not answer: {(err.strip() or out.strip())[-300:]}")
+            as_root = "" if os.geteuid() == 0 else " Nodes need an engine that runs as root: run the playbook as root (sudo)."
+            reasons.append(f"{name} does not answer: {(done.err.strip() or done.out.strip())[-300:]}.{as_root}")
             continue
         facts = dict(read_host(), **engine_facts(name, info))
         problems = refusals(facts)

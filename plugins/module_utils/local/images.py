@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Images into the containerd of running nodes: from archives, or from the engine's own store."""
+"""Load images into the containerd of running nodes, from archives or from the engine's own store."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ import json
 import os
 import tarfile
 import tempfile
+from typing import Any, Dict
 
-from .engine import together
+from .engine import Engine, together
 from .nodes import LocalError
 
 IMPORT = ("ctr", "--namespace", "k8s.io", "images", "import", "-")
 
 
-def archive_images(path):
-    """{name: config digest} of a Docker or OCI archive; empty when it does not say."""
+# Config digests by full image name.
+Digests = Dict[str, str]
+
+
+def archive_images(path: str) -> Digests:
+    """Return the images of a Docker or OCI archive, none if it does not name them. Raise LocalError if it is not an archive."""
     try:
         with tarfile.open(path) as archive:
             names = set(archive.getnames())
@@ -27,24 +32,25 @@ def archive_images(path):
             if "index.json" in names:
                 return _oci_images(archive, _load(archive, "index.json"))
     except (tarfile.TarError, OSError, ValueError, KeyError, TypeError) as error:
-        raise LocalError(f"{path} is no image archive: {error}.") from error
-    raise LocalError(f"{path} is no image archive: it has neither manifest.json nor index.json.")
+        raise LocalError(f"{path} is not an image archive: {error}.") from error
+    raise LocalError(f"{path} is not an image archive: it has neither manifest.json nor index.json.")
 
 
-def _load(archive, name):
-    return json.loads(archive.extractfile(name).read())
+def _load(archive: tarfile.TarFile, name: str) -> Any:
+    content = archive.extractfile(name)
+    return json.loads(content.read() if content else b"")
 
 
-def _docker_images(entries):
-    found = {}
+def _docker_images(entries: list[dict[str, Any]]) -> Digests:
+    found: Digests = {}
     for entry in entries:
         digest = os.path.basename(entry["Config"]).replace(".json", "")
         found.update({full_name(tag): f"sha256:{digest}" for tag in entry.get("RepoTags") or []})
     return found
 
 
-def _oci_images(archive, index):
-    found = {}
+def _oci_images(archive: tarfile.TarFile, index: dict[str, Any]) -> Digests:
+    found: Digests = {}
     for entry in index["manifests"]:
         notes = entry.get("annotations") or {}
         name = notes.get("io.containerd.image.name") or notes.get("org.opencontainers.image.ref.name")
@@ -54,8 +60,8 @@ def _oci_images(archive, index):
     return found
 
 
-def full_name(name):
-    """busybox is docker.io/library/busybox:latest to containerd."""
+def full_name(name: str) -> str:
+    """Return an image's name as containerd has it: busybox is docker.io/library/busybox:latest."""
     first, slash, rest = name.partition("/")
     if not slash:
         name = f"docker.io/library/{name}"
@@ -64,42 +70,42 @@ def full_name(name):
     return name if ":" in name.rsplit("/", 1)[-1] or "@" in name else f"{name}:latest"
 
 
-def present_images(listing):
-    """{name: config digest} from `crictl images --output json`."""
+def present_images(listing: str) -> Digests:
+    """Return the images that `crictl images --output json` lists."""
     return {
         tag: image["id"] for image in json.loads(listing).get("images") or [] for tag in image.get("repoTags") or []
     }
 
 
-def lacking(wanted, present):
-    """Whether an archive has to be imported: it does not say what it holds, or the node has something else."""
+def must_import(wanted: Digests, present: Digests) -> bool:
+    """Return True if an archive has to be imported: it does not name its images, or the node has other ones."""
     return not wanted or any(present.get(name) != digest for name, digest in wanted.items())
 
 
 class Loader:
-    """Brings archives and images of the engine into nodes."""
+    """Loads archives and images of the engine into nodes."""
 
-    def __init__(self, engine, check_mode):
+    def __init__(self, engine: Engine, check_mode: bool) -> None:
         self.engine = engine
         self.check_mode = check_mode
 
-    def load(self, images, nodes):
-        """Loads into each node what it lacks of them; returns what was done as sentences."""
+    def load(self, images: list[str], nodes: list[dict[str, Any]]) -> list[tuple[str, str]]:
+        """Load into each node the images that it does not have. Return [(image, node)] that were (or would be) loaded."""
         wanted = [(image, self._holds(image)) for image in images]
         present = together(self._present, nodes)
         todo = [
-            (node["name"], [image for image, holds in wanted if lacking(holds, there)])
+            (node["name"], [image for image, holds in wanted if must_import(holds, there)])
             for node, there in zip(nodes, present)
         ]
         if not self.check_mode:
             with tempfile.TemporaryDirectory(prefix="kubewright-images-") as scratch:
-                needed = [image for image in images if any(image in lacks for dummy, lacks in todo)]
+                needed = [image for image in images if any(image in missing for _name, missing in todo)]
                 archives = {image: self._archive(image, scratch, number) for number, image in enumerate(needed)}
                 together(lambda item: self._import(item[0], [archives[image] for image in item[1]]), todo)
-        return [f"loaded {image} into {name}" for name, lacks in todo for image in lacks]
+        return [(image, name) for name, missing in todo for image in missing]
 
-    def _holds(self, image):
-        """{name: config digest} of an archive, or of an image that the engine has."""
+    def _holds(self, image: str) -> Digests:
+        """Return the images of an archive, or the one that the engine has."""
         if os.path.isfile(image):
             return archive_images(image)
         if self.engine.failure("image", "inspect", image):
@@ -108,23 +114,23 @@ class Loader:
         identifier = self.engine("image", "inspect", "--format", "{{.Id}}", image).strip()
         return {full_name(image): "sha256:" + identifier.replace("sha256:", "")}
 
-    def _present(self, node):
+    def _present(self, node: dict[str, Any]) -> Digests:
         name = node["name"]
         if self.engine.failure("exec", name, "ctr", "version"):
-            raise LocalError(f"{name} has no running containerd yet to load images into: run the site playbook first.")
+            raise LocalError(f"{name} has no running containerd to load images into: run the site playbook first.")
         try:
             return present_images(self.engine("exec", name, "crictl", "images", "--output", "json"))
         except (LocalError, ValueError):
             return {}
 
-    def _archive(self, image, scratch, number):
+    def _archive(self, image: str, scratch: str, number: int) -> str:
         if os.path.isfile(image):
             return image
         path = os.path.join(scratch, f"{number}.tar")
         self.engine("save", "--output", path, image)
         return path
 
-    def _import(self, name, archives):
+    def _import(self, name: str, archives: list[str]) -> None:
         for path in archives:
             with open(path, "rb") as file:
                 self.engine("exec", "--interactive", name, *IMPORT, stdin=file)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a local cluster consists of: its nodes, their addresses, what has to be done, and its inventory. Pure."""
+"""A local cluster as data: its nodes, their addresses, what is to be done, and its inventory. No side effects."""
 
 from __future__ import annotations
 
@@ -10,22 +10,30 @@ import hashlib
 import ipaddress
 import json
 import re
+from typing import Any, Dict, Iterable, List
+
+Node = Dict[str, Any]
+# A container as engine.described returns it.
+Box = Dict[str, Any]
 
 CLUSTER_LABEL = "kubewright.cluster"
 GROUPS_LABEL = "kubewright.groups"
 ADDRESS_LABEL = "kubewright.address"
 SPEC_LABEL = "kubewright.spec"
+# Networks that we made, and may remove.
+NETWORK_LABEL = "kubewright.network"
 
 CONTROL_PLANE, WORKER = "kube_control_plane", "kube_node"
-LAB_CLUSTER, LAB_CONTAINER = "lab", "kubewright-lab"
-# .1 is the gateway, .2 the lab's registry; from .200 on addresses are free for virtual IPs of clusters.
+# .1 is the gateway, the next ones are free for servers of the user's; from .200 on addresses are free for virtual IPs of clusters.
 FIRST_HOST, LAST_HOST = 10, 199
 NAME = re.compile(r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")
+# As Podman and Docker take it: https://docs.podman.io/en/latest/markdown/podman-run.1.html (--memory)
+MEMORY = re.compile(r"^[1-9]\d*[bkmgBKMG]?$")
 PORT = re.compile(
     r"^(?:(?P<address>\d+\.\d+\.\d+\.\d+|\[[0-9a-f:]+\]):)?(?P<host>\d+):(?P<node>\d+)(?:/(?P<protocol>tcp|udp|sctp))?$"
 )
 SSH_ARGS = "-o ControlMaster=auto -o ControlPersist=600s"
-# Node containers come and go behind the same addresses: their host keys say nothing. A node that dies is noticed.
+# Node containers come and go at the same addresses, so their host keys prove nothing. Keep-alives notice a node that dies.
 SSH_COMMON_ARGS = (
     "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o IdentitiesOnly=yes"
     " -o ServerAliveInterval=5 -o ServerAliveCountMax=6"
@@ -33,27 +41,34 @@ SSH_COMMON_ARGS = (
 
 
 class LocalError(Exception):
-    """What stands in the way, as sentences for the user."""
+    """What prevents the wanted state, as sentences for the user."""
 
-    def __init__(self, *problems):
+    def __init__(self, *problems: str) -> None:
         super().__init__(" ".join(problems))
         self.problems = list(problems)
 
 
-def natural(text):
-    """Sort key that puts node 2 before node 10."""
+def natural(text: str) -> list[tuple[Any, ...]]:
+    """Return a sort key that puts node 2 before node 10."""
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", text) if part]
 
 
-def wanted_nodes(cluster, control_planes=1, workers=0, explicit=None, ports=None, limits=None):
-    """The nodes of a cluster: the explicit ones, or so many control planes and workers."""
+def wanted_nodes(
+    cluster: str,
+    control_planes: int = 1,
+    workers: int = 0,
+    explicit: list[Node] | None = None,
+    ports: list[str] | None = None,
+    limits: dict[str, Any] | None = None,
+) -> list[Node]:
+    """Return the nodes of a cluster: the explicit ones, or these numbers of control planes and workers."""
     named = explicit or (
         [{"name": f"{cluster}-cp{number}", "groups": [CONTROL_PLANE]} for number in range(1, control_planes + 1)]
         + [{"name": f"{cluster}-w{number}", "groups": [WORKER]} for number in range(1, workers + 1)]
     )
     nodes = []
     for number, given in enumerate(named):
-        node = {"cpus": None, "memory": None, "ports": [], "env": {}, "groups": [WORKER]}
+        node: Node = {"cpus": None, "memory": None, "ports": [], "env": {}, "groups": [WORKER]}
         node.update(limits or {})
         node.update({key: value for key, value in given.items() if value is not None})
         if number == 0:
@@ -62,26 +77,42 @@ def wanted_nodes(cluster, control_planes=1, workers=0, explicit=None, ports=None
     return nodes
 
 
-def problems_of(cluster, nodes):
-    """Everything that is wrong with the input, at once."""
+def count_problems(control_planes: int, workers: int) -> list[str]:
+    """Return what is wrong with the numbers of nodes, where nodes are not given one by one."""
+    problems = []
+    if control_planes < 1:
+        problems.append(f"local_control_planes is {control_planes}, a cluster needs at least 1.")
+    if control_planes == 2:
+        problems.append("local_control_planes is 2: two etcd members do not survive the loss of one. Use 1 or 3.")
+    if workers < 0:
+        problems.append(f"local_workers is {workers}, it must be 0 or more.")
+    if control_planes + workers > LAST_HOST - FIRST_HOST + 1:
+        problems.append(f"{control_planes + workers} nodes are wanted, a network has addresses for {LAST_HOST - FIRST_HOST + 1}.")
+    return problems
+
+
+def problems_of(cluster: str, nodes: list[Node]) -> list[str]:
+    """Return everything that is wrong with the input."""
     problems = []
     if not NAME.match(cluster):
         problems.append(f"The cluster's name {cluster!r} must be lower-case letters, digits and dashes, at most 40.")
-    if cluster == LAB_CLUSTER:
-        problems.append(f"The cluster's name {cluster!r} is taken: the lab's registry carries it.")
     names = [node["name"] for node in nodes]
     for name in sorted({name for name in names if names.count(name) > 1}):
         problems.append(f"Two nodes are called {name}.")
-    taken = {}
+    taken: Dict[Any, str] = {}
     for node in nodes:
         if not NAME.match(node["name"]):
-            problems.append(f"The node's name {node['name']!r} is no host name that Kubernetes takes.")
+            problems.append(f"The node's name {node['name']!r} must be lower-case letters, digits and dashes, at most 40.")
+        if node["memory"] and not MEMORY.match(str(node["memory"])):
+            problems.append(f"The memory {node['memory']!r} of {node['name']} is not a size such as 2g or 1500m.")
+        if node["cpus"] is not None and not node["cpus"] > 0:
+            problems.append(f"The CPUs {node['cpus']} of {node['name']} must be more than 0.")
         for port in node["ports"]:
             problems += _port_problems(node["name"], port, taken)
     return problems
 
 
-def _port_problems(name, port, taken):
+def _port_problems(name: str, port: str, taken: dict[Any, str]) -> list[str]:
     match = PORT.match(str(port))
     if not match or not all(0 < int(match[side]) < 65536 for side in ("host", "node")):
         return [f"The port {port!r} of {name} is not [ADDRESS:]HOST_PORT:NODE_PORT[/PROTOCOL]."]
@@ -90,24 +121,25 @@ def _port_problems(name, port, taken):
     return [] if other == name else [f"The host's port {key[0]}/{key[1]} is given to {other} and to {name}."]
 
 
-def port_argument(port):
-    """A port mapping for the engine; without an address it is open to this host alone."""
+def port_argument(port: str) -> str:
+    """Return a port mapping for the engine; without an address it is open to this host only."""
     match = PORT.match(str(port))
+    assert match  # problems_of has checked it
     address, protocol = match["address"] or "127.0.0.1", match["protocol"] or "tcp"
     return f"{address}:{match['host']}:{match['node']}/{protocol}"
 
 
-def spec_of(node):
-    """Digest of what is fixed when a container is made."""
+def spec_of(node: Node) -> str:
+    """Return a digest of what is fixed when a container is made."""
     fixed = {key: node.get(key) for key in ("cpus", "memory", "env")}
     fixed["ports"] = sorted(port_argument(port) for port in node.get("ports") or [])
     return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def decide(state, cluster, nodes, containers):
-    """What to do: names by action, refusals and warnings. Containers that are not the cluster's are never in it."""
+def decide(state: str, cluster: str, nodes: list[Node], containers: list[Box]) -> dict[str, list[str]]:
+    """Return names by action, refusals and warnings. Containers that are not the cluster's are never among the names."""
     ours = {box["name"]: box for box in containers if box["cluster"] == cluster}
-    todo = {"create": [], "start": [], "stop": [], "remove": [], "refusals": [], "warnings": []}
+    todo: Dict[str, List[str]] = {"create": [], "start": [], "stop": [], "remove": [], "refusals": [], "warnings": []}
     if state == "absent":
         todo["remove"] = sorted(ours, key=natural)
     elif state == "stopped":
@@ -115,40 +147,42 @@ def decide(state, cluster, nodes, containers):
     elif state == "started":
         todo["start"] = sorted((name for name, box in ours.items() if not box["running"]), key=natural)
         if not ours:
-            todo["refusals"].append(f"There is no cluster {cluster} to start: make it with state present.")
+            todo["refusals"].append(f"The cluster {cluster} does not exist: make it with state present.")
     elif state == "present":
         _decide_present(cluster, nodes, containers, ours, todo)
     lost = sorted((name for name, box in ours.items() if box.get("lost")), key=natural)
     if lost and state in ("present", "started"):
         todo["refusals"].append(
-            f"{', '.join(lost)}: Podman calls it running, but its processes are gone (killed together with Podman's own"
-            f" watcher), and Podman cannot start it again. Remove the cluster {cluster} with state absent, then make it anew."
+            f"{', '.join(lost)}: Podman reports it as running, but its processes are gone (killed together with Podman's own"
+            f" monitor), and Podman cannot start it again. Remove the cluster {cluster} with state absent, then make it again."
         )
     return todo
 
 
-def _decide_present(cluster, nodes, containers, ours, todo):
+def _decide_present(
+    cluster: str, nodes: list[Node], containers: list[Box], ours: dict[str, Box], todo: dict[str, list[str]]
+) -> None:
     others = {box["name"]: box for box in containers if box["cluster"] != cluster}
     for node in nodes:
         name = node["name"]
         if name in others:
             owner = others[name]["cluster"]
             whose = f"belongs to the cluster {owner}" if owner else "was not made by this collection"
-            todo["refusals"].append(f"A container {name} is there that {whose}; it is left alone: choose another name.")
+            todo["refusals"].append(f"The container {name} exists and {whose}; choose another name.")
         elif name not in ours:
             todo["create"].append(name)
         elif ours[name]["spec"] and ours[name]["spec"] != spec_of(node):
             todo["warnings"].append(
-                f"{name} was made with other ports, limits or environment: remove it and make it anew for them to apply."
+                f"{name} was made with other ports, limits or environment: remove it and make it again for them to apply."
             )
     todo["start"] = sorted((name for name, box in ours.items() if not box["running"]), key=natural)
     surplus = sorted(set(ours) - {node["name"] for node in nodes}, key=natural)
     if surplus:
-        todo["warnings"].append(f"Kept, though no longer asked for: {', '.join(surplus)}.")
+        todo["warnings"].append(f"These nodes are no longer wanted and were kept: {', '.join(surplus)}.")
 
 
-def allocate(subnet, taken, names):
-    """The lowest free addresses of the subnet for these nodes: {name: address}."""
+def allocate(subnet: str, taken: set[str], names: list[str]) -> dict[str, str]:
+    """Return the lowest free addresses of the subnet by node name."""
     network = ipaddress.ip_network(subnet)
     free = (
         str(network.network_address + offset)
@@ -161,14 +195,14 @@ def allocate(subnet, taken, names):
     return addresses
 
 
-def choose_subnet(wanted, occupied):
-    """The wanted subnet, or without one the first free 10.131-10.199.0.0/24, clear of the host's routes."""
+def choose_subnet(wanted: str | None, occupied: Iterable[str]) -> str:
+    """Return the wanted subnet, or the first of 10.131.0.0/24 to 10.199.0.0/24 that no route of the host overlaps."""
     routes = [ipaddress.ip_network(route) for route in occupied]
     if wanted:
         network = ipaddress.ip_network(wanted)
         hit = [str(route) for route in routes if route.version == network.version and route.overlaps(network)]
         if hit:
-            raise LocalError(f"The subnet {wanted} overlaps {', '.join(hit)}, which this host uses already.")
+            raise LocalError(f"The subnet {wanted} overlaps {', '.join(hit)}, which this host uses already; choose another.")
         return str(network)
     for second in range(131, 200):  # clear of Kubernetes' own default for Services, 10.96.0.0/12
         network = ipaddress.ip_network(f"10.{second}.0.0/24")
@@ -177,14 +211,14 @@ def choose_subnet(wanted, occupied):
     raise LocalError("No free subnet between 10.131.0.0/24 and 10.199.0.0/24: name one.")
 
 
-def mac_of(address):
-    """A node that comes back keeps its hardware address: neighbours' caches stay right."""
+def mac_of(address: str) -> str:
+    """Return the hardware address of a node. One that comes back keeps it, so that neighbours' caches stay right."""
     return ":".join(f"{byte:02x}" for byte in b"\x02\x42" + ipaddress.ip_address(address).packed[-4:])
 
 
-def inventory(nodes, variables, key_file):
-    """The inventory of a cluster: {all: {vars, children}}."""
-    groups = {CONTROL_PLANE: {}, WORKER: {}}
+def inventory(nodes: list[Node], variables: dict[str, Any], key_file: str) -> dict[str, Any]:
+    """Return the inventory of a cluster: {all: {vars, children}}."""
+    groups: Dict[str, Dict[str, Any]] = {CONTROL_PLANE: {}, WORKER: {}}
     for node in sorted(nodes, key=lambda node: natural(node["name"])):
         for group in node["groups"]:
             groups.setdefault(group, {})[node["name"]] = {"ansible_host": node["address"]}
@@ -204,23 +238,19 @@ def inventory(nodes, variables, key_file):
     }
 
 
-def cluster_variables(cluster, host, lab_address, extra):
-    """What the playbooks have to know about the place where these nodes live; the user's own come last."""
-    variables = {"kube_cluster_name": cluster}
+def cluster_variables(cluster: str, host: dict[str, Any], extra: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the inputs that nodes on this host need. The user's own win."""
+    variables: Dict[str, Any] = {"kube_cluster_name": cluster}
     if host["cgroup"] != "v2":
         variables["kube_allow_cgroup_v1"] = True
-    if lab_address:
-        registry = {"endpoints": [f"http://{lab_address}:5000"]}
-        variables["kube_artifacts"] = {"source": f"http://{lab_address}:8080"}
-        variables["kube_registries"] = {"mirrors": {"registry.k8s.io": registry, "docker.io": dict(registry)}}
     return dict(variables, **(extra or {}))
 
 
-def summary(clusters, actions):
-    """What was done and what there is, a line each."""
+def summary(clusters: dict[str, list[Node]], actions: list[str], name: str | None) -> list[str]:
+    """Return what was done and what exists, a line each. name: of the cluster concerned, None for all."""
     lines = [f"{action[0].upper()}{action[1:]}." for action in actions]
     if not lines and not clusters:
-        return ["There is no such cluster, and nothing to do."]
+        return [f"The cluster {name} does not exist; nothing was done." if name else "There are no local clusters."]
     for cluster, nodes in sorted(clusters.items()):
         up = sum(1 for node in nodes if node["running"])
         lines.append(f"{cluster}: {up} of {len(nodes)} nodes running")

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Callable
+from typing import Callable, List
 
 from ..base import commands
 from ..base.commands import Result
 from ..base.text_files import read_text
 
-Runner = Callable[[list], Result]
+Runner = Callable[[List[str]], Result]
 
 
 def run_merged(argv: list[str]) -> Result:

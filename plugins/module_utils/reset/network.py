@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import shlex
-from typing import Callable, List, Sequence
+from typing import Callable, List, Sequence, Tuple
 
 from ..base.commands import NOT_STARTED, Result
 from ..node import network_traces as traces, paths
@@ -25,7 +25,7 @@ def removal(saved: str) -> str:
     """Return the input of iptables-restore --noflush that removes the chains and rules of kube-proxy, kubelet, kube-router
     and the CNI plugins from the text of iptables-save; "" if there are none. Other rules are not named and keep their counters.
     """
-    tables: List[tuple] = []
+    tables: List[Tuple[str, List[str], List[str]]] = []
     for line in saved.splitlines():
         if line.startswith("*"):
             tables.append((line, [], []))

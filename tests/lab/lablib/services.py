@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import ipaddress
+import json
 import subprocess
 import tempfile
 import time
@@ -22,8 +23,10 @@ from .registry import Registry
 NETWORK = "kubewright"
 CONTAINER = "kubewright-lab"
 IMAGE = "localhost/kubewright-lab"
-LABEL_NAME = "kubewright.cluster"
-LABEL = f"{LABEL_NAME}=lab"
+LABEL_NAME = "kubewright.test-servers"
+LABEL = f"{LABEL_NAME}=yes"
+# The role local removes a network with this label after its last container.
+NETWORK_LABEL = "kubewright.network=local"
 SERVE = catalog.LAB / "lablib" / "serve.py"
 REGISTRY_PORT, ARTIFACT_PORT = 5000, 8080
 CONTAINERFILE = """\
@@ -55,7 +58,8 @@ def make_network():
     """The nodes' network; whoever comes first makes it."""
     plain = ["--disable-dns"] if engine().name == "podman" else []
     wanted = free_subnet(host_networks())
-    engine().run("network", "create", *plain, "--subnet", wanted, "--label", LABEL, NETWORK)
+    labels = ["--label", LABEL, "--label", NETWORK_LABEL]
+    engine().run("network", "create", *plain, "--subnet", wanted, *labels, NETWORK)
     say(f"made the network {NETWORK}, {wanted}")
     return wanted
 
@@ -185,6 +189,7 @@ def up():
     changed = start()
     wait()
     pushed = push(catalog.versions())
+    write_inputs()
     say("the lab is up" + ("" if changed or pushed else " already"))
 
 
@@ -207,6 +212,12 @@ def inputs(host):
         "kube_artifacts": {"source": f"http://{host}:{ARTIFACT_PORT}"},
         "kube_registries": {"mirrors": {"registry.k8s.io": endpoints, "docker.io": endpoints}},
     }
+
+
+def write_inputs():
+    """Write the inputs with which container nodes use the lab, for `-e @FILE` and for Molecule."""
+    content = {"local_vars": inputs(address(subnet()))}
+    catalog.cache("lab-inputs.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def facts():

@@ -10,6 +10,7 @@ import socket
 import threading
 
 import pytest
+from ansible_collections.kubewright.cluster.plugins.module_utils.base.commands import Result
 from ansible_collections.kubewright.cluster.plugins.module_utils.local import (
     cluster as local_cluster,
     engine as local_engine,
@@ -47,7 +48,7 @@ def test_a_container_whose_processes_were_killed_with_its_watcher_is_lost(monkey
     here = dict(PODMAN_BOX, State={"Running": True, "Status": "running", "Pid": os.getpid()})
     for engine, box, lost in (("podman", gone, True), ("podman", here, False), ("docker", gone, False)):
         answers = {"ps": "1", "inspect": json.dumps([box])}
-        monkeypatch.setattr(local_engine, "run", lambda words, *_more, answers=answers: (0, answers[words[1]], ""))
+        monkeypatch.setattr(local_engine, "run", lambda words, *_more, answers=answers: Result(0, answers[words[1]]))
         found = local_engine.Engine(engine, {"engine": engine}).containers("kubewright")[0]
         assert (found["lost"], found["running"]) == (lost, not lost)
 
@@ -82,13 +83,13 @@ def test_waiting_for_ssh():
 
         thread = threading.Thread(target=greet)
         thread.start()
-        assert local_engine.ssh_answers("127.0.0.1", port) is None
+        assert local_engine.ssh_problem("127.0.0.1", port) is None
         thread.join()
-    assert "refused" in local_engine.ssh_answers("127.0.0.1", port)
+    assert "refused" in local_engine.ssh_problem("127.0.0.1", port)
 
 
 def test_a_node_that_does_not_answer_is_named(monkeypatch):
-    monkeypatch.setattr(local_engine, "ssh_answers", lambda address: None if address == "a" else "refused")
+    monkeypatch.setattr(local_engine, "ssh_problem", lambda address: None if address == "a" else "refused")
     with pytest.raises(LocalError, match="n2 does not answer SSH on b after 0 s: refused"):
         local_engine.wait_for_ssh([{"name": "n1", "address": "a"}, {"name": "n2", "address": "b"}], 0)
 
@@ -106,7 +107,7 @@ class FakeEngine:
     def __call__(self, *arguments, stdin=None):
         self.calls.append(arguments)
         if arguments[:2] == ("network", "inspect"):
-            return "lab\n"
+            return "local\n"
         if arguments[0] == "rm":
             self.boxes = [box for box in self.boxes if box["name"] != arguments[-1]]
         return ""
@@ -131,7 +132,7 @@ def described(name, cluster, address, running=True):
 def params(tmp_path, **more):
     given = {
         "name": "demo", "state": "present", "control_planes": 1, "workers": 1, "nodes": None, "ports": [], "cpus": None,
-        "memory": None, "image": "img", "network": "kubewright", "subnet": None, "cache": str(tmp_path), "lab": "auto",
+        "memory": None, "image": "img", "network": "kubewright", "subnet": None, "cache": str(tmp_path),
         "vars": {}, "images": [], "timeout": 1,
     }  # fmt: skip
     return dict(given, **more)
@@ -139,11 +140,11 @@ def params(tmp_path, **more):
 
 def test_check_mode_plans_addresses_and_does_nothing(tmp_path):
     engine = FakeEngine(
-        [described("other-cp1", "other", "10.131.0.10"), described("kubewright-lab", "lab", "10.131.0.2")]
+        [described("other-cp1", "other", "10.131.0.10"), described("a-registry", None, "10.131.0.2")]
     )
     result = local_cluster.Cluster(params(tmp_path), engine, True).run()
-    assert result["actions"] == ["made demo-cp1 at 10.131.0.11", "made demo-w1 at 10.131.0.12"]
-    assert result["inventory"]["all"]["vars"]["kube_artifacts"]["source"] == "http://10.131.0.2:8080"
+    assert result["actions"] == ["would make demo-cp1 at 10.131.0.11", "would make demo-w1 at 10.131.0.12"]
+    assert result["summary"][0] == "Would make demo-cp1 at 10.131.0.11."
     assert engine.calls == [] and list(tmp_path.iterdir()) == []
 
 
@@ -163,17 +164,34 @@ def test_removal_leaves_others_and_their_network(tmp_path):
     assert [call[0] for call in engine.calls] == ["rm"] and engine.calls[0][-1] == "demo-cp1"
 
 
-def test_a_lab_that_is_wanted_but_not_there_is_said(tmp_path):
-    with pytest.raises(LocalError, match="start the lab"):
-        local_cluster.Cluster(params(tmp_path, lab="true"), FakeEngine([]), True).run()
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"control_planes": 2}, "Use 1 or 3"),
+        ({"control_planes": 0}, "at least 1"),
+        ({"workers": -1}, "0 or more"),
+        ({"memory": "lots"}, "not a size such as 2g"),
+        ({"cpus": 0.0}, "more than 0"),
+        ({"workers": 200}, "addresses for 190"),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused_in_check_mode_too(tmp_path, given, problem):
+    with pytest.raises(LocalError, match=problem):
+        local_cluster.Cluster(params(tmp_path, **given), FakeEngine([]), True).run()
 
 
-def test_listing_shows_clusters_without_the_lab(tmp_path):
+def test_the_users_variables_are_in_the_inventory(tmp_path):
+    source = {"kube_artifacts": {"source": "http://10.131.0.2:8080"}}
+    result = local_cluster.Cluster(params(tmp_path, vars=source), FakeEngine([]), True).run()
+    assert result["inventory"]["all"]["vars"]["kube_artifacts"] == source["kube_artifacts"]
+
+
+def test_listing_shows_clusters_and_no_other_containers(tmp_path):
     engine = FakeEngine(
-        [described("demo-cp1", "demo", "10.131.0.10"), described("kubewright-lab", "lab", "10.131.0.2")]
+        [described("demo-cp1", "demo", "10.131.0.10"), described("a-registry", None, "10.131.0.2")]
     )
     result = local_cluster.Cluster(params(tmp_path, state="listed", name=None), engine, False).run()
     assert list(result["clusters"]) == ["demo"] and not result["changed"]
     assert result["summary"][0] == "demo: 1 of 1 nodes running"
     empty = local_cluster.Cluster(params(tmp_path, state="listed", name=None), FakeEngine([]), False).run()
-    assert empty["summary"] == ["There is no such cluster, and nothing to do."]
+    assert empty["summary"] == ["There are no local clusters."]

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible_collections.kubewright.cluster.plugins.module_utils.base.commands import Result
 from ansible_collections.kubewright.cluster.plugins.module_utils.local import host as local_host
 from ansible_collections.kubewright.cluster.plugins.module_utils.local.nodes import LocalError
 
@@ -160,7 +161,7 @@ def engines(monkeypatch):
 
     def run(command):
         code, answer = answers[command[0]]
-        return code, json.dumps(answer), "cannot connect"
+        return Result(code, json.dumps(answer), "cannot connect")
 
     return answers, run
 

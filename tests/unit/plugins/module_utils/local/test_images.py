@@ -56,7 +56,7 @@ def test_oci_archive(tmp_path):
 
 def test_what_is_no_archive_is_said(tmp_path):
     (tmp_path / "x.tar").write_text("no tar")
-    with pytest.raises(LocalError, match="is no image archive"):
+    with pytest.raises(LocalError, match="is not an image archive"):
         local_images.archive_images(str(tmp_path / "x.tar"))
     with pytest.raises(LocalError, match="neither"):
         local_images.archive_images(archive(tmp_path / "y.tar", {"other": 1}))
@@ -79,10 +79,10 @@ def test_full_name(name, full):
 
 def test_only_what_differs_is_imported():
     present = local_images.present_images(json.dumps({"images": [{"id": "sha256:a", "repoTags": ["x:1", "y:1"]}]}))
-    assert not local_images.lacking({"x:1": "sha256:a"}, present)
-    assert local_images.lacking({"x:1": "sha256:b"}, present)
-    assert local_images.lacking({"x:1": "sha256:a", "z:1": "sha256:a"}, present)
-    assert local_images.lacking({}, present)
+    assert not local_images.must_import({"x:1": "sha256:a"}, present)
+    assert local_images.must_import({"x:1": "sha256:b"}, present)
+    assert local_images.must_import({"x:1": "sha256:a", "z:1": "sha256:a"}, present)
+    assert local_images.must_import({}, present)
 
 
 class FakeEngine:
@@ -113,13 +113,13 @@ NODES = [{"name": "n1"}, {"name": "n2"}]
 
 def test_an_image_of_the_engine_goes_where_it_lacks():
     engine = FakeEngine()
-    assert local_images.Loader(engine, False).load(["localhost/app:1"], NODES) == ["loaded localhost/app:1 into n2"]
+    assert local_images.Loader(engine, False).load(["localhost/app:1"], NODES) == [("localhost/app:1", "n2")]
     assert engine.did == [("save", "localhost/app:1", None), ("exec", "n2", b"archive")]
 
 
 def test_check_mode_loads_nothing():
     engine = FakeEngine()
-    assert local_images.Loader(engine, True).load(["localhost/app:1"], NODES) == ["loaded localhost/app:1 into n2"]
+    assert local_images.Loader(engine, True).load(["localhost/app:1"], NODES) == [("localhost/app:1", "n2")]
     assert engine.did == []
 
 

@@ -54,10 +54,6 @@ def test_every_problem_is_told_at_once():
         assert part in told
 
 
-def test_the_labs_own_name_is_refused():
-    assert "lab" in local_nodes.problems_of("lab", [])[0]
-
-
 @pytest.mark.parametrize(
     ("port", "argument"),
     [
@@ -136,7 +132,7 @@ def test_a_container_of_others_is_a_refusal(owner, said):
 
 @pytest.mark.parametrize("state", ["present", "started", "stopped", "absent"])
 def test_nothing_of_others_is_ever_touched(state):
-    others = [box("x", None), box("lead-cp1", "lead", running=False), box("kubewright-lab", "lab")]
+    others = [box("x", None), box("lead-cp1", "lead", running=False), box("kubewright-lab", None)]
     todo = local_nodes.decide(state, "demo", [], others)
     assert not todo["start"] and not todo["stop"] and not todo["remove"]
 
@@ -154,7 +150,7 @@ def test_states_take_only_what_they_change():
     assert local_nodes.decide("stopped", "demo", [], there)["stop"] == ["demo-cp1"]
     assert local_nodes.decide("started", "demo", [], there)["start"] == ["demo-w2", "demo-w10"]
     assert local_nodes.decide("absent", "demo", [], there)["remove"] == ["demo-cp1", "demo-w2", "demo-w10"]
-    assert "no cluster demo" in local_nodes.decide("started", "demo", [], [])["refusals"][0]
+    assert "cluster demo does not exist" in local_nodes.decide("started", "demo", [], [])["refusals"][0]
 
 
 def test_a_lost_node_is_refused_with_the_way_out_and_can_be_removed():
@@ -172,19 +168,18 @@ def test_inventory_has_groups_addresses_and_the_users_variables_last():
         {"name": "demo-cp1", "groups": ["kube_control_plane", "etcd"], "address": "10.131.0.10"},
     ]
     variables = local_nodes.cluster_variables(
-        "demo", {"cgroup": "v1"}, "10.131.0.2", {"kube_allow_cgroup_v1": False, "x": 1}
+        "demo", {"cgroup": "v1"}, {"kube_allow_cgroup_v1": False, "x": 1}
     )
     made = local_nodes.inventory(nodes, variables, "/k/id")["all"]
     assert made["children"]["kube_control_plane"]["hosts"] == {"demo-cp1": {"ansible_host": "10.131.0.10"}}
     assert list(made["children"]["etcd"]["hosts"]) == ["demo-cp1"]
     assert list(made["children"]["kube_node"]["hosts"]) == ["demo-w1"]
     assert made["vars"]["ansible_ssh_private_key_file"] == "/k/id"
-    assert made["vars"]["kube_artifacts"] == {"source": "http://10.131.0.2:8080"}
     assert made["vars"]["kube_allow_cgroup_v1"] is False and made["vars"]["x"] == 1
 
 
 def test_an_ordinary_machine_needs_no_special_variables():
-    assert local_nodes.cluster_variables("demo", {"cgroup": "v2"}, None, None) == {"kube_cluster_name": "demo"}
+    assert local_nodes.cluster_variables("demo", {"cgroup": "v2"}, None) == {"kube_cluster_name": "demo"}
 
 
 def test_hardware_address_follows_the_address():
@@ -193,4 +188,4 @@ def test_hardware_address_follows_the_address():
 
 def test_summary_counts_running_nodes():
     node = {"name": "a", "address": "10.0.0.1", "groups": ["kube_node"], "status": "running", "running": True}
-    assert local_nodes.summary({"demo": [node]}, ["made a"])[:2] == ["Made a.", "demo: 1 of 1 nodes running"]
+    assert local_nodes.summary({"demo": [node]}, ["made a"], "demo")[:2] == ["Made a.", "demo: 1 of 1 nodes running"]
