@@ -14,7 +14,7 @@ from ..base.findings import Finding
 from ..base.reference import K3S_AIRGAP_PAGE
 from ..inputs import lifecycle
 from ..network import flannel
-from . import auto_deploy, datastore, hardening, packaged_components
+from . import auto_deploy, config, datastore, hardening, node_files, packaged_components
 
 # What K3s never changes in a running cluster, and the input for it: https://docs.k3s.io/cli/server#critical-configuration-values
 FIXED = lifecycle.settings()
@@ -27,6 +27,9 @@ def cluster(nodes: Nodes, shared: Inputs, described: Cluster, state: Mapping[str
     refusals = problems(shared) + fixed(nodes, shared)
     refusals += hardening.fixed(shared, nodes, state["initialised"], encrypts)
     refusals += datastore.among_servers(nodes, servers)
+    if servers:
+        like = node_files.config_of(nodes[servers[0]], described)
+        refusals += config.disagreements({host: config.server_keys(nodes[host]["inputs"], like) for host in servers})
     # Agents that join a cluster elsewhere use its backend.
     if servers:
         fresh = {host: node for host, node in nodes.items() if not state["complete"][host]}

@@ -13,6 +13,7 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 from ..base import versions
+from ..base.findings import Finding
 from ..base.reference import K3S_BALANCER_PORT
 from ..base.yaml_documents import dump, merge
 from ..machine import kubelet as kubelet_config
@@ -91,6 +92,11 @@ def config(node: dict, cluster: dict) -> dict:
         made.update(k3s_hardening.keys(server, data_dir(inputs)))
     made = {key: value for key, value in made.items() if value not in ([], {})}
     return _merged(made, _plain(inputs.get("k3s_config") or {}))
+
+
+def server_keys(inputs: dict, cluster: dict) -> dict:
+    """Return the keys of a server that do not depend on the node, with the user's over them."""
+    return _merged(_shared(cluster), _plain(inputs.get("k3s_config") or {}))
 
 
 def _shared(cluster):
@@ -261,7 +267,7 @@ def critical(made: dict) -> dict:
 
 
 def disagreements(servers: dict) -> list:
-    """Sentences on keys in which servers differ that must not. servers: their config() by host."""
+    """Refuse keys in which servers differ and that K3s requires to be the same. servers: their server_keys() or config() by host."""
     parts = {host: critical(made) for host, made in servers.items()}
     found = []
     for key in sorted({key for part in parts.values() for key in part}):
@@ -270,8 +276,8 @@ def disagreements(servers: dict) -> list:
             values.setdefault(_shown(key, parts[host]), []).append(host)
         if len(values) > 1:
             rows = "; ".join("%s on %s" % (value, ", ".join(hosts)) for value, hosts in values.items())
-            sentence = "k3s_config.%s must be the same on all servers, or K3s lets no further one join: it is %s. Set it for their whole group"
-            found.append(sentence % (key, rows))
+            text = "k3s_config.%s must be the same on all servers, or K3s lets no further one join: it is %s. Set it for their whole group"
+            found.append(Finding("k3s_config.differs_between_servers", text % (key, rows), value=key))
     return found
 
 

@@ -262,8 +262,11 @@ def test_what_servers_must_share():
     others["cp-2"]["supervisor-metrics"] = False
     assert k3s_config.disagreements(others) == []
     found = k3s_config.disagreements({"cp-1": made, **others})
-    assert [row.split()[0] for row in found] == ["k3s_config.disable", "k3s_config.embedded-registry"]
-    assert "it is True on cp-1; not set on cp-2, cp-3" in found[1]
+    assert [(row.id, row.value) for row in found] == [
+        ("k3s_config.differs_between_servers", "disable"),
+        ("k3s_config.differs_between_servers", "embedded-registry"),
+    ]
+    assert "it is True on cp-1; not set on cp-2, cp-3" in found[1].text
 
 
 def test_what_the_plan_makes_is_known_to_k3s_and_is_owned():

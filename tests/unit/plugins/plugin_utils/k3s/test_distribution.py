@@ -191,3 +191,13 @@ def test_secrets_are_in_no_plan():
     assert all(entry["mode"] == "0600" for entry in files.values())
     assert secret in files["/etc/rancher/k3s/config.yaml.d/50-kubewright-secrets.yaml"]["content"]
     assert yaml.safe_load(files[registries.PATH]["content"])["configs"]["r.example"]["auth"]["password"] == "hunter3"
+
+
+def test_servers_must_share_what_k3s_requires_to_be_the_same():
+    hosts, groups = inventory(3, 0, K3S)
+    hosts["cp-2"]["inputs"] = {**K3S, "k3s_config": {"cluster-dns": "10.43.0.99"}}
+    (found,) = planner.cluster_plan(hosts, groups)["refusals"]
+    assert (found["id"], found["value"]) == ("k3s_config.differs_between_servers", "cluster-dns")
+    for node in hosts.values():
+        node["inputs"] = hosts["cp-2"]["inputs"]
+    assert planner.cluster_plan(hosts, groups)["refusals"] == []
