@@ -9,15 +9,18 @@ import base64
 import os
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import kubeconfig
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import host_inputs, kubeconfig
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import slices
 
 SPEC = {
-    "path": {"type": "path", "required": True},
-    "server": {"type": "str", "required": True},
-    "cluster_name": {"type": "str", "required": True},
+    "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
+    "path": {"type": "path"},
+    "server": {"type": "str"},
+    "cluster_name": {"type": "str"},
     "merge_into": {"type": "path"},
     "source": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
 }
+MERGED = "~/.kube/config"
 
 
 class ActionModule(ActionBase):
@@ -27,7 +30,11 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        _spec, arguments = self.validate_argument_spec(SPEC)
+        _spec, arguments = self.validate_argument_spec(
+            SPEC, required_if=[("state", "present", ["path", "server", "cluster_name"])]
+        )
+        if arguments["state"] == "absent":
+            return {**result, **self._delete(task_vars)}
         read = self._execute_module("ansible.legacy.slurp", {"src": arguments["source"]}, task_vars=task_vars)
         if read.get("failed"):
             if self._task.check_mode:
@@ -49,3 +56,24 @@ class ActionModule(ActionBase):
         if merges:
             kubeconfig.merge_into(other, text, check)
         return changed or merges
+
+    def _delete(self, task_vars):
+        """Delete the file that an earlier run wrote for this cluster, unless --limit leaves a part of the cluster."""
+        server = host_inputs.is_server(task_vars["inventory_hostname"], task_vars["groups"])
+        _given, values, _problems = host_inputs.read(task_vars, self._templar.template, server)
+        directory = task_vars.get("inventory_dir")
+        inside = directory in (task_vars.get("ansible_inventory_sources") or [])
+        wanted = values["kube_kubeconfig"] or {}
+        path = wanted.get("path") or slices.default_kubeconfig(directory, inside)
+        if task_vars.get("ansible_limit") or not kubeconfig.is_ours(path, values["kube_cluster_name"]):
+            return {"changed": False}
+        if wanted.get("merge"):
+            with open(path, encoding="utf-8") as stream:
+                text = stream.read()
+            try:
+                kubeconfig.take_out(os.path.expanduser(MERGED), text, self._task.check_mode)
+            except kubeconfig.KubeconfigError as error:
+                return {"changed": False, "failed": True, "msg": str(error)}
+        if not self._task.check_mode:
+            os.unlink(path)
+        return {"changed": True, "path": path}

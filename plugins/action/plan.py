@@ -1,23 +1,41 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action plugin for the module plan: collects facts and inputs of all hosts and hands them to the planner."""
+"""Action plugin for the module plan: plans with the looks of this run, prints the plan, keeps each host's part of it."""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping
+import uuid
 
+import ansible.constants as C
 from ansible.plugins.action import ActionBase
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.base.findings import as_dicts
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import artifact_directory as sources
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema as inputs
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import auto_deploy as k3s_addons
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import cluster_objects as labels, planner
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.base.findings import Finding, as_dicts
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import (
+    artifact_directory,
+    host_inputs,
+    kubeconfig,
+)
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import auto_deploy
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import cluster_objects, planner, slices
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_page, plan_text, verify
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.report.lines import Kind
+
+SPEC = {
+    "refuse": {"type": "bool", "default": True},
+    "show": {"type": "str", "default": "changes", "choices": ["all", "changes", "nothing"]},
+    "fail": {"type": "bool", "default": False},
+    "json": {"type": "path"},
+    "html": {"type": "path"},
+}
+COLOURS = {Kind.REFUSAL: C.COLOR_ERROR, Kind.FAILURE: C.COLOR_ERROR, Kind.WARNING: C.COLOR_WARN}
 
 
 class ActionModule(ActionBase):
-    """Runs on the controller alone; connects to nothing."""
+    """Runs on the controller only; connects to nothing."""
 
     TRANSFERS_FILES = False
     _requires_connection = False
@@ -25,46 +43,60 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        _spec, arguments = self.validate_argument_spec(
-            {
-                "refuse": {"type": "bool", "default": True},
-                "missing": {"type": "list", "elements": "dict", "default": []},
-            }
-        )
-        looked_up = {look.get("item"): look for look in arguments["missing"]}
+        _spec, arguments = self.validate_argument_spec(SPEC)
+        store = RunStore(C.DEFAULT_LOCAL_TMP)
         groups = {name: list(hosts) for name, hosts in task_vars["groups"].items()}
-        hostvars = task_vars["hostvars"]
+        part = list(task_vars.get("ansible_play_hosts_all") or [])
+        looks = {host: store.get("look", host) for host in host_inputs.known_hosts(groups)}
+        plan, hosts = self._plan(looks, groups, part)
+        _keep(store, plan, hosts, part, task_vars, self._task.check_mode)
+        self._show(plan, arguments["show"], " -i ".join(map(str, task_vars.get("ansible_inventory_sources") or [])))
+        self._write(plan, arguments)
+        refusals = [row["text"] for row in plan["refusals"]]
+        result.update(changed=False, refusals=refusals)
+        nobody = not plan["control_planes"] and not plan["nodes"]
+        if refusals and (arguments["refuse"] or arguments["fail"] or nobody):
+            number = "1 problem" if len(refusals) == 1 else "%d problems" % len(refusals)
+            result.update(failed=True, msg="Nothing was changed. %s, see above." % number)
+            result.pop("refusals")
+        return result
+
+    def _plan(self, looks, groups, part):
+        """Return (the plan with all refusals that only the controller can see, {host: what the planner was given})."""
         control_planes, workers = planner.roles_of(groups)
-        # Without any role the machines themselves say which they should have.
-        guests = not control_planes and any(hostvars[host].get("k3s_server_url") for host in workers)
+        rows = {host: look or {} for host, look in looks.items()}
+        guests = not control_planes and any((rows[host].get("inputs") or {}).get("k3s_server_url") for host in workers)
         named = control_planes + workers if control_planes or guests else sorted(groups["all"])
-        hosts = {host: _host(hostvars[host], looked_up.get(host), host in control_planes) for host in named}
-        part = task_vars.get("ansible_play_hosts_all") or []
+        hosts = {
+            host: {
+                "info": rows[host].get("info"),
+                "error": rows[host].get("error"),
+                "inputs": rows[host].get("inputs") or {},
+            }
+            for host in named
+        }
         absent = sorted(host for host in workers if host not in part and not hosts[host]["info"])
         groups = {name: [host for host in members if host not in absent] for name, members in groups.items()}
         plan = planner.cluster_plan(hosts, groups)
         limits = [
-            "%s: left out, by --limit and because it %s" % (host, hosts[host]["error"] or "was not looked at")
+            Finding(
+                "limit.left_out",
+                "%s: left out by --limit, and it %s." % (host, hosts[host]["error"] or "was not looked at"),
+                host,
+            )
             for host in absent
         ]
-        refusals = ["%s: %s" % (host, row["problem"]) for host, row in hosts.items() if row.get("problem")]
-        refusals += list(dict.fromkeys(text for row in hosts.values() for text in row["unread"]))
-        refusals += self._read_manifests(plan["manifests"])
+        refusals = _not_root(hosts) + _input_problems(rows) + self._read_manifests(plan["manifests"])
         plan["refusals"] += as_dicts(refusals)
         if not plan["refusals"]:
-            plan["refusals"] += as_dicts(sources.missing(plan, hosts) + _left_out(plan, part))
-            limits += _held(plan, part) + _unlabelled(plan, hosts, part)
-            plan["refusals"] += as_dicts(_cannot_reboot(plan, hostvars))
+            plan["refusals"] += as_dicts(artifact_directory.missing(plan, hosts) + _left_out(plan, part))
+            limits += _kept(plan, part) + _unlabelled(plan, hosts, part)
+            plan["refusals"] += as_dicts(_cannot_reboot(plan, rows))
         plan["warnings"] += as_dicts(limits)
-        # What this run does not do is said by the run itself too, not by the plan's page alone.
-        result.update(changed=False, plan=plan, warnings=limits)
-        if plan["refusals"] and arguments["refuse"]:
-            result.update(failed=True, msg=_message(plan["refusals"]))
-            result.pop("plan")
-        return result
+        return plan, hosts
 
     def _read_manifests(self, manifests):
-        """Put the text of each manifest's file in place of its path. Returns sentences on files that cannot be read."""
+        """Put the text of each manifest's file in place of its path. Return findings on files that cannot be read."""
         problems = []
         for manifest in manifests:
             source = manifest.pop("src", None)
@@ -74,62 +106,127 @@ class ActionModule(ActionBase):
                 with open(self._loader.path_dwim(source), encoding="utf-8") as stream:
                     manifest["content"] = stream.read()
             except (OSError, UnicodeDecodeError) as error:
-                problems.append("kube_manifests[%s]: %s: %s" % (manifest["name"], source, getattr(error, "strerror", error)))
+                why = getattr(error, "strerror", None) or "it is not text"
+                text = "kube_manifests[%s]: %s cannot be read: %s. Correct src." % (manifest["name"], source, why)
+                problems.append(Finding("manifests.unreadable", text, value=source))
         return problems
+
+    def _show(self, plan, what, inventory):
+        """Print the plan, line by line."""
+        if what == "nothing":
+            return
+        for line in plan_text.lines(plan, inventory, brief=what == "changes"):
+            self._display.display(line.text, color=COLOURS.get(line.kind))
+
+    def _write(self, plan, arguments):
+        """Write plan.json and the page: as the user who runs Ansible, relative to the working directory."""
+        if arguments["json"]:
+            path = os.path.abspath(os.path.expanduser(arguments["json"]))
+            kubeconfig.write(path, json.dumps(_without_manifests(plan), indent=4, sort_keys=True) + "\n", False)
+            self._display.display("The plan is in %s" % path)
+        if arguments["html"]:
+            path = os.path.abspath(os.path.expanduser(arguments["html"]))
+            kubeconfig.write(path, plan_page.html(plan), False)
+            self._display.display("The plan's page is in %s" % path)
+
+
+def _without_manifests(plan):
+    """The plan as it is written: manifests may hold Secrets, so only their names are in it."""
+    kept = [{key: value for key, value in manifest.items() if key != "content"} for manifest in plan["manifests"]]
+    return {**plan, "manifests": kept}
+
+
+def _keep(store, plan, hosts, part, task_vars, check_mode):
+    """Keep what the tasks of this run read: each host its own part, and little that all share."""
+    run = uuid.uuid4().hex
+    looks = {host: hosts[host]["info"] for host in plan["nodes"] if hosts[host]["info"]}
+    scope = verify.scope(plan, looks, check_mode)
+    report = {key: plan.get(key) for key in ("name", "version", "control_planes", "refusals")}
+    names = {host: node["name"] for host, node in plan["nodes"].items()}
+    store.put("plan", "verify", {**scope, "report": report, "names": names})
+    store.put("plan", "stages", {})
+    store.put("plan", "status", {"run": run, "refusals": [row["text"] for row in plan["refusals"]]})
+    if plan["refusals"]:
+        return
+    values = {host: schema.validate(hosts[host]["inputs"])[0] for host in plan["nodes"]}
+    shares = {host: slices.of_host(plan, host, values[host], hosts[host]["info"], part) for host in plan["nodes"]}
+    stages = {}
+    for host, share in shares.items():
+        store.put("node", host, {**share, "run": run})
+        store.put("secret", host, slices.secrets(plan, host, values[host]))
+        for stage in share["stages"]:
+            stages.setdefault(stage, []).append(host)
+    store.put("plan", "stages", stages)
+    store.put("plan", "cluster", slices.shared(plan, shares, part))
+    store.put("plan", "batches", slices.batches(plan, shares, part))
+    store.put("plan", "objects", slices.objects(plan))
+    store.put("plan", "kubeconfig", slices.kubeconfig(plan, values, *_inventory(task_vars)))
+
+
+def _inventory(task_vars):
+    """Return (the inventory's directory, whether that directory is the inventory itself)."""
+    directory = task_vars.get("inventory_dir")
+    return directory, bool(directory) and directory in (task_vars.get("ansible_inventory_sources") or [])
+
+
+def _not_root(hosts):
+    """Refuse hosts that Ansible is not root on: neither the look nor the run sees what it must."""
+    text = "%s: Ansible connects as %s, which is not root. Set ansible_become: true (with a password: -K)."
+    users = {host: (row["info"] or {}).get("user") for host, row in hosts.items()}
+    return [
+        Finding("user.not_root", text % (host, user["name"]), host, user["name"])
+        for host, user in users.items()
+        if user and user["uid"] != 0
+    ]
+
+
+def _input_problems(rows):
+    """Refuse inputs that could not be read; each once, with the hosts that it concerns."""
+    concerned = {}
+    for host, row in rows.items():
+        for text in row.get("problems") or []:
+            concerned.setdefault(text, []).append(host)
+    return [
+        Finding("inputs.unreadable", text if len(where) == len(rows) else "%s: %s" % (", ".join(where), text))
+        for text, where in concerned.items()
+    ]
 
 
 def _left_out(plan, part):
-    """The cluster cannot begin on a host that --limit leaves out."""
+    """Refuse to start the cluster on a host that --limit leaves out."""
     leader = plan["leader"]
     if leader and plan["nodes"][leader]["action"] == "init" and leader not in part:
-        return ["the cluster is to be started on %s, which --limit leaves out; add it to the limit" % leader]
+        text = "The cluster starts on %s, which --limit leaves out. Add it to the limit."
+        return [Finding("limit.leader_left_out", text % leader, leader)]
     return []
 
 
 def _unlabelled(plan, hosts, part):
-    """Labels and taints are set through the API by one control plane alone."""
+    """Warn of labels and taints that this run does not change: one control plane sets them through the API."""
     look = (hosts[plan["leader"]]["info"] or {}) if plan["leader"] else {}
     live = ((look.get("cluster") or {}).get("live") or {}).get("nodes") or []
-    text = "%s: its labels and taints are set by %s, which --limit leaves out: they change once site runs there too"
-    return [text % (host, plan["leader"]) for host in labels.left(plan, live, part)]
+    text = "%s: its labels and taints are set by %s, which --limit leaves out. They change when site runs there too."
+    found = cluster_objects.left(plan, live, part)
+    return [Finding("limit.labels_not_applied", text % (host, plan["leader"]), host) for host in found]
 
 
-def _cannot_reboot(plan, hostvars):
-    """Ansible does not reboot the machine that it runs on."""
-    here = [host for host, node in plan["nodes"].items() if "reboot" in node["steps"] and hostvars[host].get("ansible_connection") == "local"]
-    text = "%s: must be rebooted, and Ansible runs on it (ansible_connection: local); add %s to %s, reboot it and run this again"
+def _cannot_reboot(plan, rows):
+    """Refuse to reboot the machine that Ansible runs on."""
+    here = [host for host, node in plan["nodes"].items() if "reboot" in node["steps"] and rows[host].get("local")]
+    text = "%s: must be rebooted, and Ansible runs on it (ansible_connection: local). Add %s to %s, reboot it and run this again."
     added = ((host, plan["nodes"][host]["settings"]["kernel_arguments"]) for host in here)
-    return [text % (host, " ".join(wanted["words"]), wanted["file"]) for host, wanted in added]
+    return [
+        Finding("reboot.ansible_runs_here", text % (host, " ".join(wanted["words"]), wanted["file"]), host)
+        for host, wanted in added
+    ]
 
 
-def _held(plan, part):
-    """What a server still has in its auto-deploy folder it would make anew: it is deleted once that server has taken part."""
+def _kept(plan, part):
+    """Warn of auto-deploy files on servers outside of this run: K3s there would create their objects again."""
     if not plan["addons"]:
         return []
-    left = k3s_addons.left({host: plan["nodes"][host] for host in plan["control_planes"]}, part)
+    left = auto_deploy.left({host: plan["nodes"][host] for host in plan["control_planes"]}, part)
     for names in left.values():
         plan["addons"]["kept"] += names
-    text = "%s: keeps %s, left out by --limit; what it holds stays in the cluster until site runs there too"
-    return [text % (host, ", ".join(names)) for host, names in left.items()]
-
-
-def _host(variables, looked_up, server):
-    """What the planner needs of one host: its facts, or why there are none, and its inputs."""
-    look = looked_up or variables.get("kube_look")
-    look = look if isinstance(look, Mapping) else {}
-    error = None
-    if look.get("unreachable") or look.get("failed"):
-        error = ("cannot be reached: %s" if look.get("unreachable") else "could not be looked at: %s") % str(
-            look.get("msg") or "no answer"
-        ).strip().splitlines()[-1]
-    given, problem = inputs.of_host(variables, server)
-    given, unread = k3s_addons.read(given, [variables[name] for name in k3s_addons.BESIDE if name in variables])
-    return {"info": look.get("node"), "error": error, "inputs": given, "problem": problem, "unread": unread}
-
-
-def _message(refusals):
-    head = "Nothing was changed. %d %s in the way:" % (
-        len(refusals),
-        "thing is" if len(refusals) == 1 else "things are",
-    )
-    return os.linesep.join([head] + ["  - " + refusal["text"] for refusal in refusals])
+    text = "%s: keeps %s, because --limit leaves it out. Their objects stay in the cluster until site runs there too."
+    return [Finding("limit.addons_kept", text % (host, ", ".join(names)), host, names) for host, names in left.items()]

@@ -57,6 +57,11 @@ options:
         C(backups/sqlite-TIME) in O(data_dir) and the copy is checked, before K3s is restarted with its new configuration.
     type: bool
     default: false
+  joins:
+    description: >-
+      The node joins in this task. Servers do that one at a time, whatever C(--forks) is; then each node waits until it is ready.
+    type: bool
+    default: false
   init:
     description: This server begins a cluster (O(state=started)); its tokens are made first, existing ones are kept.
     type: bool
@@ -224,6 +229,7 @@ def main() -> None:
             "forget": {"type": "list", "elements": "str", "default": []},
             "convert": {"type": "bool", "default": False},
             "init": {"type": "bool", "default": False},
+            "joins": {"type": "bool", "default": False},
             "database": {"type": "str", "default": ""},
             "token": {"type": "str", "default": "", "no_log": True},
             "script": {"type": "dict"},

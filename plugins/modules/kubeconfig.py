@@ -19,17 +19,21 @@ description:
 extends_documentation_fragment: [kubewright.cluster.attributes.action]
 options:
   path:
-    description: File to write on the controller.
+    description: File to write on the controller. Required if O(state=present).
     type: path
-    required: true
   server:
-    description: URL of the API server, as the controller reaches it.
+    description: URL of the API server, as the controller reaches it. Required if O(state=present).
     type: str
-    required: true
   cluster_name:
-    description: Name of the cluster, the context and the user in the file.
+    description: Name of the cluster, the context and the user in the file. Required if O(state=present).
     type: str
-    required: true
+  state:
+    description:
+      - V(absent) deletes the file that an earlier run wrote, by the inputs kube_kubeconfig and kube_cluster_name of the host. A file that another
+        program made, or that is for another cluster, stays; so does every file if C(--limit) leaves a part of the cluster.
+    type: str
+    choices: [present, absent]
+    default: present
   merge_into:
     description: A kubeconfig on the controller into which the cluster is merged as well.
     type: path

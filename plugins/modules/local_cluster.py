@@ -113,6 +113,10 @@ options:
     description: Directory for images, keys and inventories.
     type: path
     required: true
+  inventory_path:
+    description: File on the controller for the inventory, relative to the working directory, with O(state=present).
+    type: path
+    default: inventory.yml
   timeout:
     description: Longest time to wait for SSH on all nodes, in seconds.
     type: int
@@ -214,6 +218,7 @@ ARGUMENTS = {
     "vars": {"type": "dict", "default": {}},
     "images": {"type": "list", "elements": "str", "default": []},
     "cache": {"type": "path", "required": True},
+    "inventory_path": {"type": "path", "default": "inventory.yml"},
     "timeout": {"type": "int", "default": 60},
 }
 

@@ -18,9 +18,21 @@ description:
   - Needs Python 3.8 or later on the machine and nothing else. What only root may read is unknown to others.
 extends_documentation_fragment: [kubewright.cluster.attributes]
 attributes:
+  action:
+    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
+    support: full
   diff_mode:
     support: none
 options:
+  keep:
+    description:
+      - Keep the result for M(kubewright.cluster.plan) of this run instead of returning it, together with the host's inputs.
+      - All other options then follow from the inputs. A busy node is waited for, and a failure is left to the plan to report.
+    type: bool
+    default: false
+  host:
+    description: Inventory name of the host that is looked at, with O(keep) and C(delegate_to). The default is the host of the task.
+    type: str
   address_probe:
     description: Address of another node. The own address that packets to it would carry is C(probe_source) in RV(node.network). Nothing is sent.
     type: str
@@ -54,17 +66,17 @@ EXAMPLES = r"""
 - name: Look
   kubewright.cluster.node_info:
     controller_epoch: "{{ now(utc=true).timestamp() }}"
-  register: kube_look
+  register: node_look
 
 - name: Which own address leads to another node, and is a file as it was
   kubewright.cluster.node_info:
     address_probe: 10.0.0.12
     paths: [/etc/hosts]
-  register: kube_look
+  register: node_look
 
 - name: Show what is short
   ansible.builtin.debug:
-    msg: "{{ kube_look.node.memory.usable_bytes }} bytes of memory, {{ kube_look.node.cpus.count }} CPUs"
+    msg: "{{ node_look.node.memory.usable_bytes }} bytes of memory, {{ node_look.node.cpus.count }} CPUs"
 """
 
 RETURN = r"""
@@ -220,6 +232,12 @@ node:
       type: dict
       returned: always
       sample: {version: 3.11.2, executable: /usr/bin/python3}
+    user:
+      description: >-
+        C(uid) and C(name) of the user that Ansible is on the machine. Facts that only root can read are missing for others.
+      type: dict
+      returned: always
+      sample: {uid: 0, name: root}
     commands:
       description: >-
         By name the path of each program that Kubernetes calls on a node, or null.
@@ -334,6 +352,8 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.detect import l
 def main():
     module = AnsibleModule(
         argument_spec={
+            "keep": {"type": "bool", "default": False},
+            "host": {"type": "str"},
             "address_probe": {"type": "str"},
             "controller_epoch": {"type": "float"},
             "paths": {"type": "list", "elements": "path", "default": []},

@@ -11,33 +11,45 @@ short_description: Plan the cluster from facts and inputs
 version_added: 0.1.0
 author: kubewright contributors (@kubewright)
 description:
-  - Takes what M(kubewright.cluster.node_info) found on every host of the groups C(kube_control_plane) and C(kube_node), registered as C(kube_look),
-    and every host's inputs, and returns what each node should be and what differs from it.
-  - Every problem of every node is in one message, before anything is changed.
-  - Runs on the controller; use it with C(run_once).
+  - Plans with what M(kubewright.cluster.node_info) (with O(kubewright.cluster.node_info#module:keep=true)) found on every host of the groups
+    C(kube_control_plane) and C(kube_node) in this run, prints the plan, and keeps each host's part of it for the roles.
+  - Every problem of every node is printed at once, before anything is changed.
+  - Runs on the controller; use it with C(run_once). Roles and hooks read the plan with P(kubewright.cluster.planned#lookup).
 extends_documentation_fragment: [kubewright.cluster.attributes.action]
 options:
   refuse:
-    description: Whether a plan that cannot be carried out fails the task.
+    description: Whether a plan with refusals fails the task.
     type: bool
     default: true
-  missing:
-    description: Results of M(kubewright.cluster.node_info) for hosts that are not part of the play, with their names as C(item).
-    type: list
-    elements: dict
-    default: []
+  show:
+    description: What is printed - the whole plan, only what changes with warnings and refusals, or nothing.
+    type: str
+    choices: [all, changes, nothing]
+    default: changes
+  fail:
+    description: Whether a plan with refusals fails the task even if O(refuse=false). The playbook C(plan) sets it to C(plan_fail).
+    type: bool
+    default: false
+  json:
+    description: File on the controller for the plan as JSON, relative to the working directory. Only its owner can read it. Written in check mode too.
+    type: path
+  html:
+    description: File on the controller for the plan as an HTML page, as for O(json).
+    type: path
 """
 
 EXAMPLES = r"""
 - name: Plan
   kubewright.cluster.plan:
-  register: kube_planned
+    show: all
+    json: plan.json
   run_once: true
 """
 
 RETURN = r"""
-plan:
-  description: The plan. C(docs/plan.md) describes its keys.
-  type: dict
+refusals:
+  description: Why nothing may be changed, one sentence each.
+  type: list
+  elements: str
   returned: success
 """

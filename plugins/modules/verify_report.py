@@ -11,41 +11,41 @@ short_description: Put the checks of all nodes together
 version_added: 0.1.0
 author: kubewright contributors (@kubewright)
 description:
-  - Takes the pods of the proof away and reports what M(kubewright.cluster.cluster_verify) (registered as C(verify_begun)) and
-    M(kubewright.cluster.node_probe) (registered as C(verify_probed)) found on all hosts of the play.
-  - Run it once, delegated to the control plane where the proof began. A failed check does not fail it.
+  - Deletes the pods of the verification and prints what M(kubewright.cluster.cluster_verify) and
+    M(kubewright.cluster.node_probe) (registered as C(__verify_probed)) found on all hosts of the play.
+  - Run it once, delegated to the control plane where the verification began. A failed check fails the task.
+  - If none of the hosts is a node of a cluster, the task fails, except in check mode.
 extends_documentation_fragment: [kubewright.cluster.attributes.action]
 options:
-  plan:
-    description: The plan.
+  begun:
+    description: Result of M(kubewright.cluster.cluster_verify).
     type: dict
-    required: true
+    default: {}
   json:
-    description: File on the controller for the report as JSON, for its owner alone. In check mode too.
+    description: File on the controller for the report as JSON, relative to the working directory. Only its owner can read it. Written in check mode too.
     type: path
+  bundle:
+    description: Whether a cluster that is not healthy gets a support bundle.
+    type: bool
+    default: true
   bundle_dir:
-    description: Directory on the controller in which a support bundle would lie. Without it RV(bundle) is none.
+    description: Directory of the support bundle on the controller. The default is the inventory's directory.
     type: path
 """
 
 EXAMPLES = r"""
 - name: Report
   kubewright.cluster.verify_report:
-    plan: "{{ kube_planned.plan }}"
+    begun: "{{ __verify_begun }}"
     json: verify.json
   run_once: true
-  delegate_to: "{{ kube_planned.plan.leader }}"
+  delegate_to: "{{ lookup('kubewright.cluster.planned', 'verify').leader }}"
 """
 
 RETURN = r"""
 healthy:
   description: Whether no check failed.
   type: bool
-  returned: always
-report:
-  description: The report in words - a table of nodes and checks, the cluster as a whole, warnings and failures.
-  type: list
-  elements: str
   returned: always
 bundle:
   description: Where a support bundle should be written, none for a healthy cluster.

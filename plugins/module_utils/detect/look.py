@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Callable, Dict, Sequence
 
@@ -188,8 +190,18 @@ def _from_files(one: Look, data_paths: Sequence[str]) -> Facts:
         "ports": one.part("ports", network.ports),
         "usr_read_only": system.usr_read_only(host),
         "python": {"version": machine["python"], "executable": machine["executable"]},
+        "user": user(),
         **one.part("security", system.security),
     }
+
+
+def user() -> Dict[str, Any]:
+    """Return {uid, name} of the user that this look runs as."""
+    uid = os.geteuid()
+    try:
+        return {"uid": uid, "name": pwd.getpwuid(uid).pw_name}
+    except KeyError:
+        return {"uid": uid, "name": str(uid)}
 
 
 def uptime(text: str | None) -> float:

@@ -10,7 +10,7 @@ picks the object. In this file a node is {host, name, role, info, inputs, ...} a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 from .findings import reason
@@ -77,6 +77,10 @@ class Distribution(ABC):
     started_by_join: ClassVar[Mapping[str, bool]]
     # True if other nodes may join as soon as the first control plane answers, before its start is complete.
     joins_during_start: ClassVar[bool] = False
+    # The administrator's kubeconfig on a control plane.
+    admin_kubeconfig: ClassVar[str]
+    # The parts of a node that are set up together (plan/slices.py), in the order in which their services start.
+    parts: ClassVar[tuple[str, ...]]
     # True if the cluster keeps a password of each node, so that a node which lost its own must be forgotten before it joins again.
     remembers_nodes: ClassVar[bool] = False
 
@@ -246,6 +250,19 @@ class Distribution(ABC):
     def auto_deployed(self, shared: Inputs) -> dict[str, Any] | None:
         """Return {wanted, kept} of the files that servers deploy on their own; None where the distribution has no such thing."""
         return None
+
+    @abstractmethod
+    def actions(
+        self, node: Node, plan: Mapping[str, Any], inputs: Inputs, info: Mapping[str, Any], part: Collection[str]
+    ) -> dict[str, Any]:
+        """Return what the role's tasks do on a node. start: None if it has nothing to do while the cluster starts.
+
+        node: of the finished plan. part: the hosts of this run.
+        """
+
+    def tokens(self, inputs: Inputs) -> dict[str, str]:
+        """Return the secrets of a node's inputs that its tasks pass on; nobody sees them."""
+        return {}
 
     def bootstrap_ttl(self, shared: Inputs) -> str:
         """Return how long the token lives that workers join with; empty where they use a permanent one, or the distribution's own."""

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ..base.distribution import Cluster, DatastoreChoice, Distribution, File, Inputs, Node, Nodes, Problems, Reason
@@ -52,6 +52,8 @@ class K3s(Distribution):
     started_by_join = {"k3s": False, "k3s-agent": False}
     joins_during_start = True
     remembers_nodes = True
+    admin_kubeconfig = "/etc/rancher/k3s/k3s.yaml"
+    parts = ("endpoint", "k3s")
     restarts_for_older_secrets = True
 
     def check_machine(self, host: str, node: Node, joined: bool) -> Problems:
@@ -220,6 +222,16 @@ class K3s(Distribution):
     def auto_deployed(self, shared: Inputs) -> dict[str, Any] | None:
         """See Distribution."""
         return {"wanted": auto_deploy.digests(dict(shared)), "kept": []}
+
+    def actions(
+        self, node: Node, plan: Mapping[str, Any], inputs: Inputs, info: Mapping[str, Any], part: Collection[str]
+    ) -> dict[str, Any]:
+        """See Distribution."""
+        return service.actions(node, plan, inputs, info, part)
+
+    def tokens(self, inputs: Inputs) -> dict[str, str]:
+        """Return the token that a new cluster takes, and the one to join a cluster made elsewhere."""
+        return {"token": inputs["k3s_token"] or "", "join_token": inputs["k3s_join_token"] or ""}
 
     def bootstrap_ttl(self, shared: Inputs) -> str:
         """See Distribution."""

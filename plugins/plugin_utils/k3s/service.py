@@ -9,7 +9,7 @@ Names and files are those of upstream's script: https://github.com/k3s-io/k3s/bl
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ..base.distribution import Cluster, File, Inputs, Node, port_row as row
@@ -17,6 +17,9 @@ from ..base.reference import K3S_BALANCER_PORT
 from ..machine import service_units as units
 from ..network import flannel
 from . import datastore
+
+# Actions of the first server after which others can join.
+STARTS = ("init", "convert")
 
 
 def unit(role: str) -> str:
@@ -93,3 +96,44 @@ def ports_held(endpoint: Mapping[str, Any]) -> list[tuple[int, str]]:
     """Return the port of K3s's own balancer, or of its API server beside it."""
     port = endpoint["port"] if endpoint["mode"] == "local" else K3S_BALANCER_PORT
     return [(port, "K3s's own API server or balancer")]
+
+
+def actions(
+    node: Node, plan: Mapping[str, Any], values: Inputs, info: Mapping[str, Any], part: Collection[str]
+) -> dict[str, Any]:
+    """Return who starts, who joins, what is restarted and how long is waited, for the role's tasks."""
+    role = "server" if node["role"] == "control_plane" else "agent"
+    emulated = (info.get("virtualization") or {}).get("vm") == "qemu"
+    return {
+        "role": role,
+        "program": values["k3s_binary"] or None,
+        "start": _start(node, plan, part),
+        "join": node["action"] == "join",
+        "join_until": ("started" if role == "agent" else "voting") if node["action"] == "join" else "ready",
+        "restart": node["services"].get(unit(node["role"])) == "restarted",
+        "timeout": values["k3s_timeout"] or (900 if emulated else 300),
+    }
+
+
+def _start(node: Node, plan: Mapping[str, Any], part: Collection[str]) -> dict[str, Any] | None:
+    """Return what a node does while the first server starts: start, unpack K3s so that it can join at once, or nothing."""
+    action = node["action"]
+    if action in ("init", "wait", "convert"):
+        return {
+            "state": "started",
+            "init": action == "init",
+            "convert": action == "convert",
+            "until": "serving" if "join" in node["stages"] else "ready",
+        }
+    leader = plan["leader"]
+    first = plan["nodes"][leader]["action"] if leader else ""
+    if action != "join" or first not in STARTS:
+        return None
+    joining = [
+        plan["nodes"][host]["name"]
+        for host in plan["control_planes"]
+        if host in part and plan["nodes"][host]["action"] == "join"
+    ]
+    if joining and node["name"] != joining[0]:
+        return None
+    return {"state": "unpacked", "init": False, "convert": False, "until": "ready"}

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ..base import versions
@@ -35,6 +35,8 @@ class Kubeadm(Distribution):
     first_action = "pull"
     # kubeadm starts it.
     started_by_join = {"kubelet": True}
+    admin_kubeconfig = "/etc/kubernetes/admin.conf"
+    parts = ("containerd", "network", "endpoint", "kubelet")
 
     def check_machine(self, host: str, node: Node, joined: bool) -> Problems:
         """See Distribution."""
@@ -163,3 +165,9 @@ class Kubeadm(Distribution):
     def image_registries(self, cluster: Cluster) -> list[str]:
         """See Distribution."""
         return ["registry.k8s.io"] + (["docker.io"] if cluster["plugin"] == "kube-router" else [])
+
+    def actions(
+        self, node: Node, plan: Mapping[str, Any], inputs: Inputs, info: Mapping[str, Any], part: Collection[str]
+    ) -> dict[str, Any]:
+        """See Distribution."""
+        return service.actions(node, inputs)

@@ -103,3 +103,22 @@ def ports(cluster: Cluster) -> list[dict[str, Any]]:
     if cluster["plugin"] == "kube-router":
         rows.append(row(179, "tcp", "all nodes", "all nodes", "BGP of kube-router"))
     return [*rows, row("-", "all", "all nodes", "pod networks %s" % ", ".join(cluster["pod_cidrs"]), "pods")]
+
+
+def actions(node: Node, values: Inputs) -> dict[str, Any]:
+    """Return kubeadm's arguments for the role's tasks. Seconds to wait are those of kubeadm_timeout where that is set."""
+    made = node.get("kubeadm") or {}
+    timeout = values["kubeadm_timeout"] or 0
+    return {
+        "start": {
+            "state": node["action"] or "wait",
+            "config": made.get("init"),
+            "images": made.get("images") or [],
+            "timeout": timeout or 900,
+        },
+        "config": made.get("init"),
+        "join": {"config": made.get("join")},
+        "join_timeout": timeout or 600,
+        "gate_timeout": timeout or 300,
+        "control_plane": node["role"] == "control_plane",
+    }

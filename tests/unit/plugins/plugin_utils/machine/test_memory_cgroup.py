@@ -155,8 +155,8 @@ def test_running_workers_are_rebooted_one_at_a_time():
 def test_ansible_does_not_reboot_its_own_machine():
     hosts, groups = boards({"kube_allow_reboot": True})
     plan = planner.cluster_plan(hosts, groups)
-    told = action._cannot_reboot(plan, {"cp-1": {}, "w-1": {"ansible_connection": "local"}})
-    assert len(told) == 1 and told[0].startswith("w-1: must be rebooted, and Ansible runs on it") and FILE in told[0]
+    told = action._cannot_reboot(plan, {"cp-1": {}, "w-1": {"local": True}})
+    assert len(told) == 1 and told[0].id == "reboot.ansible_runs_here" and told[0].node == "w-1" and FILE in told[0].text
 
 
 def test_k3s_has_its_etcd_below_its_own_directory():

@@ -1,0 +1,31 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action plugin for the module kubeadm: what failed to join is tried again, one node at a time."""
+
+from __future__ import annotations
+
+import ansible.constants as C
+from ansible.plugins.action import ActionBase
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore
+
+MODULE = "kubewright.cluster.kubeadm"
+
+
+class ActionModule(ActionBase):
+    """All nodes join at once; a lock on the controller gives those that could not a turn of their own."""
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        arguments = dict(self._task.args)
+        if arguments.get("state") == "credentials" and self._task.check_mode:
+            return {**result, "changed": False, "credentials": {}}
+        result.update(self._execute_module(MODULE, arguments, task_vars=task_vars))
+        if arguments.get("state") != "join" or result.get("failed") or result.get("joined", True):
+            return result
+        with RunStore(C.DEFAULT_LOCAL_TMP).turn("kubeadm-join"):
+            again = self._execute_module(MODULE, {**arguments, "last_try": True}, task_vars=task_vars)
+        return {**result, **again, "changed": True}

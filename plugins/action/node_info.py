@@ -1,0 +1,136 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action plugin for the module node_info: reads the host's inputs, looks at the host, keeps both for the plan."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+
+import ansible.constants as C
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action import ActionBase
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import host_inputs
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema
+
+SECONDS = 60  # for one look
+BUSY_SECONDS = 300  # for a kubeadm that an earlier run left at work
+NEIGHBOURS = 2  # so many other hosts are asked for their ansible_host
+
+
+class _NoAnswer(BaseException):
+    """The look takes too long. Not an Exception: nothing on the way may take it for one of its own."""
+
+
+class ActionModule(ActionBase):
+    """One look at one host: its own task variables, or those of the host that it is delegated to."""
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        arguments = dict(self._task.args)
+        if not boolean(arguments.pop("keep", False)):
+            return {**result, **self._module(arguments, task_vars)}
+        host = str(arguments.pop("host", None) or task_vars["inventory_hostname"])
+        store = RunStore(C.DEFAULT_LOCAL_TMP)
+        store.drop("look", host)
+        server = host_inputs.is_server(host, task_vars["groups"])
+        variables = self._variables(host, task_vars)
+        templar = self._templar.copy_with_new_env(available_variables=variables)
+        given, values, problems = host_inputs.read(variables, templar.template, server)
+        arguments = {**host_inputs.look_arguments(values, server, self._neighbour(host, task_vars)), **arguments}
+        node, error = self._look(host, arguments, task_vars)
+        store.put(
+            "look",
+            host,
+            {
+                "info": node,
+                "error": error,
+                "inputs": given,
+                "problems": problems,
+                "local": str(templar.template(variables.get("ansible_connection"))) == "local",
+            },
+        )
+        result.update(changed=False)
+        if error:
+            result["msg"] = error
+        return result
+
+    def _look(self, host, arguments, task_vars):
+        """Return (facts or None, why there are none)."""
+        end, waits = time.monotonic() + BUSY_SECONDS, False
+        while True:
+            try:
+                with _limit(SECONDS, self._task.timeout):
+                    found = self._module({**arguments, "controller_epoch": time.time()}, task_vars)
+            except AnsibleConnectionFailure as error:
+                return None, "cannot be reached: %s" % str(error).strip().splitlines()[-1]
+            except AnsibleError as error:
+                return None, "could not be looked at: %s" % host_inputs.failure({"msg": str(error)})
+            except _NoAnswer:
+                return None, "could not be looked at: no answer within %d seconds" % SECONDS
+            if found.get("failed") or "node" not in found:
+                return None, "could not be looked at: %s" % host_inputs.failure(found)
+            if not found["node"].get("busy") or time.monotonic() > end:
+                return found["node"], None
+            if not waits:
+                self._display.display("%s: waiting for the kubeadm of an earlier run (up to five minutes)" % host)
+                waits = True
+            time.sleep(3)
+
+    def _module(self, arguments, task_vars):
+        return self._execute_module("kubewright.cluster.node_info", arguments, task_vars=task_vars)
+
+    def _variables(self, host, task_vars):
+        """Return the variables of a host, not templated.
+
+        What a play, a role or a task sets holds for hosts that --limit leaves out too.
+        """
+        own = task_vars["inventory_hostname"]
+        if host == own:
+            return task_vars
+        hostvars = task_vars["hostvars"]
+        inventory = hostvars.raw_get(own)
+        known = schema.specification()
+        set_here = {
+            name: value
+            for name, value in task_vars.items()
+            if (name in known or schema.is_input(name)) and not (name in inventory and inventory[name] is value)
+        }
+        return {**hostvars.raw_get(host), **set_here}
+
+    def _neighbour(self, host, task_vars):
+        """Return the address of another node: the route to it shows which own address nodes use."""
+        others = [name for name in host_inputs.known_hosts(task_vars["groups"]) if name != host]
+        for name in others[:NEIGHBOURS]:
+            variables = task_vars["hostvars"].raw_get(name)
+            if variables.get("ansible_host"):
+                templar = self._templar.copy_with_new_env(available_variables=variables)
+                with contextlib.suppress(AnsibleError):
+                    return str(templar.template(variables["ansible_host"]))
+        return ""
+
+
+@contextlib.contextmanager
+def _limit(seconds, elsewhere):
+    """Raise _NoAnswer after so many seconds. elsewhere: the task's own limit, which uses the same alarm."""
+    if elsewhere:
+        yield
+        return
+
+    def stop(_signal, _frame):
+        raise _NoAnswer
+
+    former = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, former)

@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action plugin for the module node_parts: writes the files of parts of a node, then starts their services."""
+
+from __future__ import annotations
+
+import ansible.constants as C
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan.slices import PARTS
+
+SPEC = {"parts": {"type": "list", "elements": "str", "required": True, "choices": list(PARTS)}}
+WITH_CREDENTIALS = ("containerd", "k3s")
+
+
+class ActionModule(ActionBase):
+    """Two or three round trips for all parts together, and one line of output."""
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        _spec, arguments = self.validate_argument_spec(SPEC)
+        store = RunStore(C.DEFAULT_LOCAL_TMP)
+        node = store.get("node", task_vars["inventory_hostname"])
+        if node is None:
+            raise AnsibleActionFail("There is no plan for this host. Include the role kubewright.cluster.kube first.")
+        parts = [part for part in PARTS if part in arguments["parts"]]
+        result.update(changed=False, changed_paths=[], services=[], diff=[])
+        secret = store.get("secret", node["host"]) or {}
+        if "credentials" in node["steps"] and set(parts) & set(WITH_CREDENTIALS):
+            self._files(result, secret.get("files") or [], task_vars, secret=True)
+        self._files(
+            result, [entry for part in parts if part in node["steps"] for entry in node["files"][part]], task_vars
+        )
+        if not self._task.check_mode or node["joined"]:  # before a unit's file is there, there is nothing to predict
+            for unit in (unit for part in parts for unit in PARTS[part] if unit in node["services"]):
+                self._service(result, unit, node["services"][unit], task_vars)
+        return result
+
+    def _files(self, result, entries, task_vars, secret=False):
+        """Write files. Of those with secrets only the paths come back."""
+        if not entries:
+            return
+        former, self._task.no_log = self._task.no_log, bool(secret or self._task.no_log)
+        try:
+            made = self._execute_module("kubewright.cluster.files", {"files": entries}, task_vars=task_vars)
+        finally:
+            self._task.no_log = former
+        if made.get("failed"):
+            raise AnsibleActionFail(str(made.get("msg")))
+        result["changed"] = result["changed"] or made["changed"]
+        result["changed_paths"] += made["changed_paths"]
+        result["diff"] += [] if secret else made.get("diff") or []
+
+    def _service(self, result, unit, state, task_vars):
+        """Start, restart or only enable a unit."""
+        arguments = {"name": unit, "enabled": True, "daemon_reload": True}
+        if state != "enabled":
+            arguments["state"] = state
+        made = self._execute_module("ansible.legacy.systemd_service", arguments, task_vars=task_vars)
+        if made.get("failed"):
+            raise AnsibleActionFail("%s: %s" % (unit, made.get("msg")))
+        result["changed"] = result["changed"] or bool(made.get("changed"))
+        result["services"].append(unit)

@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The inputs of one host, read from its variables; and what node_info has to be asked with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ..base.yaml_documents import plain
+from ..inputs import from_k3s_ansible, schema
+from ..k3s import auto_deploy, datastore
+from ..plan.planner import GROUPS
+
+PYTHON_HINT = "Install python3 on it (Debian: apt install python3), or set ansible_python_interpreter."
+
+
+def is_server(host: str, groups: Mapping[str, Iterable[str]]) -> bool:
+    """Return True if the groups make the host a control plane."""
+    return any(host in (groups.get(name) or ()) for name in GROUPS["control_plane"])
+
+
+def known_hosts(groups: Mapping[str, Iterable[str]]) -> list[str]:
+    """Return the hosts of all groups with a role, or all hosts if there is no such group."""
+    named = [host for names in GROUPS.values() for name in names for host in groups.get(name) or ()]
+    return list(dict.fromkeys(named)) or list(groups.get("all") or ())
+
+
+def read(
+    variables: Mapping[str, Any], template: Callable[[Any], Any], server: bool
+) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+    """Return a host's inputs as given, the same complete and validated, and what is wrong with them.
+
+    variables: the host's variables, not templated. template: evaluates one of them. Only inputs are evaluated.
+    """
+    names = set(schema.specification()) | set(from_k3s_ansible.VARIABLES)
+    found: dict[str, Any] = {}
+    problems: list[str] = []
+    for name in list(variables):
+        if name in names:
+            try:
+                found[name] = plain(template(variables[name]))
+            except Exception as error:  # pylint: disable=broad-except  # whatever Jinja's filters and lookups raise
+                problems.append("%s: %s" % (name, str(error).strip().splitlines()[0]))
+        elif schema.is_input(name):
+            found[name] = None  # unknown: refused by its name, never evaluated
+    problems += [finding.text for finding in schema.unknown(variables)]
+    given, problem = schema.of_host(found, server)
+    problems += [problem] if problem else []
+    folders = [str(variables[name]) for name in auto_deploy.BESIDE if variables.get(name)]
+    given, unread = auto_deploy.read(given, folders)
+    values, _problems = schema.validate(given)  # the plan says what is wrong, once for all hosts
+    return given, values, problems + unread
+
+
+def look_arguments(values: Mapping[str, Any], server: bool, neighbour: str) -> dict[str, Any]:
+    """Return node_info's arguments for a host. neighbour: another node's address, or an empty text."""
+    data = (values.get("kube_data_dir") or "/var/lib").rstrip("/")
+    binary = values.get("k3s_binary")
+    endpoint = values.get("k3s_datastore_endpoint") if server else None
+    return {
+        "address_probe": neighbour,
+        "data_paths": [
+            "/var/lib/etcd",
+            data + "/containerd",
+            "/var/lib/kubelet",
+            data + "/rancher/k3s/server/db/etcd",
+            "/var/log",
+        ],
+        "programs": {"k3s": binary} if binary else {},
+        "reach": datastore.places(endpoint or ""),
+    }
+
+
+def failure(result: Mapping[str, Any]) -> str:
+    """Return why a module gave no answer, with a way out if its Python does not work."""
+    text = str(result.get("msg") or "no answer").strip()
+    lines = text.splitlines()
+    output = [str(result.get(key) or "").strip() for key in ("module_stderr", "module_stdout")]
+    said = next((part.splitlines()[-1] for part in output if part), "")
+    if said and not said.startswith("{"):
+        return "Python does not work there: %s. %s" % (said.rstrip("."), PYTHON_HINT)
+    if "interpreter" in text:
+        return "%s. %s" % (lines[0].rstrip("."), PYTHON_HINT)
+    if "Missing sudo password" in text:
+        return "sudo asks for a password. Run with -K, or set ansible_become_password."
+    return lines[-1]

@@ -1,0 +1,184 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tasks of each host read: its part of the plan, with everything already decided."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from . import distributions
+
+# Each part of a node's set-up: the service units that belong to it, in the order in which they are started.
+PARTS = {
+    "containerd": ("containerd",),
+    "network": ("kube-bridge",),
+    "endpoint": ("kube-endpoint", "kube-endpoint-vip"),
+    "kubelet": ("kubelet",),
+    "k3s": (),
+}
+# Fields of a plan's node that no task reads.
+UNUSED = ("capacity", "machine", "kubeadm")
+# What a new or changed node may need, in this order: the step of the plan, and the role's tasks that do it.
+SEQUENCE = (
+    ("before_node", "kube", "before_node"),
+    ("programs", "kube", "programs"),
+    ("repository", "node", "repository"),
+    ("packages", "node", "packages"),
+    ("settings", "node", "settings"),
+    ("reboot", "node", "reboot"),
+    ("clock", "node", "clock"),
+    ("script", "k3s", "script"),
+    ("parts", "kube", "parts"),
+    ("after_node", "kube", "after_node"),
+)
+
+
+def of_host(plan: dict, host: str, values: dict, info: dict, part: Collection[str]) -> dict[str, Any]:
+    """Return what the tasks of a host need, without what all hosts share.
+
+    values: the host's validated inputs. info: its facts. part: the hosts of this run.
+    """
+    node = plan["nodes"][host]
+    distribution = distributions.by_name(plan["distribution"])
+    apply = distribution.actions(node, plan, values, info, part)
+    stages = [stage for stage in node["stages"] if stage != "start" or apply["start"]]
+    only_endpoint = stages == ["endpoint"] or set(node["stages"]) - {"leader"} == {"endpoint"}
+    hooks = {} if only_endpoint else {name: path for name, path in (values["kube_hooks"] or {}).items() if path}
+    return {
+        **{key: value for key, value in node.items() if key not in UNUSED},
+        "host": host,
+        "stages": stages,
+        "apply": apply,
+        "hooks": hooks,
+        "clock_service": _clock_service(node, info),
+        "parts": list(distribution.parts),
+        "artifacts": _artifacts(values),
+        "needs": needs(node, hooks, info),
+    }
+
+
+def needs(node: dict, hooks: dict, info: dict) -> list[str]:
+    """Return the entries of SEQUENCE that a node needs."""
+    steps = set(node["steps"])
+    wanted = steps & {"programs", "repository", "packages", "settings", "reboot", "script"}
+    if steps & {"credentials", *PARTS} or node["services"]:
+        wanted.add("parts")
+    if _clock_service(node, info):
+        wanted.add("clock")
+    return [name for name, _role, _tasks in SEQUENCE if name in wanted or hooks.get(name)]
+
+
+def sequence(slices: Iterable[dict]) -> list[dict[str, str]]:
+    """Return the role tasks that at least one of these hosts needs, in order: none is included only to be skipped."""
+    wanted = {name for each in slices for name in each["needs"]}
+    return [{"role": role, "tasks": tasks} for name, role, tasks in SEQUENCE if name in wanted]
+
+
+def secrets(plan: dict, host: str, values: dict) -> dict[str, Any]:
+    """Return what a host's tasks write and nobody may see: files with credentials, K3s's tokens."""
+    node, distribution = plan["nodes"][host], distributions.by_name(plan["distribution"])
+    files = distribution.secret_files({**node, "inputs": values}, plan) if "credentials" in node["steps"] else []
+    return {"files": files, **distribution.tokens(values)}
+
+
+def shared(plan: dict, slices: dict[str, dict], part: Iterable[str]) -> dict[str, Any]:
+    """Return what the tasks of all hosts share. Small: every host reads it. part: the hosts of this run."""
+    here = [slices[host] for host in part if host in slices]
+    leader = plan["leader"]
+
+    def staged(*names: str) -> list[dict]:
+        return [each for each in here if set(each["stages"]) & set(names)]
+
+    return {
+        **{key: plan[key] for key in ("name", "distribution", "leader", "api_port", "plugin")},
+        "database": plan.get("database") or "",
+        "bootstrap_ttl": plan.get("bootstrap_ttl") or "",
+        "prepare": sequence(staged("prepare", "endpoint")),
+        "change": _change(plan["distribution"], staged("change", "roll")),
+        "start": [name for name in ("start", "join") if staged(name)],
+        "joins_control_plane": any(each["role"] == "control_plane" for each in staged("join")),
+        "rejoining": [each["name"] for each in staged("join") if each.get("rejoins")],
+        "leader_data_dir": slices[leader]["data_dir"] if leader else None,
+        "leader_program": slices[leader]["apply"].get("program") if leader else None,
+        "leader_config": ((plan["nodes"][leader].get("kubeadm") or {}).get("init")) if leader else None,
+        "complete": _complete(plan, slices[leader]) if leader else [],
+    }
+
+
+def _change(distribution: str, changing: list[dict]) -> list[dict[str, str]]:
+    """Return the role tasks that change running nodes; each ends at the gate."""
+    tasks = sequence(changing)
+    if any("control-plane" in each["steps"] for each in changing):
+        tasks.append({"role": "kubeadm", "tasks": "reconfigure"})
+    return [*tasks, {"role": distribution, "tasks": "gate"}]
+
+
+def _complete(plan: dict, leader: dict) -> list[dict[str, str]]:
+    """Return the role tasks on the leader after the cluster's objects are applied."""
+    upload = [{"role": "kubeadm", "tasks": "upload"}] if plan["drift"] else []
+    return upload + ([{"role": "kube", "tasks": "after_cluster"}] if leader["hooks"].get("after_cluster") else [])
+
+
+def batches(plan: dict, slices: dict[str, dict], part: Collection[str]) -> list[Any]:
+    """Return how many running nodes are changed at once, batch by batch: control planes first, one at a time."""
+    changing = [slices[host] for host in part if host in slices and {"change", "roll"} & set(slices[host]["stages"])]
+    alone = [1 for each in changing if "change" in each["stages"]]
+    return [*alone, plan["workers_at_once"]] if len(alone) < len(changing) else alone or [1]
+
+
+def _clock_service(node: dict, info: dict) -> str | None:
+    """Return the time service to start where this run installs it."""
+    if "chrony" not in node["packages"]:
+        return None
+    return "chrony" if (info.get("os") or {}).get("family") == "debian" else "chronyd"
+
+
+def _artifacts(values: dict) -> dict[str, Any]:
+    """Return where a node's programs come from."""
+    source = str((values["kube_artifacts"] or {}).get("source") or "upstream")
+    proxy = values["kube_http_proxy"] or {}
+    return {
+        "source": source,
+        "from_controller": source != "upstream" and "://" not in source,
+        "proxy": proxy.get("https") or proxy.get("http"),
+    }
+
+
+def objects(plan: dict) -> dict[str, Any]:
+    """Return what the leader applies through the API."""
+    return {
+        "nodes": plan["objects"],
+        "manifests": plan["manifests"],
+        "addons": plan["addons"],
+        "spread_dns": plan["plugin"] != "none",
+        "kubeconfig": distributions.by_name(plan["distribution"]).admin_kubeconfig,
+    }
+
+
+def kubeconfig(plan: dict, values: dict[str, dict], directory: str | None, is_inventory: bool) -> dict[str, Any]:
+    """Return what is written on the controller, and where.
+
+    directory: the inventory's directory. is_inventory: the directory itself is the inventory, so the file goes beside it.
+    """
+    leader = plan["leader"]
+    if leader is None:
+        return {"fetch": False}
+    wanted = values[leader]["kube_kubeconfig"] or {}
+    endpoint, address = plan["endpoint"], plan["nodes"][leader]["address"]
+    shared_address = endpoint["mode"] in ("vip", "external")
+    host = "[%s]" % address if ":" in address else address
+    return {
+        "fetch": wanted.get("fetch", True),
+        "path": wanted.get("path") or default_kubeconfig(directory, is_inventory),
+        "server": "https://%s" % (endpoint["host_port"] if shared_address else "%s:%s" % (host, plan["api_port"])),
+        "cluster_name": plan["name"],
+        "source": distributions.by_name(plan["distribution"]).admin_kubeconfig,
+        "merge": bool(wanted.get("merge")),
+    }
+
+
+def default_kubeconfig(directory: str | None, is_inventory: bool) -> str:
+    """Return the kubeconfig's path on the controller where kube_kubeconfig.path is not set."""
+    return (directory or ".") + (".kubeconfig" if is_inventory else "/kubeconfig")

@@ -1,0 +1,125 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan's action plugin: prints, refuses, keeps each host's part; and the lookups that read it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible.errors import AnsibleError
+from ansible_collections.kubewright.cluster.plugins.action import plan as plan_action
+from ansible_collections.kubewright.cluster.plugins.lookup import cluster_hosts, planned
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import inventory
+
+SECRET = "{apiVersion: v1, kind: Secret, metadata: {name: login}, stringData: {password: hunter2hunter2}}"
+
+
+def run(action, store, hosts, groups, args=None, part=None, **rows):
+    groups = {"all": sorted(hosts), **groups}
+    for host, row in hosts.items():
+        look = {"info": row["info"], "error": row.get("error"), "inputs": row["inputs"], "problems": [], "local": False}
+        store.put("look", host, {**look, **rows.get(host.replace("-", "_"), {})})
+    made = action(plan_action.ActionModule, args)
+    variables = {"groups": groups, "ansible_play_hosts_all": part or sorted(hosts), "inventory_dir": "/inv"}
+    return made.run(task_vars=variables), made
+
+
+def lookup(plugin, *terms, host="cp-1", **options):
+    """What a lookup returns."""
+    made = plugin.LookupModule()
+    made.set_options = lambda **_named: None
+    made.get_option = options.get
+    return made.run(list(terms), {"inventory_hostname": host})
+
+
+def test_a_new_cluster(action, store):
+    result, made = run(action, store, *inventory(3, 1))
+    assert result == {"changed": False, "refusals": []}
+    assert lookup(cluster_hosts, "start") == ["cp-1", "cp-2", "cp-3", "w-1"]
+    assert lookup(cluster_hosts, "change", "roll") == ["!all"]
+    (node,) = lookup(planned, "node", host="w-1")
+    assert node["name"] == "w-1" and node["role"] == "worker" and node["apply"]["start"]["state"] == "pull"
+    (cluster,) = lookup(planned, "cluster")
+    assert cluster["leader"] == "cp-1" and [row["tasks"] for row in cluster["prepare"]] == [
+        "programs",
+        "settings",
+        "parts",
+    ]
+    (kubeconfig,) = lookup(planned, "kubeconfig")
+    assert kubeconfig["path"] == "/inv/kubeconfig" and kubeconfig["fetch"]
+
+
+def test_secrets_are_in_no_part_that_templates_read(action, store):
+    logins = {"configs": {"registry.example": {"username": "me", "password": "hunter2hunter2"}}, "mirrors": {}}
+    manifests = [{"name": "login", "content": SECRET, "state": "present"}]
+    run(action, store, *inventory(1, 0, {"kube_registries": logins}))
+    assert "hunter2" not in json.dumps([lookup(planned, term) for term in ("node", "cluster", "verify", "kubeconfig")])
+    assert store.get("secret", "cp-1")["files"]
+    path = store._root + "/plan.json"
+    run(action, store, *inventory(1, 0, {"kube_manifests": manifests}), args={"json": path})
+    with open(path, encoding="utf-8") as stream:
+        text = stream.read()
+    assert "hunter2" not in text and json.loads(text)["manifests"][-1]["name"] == "login"
+
+
+def test_refusals_are_printed_once_and_end_the_run(action, store):
+    result, made = run(action, store, *inventory(1, 0, {"kube_verison": "1"}))
+    assert result["failed"] and result["msg"] == "Nothing was changed. 1 problem, see above."
+    assert [line for line, _colour in made._display.lines if "kube_verison" in line] == [made._display.lines[-1][0]]
+    with pytest.raises(AnsibleError, match="kube_verison"):
+        lookup(planned, "node")
+
+
+def test_refusals_without_a_failure_unless_asked_for(action, store):
+    hosts, groups = inventory(1, 0, {"kube_verison": "1"})
+    assert not run(action, store, hosts, groups, {"refuse": False})[0].get("failed")
+    assert run(action, store, hosts, groups, {"refuse": False, "fail": True})[0]["failed"]
+
+
+def test_who_is_not_root_is_refused(action, store):
+    hosts, groups = inventory(1, 1)
+    hosts["w-1"]["info"]["user"] = {"uid": 1000, "name": "admin"}
+    result, made = run(action, store, hosts, groups)
+    assert result["failed"]
+    assert any(
+        line.startswith("refused: w-1: Ansible connects as admin, which is not root.")
+        for line, _colour in made._display.lines
+    )
+
+
+def test_files_are_relative_to_the_working_directory(action, store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run(action, store, *inventory(1, 0), args={"json": "plan.json", "html": "plan.html"})
+    assert json.loads((tmp_path / "plan.json").read_text(encoding="utf-8"))["schema"] == 2
+    assert (tmp_path / "plan.html").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_worker_that_limit_leaves_out_may_be_silent(action, store):
+    hosts, groups = inventory(1, 2)
+    hosts["w-2"].update(info=None, error="cannot be reached: no route")
+    result, made = run(action, store, hosts, groups, part=["cp-1", "w-1"])
+    assert not result.get("failed")
+    assert any("w-2: left out" in line for line, _colour in made._display.lines)
+    assert run(action, store, hosts, groups)[0]["failed"]
+
+
+def test_inputs_that_cannot_be_read_are_refused_once(action, store):
+    problem = {"problems": ["kube_version: nope"]}
+    result, made = run(action, store, *inventory(1, 1), cp_1=problem, w_1=problem)
+    assert result["failed"] and [line for line, _c in made._display.lines].count("refused: kube_version: nope") == 1
+
+
+def test_lookups_without_a_plan(store):
+    assert lookup(planned, "exists") == [False] and lookup(planned, "batches") == [[1]]
+    with pytest.raises(AnsibleError, match="There is no plan yet"):
+        lookup(planned, "node")
+    assert lookup(cluster_hosts, "start") == ["!all"]
+
+
+def test_running_nodes_change_control_planes_first(action, store):
+    slices = {name: {"stages": ["change"]} for name in ("cp-1", "cp-2")} | {"w-1": {"stages": ["roll"]}}
+    assert plan_action.slices.batches({"workers_at_once": "20%"}, slices, list(slices)) == [1, 1, "20%"]
+    assert plan_action.slices.batches({"workers_at_once": "20%"}, slices, ["cp-1"]) == [1]
+    assert plan_action.slices.batches({"workers_at_once": "20%"}, slices, ["w-1"]) == ["20%"]

@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action plugins that carry a node's steps out: parts of a node, joins of kubeadm and K3s, the kubeconfig."""
+
+from __future__ import annotations
+
+import pytest
+from ansible.errors import AnsibleActionFail
+from ansible_collections.kubewright.cluster.plugins.action import k3s, kubeadm, kubeconfig, node_parts
+from ansible_collections.kubewright.cluster.tests.unit.plugins.action.conftest import HostVars
+
+HOST = {"inventory_hostname": "cp1", "groups": {"kube_control_plane": ["cp1"]}, "hostvars": HostVars()}
+NODE = {
+    "host": "cp1",
+    "joined": False,
+    "steps": {"credentials": [], "containerd": [], "kubelet": []},
+    "files": {"containerd": [{"path": "/a"}], "kubelet": [{"path": "/b"}], "endpoint": [{"path": "/c"}], "network": []},
+    "services": {"containerd": "started", "kubelet": "enabled"},
+}
+WRITTEN = {"changed": True, "changed_paths": ["/a"], "diff": [{"after": "x"}]}
+
+
+def test_parts_are_written_together_and_started_in_order(action, store):
+    store.put("node", "cp1", NODE)
+    store.put("secret", "cp1", {"files": [{"path": "/s", "content": "hunter2"}]})
+    made = action(
+        node_parts.ActionModule,
+        {"parts": ["kubelet", "containerd"]},
+        [WRITTEN, WRITTEN, {"changed": True}, {"changed": False}],
+    )
+    result = made.run(task_vars=HOST)
+    assert [name.rpartition(".")[2] for name, _args, _no_log in made.asked] == [
+        "files",
+        "files",
+        "systemd_service",
+        "systemd_service",
+    ]
+    assert [no_log for _name, _args, no_log in made.asked] == [True, False, False, False]
+    assert [entry["path"] for entry in made.asked[1][1]["files"]] == ["/a", "/b"]
+    assert made.asked[2][1]["state"] == "started" and "state" not in made.asked[3][1]
+    assert result["changed"] and len(result["diff"]) == 1 and "hunter2" not in str(result)
+
+
+def test_parts_in_check_mode_start_nothing_new(action, store):
+    store.put("node", "cp1", {**NODE, "steps": {"kubelet": []}})
+    made = action(node_parts.ActionModule, {"parts": ["kubelet"]}, [WRITTEN], check_mode=True)
+    assert made.run(task_vars=HOST)["changed"] and len(made.asked) == 1
+
+
+def test_parts_need_a_plan_and_stop_at_a_failure(action, store):
+    with pytest.raises(AnsibleActionFail, match="no plan"):
+        action(node_parts.ActionModule, {"parts": ["kubelet"]}).run(task_vars=HOST)
+    store.put("node", "cp1", NODE)
+    made = action(node_parts.ActionModule, {"parts": ["kubelet"]}, [{"failed": True, "msg": "disk full"}])
+    with pytest.raises(AnsibleActionFail, match="disk full"):
+        made.run(task_vars=HOST)
+
+
+def test_a_failed_join_of_kubeadm_is_tried_once_more(action, store):
+    arguments = {"state": "join", "node_name": "cp1"}
+    made = action(
+        kubeadm.ActionModule, arguments, [{"joined": False, "changed": True}, {"joined": True, "changed": True}]
+    )
+    assert made.run(task_vars=HOST)["joined"] and made.asked[1][1]["last_try"]
+    made = action(kubeadm.ActionModule, arguments, [{"joined": True, "changed": True}])
+    assert made.run(task_vars=HOST)["joined"] and len(made.asked) == 1
+
+
+@pytest.mark.parametrize("module", [kubeadm, k3s])
+def test_check_mode_asks_for_no_credentials(action, store, module):
+    made = action(module.ActionModule, {"state": "credentials"}, check_mode=True)
+    assert made.run(task_vars=HOST)["credentials"] == {} and not made.asked
+
+
+def test_k3s_takes_its_tokens_from_the_runs_files(action, store):
+    store.put("secret", "cp1", {"token": "t", "join_token": "j"})
+    made = action(k3s.ActionModule, {"state": "started", "init": True}, [{"changed": True}])
+    made.run(task_vars=HOST)
+    assert made.asked[0][1]["token"] == "t"
+    arguments = {
+        "state": "started",
+        "node_name": "cp1",
+        "role": "agent",
+        "joins": True,
+        "credentials": {},
+        "until": "started",
+    }
+    made = action(k3s.ActionModule, arguments, [{"changed": True}, {"changed": False}])
+    assert made.run(task_vars=HOST)["changed"]
+    assert made.asked[0][1]["credentials"] == {"agent": "j"}
+    assert made.asked[1][1] == {"node_name": "cp1", "role": "agent", "state": "started"}
+
+
+def test_k3s_nodes_of_a_cluster_elsewhere_have_no_server_to_ask(action, store):
+    store.put("plan", "cluster", {"leader": None})
+    assert action(k3s.ActionModule, {"state": "credentials"}).run(task_vars=HOST)["credentials"] == {}
+
+
+def test_the_kubeconfig_of_this_cluster_is_deleted_and_no_other(action, store, tmp_path):
+    path = tmp_path / "kubeconfig"
+    variables = {**HOST, "kube_kubeconfig": {"path": str(path)}, "kube_cluster_name": "one"}
+
+    def delete(**more):
+        return action(kubeconfig.ActionModule, {"state": "absent"}, variables=variables).run(
+            task_vars={**variables, **more}
+        )["changed"]
+
+    assert not delete()
+    path.write_text("# Made by kubewright.cluster.\ncurrent-context: two\n", encoding="utf-8")
+    assert not delete()
+    path.write_text("current-context: one\n", encoding="utf-8")
+    assert not delete()
+    path.write_text("# Made by kubewright.cluster.\ncurrent-context: one\n", encoding="utf-8")
+    assert not delete(ansible_limit="w1") and path.exists()
+    assert delete() and not path.exists()
