@@ -35,7 +35,9 @@ SEQUENCE = (
 )
 
 
-def of_host(plan: dict, host: str, values: dict, info: dict, part: Collection[str]) -> dict[str, Any]:
+def of_host(
+    plan: dict[str, Any], host: str, values: dict[str, Any], info: dict[str, Any], part: Collection[str]
+) -> dict[str, Any]:
     """Return what the tasks of a host need, without what all hosts share.
 
     values: the host's validated inputs. info: its facts. part: the hosts of this run.
@@ -59,7 +61,7 @@ def of_host(plan: dict, host: str, values: dict, info: dict, part: Collection[st
     }
 
 
-def needs(node: dict, hooks: dict, info: dict) -> list[str]:
+def needs(node: dict[str, Any], hooks: dict[str, Any], info: dict[str, Any]) -> list[str]:
     """Return the entries of SEQUENCE that a node needs."""
     steps = set(node["steps"])
     wanted = steps & {"programs", "repository", "packages", "settings", "reboot", "script"}
@@ -70,25 +72,25 @@ def needs(node: dict, hooks: dict, info: dict) -> list[str]:
     return [name for name, _role, _tasks in SEQUENCE if name in wanted or hooks.get(name)]
 
 
-def sequence(slices: Iterable[dict]) -> list[dict[str, str]]:
+def sequence(slices: Iterable[dict[str, Any]]) -> list[dict[str, str]]:
     """Return the role tasks that at least one of these hosts needs, in order: none is included only to be skipped."""
     wanted = {name for each in slices for name in each["needs"]}
     return [{"role": role, "tasks": tasks} for name, role, tasks in SEQUENCE if name in wanted]
 
 
-def secrets(plan: dict, host: str, values: dict) -> dict[str, Any]:
+def secrets(plan: dict[str, Any], host: str, values: dict[str, Any]) -> dict[str, Any]:
     """Return what a host's tasks write and nobody may see: files with credentials, K3s's tokens."""
     node, distribution = plan["nodes"][host], distributions.by_name(plan["distribution"])
     files = distribution.secret_files({**node, "inputs": values}, plan) if "credentials" in node["steps"] else []
     return {"files": files, **distribution.tokens(values)}
 
 
-def shared(plan: dict, slices: dict[str, dict], part: Iterable[str]) -> dict[str, Any]:
+def shared(plan: dict[str, Any], slices: dict[str, dict[str, Any]], part: Iterable[str]) -> dict[str, Any]:
     """Return what the tasks of all hosts share. Small: every host reads it. part: the hosts of this run."""
     here = [slices[host] for host in part if host in slices]
     leader = plan["leader"]
 
-    def staged(*names: str) -> list[dict]:
+    def staged(*names: str) -> list[dict[str, Any]]:
         return [each for each in here if set(each["stages"]) & set(names)]
 
     return {
@@ -107,7 +109,7 @@ def shared(plan: dict, slices: dict[str, dict], part: Iterable[str]) -> dict[str
     }
 
 
-def _change(distribution: str, changing: list[dict]) -> list[dict[str, str]]:
+def _change(distribution: str, changing: list[dict[str, Any]]) -> list[dict[str, str]]:
     """Return the role tasks that change running nodes; each ends at the gate."""
     tasks = sequence(changing)
     if any("control-plane" in each["steps"] for each in changing):
@@ -115,27 +117,27 @@ def _change(distribution: str, changing: list[dict]) -> list[dict[str, str]]:
     return [*tasks, {"role": distribution, "tasks": "gate"}]
 
 
-def _complete(plan: dict, leader: dict) -> list[dict[str, str]]:
+def _complete(plan: dict[str, Any], leader: dict[str, Any]) -> list[dict[str, str]]:
     """Return the role tasks on the leader after the cluster's objects are applied."""
     upload = [{"role": "kubeadm", "tasks": "upload"}] if plan["drift"] else []
     return upload + ([{"role": "kube", "tasks": "after_cluster"}] if leader["hooks"].get("after_cluster") else [])
 
 
-def batches(plan: dict, slices: dict[str, dict], part: Collection[str]) -> list[Any]:
+def batches(plan: dict[str, Any], slices: dict[str, dict[str, Any]], part: Collection[str]) -> list[Any]:
     """Return how many running nodes are changed at once, batch by batch: control planes first, one at a time."""
     changing = [slices[host] for host in part if host in slices and {"change", "roll"} & set(slices[host]["stages"])]
     alone = [1 for each in changing if "change" in each["stages"]]
     return [*alone, plan["workers_at_once"]] if len(alone) < len(changing) else alone or [1]
 
 
-def _clock_service(node: dict, info: dict) -> str | None:
+def _clock_service(node: dict[str, Any], info: dict[str, Any]) -> str | None:
     """Return the time service to start where this run installs it."""
     if "chrony" not in node["packages"]:
         return None
     return "chrony" if (info.get("os") or {}).get("family") == "debian" else "chronyd"
 
 
-def _artifacts(values: dict) -> dict[str, Any]:
+def _artifacts(values: dict[str, Any]) -> dict[str, Any]:
     """Return where a node's programs come from."""
     source = str((values["kube_artifacts"] or {}).get("source") or "upstream")
     proxy = values["kube_http_proxy"] or {}
@@ -146,7 +148,7 @@ def _artifacts(values: dict) -> dict[str, Any]:
     }
 
 
-def objects(plan: dict) -> dict[str, Any]:
+def objects(plan: dict[str, Any]) -> dict[str, Any]:
     """Return what the leader applies through the API."""
     return {
         "nodes": plan["objects"],
@@ -157,7 +159,9 @@ def objects(plan: dict) -> dict[str, Any]:
     }
 
 
-def kubeconfig(plan: dict, values: dict[str, dict], directory: str | None, is_inventory: bool) -> dict[str, Any]:
+def kubeconfig(
+    plan: dict[str, Any], values: dict[str, dict[str, Any]], directory: str | None, is_inventory: bool
+) -> dict[str, Any]:
     """Return what is written on the controller, and where.
 
     directory: the inventory's directory. is_inventory: the directory itself is the inventory, so the file goes beside it.
