@@ -124,7 +124,8 @@ def _port_problems(name: str, port: str, taken: dict[Any, str]) -> list[str]:
 def port_argument(port: str) -> str:
     """Return a port mapping for the engine; without an address it is open to this host only."""
     match = PORT.match(str(port))
-    assert match  # problems_of has checked it
+    if not match:  # problems_of refuses it before
+        raise ValueError(f"{port!r} is not a port mapping")
     address, protocol = match["address"] or "127.0.0.1", match["protocol"] or "tcp"
     return f"{address}:{match['host']}:{match['node']}/{protocol}"
 
