@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+from abc import ABC, abstractmethod
 from typing import Callable, List
 
 from ..base import commands
@@ -29,44 +30,44 @@ def here(run: Runner | None = None) -> Manager:
     return (Systemd if os.path.isdir("/run/systemd/system") else OpenRC)(run)
 
 
-class Manager:
+class Manager(ABC):
     """A service manager. Names are those of services, without a suffix."""
 
     def __init__(self, run: Runner | None = None) -> None:
         self.run = run or run_merged
 
     @staticmethod
+    @abstractmethod
     def path(name: str) -> str:
         """Return the path of a service's unit or script."""
-        raise NotImplementedError
 
+    @abstractmethod
     def start(self, name: str, restart: bool) -> Result:
         """Enable a service and start it (or restart it), without waiting for it where that is possible."""
-        raise NotImplementedError
 
+    @abstractmethod
     def stop(self, name: str) -> Result:
         """Stop a service and wait until it has stopped."""
-        raise NotImplementedError
 
+    @abstractmethod
     def active(self, name: str) -> bool:
         """Return True if a service runs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def restarts(self, name: str) -> int:
         """Return how often the manager has restarted a service after a failure."""
-        raise NotImplementedError
 
+    @abstractmethod
     def log(self, name: str, lines: int) -> str:
         """Return the last lines that a service logged."""
-        raise NotImplementedError
 
+    @abstractmethod
     def in_use(self, name: str) -> bool:
         """Return True if a service runs, is about to, has failed, or starts at boot."""
-        raise NotImplementedError
 
+    @abstractmethod
     def remove(self, name: str) -> bool:
         """Stop and disable a service. Return True if it does not run any more."""
-        raise NotImplementedError
 
 
 class Systemd(Manager):
