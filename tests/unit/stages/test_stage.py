@@ -27,11 +27,11 @@ def stage():
 
 
 LOG = """
-TASK [Look] ***
+TASK [Gather facts] ***
 fatal: [a]: FAILED! => {"msg": "fine"}
 ...ignoring
 
-TASK [Fail for a cluster that is not healthy] ***
+TASK [Fail because the cluster is not healthy] ***
 \x1b[0;31mfatal: [a]: FAILED! => changed=false\x1b[0m
   msg: |-
     etcd: the member a does not answer
@@ -53,7 +53,7 @@ def test_failed_tests_are_causes(stage):
 
 
 def test_only_failed_tasks_of_a_quoted_run_are_shown(stage):
-    run = ["PLAY [Look] ***", "", *["TASK [a] ***\nok: [n]\n"] * 40, "TASK [b] ***", 'fatal: [n]: FAILED! => {"msg": "why"}', ""]
+    run = ["PLAY [Plan the cluster] ***", "", *["TASK [a] ***\nok: [n]\n"] * 40, "TASK [b] ***", 'fatal: [n]: FAILED! => {"msg": "why"}', ""]
     lines = "\n".join(run).splitlines()
     found = stage.causes("\n".join(["E       AssertionError:", *(f"E         {line}".rstrip() for line in lines)]))
     assert '"msg": "why"' in found and "AssertionError" in found
