@@ -4,6 +4,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write docs/reference and the roles' README files from argument specs, the plugins' documentation and the planner's data.
 
+Before that, complete the argument specs: a role accepts the inputs that other roles declare as well.
+
     docs/generate.py            write the files
     docs/generate.py --check    fail if a file is out of date
 """
@@ -20,7 +22,15 @@ import sys
 import typing
 from pathlib import Path
 
+import yaml
+
 HERE = Path(__file__).resolve().parent / "reference"
+ROLES = HERE.parent.parent / "roles"
+# The roles that declare the inputs of the cluster, and those that do not accept them.
+DECLARING = ("kube", "kubeadm", "k3s")
+WITHOUT_CLUSTER = ("local",)
+# The rest of an argument spec after this line is written by this program.
+SHARED = "      # Written by docs/generate.py: inputs that other roles declare, accepted here as role parameters. The plan validates them.\n"
 COLLECTION = "kubewright.cluster"
 HEAD = """\
 <!--
@@ -41,6 +51,7 @@ def words(text, here: str) -> str:
     text = re.sub(rf"\bL\(([^,)]+), *{BODY}\)", r"[\1](\2)", text)
     text = re.sub(rf"\bU\({BODY}\)", r"<\1>", text)
     text = re.sub(rf"\b(?:M|P)\({BODY}\)", lambda match: link(match[1], here), text)
+    text = re.sub(r"\bO\([\w.]+#role:\w+:", "O(", text)
     text = re.sub(rf"\b(?:C|V|O|E|RV)\({BODY}\)", lambda match: f"`{match[1]}`", text)
     return re.sub(r"\\([\\)])", r"\1", text).replace("|", "\\|").replace("\n", " ")
 
@@ -97,8 +108,33 @@ def role_page(name: str, spec: dict, here: str) -> str:
     for entry, point in sorted(spec["entry_points"].items(), key=lambda pair: pair[0] != "main"):
         text += f"\n## {entry}\n" if entry != "main" else ""
         text += "\n" + "\n\n".join(words(part, here) for part in [point["short_description"] + ".", *as_list(point.get("description"))]) + "\n"
-        text += "\n" + table(point["options"], here, "input") if point.get("options") else ""
+        options = own(point)
+        text += "\n" + table(options, here, "input") if options else ""
+        if len(options) < len(point.get("options") or {}):
+            what = "Every other input" if options else "Every input"
+            text += f"\n{what} of the cluster is accepted as a role parameter too: see [Inputs](../inputs.md).\n"
     return text
+
+
+def own(point: dict) -> dict:
+    """Return the options of a role's entry point without those that other roles declare."""
+    return {name: option for name, option in (point.get("options") or {}).items() if option.get("type") != "raw"}
+
+
+def argument_specs() -> dict:
+    """Return the text of each argument spec by its path, with the inputs that other roles declare at the end."""
+    written = {path: path.read_text().partition(SHARED)[0] for path in sorted(ROLES.glob("*/meta/argument_specs.yml"))}
+    declared = {
+        name: role for role in DECLARING for name in yaml.safe_load(written[ROLES / role / "meta/argument_specs.yml"])["argument_specs"]["main"]["options"]
+    }
+    texts = {}
+    for path, text in written.items():
+        role = path.parent.parent.name
+        lines = [
+            f'      {name}: {{type: raw, description: "See O({COLLECTION}.{owner}#role:main:{name})."}}\n' for name, owner in declared.items() if owner != role
+        ]
+        texts[path] = text if role in WITHOUT_CLUSTER else text + SHARED + "".join(lines)
+    return texts
 
 
 def plugin_page(kind: str, name: str, found: dict, here: str) -> str:
@@ -125,7 +161,7 @@ def inputs_page(roles: dict) -> str:
     """Return the page of all inputs, by role."""
     text = "# Inputs\n\nSet these in the inventory, as play vars, as role parameters or with `-e`. Unknown names are rejected.\n"
     for name, spec in sorted(roles.items(), key=lambda pair: pair[0] != f"{COLLECTION}.kube"):
-        options = spec["entry_points"].get("main", {}).get("options") or {}
+        options = own(spec["entry_points"].get("main", {}))
         if options:
             text += f"\n## {name.rpartition('.')[2]}\n\nRead by {link(name + '#role', 'inputs.md')}.\n\n{table(options, 'inputs.md', 'input')}"
     return text
@@ -197,6 +233,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Write docs/reference and the README files of the roles.")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is out of date")
     check = parser.parse_args().check
+    specs = [path for path, text in argument_specs().items() if path.read_text() != text]
+    if check and specs:
+        print("\n".join(f"{path.relative_to(ROLES.parent)} is out of date; run docs/generate.py" for path in specs))
+        return 1
+    for path in specs:
+        path.write_text(argument_specs()[path])
     made = pages()
     stale = [path for path, text in made.items() if not (HERE / path).exists() or (HERE / path).read_text() != text]
     gone = [str(path.relative_to(HERE)) for path in HERE.rglob("*.md") if str(path.relative_to(HERE)) not in made]

@@ -62,12 +62,17 @@ def run_specification() -> Spec:
     return _specifications(RUN_ROLES)
 
 
+def entry_points(role: str) -> dict[str, Spec]:
+    """Return the options of each entry point of a role, as in its meta/argument_specs.yml."""
+    with open(os.path.join(ROLES, role, "meta", "argument_specs.yml"), encoding="utf-8") as stream:
+        specs = yaml.safe_load(stream)["argument_specs"]
+    return {name: point["options"] for name, point in specs.items()}
+
+
 def _specifications(roles: Iterable[str]) -> Spec:
-    options: Spec = {}
-    for role in roles:
-        with open(os.path.join(ROLES, role, "meta", "argument_specs.yml"), encoding="utf-8") as stream:
-            options.update(yaml.safe_load(stream)["argument_specs"]["main"]["options"])
-    return options
+    found = [entry_points(role)["main"] for role in roles]
+    # Options of type raw are inputs that another role declares (docs/generate.py).
+    return {name: spec for options in found for name, spec in options.items() if spec["type"] != "raw"}
 
 
 def is_input(name: str) -> bool:
