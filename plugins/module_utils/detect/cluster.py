@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which cluster the machine belongs to."""
+"""The cluster that the machine belongs to."""
 
 from __future__ import annotations
 
@@ -10,20 +10,24 @@ import calendar
 import hashlib
 import os
 import re
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Dict, Iterable, List
 
+from ..node.ownership import Record
 from . import live
+from .host import Host
 
 KUBERNETES = "/etc/kubernetes"
 RANCHER = "/var/lib/rancher/k3s"
-# What a K3s cluster keeps for life.
+# Settings that a K3s cluster keeps for its whole life.
 FIXED = ("cluster-cidr", "service-cidr", "cluster-domain")
 K3S_CONFIG = "/etc/rancher/k3s/config.yaml"
 K3S_ADMIN = "/etc/rancher/k3s/k3s.yaml"
 K3S_SECRETS = "/etc/rancher/k3s/config.yaml.d/50-kubewright-secrets.yaml"
-# Directories that make a machine a node of another distribution: their own pages on where data lies.
+# The data directory of each other distribution, from its documentation: a machine that has it is one of its nodes.
 OTHERS = {"rke2": "/var/lib/rancher/rke2/agent", "microk8s": "/var/snap/microk8s/current", "k0s": "/var/lib/k0s/pki"}
-# What leaves which file. Kubespray writes the first, k3s-ansible keeps upstream's script under the second name, and that script, run by hand,
-# leaves the last two: roles/kubernetes/node/tasks/kubelet.yml, roles/k3s_server/tasks/main.yml and get.k3s.io.
+# A file -> the tool that leaves it. Kubespray writes the first (roles/kubernetes/node/tasks/kubelet.yml). k3s-ansible
+# keeps upstream's script as the second (roles/k3s_server/tasks/main.yml). That script, run by hand, leaves the others.
 MAKERS = (
     (KUBERNETES + "/kubelet.env", "Kubespray"),
     ("/usr/local/bin/k3s-install.sh", "k3s-ansible"),
@@ -39,23 +43,28 @@ K3S_SERVICES = (
 MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 
-def cluster(host, record, units, now, pool):
-    """The `cluster` part. record: the ownership record or None; units: services(), to be waited for."""
+def cluster(
+    host: Host, record: Record | None, units: Future[Any], now: float, pool: ThreadPoolExecutor
+) -> dict[str, Any]:
+    """Return the `cluster` part. record: the ownership record. units: the future result of services()."""
     manifests = [os.path.basename(path) for path in host.list(KUBERNETES + "/manifests/*.yaml")]
     server = "kube-apiserver.yaml" in manifests
     admin = host.exists(KUBERNETES + "/admin.conf")
     kubelet_conf = host.read(KUBERNETES + "/kubelet.conf")
-    light = None if kubelet_conf or server else k3s(host)
-    if light:
-        asked = pool.submit(live.k3s, host, light["port"]) if light["admin_conf"] and light["etcd_data"] else None
-    else:
-        asked = pool.submit(live.live, host, pool) if admin and server else None
-    units = units.result()
-    found = {
-        "kind": _other(host) or ("kubeadm" if kubelet_conf or server else "k3s" if light["data"] or _k3s(units) else None),
+    is_kubeadm = bool(kubelet_conf or server)
+    k3s_state: Dict[str, Any] = {} if is_kubeadm else k3s(host)
+    asked: Future[Any] | None = None
+    if is_kubeadm and admin and server:
+        asked = pool.submit(live.live, host, pool)
+    elif k3s_state and k3s_state["admin_conf"] and k3s_state["etcd_data"]:
+        asked = pool.submit(live.k3s, host, k3s_state["port"])
+    services: Dict[str, Any] = units.result()
+    is_k3s = not is_kubeadm and (k3s_state["data"] or _k3s(services))
+    found: Dict[str, Any] = {
+        "kind": _other(host) or ("kubeadm" if is_kubeadm else "k3s" if is_k3s else None),
         "foreign": False,
         "made_by": None,
-        "ca_sha256": authority(host, (light or {}).get("data_dir")),
+        "ca_sha256": authority(host, k3s_state.get("data_dir")),
         "role": None,
         "kubelet_conf": bool(kubelet_conf),
         "admin_conf": admin,
@@ -73,20 +82,20 @@ def cluster(host, record, units, now, pool):
         "live": None,
     }
     if found["kind"] == "k3s":
-        found.update({name: value for name, value in light.items() if name in found})
+        found.update({name: value for name, value in k3s_state.items() if name in found})
     if found["kind"]:
         found["foreign"] = not _ours(record)
         found["made_by"] = _maker(host, found["kind"]) if found["foreign"] else "kubewright.cluster"
-        control = light["server_data"] or _active(units, "k3s") if found["kind"] == "k3s" else server
-        found["role"] = "control_plane" if control else "worker"
+        is_server = k3s_state["server_data"] or _active(services, "k3s") if found["kind"] == "k3s" else server
+        found["role"] = "control_plane" if is_server else "worker"
     found["live"] = asked.result() if asked else None
     return found
 
 
-def k3s(host):
-    """What K3s left and is told: data is whether the machine is, or was, a node of it.
+def k3s(host: Host) -> dict[str, Any]:
+    """Return the data and settings of K3s on this machine. data: whether it is, or was, a K3s node.
 
-    https://docs.k3s.io/cli/server: data-dir, and what lies in it.
+    https://docs.k3s.io/cli/server: data-dir and its content.
     """
     settings = host.read(K3S_CONFIG)
     place = (first(r"^data-dir:\s*[\"']?([^\s\"']+)", settings) or RANCHER).rstrip("/")
@@ -99,7 +108,7 @@ def k3s(host):
         "data_dir": place,
         "kubelet_conf": host.exists(place + "/agent/kubelet.kubeconfig"),
         "admin_conf": host.exists(K3S_ADMIN),
-        # With an external datastore a server has keys, and no database of its own.
+        # With an external datastore a server has keys, but no database of its own.
         "etcd_data": host.exists(place + "/server/db") or str(stored).startswith("external"),
         "datastore": stored,
         "server": first(r"^server:\s*[\"']?([^\s\"']+)", settings),
@@ -111,9 +120,9 @@ def k3s(host):
     }
 
 
-def _values(text, keys):
-    """{key: values} of some settings, as K3s's configuration has them: one, or a list."""
-    found = {}
+def _values(text: str, keys: Iterable[str]) -> dict[str, list[str]]:
+    """Return {key: values} of some settings in K3s's configuration, where each is a value or a list."""
+    found: Dict[str, List[str]] = {}
     for key in keys:
         part = re.search(r"^%s:[ ]*(\S.*)?\n((?:[ ]*- .*\n)*)" % key, text, re.M)
         if part:
@@ -122,12 +131,13 @@ def _values(text, keys):
     return found
 
 
-def _datastore(host, place):
-    """Where a K3s server stores: sqlite, etcd, external with the scheme of its address, or torn; None: it has stored nothing yet.
+def _datastore(host: Host, place: str) -> str | None:
+    """Return the datastore of a K3s server: sqlite, etcd, "external SCHEME", or torn; None if nothing is stored yet.
 
-    An etcd of its own wins (pkg/cluster/managed.go). Beside an unconverted SQLite it is the part that a conversion had reached when it was broken
-    off: K3s sets SQLite's file aside after the last key (pkg/etcd/etcd.go, migrateFromSQLite). With an external datastore a server has no database,
-    and an authority once that has let it in: pkg/daemons/control/server.go (prepare) makes the directories before.
+    If etcd and an unconverted SQLite database are both there, a conversion was interrupted ("torn"): K3s renames
+    SQLite's file after the last key is copied (pkg/etcd/etcd.go, migrateFromSQLite). Otherwise etcd wins
+    (pkg/cluster/managed.go). With an external datastore a server has no database, but a certificate authority once the
+    datastore has accepted it. The directories prove nothing: they are made before (pkg/daemons/control/server.go, prepare).
     """
     sqlite = host.exists(place + "/db/state.db")
     if host.exists(place + "/db/etcd/member/wal"):
@@ -137,52 +147,53 @@ def _datastore(host, place):
     return "external " + scheme if scheme else "sqlite" if sqlite else None
 
 
-def _other(host):
+def _other(host: Host) -> str | None:
     return next((name for name, path in OTHERS.items() if host.exists(path)), None)
 
 
-def _ours(record):
-    """Whether the collection installed a program here, or K3s's service where the program was there before."""
+def _ours(record: Record | None) -> bool:
+    """Return True if the collection installed a program here, or K3s's service if the program was there before."""
     known = record or {}
     return bool(known.get("artifacts")) or any(path in (known.get("files") or {}) for path in K3S_SERVICES)
 
 
-def _maker(host, kind):
-    """Who made a cluster that is not ours, by what each leaves; the distribution's own name where nothing else tells."""
+def _maker(host: Host, kind: str) -> str:
+    """Return the tool that made a foreign cluster by the files that it leaves, or else the distribution's name."""
     names = {"kubeadm": "kubeadm", "k3s": "K3s", "rke2": "RKE2", "microk8s": "MicroK8s", "k0s": "k0s"}
     fitting = MAKERS[:1] if kind == "kubeadm" else MAKERS[1:] if kind == "k3s" else ()
     return next((name for path, name in fitting if host.exists(path)), names[kind])
 
 
-def _active(units, name):
+def _active(units: dict[str, Any], name: str) -> bool:
     return (units.get(name) or {}).get("active") == "active"
 
 
-def _k3s(units):
-    """Its data or its running service makes a machine a K3s node; program, unit and configuration alone only prepare one."""
+def _k3s(units: dict[str, Any]) -> bool:
+    """Return True if a service of K3s runs. The program, unit and configuration only prepare a machine."""
     return any(_active(units, name) for name in ("k3s", "k3s-agent"))
 
 
-def first(pattern, text):
+def first(pattern: str, text: str | None) -> str | None:
+    """Return the first group of the first match of a pattern in a text, or None."""
     found = re.search(pattern, text or "", re.M)
     return found.group(1) if found else None
 
 
-def authority(host, data_dir=None):
-    """SHA-256 of the certificate authority: of two clusters it is never the same."""
+def authority(host: Host, data_dir: str | None = None) -> str | None:
+    """Return the SHA-256 of the cluster's certificate authority, which no two clusters share; None if there is none."""
     data_dir = data_dir or RANCHER
     for path in (KUBERNETES + "/pki/ca.crt", data_dir + "/server/tls/server-ca.crt", data_dir + "/agent/server-ca.crt"):
         text = host.read(path)
         if text is not None:
             digest = fingerprint(text)
             if digest is None:
-                host.warn("%s is no certificate" % path)
+                host.warn("%s is not a certificate" % path)
             return digest
     return None
 
 
-def fingerprint(text):
-    """SHA-256 of the first certificate in a PEM text, or None."""
+def fingerprint(text: str) -> str | None:
+    """Return the SHA-256 of the first certificate in a PEM text, or None."""
     block = first(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END", text)
     try:
         return hashlib.sha256(base64.b64decode("".join(block.split()))).hexdigest() if block else None
@@ -190,9 +201,9 @@ def fingerprint(text):
         return None
 
 
-def certificates(host, now):
-    """By name {expires_epoch, days_left} of kubeadm's certificates and the kubelet's."""
-    found = {}
+def certificates(host: Host, now: float) -> dict[str, dict[str, int]]:
+    """Return {expires_epoch, days_left} of kubeadm's and the kubelet's certificates by name."""
+    found: Dict[str, Dict[str, int]] = {}
     for path in (
         host.list(KUBERNETES + "/pki/*.crt")
         + host.list(KUBERNETES + "/pki/etcd/*.crt")
@@ -200,7 +211,7 @@ def certificates(host, now):
     ):
         expires = moment(host.expires(path))
         if expires is None:
-            host.warn("%s tells no date of expiry" % path)
+            host.warn("%s: the expiry date of this certificate cannot be read" % path)
             continue
         name = os.path.basename(path).rsplit(".", 1)[0]
         found["etcd-" + name if "/etcd/" in path else name] = {
@@ -210,8 +221,8 @@ def certificates(host, now):
     return found
 
 
-def moment(text):
-    """Seconds since 1970 of a certificate's time like "Nov 25 07:59:00 2027 GMT", or None."""
+def moment(text: str | None) -> int | None:
+    """Return the seconds since 1970 of a certificate's time like "Nov 25 07:59:00 2027 GMT", or None."""
     found = re.fullmatch(r"([A-Z][a-z]{2})\s+([0-9]{1,2}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([0-9]{4}) GMT", text or "")
     if not found or found.group(1) not in MONTHS or found.group(6) == "0000":
         return None

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one way to the system: files, commands and requests, with limits, so that a recording can take its place."""
+"""Access to the machine: files, commands and requests, each with a limit. Tests replace it with a recording."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ import stat
 import struct
 import sys
 import time
+from typing import Any, Dict, Iterable, List, Tuple
 
 from ..base import commands
 
 LIMIT = 1 << 20
-# A home that cannot be written to: kubectl would leave a cache there, or in the working directory if none is set.
+# A home that cannot be written to: kubectl would write a cache there, or to the working directory if none is set.
 ENVIRONMENT = {"HOME": "/dev/null"}
-# A small board or an emulated machine takes seconds for an answer; if that counted as silence, its cluster would look half-made.
+# A small board or an emulated machine takes seconds to answer. With a shorter limit its cluster would look incomplete.
 API_SECONDS = 10
-# Not there, or not on this kernel: nothing to warn of.
+# The file does not exist, or not on this kernel: no warning.
 ABSENT = (
     errno.ENOENT,
     errno.ENOTDIR,
@@ -39,21 +40,23 @@ STA_UNSYNC = 0x0040
 
 
 class Host:
-    """Reads files and runs commands.
+    """Read files and run commands on the machine.
 
-    What is missing is None; what is unreadable, binary or too long is None or cut, and said in `warnings`.
+    A missing file is None. A file that cannot be read or is not text is None too, a file that is too long is cut; both
+    add a warning to `warnings`.
     """
 
-    def __init__(self):
-        self.warnings = []
-        self._sessions = {}
+    def __init__(self) -> None:
+        self.warnings: List[str] = []
+        self._sessions: Dict[Tuple[str, int, str | None], Any] = {}
 
-    def warn(self, sentence):
+    def warn(self, sentence: str) -> None:
+        """Add a warning, once."""
         if sentence not in self.warnings:
             self.warnings.append(sentence)
 
-    def _bytes(self, path, limit):
-        """Content of a file, or None. Only ordinary files are opened: a FIFO would never answer."""
+    def _bytes(self, path: str, limit: int) -> bytes | None:
+        """Return the content of a file, or None. Only regular files are opened: reading a FIFO would block forever."""
         try:
             handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
@@ -67,10 +70,11 @@ class Host:
             pass
         return None
 
-    def _content(self, handle, path, limit):
+    def _content(self, handle: int, path: str, limit: int) -> bytes | None:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             return None
-        blocks, size = [], 0
+        blocks: List[bytes] = []
+        size = 0
         while size <= limit:
             block = os.read(handle, min(1 << 16, limit + 1 - size))
             if not block:
@@ -81,8 +85,11 @@ class Host:
             self.warn("%s is longer than %d KiB; the rest was not read" % (path, limit >> 10))
         return b"".join(blocks)[:limit]
 
-    def read(self, path, limit=LIMIT, nul=False):
-        """Text of a file; None where there is none, or none that is text. nul: NULs between its entries are right."""
+    def read(self, path: str, limit: int = LIMIT, nul: bool = False) -> str | None:
+        """Return the text of a file, at most `limit` bytes; None if it does not exist or is not text.
+
+        nul: NUL bytes between its entries are allowed, as in /proc/1/environ.
+        """
         content = self._bytes(path, limit)
         if content is None:
             return None
@@ -91,38 +98,38 @@ class Host:
             return None
         return content.decode("utf-8", "replace")
 
-    def line(self, path):
-        """The text without blanks around it; None where there is none, or it is empty."""
+    def line(self, path: str) -> str | None:
+        """Return the text of a file without surrounding whitespace; None if it does not exist or is empty."""
         text = self.read(path)
         return (text.strip("\x00 \t\r\n") or None) if text is not None else None
 
-    def head(self, path, count):
-        """The first bytes of a file, or None."""
+    def head(self, path: str, count: int) -> bytes | None:
+        """Return the first bytes of a file, or None if it cannot be read."""
         try:
             with open(path, "rb") as stream:
                 return stream.read(count)
         except (OSError, ValueError):
             return None
 
-    def exists(self, path):
+    def exists(self, path: str) -> bool:
         return os.path.exists(path)
 
-    def list(self, pattern):
-        """Paths that match a pattern, sorted."""
+    def list(self, pattern: str) -> List[str]:
+        """Return the paths that match a glob pattern, sorted."""
         return sorted(glob.glob(pattern))
 
-    def names(self, path):
-        """Names in a directory, or None."""
+    def names(self, path: str) -> List[str] | None:
+        """Return the sorted names in a directory, or None if it cannot be read."""
         try:
             return sorted(os.listdir(path))
         except OSError:
             return None
 
-    def real(self, path):
+    def real(self, path: str) -> str:
         return os.path.realpath(path)
 
-    def stat(self, path):
-        """{mode, size, mtime, mtime_ns, device: "major:minor"} or None."""
+    def stat(self, path: str) -> Dict[str, Any] | None:
+        """Return {mode, size, mtime, mtime_ns, device: "major:minor"}, or None if the path does not exist."""
         try:
             info = os.stat(path)
         except (OSError, ValueError):
@@ -135,19 +142,19 @@ class Host:
             "device": "%d:%d" % (os.major(info.st_dev), os.minor(info.st_dev)),
         }
 
-    def space(self, path):
-        """[total, free] bytes of the file system of a path, or None."""
+    def space(self, path: str) -> List[int] | None:
+        """Return [total, free] bytes of the file system that holds a path, or None."""
         try:
             info = os.statvfs(path)
         except (OSError, ValueError):
             return None
         return [info.f_blocks * info.f_frsize, info.f_bavail * info.f_frsize]
 
-    def writable(self, path):
+    def writable(self, path: str) -> bool:
         return os.access(path, os.W_OK)
 
-    def digest(self, path):
-        """SHA-256 of an ordinary file, or None."""
+    def digest(self, path: str) -> str | None:
+        """Return the SHA-256 of a regular file in hexadecimal, or None."""
         digest = hashlib.sha256()
         try:
             if not os.path.isfile(path):
@@ -160,15 +167,15 @@ class Host:
             return None
         return digest.hexdigest()
 
-    def run(self, argv, timeout=10):
-        """Output of a command; None where it is missing, fails or takes too long."""
+    def run(self, argv: List[str], timeout: int = 10) -> str | None:
+        """Return the output of a command, or None if it is missing, fails or runs longer than `timeout` seconds."""
         done = commands.run(argv, timeout=timeout, env=ENVIRONMENT, clean=True)
         if done.rc == commands.TIMED_OUT:
             self.warn("%s did not answer within %d s" % (" ".join(argv), timeout))
         return done.out[:LIMIT] if done.rc == 0 else None
 
-    def machine(self):
-        """What only system calls tell."""
+    def machine(self) -> Dict[str, Any]:
+        """Return the facts that come from system calls rather than from files."""
         uname = os.uname()
         return {
             "hostname": uname.nodename,
@@ -181,11 +188,11 @@ class Host:
             "executable": sys.executable,
         }
 
-    def time(self):
+    def time(self) -> float:
         return time.time()
 
-    def unsynchronised(self):
-        """What the kernel says of its clock: True when nothing keeps it right, None when it does not say."""
+    def unsynchronised(self) -> bool | None:
+        """Return True if the kernel reports that nothing synchronises its clock, None if it does not report it."""
         try:
             import ctypes
 
@@ -197,8 +204,8 @@ class Host:
         except (ImportError, OSError, AttributeError, struct.error):
             return None
 
-    def source(self, address):
-        """The own address that packets to this address would carry; nothing is sent. None where there is no way."""
+    def source(self, address: str) -> str | None:
+        """Return the local address that packets to an address would have; None without a route. Nothing is sent."""
         try:
             with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as probe:
                 probe.connect((address, 9))
@@ -206,8 +213,8 @@ class Host:
         except (OSError, ValueError):
             return None
 
-    def reach(self, target, timeout=3):
-        """None where a TCP connection to "host:port" comes about, else why not."""
+    def reach(self, target: str, timeout: float = 3) -> str | None:
+        """Return None if a TCP connection to "host:port" succeeds, otherwise the reason why it does not."""
         name, _colon, port = target.rpartition(":")
         try:
             socket.create_connection((name.strip("[]"), int(port)), timeout).close()
@@ -215,9 +222,10 @@ class Host:
             return getattr(error, "strerror", None) or str(error) or type(error).__name__
         return None
 
-    def sockets(self, inodes):
-        """{inode: process} of those sockets whose process is found."""
-        wanted, found = {"socket:[%s]" % inode: inode for inode in inodes}, {}
+    def sockets(self, inodes: Iterable[str]) -> Dict[str, str | None]:
+        """Return {inode: process name} of the sockets whose process is found."""
+        wanted = {"socket:[%s]" % inode: inode for inode in inodes}
+        found: Dict[str, str | None] = {}
         for pid in filter(str.isdigit, os.listdir("/proc") if wanted else ()):
             try:
                 for handle in os.listdir("/proc/%s/fd" % pid):
@@ -230,8 +238,8 @@ class Host:
                 break
         return found
 
-    def locked(self, path):
-        """Whether another process holds a lock on this file."""
+    def locked(self, path: str) -> bool:
+        """Return True if another process holds a lock on a file."""
         try:
             with open(path, "rb") as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -241,17 +249,20 @@ class Host:
             return True
         return False
 
-    def expires(self, path):
-        """The `notAfter` text of a certificate, or None."""
+    def expires(self, path: str) -> str | None:
+        """Return the `notAfter` text of a certificate, or None if it cannot be read."""
         try:
             import _ssl
 
-            return _ssl._test_decode_cert(path).get("notAfter")
+            # Python has no public function that reads a certificate.
+            return _ssl._test_decode_cert(path).get("notAfter")  # type: ignore[attr-defined]
         except (ImportError, OSError, ValueError, AttributeError):
             return None
 
-    def ask(self, server, method, path, accept="application/json", body=None):
-        """(status, text) of a server's answer; OSError where there is none.
+    def ask(
+        self, server: Dict[str, Any], method: str, path: str, accept: str = "application/json", body: str | None = None
+    ) -> Tuple[int, str]:
+        """Return (status, text) of a server's answer. Raise OSError if there is none.
 
         server: {address, port} and the paths kubeconfig, or ca, certificate and key.
         """
@@ -264,19 +275,20 @@ class Host:
         try:
             if key not in self._sessions:
                 files = None if kubeconfig else (server["ca"], server["certificate"], server["key"])
-                context = tls.from_files(*files) if files else tls.from_kubeconfig(kubeconfig)
+                context = tls.from_files(*files) if files else tls.from_kubeconfig(kubeconfig or "")
                 self._sessions[key] = tls.Session(address, port, context, API_SECONDS)
             return self._sessions[key].ask(method, path, body, accept)
         except http.client.HTTPException as error:
             raise OSError("%s: %s" % (type(error).__name__, error)) from None
 
-    def close(self):
+    def close(self) -> None:
+        """Close the connections to the servers that were asked."""
         for session in self._sessions.values():
             session.close()
         self._sessions.clear()
 
 
-def number(text):
-    """A whole number, or None."""
+def number(text: str | None) -> int | None:
+    """Return the whole number at the start of a text, or None."""
     found = re.match(r"\s*(-?[0-9]{1,30})(?:\s|$)", str(text if text is not None else ""))
     return int(found.group(1)) if found else None

@@ -1,15 +1,18 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a control plane's own API server and etcd say."""
+"""The state of the cluster as a control plane's own API server and etcd report it."""
 
 from __future__ import annotations
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Callable, Dict, List
 
 from ..node import paths
 from ..node.network_traces import NODE_ANNOTATIONS
+from .host import Host
 
 ETCD = paths.KUBERNETES + "/pki/etcd/"
 SYSTEM = "/api/v1/namespaces/kube-system/"
@@ -19,23 +22,28 @@ WRONG = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionErro
 
 
 class Denied(ValueError):
-    """The API server knows the certificate but allows it nothing (yet)."""
+    """The API server accepts the certificate, but it has no rights (yet)."""
 
 
-def live(host, pool):
-    """What this control plane's own API server and etcd say; `error`, `etcd_error` where they do not answer."""
-    result = {"healthy": False, "version": None, "nodes": [], "kubeadm_config": None, "error": None}
-    result.update(
-        {
-            "etcd_members": None,
-            "etcd_error": None,
-            "config_maps": [],
-            "daemonsets": [],
-            "deployments": [],
-            "proxy_mode": None,
-            "proxy_config": None,
-        }
-    )
+def live(host: Host, pool: ThreadPoolExecutor) -> dict[str, Any]:
+    """Return the answers of this control plane's own API server and etcd.
+
+    `error`, `etcd_error`: why one does not answer.
+    """
+    result: Dict[str, Any] = {
+        "healthy": False,
+        "version": None,
+        "nodes": [],
+        "kubeadm_config": None,
+        "error": None,
+        "etcd_members": None,
+        "etcd_error": None,
+        "config_maps": [],
+        "daemonsets": [],
+        "deployments": [],
+        "proxy_mode": None,
+        "proxy_config": None,
+    }
     members = pool.submit(_etcd, host)
     server = address(host.read(paths.API_SERVER_MANIFEST))
     result["api_port"] = server["port"]
@@ -47,20 +55,30 @@ def live(host, pool):
     return result
 
 
-def address(manifest):
-    """{address, port} of the local API server, from its manifest."""
+def address(manifest: str | None) -> dict[str, Any]:
+    """Return {address, port} of the local API server, from the text of its manifest."""
     found = {
         name: re.search(r"--%s[=\s][\"']?([0-9A-Fa-f.:]+)" % name, manifest or "")
         for name in ("advertise-address", "secure-port")
     }
     own = found["advertise-address"].group(1) if found["advertise-address"] else "127.0.0.1"
-    port = found["secure-port"].group(1) if found["secure-port"] else "6443"
+    port = found["secure-port"].group(1) if found["secure-port"] else ""
     return {"address": own, "port": int(port) if re.fullmatch("[0-9]{1,5}", port) else paths.API_PORT}
 
 
-def k3s(host, port):
-    """What a K3s server says. Its etcd tells by a condition of the Node whether a member votes: pkg/etcd/etcd.go, NodeType."""
-    result = {"kind": "k3s", "healthy": False, "version": None, "nodes": [], "config_maps": [], "error": None}
+def k3s(host: Host, port: int) -> dict[str, Any]:
+    """Return the answers of a K3s server.
+
+    A condition of its Node says whether its etcd member votes: pkg/etcd/etcd.go, NodeType.
+    """
+    result: Dict[str, Any] = {
+        "kind": "k3s",
+        "healthy": False,
+        "version": None,
+        "nodes": [],
+        "config_maps": [],
+        "error": None,
+    }
     server = {"address": "127.0.0.1", "port": port, "kubeconfig": paths.K3S_ADMIN}
     try:
         result.update(_common(_getter(host, server)))
@@ -69,10 +87,10 @@ def k3s(host, port):
     return result
 
 
-def _ask(host, server):
-    """All that is asked of the API, on one connection.
+def _ask(host: Host, server: dict[str, Any]) -> dict[str, Any]:
+    """Return everything that is asked of the API, over one connection.
 
-    The administrator's certificate has no rights before kubeadm bound them: until then the one that needs none is used.
+    The administrator's certificate has no rights until kubeadm has bound them. Until then use the super-admin's.
     """
     try:
         return _questions(host, dict(server, kubeconfig=paths.ADMIN))
@@ -82,8 +100,8 @@ def _ask(host, server):
         return _questions(host, dict(server, kubeconfig=paths.SUPER_ADMIN))
 
 
-def _getter(host, server):
-    def get(path, accept="application/json"):
+def _getter(host: Host, server: dict[str, Any]) -> Callable[..., str]:
+    def get(path: str, accept: str = "application/json") -> str:
         status, text = host.ask(server, "GET", path, accept)
         if status in (401, 403):
             raise Denied("%s: HTTP %d" % (path, status))
@@ -94,8 +112,8 @@ def _getter(host, server):
     return get
 
 
-def _common(get):
-    """What is asked of either distribution."""
+def _common(get: Callable[..., str]) -> dict[str, Any]:
+    """Return the answers to what is asked of both distributions."""
     get("/readyz", "*/*")
     return {
         "healthy": True,
@@ -104,10 +122,10 @@ def _common(get):
     }
 
 
-def _questions(host, server):
+def _questions(host: Host, server: dict[str, Any]) -> dict[str, Any]:
     get = _getter(host, server)
 
-    def names(path):
+    def names(path: str) -> list[str]:
         return sorted(item["metadata"]["name"] for item in json.loads(get(path, NAMES))["items"])
 
     common = _common(get)
@@ -126,17 +144,17 @@ def _questions(host, server):
     }
 
 
-def proxy_mode(config_map):
-    """kube-proxy's mode by its ConfigMap; where that names none it is upstream's default, iptables."""
+def proxy_mode(config_map: dict[str, Any]) -> str:
+    """Return kube-proxy's mode in its ConfigMap, iptables (upstream's default) if it does not set one."""
     found = re.search(r"^mode:[ \t]*[\"']?(\w*)", (config_map.get("data") or {}).get("config.conf") or "", re.MULTILINE)
     return (found.group(1) if found else "") or "iptables"
 
 
-def node(item):
-    """What counts of a Node object."""
+def node(item: dict[str, Any]) -> dict[str, Any]:
+    """Return the parts of a Node object that the plan uses."""
     meta, spec, status = item["metadata"], item.get("spec") or {}, item.get("status") or {}
     conditions = {entry.get("type"): entry.get("status") == "True" for entry in status.get("conditions") or []}
-    addresses = {}
+    addresses: Dict[str, List[str]] = {}
     for entry in status.get("addresses") or []:
         addresses.setdefault(entry["type"], []).append(entry["address"])
     information = status.get("nodeInfo") or {}
@@ -161,8 +179,8 @@ def node(item):
     }
 
 
-def _etcd(host):
-    """{etcd_members, etcd_error} from the local member's JSON gateway.
+def _etcd(host: Host) -> dict[str, Any]:
+    """Return {etcd_members} or {etcd_error} from the JSON gateway of the local member; {} if there is none.
 
     https://etcd.io/docs/v3.6/dev-guide/api_grpc_gateway/
     """

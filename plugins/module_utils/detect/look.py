@@ -54,7 +54,15 @@ EMPTY: Facts = {
     "kernel": {"release": None, "version": None, "modules": {}, "sysctls": {}},
     "os": {"id": None, "id_like": [], "version_id": None, "name": None, "family": "other"},
     "virtualization": {"container": None, "vm": None},
-    "board": {"model": None, "raspberry_pi": False, **dict.fromkeys(("cmdline_file", "cmdline_next", "cmdline", "boot", "journal"))},
+    "board": {
+        "model": None,
+        "raspberry_pi": False,
+        "cmdline_file": None,
+        "cmdline_next": None,
+        "cmdline": None,
+        "boot": None,
+        "journal": None,
+    },
     "clock": {"epoch": None, "offset_seconds": None, "synchronised": None, "source": None},
     "network": {"interfaces": [], "routes": [], "default_ipv4": None, "default_ipv6": None, "probe_source": None},
     "dns": {"resolv_conf": None, "nameservers": [], "search": [], "loopback": False},
@@ -82,8 +90,8 @@ def look(
 ) -> Facts:
     """Return everything that node_info returns.
 
-    arrived: time at which the request reached the machine. host: a recording in place of this machine. reach: ["host:port"]
-    to connect to. programs: {name: path} of programs that may be elsewhere than usual.
+    arrived: the time at which the request reached the machine, in seconds since 1970. host: a recording in place of
+    this machine. reach: ["host:port"] to connect to. programs: {name: path} of programs in unusual places.
     """
     host = host or Host()
     data_paths = list(data_paths) or paths.DATA_BY_DISTRIBUTION["kubeadm"]

@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Dict, Tuple
 
 from . import network_proc as netfiles
+from .host import Host
 
 PORTS = (80, 443, 179, 2379, 2380, 6443, 6444, 7443, 8472, 10250, 10256, 10257, 10259)
 STATES = {"tcp": "0A", "udp": "07"}
 
 
-def network(host, probe, pool):
-    """The `network` part. probe: address of another node; the address that the route to it uses is the cluster's."""
+def network(host: Host, probe: str | None, pool: ThreadPoolExecutor) -> dict[str, Any]:
+    """Return the `network` part.
+
+    probe: the address of another node. The route to it shows this node's own address in the cluster.
+    """
     answers = [
         pool.submit(host.run, argv)
         for argv in (["ip", "-j", "addr"], ["ip", "-j", "-4", "route"], ["ip", "-j", "-6", "route"])
@@ -35,8 +41,8 @@ def network(host, probe, pool):
     }
 
 
-def entries(text):
-    """The objects of a JSON list; none where it is not one."""
+def entries(text: str | None) -> list[dict[str, Any]]:
+    """Return the objects of a JSON list, [] if the text is not one."""
     try:
         found = json.loads(text or "[]")
     except (ValueError, RecursionError):
@@ -44,8 +50,8 @@ def entries(text):
     return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
 
 
-def interfaces_of(items):
-    """Interfaces as `ip -j addr` tells them."""
+def interfaces_of(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the interfaces in the answer of `ip -j addr`."""
     found = []
     for item in items:
         if not item.get("ifname"):
@@ -73,8 +79,8 @@ def interfaces_of(items):
     return found
 
 
-def routes_of(items, family):
-    """Routes as `ip -j route` tells them. Of several ways at once (ECMP) the first is shown."""
+def routes_of(items: list[dict[str, Any]], family: int) -> list[dict[str, Any]]:
+    """Return the routes in the answer of `ip -j route`; of several next hops (ECMP) the first. family: 4 or 6."""
     found = []
     for item in items:
         if not item.get("dst"):
@@ -94,7 +100,7 @@ def routes_of(items, family):
     return found
 
 
-def _default(routes, interfaces, family):
+def _default(routes: list[dict[str, Any]], interfaces: list[dict[str, Any]], family: int) -> dict[str, Any] | None:
     ways = sorted(
         (route for route in routes if route["dst"] == "default" and route["family"] == family),
         key=lambda route: route["metric"],
@@ -116,9 +122,13 @@ def _default(routes, interfaces, family):
     }
 
 
-def ports(host):
-    """[{port, protocol, address, process}] of listening sockets; the process only for ports that Kubernetes uses."""
-    found, inodes = {}, {}
+def ports(host: Host) -> list[dict[str, Any]]:
+    """Return [{port, protocol, address, process}] of listening sockets.
+
+    The process is looked up only for ports that Kubernetes uses.
+    """
+    found: Dict[Tuple[int, str], Dict[str, Any]] = {}
+    inodes: Dict[str, Tuple[int, str]] = {}
     for name in ("tcp", "tcp6", "udp", "udp6"):
         for port, address, inode in listeners(host.read("/proc/net/" + name, 8 << 20), STATES[name[:3]]):
             key = (port, name[:3])
@@ -131,8 +141,8 @@ def ports(host):
     return [found[key] for key in sorted(found)]
 
 
-def listeners(text, state):
-    """[(port, address, inode)] of the sockets in this state, from a file like /proc/net/tcp."""
+def listeners(text: str | None, state: str) -> list[tuple[int, str | None, str]]:
+    """Return [(port, address, inode)] of the sockets in a state, from a file like /proc/net/tcp."""
     found = []
     for line in (text or "").splitlines()[1:]:
         words = line.split()

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Interfaces and routes from files of the kernel, where `ip` is missing or BusyBox's (which knows no JSON)."""
+"""Interfaces and routes from files of the kernel: BusyBox's `ip` cannot print JSON, and some machines have none."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import ipaddress
 import re
 import socket
 import sys
+from typing import Any, Dict, List
 
-from .host import number
+from .host import Host, number
 
 RTF_UP, RTF_GATEWAY, RTF_REJECT = 0x1, 0x2, 0x200
 SCOPES = {"00": "global", "10": "host", "20": "link", "40": "site"}
 
 
-def address(text):
-    """The address that the kernel wrote as words of hexadecimal digits in its own byte order; None when it is none."""
+def address(text: str) -> str | None:
+    """Return the IP address that the kernel wrote as hexadecimal words in its own byte order; None if it is not one."""
     try:
         data = bytes.fromhex(text)
         if sys.byteorder == "little":
@@ -27,8 +28,8 @@ def address(text):
         return None
 
 
-def interfaces(host):
-    """As `ip addr` would tell them."""
+def interfaces(host: Host) -> list[dict[str, Any]]:
+    """Return the interfaces in the form that `ip addr` gives."""
     own = _addresses6(host.read("/proc/net/if_inet6"))
     for name, entry in _addresses4(host.read("/proc/net/fib_trie"), routes4(host.read("/proc/net/route"))):
         own.setdefault(name, []).insert(0, entry)
@@ -53,8 +54,8 @@ def interfaces(host):
     return found
 
 
-def _addresses4(trie, routes):
-    """[(interface, address entry)]: the local addresses, each on the interface whose own network holds it."""
+def _addresses4(trie: str | None, routes: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """Return [(interface, address entry)] of the local addresses, each on the interface whose network contains it."""
     nets = [
         (ipaddress.ip_network(route["dst"]), route["dev"])
         for route in routes
@@ -74,9 +75,9 @@ def _addresses4(trie, routes):
     return found
 
 
-def _addresses6(text):
-    """{interface: [address entry]} from /proc/net/if_inet6."""
-    found = {}
+def _addresses6(text: str | None) -> dict[str, list[dict[str, Any]]]:
+    """Return {interface: [address entry]} from the text of /proc/net/if_inet6."""
+    found: Dict[str, List[Dict[str, Any]]] = {}
     for words in (line.split() for line in (text or "").splitlines()):
         if len(words) == 6 and re.fullmatch("[0-9a-f]{32}", words[0]) and re.fullmatch("[0-9a-f]{2}", words[2]):
             entry = {
@@ -89,18 +90,18 @@ def _addresses6(text):
     return found
 
 
-def _six(digits):
+def _six(digits: str) -> str:
     return socket.inet_ntop(socket.AF_INET6, bytes.fromhex(digits))
 
 
-def routes4(text):
-    """Routes of /proc/net/route."""
+def routes4(text: str | None) -> list[dict[str, Any]]:
+    """Return the routes in the text of /proc/net/route."""
     found = []
     for words in (line.split() for line in (text or "").splitlines()[1:]):
         if len(words) < 8 or not all(re.fullmatch("[0-9A-Fa-f]{1,8}", words[place]) for place in (1, 2, 3, 7)):
             continue
         flags = int(words[3], 16)
-        mask = address(words[7].zfill(8))
+        mask = address(words[7].zfill(8)) or "0.0.0.0"
         bits = bin(int(ipaddress.ip_address(mask))).count("1")
         target = ipaddress.ip_network("%s/%d" % (address(words[1].zfill(8)), bits), strict=False)
         via = address(words[2].zfill(8)) if flags & RTF_GATEWAY else None
@@ -109,8 +110,8 @@ def routes4(text):
     return found
 
 
-def routes6(text):
-    """Routes of /proc/net/ipv6_route, without those of the own addresses and of multicast."""
+def routes6(text: str | None) -> list[dict[str, Any]]:
+    """Return the routes in the text of /proc/net/ipv6_route, without those of local addresses and of multicast."""
     found = []
     for words in (line.split() for line in (text or "").splitlines()):
         if len(words) != 10 or not all(
@@ -133,7 +134,7 @@ def routes6(text):
     return found
 
 
-def _route(target, via, device, metric, family):
+def _route(target: str, via: str | None, device: str, metric: int | None, family: int) -> dict[str, Any]:
     return {
         "dst": target,
         "via": via,

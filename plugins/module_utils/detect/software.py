@@ -1,12 +1,14 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is installed: programs and their versions, services, files and programs that the collection manages."""
+"""What is installed: programs and their versions, services, and the files and programs that the collection manages."""
 
 from __future__ import annotations
 
 import os
 import re
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Dict, Iterable, List
 
 from ..node import paths
 from ..node.ownership import Record, parsed
@@ -16,7 +18,7 @@ SERVICES = (
     "containerd kubelet kube-endpoint kube-endpoint-vip kube-bridge docker crio k3s k3s-agent haproxy keepalived "
     "chrony chronyd systemd-timesyncd ntpd systemd-resolved firewalld ufw nftables"
 ).split()
-# Program -> how to ask for its version, and where the answer has it.
+# Program -> the arguments that print its version, and the pattern that finds it in the output.
 PROGRAMS = {
     "kubeadm": (["version", "-o", "short"], r"(v[0-9]\S*)"),
     "kubelet": (["--version"], r"(v[0-9]\S*)"),
@@ -46,8 +48,8 @@ def owned(host: Host) -> Record | None:
         raise ValueError("%s is damaged (%s)" % (path, error)) from None
 
 
-def entries(record, name):
-    """A part of the record: {path: entry}; what is no map there is none."""
+def entries(record: Record | None, name: str) -> dict[str, dict[str, Any]]:
+    """Return a part of the ownership record as {path: entry}. Values that are not maps count as empty."""
     found = (record or {}).get(name)
     return (
         {path: entry if isinstance(entry, dict) else {} for path, entry in found.items()}
@@ -56,13 +58,13 @@ def entries(record, name):
     )
 
 
-def artifacts(host, record):
-    """By path the programs that the collection installed, and whether each is as it was put there."""
+def artifacts(host: Host, record: Record | None) -> dict[str, dict[str, Any]]:
+    """Return the programs that the collection installed by path, and whether each is unchanged since (`intact`)."""
     found = {}
     for path, entry in entries(record, "artifacts").items():
         info = host.stat(path)
         intact = (
-            bool(info)
+            info is not None
             and info["size"] == entry.get("size")
             and (info["mtime_ns"] == entry.get("mtime_ns") or host.digest(path) == entry.get("sha256"))
         )
@@ -75,13 +77,13 @@ def artifacts(host, record):
     return found
 
 
-def files(host, paths, record):
-    """By path {sha256, mode, size, mtime, owned} of managed files and of further paths; None: there is none."""
+def files(host: Host, paths: Iterable[str], record: Record | None) -> dict[str, dict[str, Any] | None]:
+    """Return {sha256, mode, size, mtime, owned} by path, of managed files and of `paths`; None: it does not exist."""
     managed = entries(record, "files")
     return {path: _file(host, path, path in managed) for path in sorted(set(paths) | set(managed))}
 
 
-def _file(host, path, managed):
+def _file(host: Host, path: str, managed: bool) -> dict[str, Any] | None:
     info = host.stat(path)
     if info is None:
         return None
@@ -94,52 +96,65 @@ def _file(host, path, managed):
     }
 
 
-def installed(host, known, pool, record=None, places=None):
-    """By program {path, version} or None. known: artifacts(): what the collection put there need not be asked.
+def installed(
+    host: Host,
+    known: dict[str, dict[str, Any]],
+    pool: ThreadPoolExecutor,
+    record: Record | None = None,
+    places: dict[str, str] | None = None,
+) -> dict[str, dict[str, Any] | None]:
+    """Return {path, version} of each program by name, or None if it is not installed.
 
-    Nor need a link of ours: K3s under another name. places: {program: path} where it is looked for first.
+    known: artifacts(), whose versions are recorded. Links of ours (K3s under another name) are not asked either.
+    places: {name: path} of programs that may be elsewhere than usual; these paths come first.
     """
     links = entries(record, "files")
-    found, asked = {}, {}
+    found: Dict[str, Dict[str, Any] | None] = {}
+    asked: Dict[str, Future[Any]] = {}
     for name, (arguments, _pattern) in PROGRAMS.items():
         usual = [os.path.join(place, name) for place in PLACES]
         first = [places[name]] if places and name in places else []
         path = next((path for path in first + usual if host.exists(path)), None)
-        found[name] = {"path": path, "version": None} if path else None
+        if path is None:
+            found[name] = None
+            continue
         entry = known.get(path) or {}
-        if entry.get("intact") and entry.get("version"):
-            found[name]["version"] = entry["version"]
-        elif path and path not in links:
+        recorded = entry["version"] if entry.get("intact") and entry.get("version") else None
+        found[name] = {"path": path, "version": recorded}
+        if not recorded and path not in links:
             asked[name] = pool.submit(host.run, [path, *arguments], 2)
     for name, answer in asked.items():
-        found[name]["version"] = version(name, answer.result())
+        found[name] = {**(found[name] or {}), "version": version(name, answer.result())}
     return found
 
 
-def version(name, output):
-    """The version in what a program says of itself, or None."""
+def version(name: str, output: str | None) -> str | None:
+    """Return the version in the output of a program, or None."""
     found = re.search(PROGRAMS[name][1], output or "")
     return found.group(1) if found else None
 
 
-def services(host, boot_epoch, ticks):
-    """By service {exists, active, enabled, started_epoch, newest_process_epoch, restarts}; one call for all."""
+def services(host: Host, boot_epoch: float, ticks: int) -> dict[str, dict[str, Any]]:
+    """Return {exists, active, enabled, started_epoch, newest_process_epoch, restarts} by service.
+
+    boot_epoch: seconds since 1970. ticks: clock ticks a second. systemd is asked for all services in one call.
+    """
     if not host.exists("/run/systemd/system"):
         return {name: _openrc(host, name, boot_epoch, ticks) for name in SERVICES}
     wanted = "LoadState,ActiveState,UnitFileState,MainPID,ControlGroup,NRestarts,ExecMainStartTimestampMonotonic"
     output = host.run(["systemctl", "show", "-p", "Id," + wanted] + [name + ".service" for name in SERVICES])
     blocks = [_block(text) for text in (output or "").strip().split("\n\n")]
     if len(blocks) != len(SERVICES):
-        host.warn("systemctl does not tell the states of the services")
+        host.warn("systemctl does not report the states of the services")
         blocks = [{}] * len(SERVICES)
     return {name: _service(host, block, boot_epoch, ticks) for name, block in zip(SERVICES, blocks)}
 
 
-def _block(text):
+def _block(text: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
 
-def _service(host, values, boot_epoch, ticks):
+def _service(host: Host, values: dict[str, str], boot_epoch: float, ticks: int) -> dict[str, Any]:
     started = number(values.get("ExecMainStartTimestampMonotonic"))
     running = values.get("ActiveState") == "active"
     return {
@@ -154,8 +169,8 @@ def _service(host, values, boot_epoch, ticks):
     }
 
 
-def _openrc(host, name, boot_epoch, ticks):
-    """The same of OpenRC, whose states are links in directories; what supervise-daemon knows is in files."""
+def _openrc(host: Host, name: str, boot_epoch: float, ticks: int) -> dict[str, Any]:
+    """Return the same for OpenRC. Its states are links in directories; what supervise-daemon knows is in files."""
     exists = host.exists("/etc/init.d/" + name)
     active = (
         "active"
@@ -178,9 +193,9 @@ def _openrc(host, name, boot_epoch, ticks):
     }
 
 
-def _newest(host, group, main_pid, boot_epoch, ticks):
-    """Start of the newest process of a service: a reload that makes a new worker shows here."""
-    pids = []
+def _newest(host: Host, group: str | None, main_pid: str | None, boot_epoch: float, ticks: int) -> float | None:
+    """Return the start of the newest process of a service: a reload that starts a new worker shows here."""
+    pids: List[str] = []
     for root in ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"):
         pids = (host.read("%s%s/cgroup.procs" % (root, group)) or "").split() if group else []
         if pids:
@@ -189,14 +204,17 @@ def _newest(host, group, main_pid, boot_epoch, ticks):
     return boot_epoch + max(starts) / ticks if starts else None
 
 
-def _start(host, pid):
-    """Clock ticks after boot at which a process started."""
+def _start(host: Host, pid: str) -> int | None:
+    """Return the start of a process in clock ticks after boot, or None."""
     words = (host.read("/proc/%s/stat" % pid) or "").rpartition(")")[2].split()
     return number(words[19]) if len(words) > 19 else None
 
 
-def firewall(host, units, used):
-    """State of the firewall managers, and the policy for forwarded packets. units: services(), to be waited for."""
+def firewall(host: Host, units: Future[Any], used: dict[str, str | None]) -> dict[str, str | None]:
+    """Return the state of the firewall managers, and the policy for forwarded packets.
+
+    units: the future result of services(). used: {program: path}.
+    """
     known = units.result()
     found = {
         name: (known.get(name) or {}).get("active") if (known.get(name) or {}).get("exists") else None
@@ -205,10 +223,14 @@ def firewall(host, units, used):
     return {**found, "iptables_forward_policy": forward_policy(host, used)}
 
 
-def forward_policy(host, used):
-    """ACCEPT or DROP. Asked only where that loads no kernel module: those are loaded already, or all built in."""
+def forward_policy(host: Host, used: dict[str, str | None]) -> str | None:
+    """Return ACCEPT or DROP, or None if it is unknown.
+
+    iptables is run only if that does not load a kernel module: its modules are loaded already, or all are built in.
+    """
     loaded = host.read("/proc/modules") or ""
-    if not used.get("iptables") or loaded and not re.search(r"^(nf_tables|iptable_filter) ", loaded, re.M):
+    iptables = used.get("iptables")
+    if not iptables or loaded and not re.search(r"^(nf_tables|iptable_filter) ", loaded, re.M):
         return None
-    found = re.search(r"^-P FORWARD (\S+)", host.run([used["iptables"], "-S", "FORWARD"], 2) or "", re.M)
+    found = re.search(r"^-P FORWARD (\S+)", host.run([iptables, "-S", "FORWARD"], 2) or "", re.M)
     return found.group(1) if found else None

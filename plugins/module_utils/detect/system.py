@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import re
+from typing import Any, List
 
 from ..base.commands import PATH
 from ..node.os_settings import MODULE_TRACES
+from .host import Host
 
 MODULES = ("overlay", "br_netfilter", "nf_conntrack", "vxlan", "ip_tables", "nf_tables", "ip_vs", "wireguard")
-# A list of all modules is longer than other files may be.
+# In bytes: the list of all modules is longer than the limit for other files.
 LISTS = 8 << 20
 SYSCTLS = (
     "net.ipv4.ip_forward net.ipv6.conf.all.forwarding net.bridge.bridge-nf-call-iptables "
@@ -44,7 +46,7 @@ FAMILIES = {
     "alpine": "alpine",
     "arch": "arch",
 }
-# Service -> what keeps the clock; and the traces that the same programs leave where there is no systemd.
+# Service -> the program that sets the clock. CLOCK_TRACES: files of the same programs, for machines without systemd.
 CLOCKS = {
     "chrony": "chrony",
     "chronyd": "chrony",
@@ -68,8 +70,8 @@ BEHIND = (
 )
 
 
-def cgroup(host):
-    """{version, controllers}: v2 where the unified tree is the root, hybrid where it hangs beside v1 trees."""
+def cgroup(host: Host) -> dict[str, Any]:
+    """Return {version, controllers}. version: v2 if the unified tree is the root, hybrid if it is beside v1 trees."""
     lines = [line.split() for line in (host.read("/proc/mounts") or "").splitlines()]
     table = [(words[1], words[2]) for words in lines if len(words) > 3 and words[2] in ("cgroup", "cgroup2")]
     if ("/sys/fs/cgroup", "cgroup2") in table:
@@ -82,8 +84,8 @@ def cgroup(host):
     return {"version": version, "controllers": sorted(row[0] for row in rows if len(row) > 3 and row[3] == "1")}
 
 
-def kernel(host, machine):
-    """{release, version, modules, sysctls}."""
+def kernel(host: Host, machine: dict[str, Any]) -> dict[str, Any]:
+    """Return {release, version, modules, sysctls}. version: [major, minor, patch]."""
     release = host.line("/proc/sys/kernel/osrelease") or machine["release"]
     found = re.match(r"([0-9]{1,9})\.([0-9]{1,9})(?:\.([0-9]{1,9}))?", release)
     values = {}
@@ -98,8 +100,8 @@ def kernel(host, machine):
     }
 
 
-def modules(host, release):
-    """By name loaded, builtin, available, missing or unknown (no list of modules to look in)."""
+def modules(host: Host, release: str) -> dict[str, str]:
+    """Return the state of each kernel module: loaded, builtin, available, missing or unknown (no module list found)."""
     loaded = {line.split()[0] for line in (host.read("/proc/modules") or "").splitlines() if line.strip()}
     filesystems = (host.read("/proc/filesystems") or "").split()
     states = {}
@@ -107,11 +109,13 @@ def modules(host, release):
         if name in loaded:
             states[name] = "loaded"
         elif (
-            host.exists("/sys/module/" + name) or name in filesystems or any(map(host.exists, MODULE_TRACES.get(name, ())))
+            host.exists("/sys/module/" + name)
+            or name in filesystems
+            or any(map(host.exists, MODULE_TRACES.get(name, ())))
         ):
             states[name] = "builtin"
     place = _modules_place(host, release)
-    lists = (
+    lists: List[str | None] = (
         [host.read("%s/modules.%s" % (place, kind), LISTS) for kind in ("builtin", "dep")]
         if len(states) < len(MODULES)
         else []
@@ -121,7 +125,7 @@ def modules(host, release):
     return states
 
 
-def _modules_place(host, release):
+def _modules_place(host: Host, release: str) -> str:
     places = [
         place + release
         for place in ("/lib/modules/", "/usr/lib/modules/", "/run/booted-system/kernel-modules/lib/modules/")
@@ -129,8 +133,11 @@ def _modules_place(host, release):
     return next((place for place in places if host.exists(place)), places[0])
 
 
-def listed(name, lists):
-    """State of a module that left no trace in the running kernel. lists: modules.builtin and modules.dep, or None."""
+def listed(name: str, lists: list[str | None]) -> str:
+    """Return the state of a module that has no trace in the running kernel.
+
+    lists: the texts of modules.builtin and modules.dep, None for one that is missing.
+    """
     pattern = r"(?:^|/)%s\.ko" % name.replace("_", "[-_]")
     for text, state in zip(lists, ("builtin", "available")):
         if text and re.search(pattern, text, re.M):
@@ -138,15 +145,15 @@ def listed(name, lists):
     return "unknown" if not any(lists) else "missing"
 
 
-def init(host):
-    """systemd, openrc or other."""
+def init(host: Host) -> str:
+    """Return the init system: systemd, openrc or other."""
     if host.exists("/run/systemd/system"):
         return "systemd"
     return "openrc" if host.exists("/run/openrc") or host.exists("/sbin/openrc-run") else "other"
 
 
-def release(host):
-    """{id, id_like, version_id, name, family} from os-release."""
+def release(host: Host) -> dict[str, Any]:
+    """Return {id, id_like, version_id, name, family} from os-release."""
     text = host.read("/etc/os-release") or host.read("/usr/lib/os-release") or ""
     values = {key: value.strip().strip("\"'") for key, value in re.findall(r"^([A-Z_]+)=(.*)$", text, re.M)}
     like = values.get("ID_LIKE", "").split()
@@ -164,9 +171,10 @@ def release(host):
     }
 
 
-def resolver(host):
-    """{resolv_conf, nameservers, search, loopback}: the file with the real servers, for the kubelet.
+def resolver(host: Host) -> dict[str, Any]:
+    """Return {resolv_conf, nameservers, search, loopback}.
 
+    resolv_conf: the file that names the real servers, for the kubelet.
     https://kubernetes.io/docs/tasks/administer-cluster/dns-debugging-resolution/#known-issues
     """
     path = "/etc/resolv.conf"
@@ -185,15 +193,15 @@ def resolver(host):
     }
 
 
-def nameservers(text):
-    """(servers, search domains) of a resolv.conf; of several search lines the last counts."""
+def nameservers(text: str | None) -> tuple[list[str], list[str]]:
+    """Return (servers, search domains) of a resolv.conf. Of several search lines the last counts."""
     servers = re.findall(r"^[ \t]*nameserver[ \t]+(\S+)", text or "", re.M)
     lines = re.findall(r"^[ \t]*(?:search|domain)[ \t]+(.+)$", text or "", re.M)
     return servers, lines[-1].split() if lines else []
 
 
-def clock(host, services, now, reference):
-    """{epoch, offset_seconds, synchronised, source}. reference: the controller's time, or None."""
+def clock(host: Host, services: dict[str, Any], now: float, reference: float | None) -> dict[str, Any]:
+    """Return {epoch, offset_seconds, synchronised, source}. reference: the controller's time in seconds since 1970."""
     source = next(
         (label for unit, label in CLOCKS.items() if (services.get(unit) or {}).get("active") == "active"), None
     )
@@ -210,23 +218,26 @@ def clock(host, services, now, reference):
     }
 
 
-def security(host):
-    """{selinux, selinux_k3s, apparmor}. The policy of K3s is looked for where upstream's script does (setup_selinux), and only where it counts."""
+def security(host: Host) -> dict[str, Any]:
+    """Return {selinux, selinux_k3s, apparmor}.
+
+    The policy of K3s is looked for only if SELinux enforces, at the path that upstream's script uses (setup_selinux).
+    """
     enforce = host.line("/sys/fs/selinux/enforce")
-    selinux = {"1": "enforcing", "0": "permissive"}.get(
-        enforce, None if host.exists("/sys/fs/selinux/enforce") else "disabled"
-    )
+    unreadable = None if host.exists("/sys/fs/selinux/enforce") else "disabled"
+    selinux = {"1": "enforcing", "0": "permissive"}.get(enforce or "", unreadable)
     policy = host.exists(K3S_POLICY) if selinux == "enforcing" else None
-    return {"selinux": selinux, "selinux_k3s": policy, "apparmor": host.line("/sys/module/apparmor/parameters/enabled") == "Y"}
+    apparmor = host.line("/sys/module/apparmor/parameters/enabled") == "Y"
+    return {"selinux": selinux, "selinux_k3s": policy, "apparmor": apparmor}
 
 
-def usr_read_only(host):
-    """Whether programs cannot be put under /usr."""
+def usr_read_only(host: Host) -> bool:
+    """Return True if programs cannot be installed below /usr."""
     return not host.writable("/usr")
 
 
-def commands(host):
-    """Path of each program that Kubernetes calls on a node, or None."""
+def commands(host: Host) -> dict[str, str | None]:
+    """Return the path of each program that Kubernetes calls on a node, None for one that is missing."""
     return {
         name: next(
             (path for path in (os.path.join(place, name) for place in PATH.split(":")) if host.exists(path)), None

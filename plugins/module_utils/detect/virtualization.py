@@ -1,18 +1,27 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The board, and what the machine runs in: a container, a virtual machine."""
+"""The board, and whether the machine is a container or a virtual machine."""
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
-# What firmware says that nobody filled in.
-PLACEHOLDERS = ("Default string", "To Be Filled By O.E.M.", "System manufacturer", "System Product Name", "Not Specified")
-# The first that is there is read: Ubuntu from 25.10 on starts from current/ (os_prefix), whatever lies beside it.
+from .host import Host
+
+# Default texts of firmware that nobody filled in.
+PLACEHOLDERS = (
+    "Default string",
+    "To Be Filled By O.E.M.",
+    "System manufacturer",
+    "System Product Name",
+    "Not Specified",
+)
+# The first one that exists counts: Ubuntu 25.10 and later boots from current/ (os_prefix), whatever else is there.
 # https://canonical-ubuntu-boards.readthedocs-hosted.com/en/latest/explanations/piboot-ab
 CMDLINES = ("/boot/firmware/current/cmdline.txt", "/boot/firmware/cmdline.txt", "/boot/cmdline.txt")
-MOVED = "DO NOT EDIT"  # Raspberry Pi OS leaves a note with this at the former place
+MOVED = "DO NOT EDIT"  # Raspberry Pi OS leaves a note with these words at the former path
 CLOCKSOURCE = "/sys/devices/system/clocksource/clocksource0/%s_clocksource"
 CONTAINERS = {
     "podman": "podman",
@@ -24,7 +33,8 @@ CONTAINERS = {
     "systemd-nspawn": "systemd-nspawn",
     "wsl": "wsl",
 }
-# A word of the DMI texts -> what it is. https://github.com/systemd/systemd/blob/main/src/basic/virt.c has the same.
+# A word in the DMI texts -> the kind of virtual machine, as systemd has them:
+# https://github.com/systemd/systemd/blob/main/src/basic/virt.c
 VENDORS = (
     ("vmware", "vmware"),
     ("vmw", "vmware"),
@@ -46,8 +56,11 @@ VENDORS = (
 )
 
 
-def board(host):
-    """{model, raspberry_pi, cmdline_file, cmdline_next, cmdline, boot, journal}."""
+def board(host: Host) -> dict[str, Any]:
+    """Return {model, raspberry_pi, cmdline_file, cmdline_next, cmdline, boot, journal}.
+
+    cmdline_next: the kernel arguments of the next boot. cmdline: those of the running kernel.
+    """
     dmi = (host.line("/sys/class/dmi/id/" + name) for name in ("sys_vendor", "product_name"))
     model = (
         host.line("/proc/device-tree/model")
@@ -63,22 +76,23 @@ def board(host):
         "model": model,
         "raspberry_pi": pi,
         "cmdline_file": path,
-        # Firmware reads its first line: https://bugs.launchpad.net/ubuntu/+bug/2032128/+attachment/5693359/+files/README
+        # Firmware reads only the first line:
+        # https://bugs.launchpad.net/ubuntu/+bug/2032128/+attachment/5693359/+files/README
         "cmdline_next": text.partition("\n")[0].strip() or None,
         "cmdline": host.line("/proc/cmdline"),
         "boot": host.line("/proc/sys/kernel/random/boot_id") if path else None,
-        # journald empties this when it writes to the disk: systemd-journald(8), "FILES".
+        # journald empties this directory once it writes to the disk: systemd-journald(8), "FILES".
         "journal": "memory" if in_memory else None,
     }
 
 
-def virtualization(host):
-    """{container, vm}."""
+def virtualization(host: Host) -> dict[str, str | None]:
+    """Return {container, vm}, each a kind or None."""
     return {"container": container(host), "vm": virtual_machine(host)}
 
 
-def container(host):
-    """Kind of container that process 1 runs in, or None."""
+def container(host: Host) -> str | None:
+    """Return the kind of container that process 1 runs in, or None."""
     if re.search("microsoft|-wsl", (host.line("/proc/sys/kernel/osrelease") or "").lower()):
         return "wsl"
     if host.exists("/run/.containerenv"):
@@ -100,8 +114,8 @@ def container(host):
     return "docker" if re.search(r"/docker[/-]", host.read("/proc/1/cgroup") or "") else None
 
 
-def virtual_machine(host):
-    """Kind of virtual machine, or None on bare metal."""
+def virtual_machine(host: Host) -> str | None:
+    """Return the kind of virtual machine, or None on bare metal."""
     dmi = {
         name: (host.line("/sys/class/dmi/id/" + name) or "").lower()
         for name in ("sys_vendor", "product_name", "bios_vendor", "board_vendor", "chassis_vendor")
@@ -115,23 +129,24 @@ def virtual_machine(host):
     if "amazon" in dmi["sys_vendor"]:
         return None if ".metal" in dmi["product_name"] else "kvm"
     if "google compute engine" in text and flags and not flagged:
-        return None  # its bare metal says the same in DMI
+        return None  # Google's bare metal has the same DMI texts
     for word, name in VENDORS:
         if word in text:
             return _accelerated(host, information) if name in ("kvm", "qemu") else name
     return _without_dmi(host, information, flagged)
 
 
-def _accelerated(host, information):
-    """QEMU with hardware acceleration is KVM; without it the processor itself is emulated, and slow."""
+def _accelerated(host: Host, information: str) -> str:
+    """Return kvm for QEMU with hardware acceleration, qemu if the processor itself is emulated and therefore slow."""
     clock, offered = (host.line(CLOCKSOURCE % name) for name in ("current", "available"))
-    # Where the kernel lists its clocks, KVM's own is among them; only x86 has one.
-    none_of_kvm = bool(offered) and "tsc" in offered.split() and "kvm-clock" not in offered.split()
-    return "qemu" if "QEMU TCG" in information or clock in ("hpet", "acpi_pm") or none_of_kvm else "kvm"
+    # On x86 ("tsc") the kernel lists KVM's own clock if it runs on KVM.
+    names = (offered or "").split()
+    without_kvm_clock = "tsc" in names and "kvm-clock" not in names
+    return "qemu" if "QEMU TCG" in information or clock in ("hpet", "acpi_pm") or without_kvm_clock else "kvm"
 
 
-def _without_dmi(host, information, flagged):
-    """Small and other machines tell it elsewhere: ACPI, the device tree, s390x's sysinfo."""
+def _without_dmi(host: Host, information: str, flagged: bool) -> str | None:
+    """Return the kind of a machine without telling DMI data by ACPI, the device tree or s390x's sysinfo."""
     if host.line("/sys/hypervisor/type") == "xen":
         return "xen"
     if (host.line(CLOCKSOURCE % "current") or "").startswith("hyperv"):
@@ -153,6 +168,6 @@ def _without_dmi(host, information, flagged):
     if host.exists("/proc/device-tree/ibm,partition-name"):
         if "qemu" in (host.line("/proc/device-tree/model") or "").lower():
             return "kvm"
-        # A partition of PowerVM. https://github.com/systemd/systemd/pull/17236 tells it by the same.
+        # A partition of PowerVM, detected as systemd does: https://github.com/systemd/systemd/pull/17236
         return "other" if host.exists("/proc/device-tree/hmc-managed?") else None
     return "other" if flagged else None
