@@ -24,7 +24,8 @@ def k3s_config(options, role="server", version=None):
     except ValueError as error:
         raise AnsibleFilterError("k3s_config: %s" % error) from error
     if found:
-        raise AnsibleFilterError("k3s_config: %s" % "; ".join(text.removeprefix("k3s_config.") for text in found))
+        texts = [str(finding).removeprefix("k3s_config.") for finding in found]
+        raise AnsibleFilterError("k3s_config: %s" % " ".join(texts))
     return k3s.text(options)
 
 

@@ -3,16 +3,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """K3s's configuration of one node, as a pure function of the plan.
 
-Files and keys: https://docs.k3s.io/installation/configuration, https://docs.k3s.io/cli/server, https://docs.k3s.io/cli/agent
-What is wrong with a map of such keys is in k3s_check. Secrets are not in config.yaml: tokens are in files that it names, the rest is in
-secret_file().
+Files and keys: https://docs.k3s.io/installation/configuration, https://docs.k3s.io/cli/server,
+https://docs.k3s.io/cli/agent. config_checks.py checks a user's map of such keys. Secrets are not in config.yaml:
+tokens are in files that it names, the rest is in secret_file().
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import ip_network
+from typing import Any
 
 from ..base import versions
+from ..base.distribution import Cluster, File, Inputs, Node
 from ..base.findings import Finding
 from ..base.reference import K3S_BALANCER_PORT
 from ..base.yaml_documents import dump, merge
@@ -35,42 +38,29 @@ KUBELET_DROPIN = "%s/agent/etc/kubelet.conf.d/50-kubewright.conf"
 # K3s gives its containerd and its kubelet one cgroup driver, and the kubelet --cluster-domain.
 _KUBELET_BY_K3S = ("cgroupDriver", "clusterDomain")
 
+# Keys of config.yaml with their values.
+Keys = dict[str, Any]
+# Role of a node in the plan or in K3s -> role in K3s.
 ROLES = {"control_plane": SERVER, "worker": AGENT, SERVER: SERVER, AGENT: AGENT}
 
-# Labels of these namespaces a kubelet may not give itself and does not start with, but for these names and namespaces; they are set through
-# the API. https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction
-_RESERVED = ("kubernetes.io", "k8s.io")
-_OPEN = ("kubelet.kubernetes.io", "node.kubernetes.io")
-_OPEN_LABELS = (
-    "beta.kubernetes.io/arch",
-    "beta.kubernetes.io/instance-type",
-    "beta.kubernetes.io/os",
-    "failure-domain.beta.kubernetes.io/region",
-    "failure-domain.beta.kubernetes.io/zone",
-    "kubernetes.io/arch",
-    "kubernetes.io/hostname",
-    "kubernetes.io/os",
-    "topology.kubernetes.io/region",
-    "topology.kubernetes.io/zone",
-)
+def config(node: Node, cluster: Cluster) -> Keys:
+    """Return the keys of one node's config.yaml in the order in which they are written.
 
-
-def config(node: dict, cluster: dict) -> dict:
-    """The keys of one node's config.yaml in the order in which they are written.
-
-    node: name, role (control_plane or worker), address, addresses (of both families, where its pods have both), inputs, taints [{key, value, effect}].
-    cluster: datastore ("SQLite", "embedded etcd", or "external" with its kind), init (whether no server of the inventory has data), leader (the
-    name of the node that then starts the cluster), members (all servers, [{name, address}]), endpoint {address, port} (where a node that
-    joins finds a living server, or a loopback address where each node has its own way), pod_cidrs, service_cidrs, domain, plugin; and what
-    may be missing: living (address of a server that runs), sans, api_port, plugin_options, proxy_mode, disable (lists of K3s's parts),
-    agent_token (whether agents have a token of their own), secrets_encryption, hardened, embedded_registry (whether), datastore_files
-    {cafile, certfile, keyfile}.
+    node: name, role (control_plane or worker), address, inputs, taints [{key, value, effect}]; addresses if its pods
+    have both address families.
+    cluster: datastore ("SQLite", "embedded etcd", or "external" with its kind), init (True if no server of the
+    inventory has data), leader (name of the node that then starts the cluster), members (all servers, [{name, address}]),
+    endpoint {address, port} (at which a joining node finds a running server, or a loopback address if each node has a
+    load balancer of its own), pod_cidrs, service_cidrs, domain, plugin.
+    Optional: living (address of a running server), sans, api_port, plugin_options, proxy_mode, disable (packaged
+    components), agent_token (True if agents have a token of their own), secrets_encryption, hardened,
+    embedded_registry (bool), datastore_files {cafile, certfile, keyfile}.
     """
     server = ROLES[node["role"]] == SERVER
     inputs = node["inputs"]
-    made = {"node-name": node["name"], "node-ip": node.get("addresses") or node["address"]}
+    made: Keys = {"node-name": node["name"], "node-ip": node.get("addresses") or node["address"]}
     if joins(node, cluster):
-        made["server"] = "https://" + _door(node, cluster)
+        made["server"] = "https://" + _server_to_join(node, cluster)
     elif cluster["datastore"] == "embedded etcd" and starts(node, cluster):
         made["cluster-init"] = True
     made["token-file"] = TOKEN_FILE
@@ -82,9 +72,6 @@ def config(node: dict, cluster: dict) -> dict:
         made.update(_shared(cluster))
     if k3s_selinux.wanted(node):
         made["selinux"] = True
-    made["node-label"] = [
-        "%s=%s" % pair for pair in sorted(inputs["kube_node_labels"].items(), key=str) if own_label(pair[0])
-    ]
     made["node-taint"] = _taints(node)
     if cluster.get("proxy_mode", "iptables") != "iptables":
         made["kube-proxy-arg"] = ["proxy-mode=" + cluster["proxy_mode"]]
@@ -94,14 +81,14 @@ def config(node: dict, cluster: dict) -> dict:
     return _merged(made, _plain(inputs.get("k3s_config") or {}))
 
 
-def server_keys(inputs: dict, cluster: dict) -> dict:
+def server_keys(inputs: Inputs, cluster: Cluster) -> Keys:
     """Return the keys of a server that do not depend on the node, with the user's over them."""
     return _merged(_shared(cluster), _plain(inputs.get("k3s_config") or {}))
 
 
-def _shared(cluster):
-    """The keys that all servers have alike."""
-    made = {}
+def _shared(cluster: Cluster) -> Keys:
+    """Return the keys that are the same on all servers."""
+    made: Keys = {}
     if cluster.get("agent_token"):
         made["agent-token-file"] = AGENT_TOKEN_FILE
     made["tls-san"] = list(cluster.get("sans") or [])
@@ -111,13 +98,14 @@ def _shared(cluster):
     made["service-cidr"] = list(cluster["service_cidrs"])
     made["cluster-domain"] = cluster["domain"]
     if cluster["plugin"] == "flannel":
-        made["flannel-backend"] = k3s_flannel.backend(cluster.get("plugin_options"))
-        # Addresses that nobody routes outside need masquerading, which flannel leaves out for IPv6:
+        made["flannel-backend"] = k3s_flannel.backend(cluster.get("plugin_options") or {})
+        # Private addresses need masquerading, which flannel does not do for IPv6 by default:
         # https://docs.k3s.io/networking/basic-network-options#dual-stack-ipv4--ipv6-networking
         if any(ip_network(cidr).version == 6 and ip_network(cidr).is_private for cidr in cluster["pod_cidrs"]):
             made["flannel-ipv6-masq"] = True
     else:
-        # Other plugins have their own policies: https://docs.k3s.io/networking/basic-network-options#custom-cni
+        # Other plugins enforce network policies themselves:
+        # https://docs.k3s.io/networking/basic-network-options#custom-cni
         made.update({"flannel-backend": "none", "disable-network-policy": True})
     made["disable"] = sorted(cluster.get("disable") or [])
     if cluster.get("secrets_encryption"):
@@ -130,84 +118,76 @@ def _shared(cluster):
     return made
 
 
-def starts(node: dict, cluster: dict) -> bool:
-    """Whether this node is the one that starts the cluster."""
+def starts(node: Node, cluster: Cluster) -> bool:
+    """Return True if this node starts the cluster."""
     return bool(cluster["init"]) and node["name"] == cluster["leader"]
 
 
-def joins(node: dict, cluster: dict) -> bool:
-    """Whether the node needs the address of a server. Servers with an external database find each other there."""
+def joins(node: Node, cluster: Cluster) -> bool:
+    """Return True if the node needs the address of a server. With an external database, servers do not."""
     if ROLES[node["role"]] == AGENT:
         return True
     # Without the address, a server that lost its data would start a second cluster.
     return cluster["datastore"] == "embedded etcd" and len(cluster["members"]) > 1 and not starts(node, cluster)
 
 
-def _door(node, cluster):
-    """Host and port of a server to join: the endpoint; without one, a server, by whose list K3s then knows the others.
+def _server_to_join(node: Node, cluster: Cluster) -> str:
+    """Return host:port of a server to join: the endpoint, or else one server, from which K3s learns the others.
 
-    A node that has joined keeps the server that its configuration names while that is one of the cluster's, so that nothing restarts; another one
-    is sent to a living one. Agents balance between all servers by themselves: https://docs.k3s.io/architecture
+    A joined node keeps the server in its configuration as long as that is a server of the cluster, so that nothing
+    restarts. Otherwise it gets a running server. Agents balance between all servers on their own:
+    https://docs.k3s.io/architecture
     """
-    mine, place = node.get("addresses") or [node["address"]], cluster["endpoint"]
-    if place["address"] not in mine and not _loopback(place["address"]):
-        return host_port(place["address"], place["port"])
+    mine, endpoint = node.get("addresses") or [node["address"]], cluster["endpoint"]
+    if endpoint["address"] not in mine and not _loopback(endpoint["address"]):
+        return host_port(endpoint["address"], endpoint["port"])
     port = cluster.get("api_port", 6443)
     others = {host_port(member["address"], port) for member in cluster["members"] if member["address"] not in mine}
-    there = (node.get("info") or {}).get("cluster") or {}
-    named = str(there.get("server") or "").rpartition("//")[2]
-    if there.get("kubelet_conf") and named in others:
-        return named
+    found = (node.get("info") or {}).get("cluster") or {}
+    configured = str(found.get("server") or "").rpartition("//")[2]
+    if found.get("kubelet_conf") and configured in others:
+        return configured
     living = host_port(cluster["living"], port) if cluster.get("living") else ""
     return living if living in others else min(others)
 
 
-def _loopback(address):
+def _loopback(address: str) -> bool:
     return address == "localhost" or address.startswith("127.")
 
 
-def data_dir(inputs: dict) -> str:
-    """Where K3s keeps its state on a node with these inputs."""
-    base = inputs.get("kube_data_dir", "").rstrip("/")
+def data_dir(inputs: Inputs) -> str:
+    """Return K3s's data directory on a node with these inputs."""
+    base = str(inputs.get("kube_data_dir", "")).rstrip("/")
     return base + "/rancher/k3s" if base else DATA_DIR
 
 
-def own_label(key: str) -> bool:
-    """Whether a kubelet may give its node a label of this name."""
-    namespace = str(key).rpartition("/")[0]
-    if not _within(namespace, _RESERVED):
-        return True
-    return _within(namespace, _OPEN) or key in _OPEN_LABELS
+def _taints(node: Node) -> list[str]:
+    """Return the taints that a node registers with: on a running node those that it registered with.
 
-
-def _within(namespace, parents):
-    return any(namespace == parent or namespace.endswith("." + parent) for parent in parents)
-
-
-def _taints(node):
-    """What a node registers with. Later ones are kept through the API and K3s does not read them: a changed one must not restart it.
-
+    Later changes go through the API. K3s does not read them from its file, so they must not restart it.
     https://docs.k3s.io/cli/agent#node-labels-and-taints-for-agents
     """
-    there = (node.get("info") or {}).get("cluster") or {}
-    if there.get("kubelet_conf") and there.get("node_taints") is not None:
-        return there["node_taints"]
+    found = (node.get("info") or {}).get("cluster") or {}
+    if found.get("kubelet_conf") and found.get("node_taints") is not None:
+        return list(found["node_taints"])
     return [_taint(taint) for taint in node.get("taints") or []]
 
 
-def _taint(taint):
+def _taint(taint: Mapping[str, str]) -> str:
     value = "=" + taint["value"] if taint.get("value") else ""
     return "%s%s:%s" % (taint["key"], value, taint["effect"])
 
 
-def _plain(given):
+def _plain(given: Mapping[str, Any]) -> Keys:
+    """Return the keys of a user's map that are not secret."""
     return {key: value for key, value in given.items() if key.rstrip("+") not in SECRET}
 
 
-def _merged(made, given):
-    """A user's map over the computed one; a list under "key+" is appended, as K3s does it between its files.
+def _merged(made: Keys, given: Mapping[str, Any]) -> Keys:
+    """Return the computed keys with the user's over them.
 
-    Arguments of components are always appended: the last one of a name counts, and none of the plan's is lost.
+    A list under "key+" is appended, as K3s does between its files. Arguments of components are always appended: the
+    last one of a name takes effect, and none of the plan's is lost.
     """
     added = {key for key in given if key.endswith("+") or key.endswith("-arg") and key in made}
     result = merge(made, {key: given[key] for key in sorted(given) if key not in added})
@@ -218,25 +198,25 @@ def _merged(made, given):
     return result
 
 
-def _list(value):
+def _list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
-def text(made: dict) -> str:
-    """The YAML text of a map of keys, in its order."""
-    return dump(made) if made else ""
+def text(made: Mapping[str, Any]) -> str:
+    """Return the YAML text of a map of keys, in its order."""
+    return str(dump(dict(made))) if made else ""
 
 
-def files(node: dict, cluster: dict) -> list:
-    """The files of one node that hold no secret: [{path, content, mode}]. cluster has its version too."""
+def files(node: Node, cluster: Cluster) -> list[File]:
+    """Return the files of one node without secrets: [{path, content, mode}]. cluster: as in config(), and version."""
     return [
         {"path": PATH, "content": HEADER + text(config(node, cluster)), "mode": "0600"},
         kubelet_file(node, cluster["version"]),
     ]
 
 
-def kubelet_file(node: dict, version: str) -> dict:
-    """The kubelet's settings as a drop-in {path, content, mode}, which K3s reads from 1.32 on; the supported versions all do.
+def kubelet_file(node: Node, version: str) -> File:
+    """Return the kubelet's settings as a drop-in {path, content, mode}, which K3s reads since 1.32.
 
     https://docs.k3s.io/installation/configuration#kubelet-configuration-files
     """
@@ -245,8 +225,8 @@ def kubelet_file(node: dict, version: str) -> dict:
     return {"path": KUBELET_DROPIN % data_dir(node["inputs"]), "content": dump(kept), "mode": "0644"}
 
 
-def secret_file(node: dict, datastore_endpoint: str = "") -> dict:
-    """The drop-in {path, content, mode, secret} with the user's secret keys and a server's database; empty where there are none.
+def secret_file(node: Node, datastore_endpoint: str = "") -> File:
+    """Return the drop-in {path, content, mode, secret} with the user's secret keys and a server's database, or {}.
 
     datastore_endpoint: the address of the external database, with its password.
     """
@@ -259,27 +239,36 @@ def secret_file(node: dict, datastore_endpoint: str = "") -> dict:
     return {"path": SECRET_PATH, "content": SECRET_HEADER + text(made), "mode": "0600", "secret": True}
 
 
-def critical(made: dict) -> dict:
-    """The part of a server's keys that all servers must share. What is switched off is as good as not set: that is the default of each."""
+def critical(made: Keys) -> Keys:
+    """Return those of a server's keys that must be the same on all servers.
+
+    A switch that is off counts as not set, because off is the default of each.
+    """
     shared = {key: made[key] for key in CRITICAL if key in made and str(made[key]).lower() != "false"}
     off = [item for item in CRITICAL_DISABLE if item in _list(made.get("disable", []))]
     return {**shared, "disable": off} if off else shared
 
 
-def disagreements(servers: dict) -> list:
-    """Refuse keys in which servers differ and that K3s requires to be the same. servers: their server_keys() or config() by host."""
+def disagreements(servers: Mapping[str, Keys]) -> list[Finding]:
+    """Refuse keys that differ between servers and that K3s requires to be the same.
+
+    servers: by host their server_keys() or config().
+    """
     parts = {host: critical(made) for host, made in servers.items()}
     found = []
     for key in sorted({key for part in parts.values() for key in part}):
-        values = {}
+        values: dict[str, list[str]] = {}
         for host in sorted(parts):
             values.setdefault(_shown(key, parts[host]), []).append(host)
         if len(values) > 1:
             rows = "; ".join("%s on %s" % (value, ", ".join(hosts)) for value, hosts in values.items())
-            text = "k3s_config.%s must be the same on all servers, or K3s lets no further one join: it is %s. Set it for their whole group"
+            text = (
+                "k3s_config.%s: K3s needs the same value on all servers, got %s. "
+                "Set it for the group of all control planes, otherwise further servers cannot join."
+            )
             found.append(Finding("k3s_config.differs_between_servers", text % (key, rows), value=key))
     return found
 
 
-def _shown(key, part):
+def _shown(key: str, part: Keys) -> str:
     return repr(part[key]) if key in part else "not set"

@@ -1,18 +1,21 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with a map of K3s's settings.
+"""Check a user's map of K3s's settings.
 
-K3s itself logs a line about a key that it does not know, drops it and starts (pkg/configfilearg/parser.go): a setting that was misspelt, is of the
-other role or of another version is missed without a word. So it is refused here.
+K3s only logs a key that it does not know, ignores it and starts (pkg/configfilearg/parser.go). A setting that is
+misspelt, or that belongs to the other role or to another version, would have no effect, so it is refused here.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from ..base import versions
+from ..base.findings import Finding
 from ..base.yaml_documents import owned_keys
 from .config import ROLES
 from .config_keys import (
@@ -36,26 +39,18 @@ from .config_keys import (
     SINCE,
 )
 
-_WHOLE = "nothing (each server of the plan is a whole one)"
-_TOKENS = "nothing (tokens are made on the first server, and kept in files)"
-# Keys that the plan sets, and the input to use instead.
+_Version = tuple[int, int, "int | None"]
+
+# Keys that the plan sets, and the input to use instead; empty if there is none.
 OWNED = {
-    "agent-token": _TOKENS,
-    "agent-token-file": _TOKENS,
+    "agent-token": "",
+    "agent-token-file": "",
     "cluster-cidr": "kube_pod_cidrs",
     "cluster-domain": "kube_cluster_domain",
-    "cluster-init": "nothing (a cluster is started only where no server has data)",
-    "cluster-reset": "nothing (K3s would start as the only member each time)",
-    "container-runtime-endpoint": "nothing (the runtime is K3s's containerd)",
+    "cluster-init": "",
     "data-dir": "kube_data_dir",
     "datastore-endpoint": "k3s_datastore_endpoint",
     "disable": "k3s_disable",
-    "disable-agent": _WHOLE,
-    "disable-apiserver": _WHOLE,
-    "disable-controller-manager": _WHOLE,
-    "disable-etcd": _WHOLE,
-    "disable-scheduler": _WHOLE,
-    "docker": "nothing (the runtime is K3s's containerd)",
     "flannel-backend": "kube_network",
     "https-listen-port": "kube_api_port",
     "lb-server-port": "kube_api_endpoint.port",
@@ -64,117 +59,162 @@ OWNED = {
     "node-name": "kube_node_name",
     "node-taint": "kube_node_taints",
     "private-registry": "kube_registries",
-    "rootless": "nothing (nodes run as root)",
     "secrets-encryption": "k3s_secrets_encryption",
-    "server": "nothing (the plan joins a living server)",
+    "server": "",
     "service-cidr": "kube_service_cidrs",
     "tls-san": "kube_api_sans",
-    "token": _TOKENS,
-    "token-file": _TOKENS,
+    "token": "k3s_token",
+    "token-file": "k3s_token",
     "with-node-id": "kube_node_name",
-    "write-kubeconfig": "nothing (it is read from /etc/rancher/k3s/k3s.yaml; kube_kubeconfig says where it goes)",
+    "write-kubeconfig": "kube_kubeconfig",
+}
+_PARTS = "each server of the plan runs all parts of K3s"
+# Keys that do not work with the plan, and why.
+UNSUPPORTED = {
+    "cluster-reset": "K3s would start as the only member of the cluster each time",
+    "container-runtime-endpoint": "nodes use K3s's containerd",
+    "disable-agent": _PARTS,
+    "disable-apiserver": _PARTS,
+    "disable-controller-manager": _PARTS,
+    "disable-etcd": _PARTS,
+    "disable-scheduler": _PARTS,
+    "docker": "nodes use K3s's containerd",
+    "rootless": "nodes run K3s as root",
 }
 _PAGES = {SERVER: SERVER_PAGE, AGENT: AGENT_PAGE}
 _DURATION = re.compile(r"^([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+$")
-_TESTS = {
+_TESTS: dict[str, Callable[[Any], Any]] = {
     BOOL: lambda value: isinstance(value, bool) or str(value) in ("true", "True", "false", "False"),
     NUMBER: lambda value: not isinstance(value, bool) and re.match(r"^-?[0-9]+$", str(value)),
     DURATION: lambda value: _DURATION.match(str(value)),
-    # Written without quotes, 0644 is the number 420 for YAML, and K3s makes mode 0420 of it.
+    # Without quotes, 0644 is the number 420 in YAML, which K3s reads as mode 0420.
     MODE: lambda value: isinstance(value, str) and re.match(r"^0?[0-7]{3}$", value),
 }
 
 
-def problems(given: dict, role: str, version: str, owned: dict | None = None) -> list:
-    """Sentences on a map of K3s's settings; none where it is right.
+def problems(given: Any, role: str, version: str, owned: Mapping[str, str] | None = None) -> list[Finding]:
+    """Check a map of K3s's settings.
 
-    role: server or agent (control_plane, worker). version: as "1.36.3" or "1.36", which means its newest patch.
-    owned: keys that the caller sets itself, to what is to be used instead; by default those of the plan. Raises ValueError for a role or a
-    version that there is none of.
+    role: server or agent (control_plane, worker). version: as "1.36.3", or "1.36" for its newest patch.
+    owned: keys that the caller sets, with the input to use instead. With None, those that the plan sets, and keys that
+    do not work with the plan are refused too.
+    Raise ValueError if the role is unknown, or the version is not one or too old.
     """
     side, number = _side(role), _version(version)
-    owned = OWNED if owned is None else owned
+    owned, unsupported = (OWNED, UNSUPPORTED) if owned is None else (owned, {})
     if not isinstance(given, dict):
-        return ["k3s_config is %r; give a map of K3s's settings (%s)" % (given, _PAGES[side])]
+        text = "k3s_config: expected a map of K3s's settings, got %s. See %s for the settings."
+        return [Finding("k3s_config.type", text % (_type(given), _PAGES[side]), value=_type(given), limit="a map")]
     found = owned_keys({str(key).rstrip("+"): value for key, value in given.items()}, owned, "k3s_config")
     for key in sorted(given, key=str):
         name = str(key)[:-1] if str(key).endswith("+") else str(key)
-        if name not in owned:
-            found += _key(name, side, number) or _value(str(key), name, given[key])
+        if name in unsupported:
+            text = "k3s_config.%s is not supported, because %s. Remove it."
+            found.append(Finding("k3s_config.unsupported_key", text % (name, unsupported[name]), value=name))
+        elif name not in owned:
+            found += _check_key(name, side, number, owned) or _check_value(str(key), name, given[key])
     return found
 
 
-def deprecated(given: dict, version: str) -> list:
-    """Sentences on keys that K3s still takes and that have another name today."""
+def deprecated(given: Mapping[str, Any], version: str) -> list[Finding]:
+    """Warn of keys that K3s accepts under an old name, if this version knows the new one."""
     number = _version(version)
+    text = "k3s_config.%s is deprecated. Use %s instead."
     return [
-        "k3s_config.%s is an old name; write %s" % (key, DEPRECATED[key])
+        Finding("k3s_config.deprecated_key", text % (key, DEPRECATED[key]), value=key, limit=DEPRECATED[key])
         for key in sorted(given)
-        if key in DEPRECATED and _knows(SINCE.get(DEPRECATED[key]), number)
+        if key in DEPRECATED and _knows(SINCE.get(DEPRECATED[key], ""), number)
     ]
 
 
-def _side(role):
+def _side(role: str) -> str:
     if role not in ROLES:
-        raise ValueError("%r is no role of K3s: it is server or agent" % (role,))
+        raise ValueError("expected the role server or agent, got %r" % (role,))
     return ROLES[role]
 
 
-def _version(text):
-    number = versions.parse(text)
+def _version(text: str) -> _Version:
+    number: _Version = versions.parse(text)
     if number[:2] < OLDEST:
-        raise ValueError("K3s %s: its settings are known from %d.%d on; name a newer version" % ((text,) + OLDEST))
+        oldest = "%d.%d" % OLDEST
+        raise ValueError("K3s %s is too old: only the settings of %s and later are known" % (text, oldest))
     return number
 
 
-def _key(name, side, version):
-    """What is wrong with a key of this name here."""
+def _type(value: Any) -> str:
+    """Return the type of a value, which itself may be secret."""
+    if value is None:
+        return "nothing"
+    names = {str: "text", bool: "true or false", int: "a number", float: "a number", dict: "a map"}
+    return next((name for kind, name in names.items() if isinstance(value, kind)), "a list")
+
+
+def _check_key(name: str, side: str, version: _Version, owned: Mapping[str, str]) -> list[Finding]:
+    """Check that this role and this version of K3s know a key."""
     here = "k3s_config." + name
     if name in REMOVED:
-        return ["%s was taken out of K3s in %s; use %s (%s)" % ((here,) + REMOVED[name] + (REMOVED_PAGE,))]
+        release, instead = REMOVED[name]
+        instead = owned.get(instead.partition(":")[0]) or instead
+        text = "%s: K3s removed this setting in %s (%s); use %s instead." % (here, release, REMOVED_PAGE, instead)
+        return [Finding("k3s_config.removed_key", text, value=name, limit=release)]
     if name not in KEYS:
         near = difflib.get_close_matches(name.replace("_", "-").lower(), KEYS, n=1)
-        hint = "did you mean %s?" % near[0] if near else "%s lists them" % _PAGES[side]
-        return ["%s is no setting of K3s, which would start without it; %s" % (here, hint)]
-    roles = KEYS[name]["roles"]
+        hint = "did you mean %s?" % near[0] if near else "see %s for its settings." % _PAGES[side]
+        text = "%s: K3s has no setting of this name and would ignore it; %s" % (here, hint)
+        return [Finding("k3s_config.unknown_key", text, value=name, limit=near[0] if near else None)]
+    roles = KEYS[name].roles
     if side not in roles:
-        other = roles[0]
-        text = "%s is a setting of %ss alone, and K3s would start this %s without it; set it for the %ss' group only"
-        return [text % (here, other, side, other)]
-    since = SINCE.get(name) or (AGENT_SINCE.get(name) if side == AGENT else None)
+        role = roles[0]
+        text = "%s is a setting of %ss only; K3s would ignore it on %ss. Set it for the group of the %ss only."
+        return [Finding("k3s_config.other_role", text % (here, role, side, role), value=name, limit=role)]
+    since = SINCE.get(name) or (AGENT_SINCE.get(name) if side == AGENT else None) or ""
     if not _knows(since, version):
-        return [
-            "%s: K3s %s does not know it yet; take one from %s on, or leave it out"
-            % (here, ".".join(str(part) for part in version if part is not None), " or ".join(since.split()))
-        ]
+        shown = ".".join(str(part) for part in version if part is not None)
+        limit = " or ".join(since.split())
+        text = "%s: K3s %s does not have this setting; it needs %s or later. Remove it, or use a newer kube_version."
+        return [Finding("k3s_config.newer_key", text % (here, shown, limit), value=name, limit=limit)]
     return []
 
 
-def _knows(since, version):
-    """Whether a version has what came with these patches. A version without a patch is the newest of its minor release."""
+def _knows(since: str, version: _Version) -> bool:
+    """Return True if a version has what came with these patches. Without a patch, it is its minor's newest."""
     if not since:
         return True
     first = [versions.parse(text) for text in since.split()]
     for row in first:
         if row[:2] == version[:2]:
-            return version[2] is None or version[2] >= row[2]
-    return version[:2] > first[-1][:2]
+            return version[2] is None or bool(version[2] >= row[2])
+    return bool(version[:2] > first[-1][:2])
 
 
-def _value(key, name, value):
-    """What is wrong with a key's value."""
-    here, kind = "k3s_config." + key, KEYS[name]["kind"]
+def _check_value(key: str, name: str, value: Any) -> list[Finding]:
+    """Check the value of a key."""
+    here, kind = "k3s_config." + key, KEYS[name].kind
     if value is None or value == "":
-        return ["%s has no value; give %s or leave it out" % (here, kind)]
+        text = "%s is empty; K3s needs %s here. Set a value, or remove the key."
+        return [Finding("k3s_config.no_value", text % (here, kind), value=key, limit=kind)]
     if key != name and kind != LIST:
-        return ["%s: only to a list can be added, and K3s takes %s here; write it without the plus" % (here, kind)]
+        text = "%s: K3s needs %s here, and the plus is only for lists. Write %s."
+        return [Finding("k3s_config.not_a_list", text % (here, kind, name), value=key, limit=kind)]
     if kind == LIST:
-        items = value if isinstance(value, (list, tuple)) else [value]
-        wrong = [item for item in items if item is None or item == "" or isinstance(item, (dict, list, tuple))]
-        return ["%s has the item %r; K3s takes a list of texts, such as key=value" % (here, item) for item in wrong]
+        return _check_items(key, value if isinstance(value, (list, tuple)) else [value])
     if isinstance(value, (dict, list, tuple)) or not _TESTS.get(kind, lambda _value: True)(value):
-        shown = "wrong" if name in SECRET else repr(value)
-        return ["%s is %s; K3s takes %s here" % (here, shown, kind)]
+        shown = _type(value) if name in SECRET or isinstance(value, (dict, list, tuple)) else repr(value)
+        text = "%s: K3s needs %s here, got %s."
+        return [Finding("k3s_config.value", text % (here, kind, shown), value=shown, limit=kind)]
     if name in CHOICES and value not in CHOICES[name]:
-        return ["%s: %r is none of %s" % (here, value, ", ".join(CHOICES[name]))]
+        choices = ", ".join(CHOICES[name])
+        text = "%s: expected one of %s, got %r." % (here, choices, value)
+        return [Finding("k3s_config.choice", text, value=value, limit=choices)]
     return []
+
+
+def _check_items(key: str, items: Any) -> list[Finding]:
+    """Check the items of a list."""
+    found = []
+    for number, item in enumerate(items):
+        if item is None or item == "" or isinstance(item, (dict, list, tuple)):
+            shown = "an empty item" if item in (None, "") else _type(item)
+            text = "k3s_config.%s[%d]: K3s needs a text such as key=value here, got %s." % (key, number, shown)
+            found.append(Finding("k3s_config.list_item", text, value=shown, limit="text"))
+    return found

@@ -14,9 +14,8 @@ from . import auto_deploy, config, datastore, hardening, registries, service
 
 def files(node: Node, cluster: Cluster) -> list[File]:
     """Return K3s's files without secrets: [{path, content, mode}] or {path, state} of one that must not exist."""
-    # Labels are kept through the API: a changed one must not restart K3s.
-    unlabelled = {**node, "inputs": {**node["inputs"], "kube_node_labels": {}}}
-    made = config.files(unlabelled, config_of(node, cluster))
+    # Without labels: they are set through the API, so that a changed one does not restart K3s.
+    made = config.files(node, config_of(node, cluster))
     embedded = cluster["shared"]["k3s_embedded_registry"]
     made += [entry for entry in registries.files(node["inputs"]["kube_registries"], embedded) if not entry["secret"]]
     if cluster["shared"]["k3s_hardened"] and node["role"] == "control_plane":

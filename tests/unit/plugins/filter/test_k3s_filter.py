@@ -42,22 +42,22 @@ def test_all_problems_are_in_one_message():
     message = str(raised.value)
     for part in (
         "did you mean cluster-init?",
-        "'yes'; K3s takes true or false",
+        "K3s needs true or false here, got 'yes'",
         "use disable",
-        "setting of servers alone",
+        "setting of servers only",
     ):
         assert part in message
-    assert message.startswith("k3s_config: clusterinit is no setting of K3s")
+    assert message.startswith("k3s_config: clusterinit: K3s has no setting")
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (({}, "master"), "'master' is no role of K3s"),
+        (({}, "master"), "got 'master'"),
         (({}, "server", "new"), "'new' is no version"),
-        (({}, "server", "1.28.3"), "known from 1.30 on"),
-        ((["debug"],), "give a map"),
-        (({"write-kubeconfig-name": "home"}, "server", "1.36.3"), "take one from 1.37.0 on"),
+        (({}, "server", "1.28.3"), "1.30 and later"),
+        ((["debug"],), "expected a map"),
+        (({"write-kubeconfig-name": "home"}, "server", "1.36.3"), "needs 1.37.0 or later"),
     ],
 )
 def test_wrong_input_is_told_with_the_filters_name(arguments, said):

@@ -13,6 +13,7 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
     config_checks as k3s_check,
     config_keys as k3s_keys,
 )
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import GIB, machine
 
 MEMBERS = [{"name": "cp-%d" % number, "address": "10.0.0.1%d" % number} for number in (1, 2, 3)]
@@ -134,12 +135,7 @@ def test_an_agent():
             {"key": "gpu", "value": "yes", "effect": "NoExecute"},
             {"key": "slow", "value": "", "effect": "NoSchedule"},
         ],
-        kube_node_labels={
-            "rack": "r1",
-            "disk": "ssd",
-            "node-role.kubernetes.io/db": "",
-            "topology.kubernetes.io/zone": "a",
-        },
+        kube_node_labels={"disk": "ssd"},
         kube_data_dir="/data/",
     )
     assert text(agent, cluster(proxy_mode="nftables", endpoint={"address": "fd00::10", "port": 7443})) == (
@@ -148,7 +144,6 @@ def test_an_agent():
         "server: https://[fd00::10]:7443\n"
         "token-file: /etc/rancher/k3s/token\n"
         "data-dir: /data/rancher/k3s\n"
-        "node-label:\n  - disk=ssd\n  - rack=r1\n  - topology.kubernetes.io/zone=a\n"
         "node-taint:\n  - gpu=yes:NoExecute\n  - slow:NoSchedule\n"
         "kube-proxy-arg:\n  - proxy-mode=nftables\n"
     )
@@ -229,24 +224,6 @@ def test_the_files_of_a_node():
     assert k3s_config.kubelet_file(node(kube_data_dir="/data"), "1.36.3")["path"].startswith("/data/rancher/k3s/agent/")
 
 
-@pytest.mark.parametrize(
-    ("key", "own"),
-    [
-        ("disk", True),
-        ("example.com/disk", True),
-        ("kubernetes.io/hostname", True),
-        ("node.kubernetes.io/instance-type", True),
-        ("a.kubelet.kubernetes.io/x", True),
-        ("node-role.kubernetes.io/worker", False),
-        ("kubernetes.io/role", False),
-        ("k8s.io/x", False),
-        ("notkubernetes.io/x", True),
-    ],
-)
-def test_labels_that_a_kubelet_may_give_itself(key, own):
-    assert k3s_config.own_label(key) is own
-
-
 def test_what_servers_must_share():
     made = k3s_config.config(node(given={"embedded-registry": True}), cluster(disable=["traefik", "servicelb"]))
     assert k3s_config.critical(made) == {
@@ -262,11 +239,10 @@ def test_what_servers_must_share():
     others["cp-2"]["supervisor-metrics"] = False
     assert k3s_config.disagreements(others) == []
     found = k3s_config.disagreements({"cp-1": made, **others})
-    assert [(row.id, row.value) for row in found] == [
-        ("k3s_config.differs_between_servers", "disable"),
-        ("k3s_config.differs_between_servers", "embedded-registry"),
+    assert described(found) == [
+        "k3s_config.differs_between_servers value=disable",
+        "k3s_config.differs_between_servers value=embedded-registry",
     ]
-    assert "it is True on cp-1; not set on cp-2, cp-3" in found[1].text
 
 
 def test_what_the_plan_makes_is_known_to_k3s_and_is_owned():

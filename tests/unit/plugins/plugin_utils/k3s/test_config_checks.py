@@ -11,68 +11,50 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
     config_checks as k3s_check,
     config_keys as k3s_keys,
 )
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described
 
 REFUSALS = [
     # keys
-    ("server", {"server": "https://x:6443"}, "inputs.owned_key: k3s_config.server"),
-    ("server", {"tls-san": ["x"]}, "inputs.owned_key: k3s_config.tls-san"),
-    ("server", {"tls-san+": ["x"]}, "inputs.owned_key: k3s_config.tls-san"),
-    ("server", {"token": "hush"}, "inputs.owned_key: k3s_config.token"),
-    (
-        "server",
-        {"nodelabel": ["a=b"]},
-        "k3s_config.nodelabel is no setting of K3s, which would start without it; did you mean",
-    ),
-    ("server", {"embedded_registry": True}, "did you mean embedded-registry?"),
-    ("agent", {"zzz": 1}, "https://docs.k3s.io/cli/agent lists them"),
-    ("server", {"config": "/x"}, "k3s_config.config is no setting of K3s"),
-    (
-        "agent",
-        {"etcd-s3": True},
-        "k3s_config.etcd-s3 is a setting of servers alone, and K3s would start this agent without it",
-    ),
-    (
-        "server",
-        {"disable-apiserver-lb": True},
-        "is a setting of agents alone, and K3s would start this server without it",
-    ),
-    ("server", {"no-deploy": ["traefik"]}, "k3s_config.no-deploy was taken out of K3s in 1.26; use disable"),
-    ("agent", {"cluster-secret": "x"}, "taken out of K3s in 1.26; use token-file"),
-    (
-        "server",
-        {"write-kubeconfig-name": "x"},
-        "K3s 1.36.3 does not know it yet; take one from 1.37.0 on, or leave it out",
-    ),
+    ("server", {"server": "https://x:6443"}, "inputs.owned_key value=k3s_config.server"),
+    ("server", {"tls-san": ["x"]}, "inputs.owned_key value=k3s_config.tls-san"),
+    ("server", {"tls-san+": ["x"]}, "inputs.owned_key value=k3s_config.tls-san"),
+    ("server", {"token": "hush"}, "inputs.owned_key value=k3s_config.token"),
+    ("server", {"docker": True}, "k3s_config.unsupported_key value=docker"),
+    ("server", {"nodelabel": ["a=b"]}, "k3s_config.unknown_key value=nodelabel limit=node-label"),
+    ("server", {"embedded_registry": True}, "k3s_config.unknown_key value=embedded_registry limit=embedded-registry"),
+    ("agent", {"zzz": 1}, "k3s_config.unknown_key value=zzz"),
+    ("server", {"config": "/x"}, "k3s_config.unknown_key value=config"),
+    ("agent", {"etcd-s3": True}, "k3s_config.other_role value=etcd-s3 limit=server"),
+    ("server", {"disable-apiserver-lb": True}, "k3s_config.other_role value=disable-apiserver-lb limit=agent"),
+    ("server", {"no-deploy": ["traefik"]}, "k3s_config.removed_key value=no-deploy limit=1.26"),
+    ("agent", {"cluster-secret": "x"}, "k3s_config.removed_key value=cluster-secret limit=1.26"),
+    ("server", {"write-kubeconfig-name": "x"}, "k3s_config.newer_key value=write-kubeconfig-name limit=1.37.0"),
     # values
-    ("server", {"debug": "yes"}, "k3s_config.debug is 'yes'; K3s takes true or false here"),
-    ("server", {"debug": None}, "k3s_config.debug has no value; give true or false or leave it out"),
-    ("server", {"pause-image": ""}, "k3s_config.pause-image has no value; give one value"),
-    ("server", {"pause-image": ["x"]}, "k3s_config.pause-image is ['x']; K3s takes one value here"),
-    ("agent", {"v": "high"}, "k3s_config.v is 'high'; K3s takes a whole number here"),
-    ("agent", {"v": True}, "k3s_config.v is True; K3s takes a whole number here"),
-    ("server", {"etcd-s3-timeout": 300}, "k3s_config.etcd-s3-timeout is 300; K3s takes a duration such as 5m0s here"),
-    ("server", {"write-kubeconfig-mode": 0o644}, 'is 420; K3s takes a file mode in quotes, as "0600" here'),
-    ("agent", {"kubelet-arg": {"v": 2}}, "k3s_config.kubelet-arg has the item {'v': 2}; K3s takes a list of texts"),
-    ("agent", {"kubelet-arg": ["v=2", None]}, "k3s_config.kubelet-arg has the item None"),
-    ("agent", {"pause-image+": "x"}, "k3s_config.pause-image+: only to a list can be added"),
-    (
-        "server",
-        {"egress-selector-mode": "off"},
-        "k3s_config.egress-selector-mode: 'off' is none of agent, cluster, pod, disabled",
-    ),
-    ("server", ["debug"], "k3s_config is ['debug']; give a map of K3s's settings"),
+    ("server", {"debug": "yes"}, "k3s_config.value value='yes' limit=true or false"),
+    ("server", {"debug": None}, "k3s_config.no_value value=debug limit=true or false"),
+    ("server", {"pause-image": ""}, "k3s_config.no_value value=pause-image limit=a single value"),
+    ("server", {"pause-image": ["x"]}, "k3s_config.value value=a list limit=a single value"),
+    ("agent", {"v": "high"}, "k3s_config.value value='high' limit=a whole number"),
+    ("agent", {"v": True}, "k3s_config.value value=True limit=a whole number"),
+    ("server", {"etcd-s3-timeout": 300}, "k3s_config.value value=300 limit=a duration such as 5m0s"),
+    ("server", {"write-kubeconfig-mode": 0o644}, "k3s_config.value value=420 limit=" + k3s_keys.MODE),
+    ("agent", {"kubelet-arg": {"v": 2}}, "k3s_config.list_item value=a map limit=text"),
+    ("agent", {"kubelet-arg": ["v=2", None]}, "k3s_config.list_item value=an empty item limit=text"),
+    ("agent", {"pause-image+": "x"}, "k3s_config.not_a_list value=pause-image+ limit=a single value"),
+    ("server", {"egress-selector-mode": "off"}, "k3s_config.choice value=off limit=agent, cluster, pod, disabled"),
+    ("server", ["debug"], "k3s_config.type value=a list limit=a map"),
 ]
 
 
-@pytest.mark.parametrize(("role", "given", "said"), REFUSALS)
-def test_refusals(role, given, said):
-    (found,) = k3s_check.problems(given, role, "1.36.3")
-    assert said in "%s: %s" % (getattr(found, "id", ""), found)
+@pytest.mark.parametrize(("role", "given", "wanted"), REFUSALS)
+def test_refusals(role, given, wanted):
+    assert described(k3s_check.problems(given, role, "1.36.3")) == [wanted]
 
 
-def test_a_refusal_tells_no_secret():
-    found = k3s_check.problems({"vpn-auth": ["joinKey=hush"]}, "agent", "1.36.3")
-    assert found == ["k3s_config.vpn-auth is wrong; K3s takes one value here"]
+@pytest.mark.parametrize("given", [{"vpn-auth": ["hush"]}, {"vpn-auth+": "hush"}, ["hush"], {"token": "hush"}])
+def test_no_refusal_shows_a_secret(given):
+    (found,) = k3s_check.problems(given, "agent", "1.36.3")
+    assert "hush" not in repr(found)
 
 
 def test_what_is_right_is_not_refused():
@@ -114,15 +96,16 @@ def test_keys_by_version(key, version, known):
 def test_an_agents_key_may_be_younger_than_the_servers():
     given = {"bind-address": "10.0.0.1"}
     assert k3s_check.problems(given, "server", "1.30.0") == []
-    assert "from 1.30.2 or 1.31.0 on" in k3s_check.problems(given, "agent", "1.30.0")[0]
+    found = k3s_check.problems(given, "agent", "1.30.0")
+    assert described(found) == ["k3s_config.newer_key value=bind-address limit=1.30.2 or 1.31.0"]
 
 
 @pytest.mark.parametrize(
     ("role", "version", "said"),
     [
-        ("master", "1.36.3", "'master' is no role of K3s: it is server or agent"),
-        ("server", "new", "'new' is no version"),
-        ("server", "1.29.4", "K3s 1.29.4: its settings are known from 1.30 on"),
+        ("master", "1.36.3", "expected the role server or agent, got 'master'"),
+        ("server", "new", "'new'"),
+        ("server", "1.29.4", "K3s 1.29.4 is too old: only the settings of 1.30 and later are known"),
     ],
 )
 def test_a_role_or_version_that_there_is_none_of(role, version, said):
@@ -130,12 +113,12 @@ def test_a_role_or_version_that_there_is_none_of(role, version, said):
         k3s_check.problems({}, role, version)
 
 
-def test_old_names_are_told_where_the_new_one_is_known():
+def test_old_names_are_reported_if_the_version_knows_the_new_one():
     given = {"kube-controller-arg": ["v=2"], "helm-job-image": "x"}
-    assert len(k3s_check.deprecated(given, "1.36.3")) == 2
-    assert k3s_check.deprecated(given, "1.35.0") == [
-        "k3s_config.kube-controller-arg is an old name; write kube-controller-manager-arg"
-    ]
+    controller = "k3s_config.deprecated_key value=kube-controller-arg limit=kube-controller-manager-arg"
+    helm = "k3s_config.deprecated_key value=helm-job-image limit=helm-controller-arg"
+    assert described(k3s_check.deprecated(given, "1.36.3")) == [helm, controller]
+    assert described(k3s_check.deprecated(given, "1.35.0")) == [controller]
     assert k3s_check.problems(given, "server", "1.36.3") == []
 
 
@@ -143,7 +126,7 @@ def test_the_table_is_sound():
     names = set(k3s_keys.KEYS)
     for part in (k3s_keys.SINCE, k3s_keys.AGENT_SINCE, k3s_keys.CHOICES, k3s_keys.DEPRECATED, k3s_keys.CRITICAL):
         assert set(part) <= names
-    assert set(k3s_check.OWNED) | set(k3s_keys.SECRET) | set(k3s_keys.DEPRECATED.values()) <= names
+    assert {*k3s_check.OWNED, *k3s_check.UNSUPPORTED, *k3s_keys.SECRET, *k3s_keys.DEPRECATED.values()} <= names
     assert not set(k3s_keys.REMOVED) & names
     for since in [*k3s_keys.SINCE.values(), *k3s_keys.AGENT_SINCE.values()]:
         rows = [versions.parse(text) for text in since.split()]
