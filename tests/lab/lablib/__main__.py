@@ -7,7 +7,7 @@ from __future__ import annotations
 import sys
 
 if sys.version_info < (3, 11):
-    sys.exit(f"lab: Python 3.11 or newer is needed, {sys.executable} is {sys.version.split()[0]}")
+    sys.exit(f"lab: {sys.executable} is Python {sys.version.split()[0]}, the lab needs 3.11 or newer")
 
 from lablib import cli
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The artifact directory: upstream's files under upstream's addresses, with upstream's checksum files beside them."""
+"""The artifact directory: upstream's files at the paths of upstream's URLs, with checksum files."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from .components import COMPONENTS
 
 @dataclass(frozen=True)
 class Artifact:
-    """`members` maps a path in the archive to a program; a single program is served as it is.
+    """A file that upstream publishes: an archive of programs, or a single program.
 
-    `sums` is the checksum file's name; `style` says what is in it: the digest alone, or lines of digest and name.
+    `members` maps a path in the archive to a program. `sums` is the name of the checksum file. `style` is its format:
+    "digest" (only the digest) or "lines" (lines of digest and file name).
     """
 
     path: str
@@ -33,11 +34,11 @@ class Artifact:
 
     @property
     def archive(self):
-        """Whether the programs are packed."""
+        """Return True if the file is an archive."""
         return self.path.endswith(("gz", "tgz"))
 
 
-# Repository, file, what stands before the programs' names in it, the checksum file and what is in that.
+# Repository, file, path prefix of the programs in it, checksum file, format of the checksum file.
 RELEASES = {
     "containerd": ("containerd/containerd", "containerd-{v}-linux-{arch}.tar.gz", "bin/", "{file}.sha256sum", "lines"),
     "runc": ("opencontainers/runc", "runc.{arch}", "", "runc.sha256sum", "lines"),
@@ -49,7 +50,7 @@ RELEASES = {
 
 
 def artifacts(name, version, arch):
-    """What upstream publishes of a component for an architecture, as far as the lab has it."""
+    """Return the artifacts of a component that the lab serves for an architecture."""
     programs = COMPONENTS[name].programs
     if name == "kubernetes":
         base = f"dl.k8s.io/release/v{version}/bin/linux/{arch}"
@@ -65,27 +66,27 @@ def artifacts(name, version, arch):
 
 
 def sha256(path):
-    """The digest of a file in hexadecimal."""
+    """Return the SHA-256 digest of a file in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def merged(text, name, digest):
-    """A list of digests with this file's line in it: other architectures keep theirs."""
+    """Return the text of a checksum file with the line of one file replaced or added. Other lines are kept."""
     lines = {line.split()[1]: line.split()[0] for line in text.splitlines() if len(line.split()) == 2}
     lines[name] = digest
     return "".join(f"{value}  {key}\n" for key, value in sorted(lines.items()))
 
 
 def write(path, text):
-    """Replaces a file at once."""
+    """Replace a file atomically."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
 
 
 def pack(target, members, programs):
-    """A .tar.gz that is the same for the same programs. Speed counts here, not size."""
+    """Write a reproducible .tar.gz. Compression is fast, not small."""
     with (
         open(target, "wb") as raw,
         gzip.GzipFile("", "wb", 1, raw, mtime=0) as packed,
@@ -103,13 +104,13 @@ def pack(target, members, programs):
 
 
 def parents(member):
-    """The directories that an archive names before a member: ./ or bin/."""
+    """Return the directories that the archive lists before a member, such as ./ or bin/."""
     folder = os.path.dirname(member)
     return [folder] if folder else []
 
 
 def place(artifact, programs):
-    """Writes one artifact and its checksum."""
+    """Write an artifact and its checksum."""
     target = catalog.cache("artifacts", artifact.path)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-") as temporary:
@@ -128,7 +129,7 @@ def place(artifact, programs):
 
 
 def link(source, target):
-    """One copy on the disk where the file system allows it."""
+    """Hard-link a file, or copy it where the file system has no hard links."""
     try:
         os.link(source, target)
     except OSError:
@@ -136,18 +137,18 @@ def link(source, target):
 
 
 def stamp(name, version, arch):
-    """Says which build the artifacts of a component are from."""
+    """Return the path of the file that marks a component's artifacts as complete."""
     return gobuild.folder(name, version, arch) / ".placed"
 
 
 def placed(name, version, arch):
-    """Whether the artifacts are there and from what was built last."""
+    """Return True if the artifacts exist and come from the latest build."""
     files = [catalog.cache("artifacts", artifact.path) for artifact in artifacts(name, version, arch)]
     return stamp(name, version, arch).exists() and all(file.exists() for file in files)
 
 
 def layout(name, version, arch):
-    """All artifacts of a component, then the mark that they are there."""
+    """Write all artifacts of a component, then mark them as complete."""
     for artifact in artifacts(name, version, arch):
         place(artifact, gobuild.folder(name, version, arch))
     if name == "kubernetes":
@@ -156,7 +157,7 @@ def layout(name, version, arch):
 
 
 def markers():
-    """dl.k8s.io's files that name the newest version there is, and of each minor."""
+    """Write the files of dl.k8s.io that name the newest version, overall and for each minor."""
     base = catalog.cache("artifacts", "dl.k8s.io", "release")
     there = sorted((path.name[1:] for path in base.glob("v*/") if path.is_dir()), key=catalog.number)
     for version in there:

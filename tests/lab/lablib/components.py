@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What each component is made of: its Go modules, programs, linker flags, and how long a build takes on two cores."""
+"""The components: their Go modules, programs and linker flags, and the duration of a build on two cores."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CNI = {
 
 @dataclass(frozen=True)
 class Component:
-    """`programs` maps a program to its package; `flags` a linker variable to its value, {v} being the version."""
+    """`programs` maps a program to its package, `flags` a linker variable to its value ({v} is the version)."""
 
     name: str
     modules: tuple[str, ...]
@@ -37,7 +37,7 @@ class Component:
     cgo: bool = False
 
     def linker_flags(self, version):
-        """The value of -ldflags: no symbols, the version, and nothing shared."""
+        """Return the value of -ldflags: no symbols, the version, and static linking."""
         major, minor = version.split(".")[:2]
         words = ["-s", "-w"]
         for variable, value in self.flags.items():

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Builds the programs of a component with the Go client, from its committed go.mod and go.sum, into the cache."""
+"""Build the programs of a component from its committed go.mod and go.sum, into the cache."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ RUNNING = set()
 
 
 def folder(name, version, arch):
-    """Where the programs of a component are."""
+    """Return the directory of a component's programs."""
     return catalog.cache("build", name, version, arch)
 
 
 def key(name, version):
-    """What a build depends on, as a digest."""
+    """Return a digest of everything that a build depends on."""
     component, source = COMPONENTS[name], catalog.MODULES / f"{name}-{version}"
     if not source.is_dir():
         raise LabError(f"{name} {version} is not pinned: run `lab pin {name} {version}`.")
@@ -41,7 +41,7 @@ def key(name, version):
 
 
 def built(name, version, arch):
-    """The key of what is in the cache, or nothing."""
+    """Return the key of the build in the cache, or an empty string."""
     try:
         return (folder(name, version, arch) / KEY).read_text(encoding="utf-8").strip()
     except OSError:
@@ -49,7 +49,7 @@ def built(name, version, arch):
 
 
 def install(name, version, arch, made, kind):
-    """Puts a directory of programs in place, whole or not at all."""
+    """Move a directory of programs into place atomically."""
     (made / KEY).write_text(kind + "\n", encoding="utf-8")
     target = folder(name, version, arch)
     if target.exists():
@@ -59,13 +59,13 @@ def install(name, version, arch, made, kind):
 
 
 def default_name(package):
-    """What `go build` calls the program of a package."""
+    """Return the name that `go build` gives to a package's program."""
     last, before = package.rsplit("/", 2)[:0:-1]
     return before if last[:1] == "v" and last[1:].isdigit() else last
 
 
 def command(component, version, output):
-    """The whole `go build`; one for all programs, so that what they share is compiled once."""
+    """Return one `go build` command for all programs, so that shared packages are compiled once."""
     words = [
         "go",
         "build",
@@ -82,7 +82,7 @@ def command(component, version, output):
 
 
 def environment(component, arch):
-    """Cross-compiling C takes Debian's cross compiler."""
+    """Return the environment of a build. C code for another architecture needs Debian's cross compiler."""
     more = {"GOOS": "linux", "GOARCH": arch, "CGO_ENABLED": "1" if component.cgo else "0"}
     if component.cgo and arch != catalog.host_arch():
         more["CC"] = {"arm64": "aarch64-linux-gnu-gcc", "amd64": "x86_64-linux-gnu-gcc"}[arch]
@@ -90,9 +90,9 @@ def environment(component, arch):
 
 
 def build(name, version, arch):
-    """Builds one component unless the cache has it."""
+    """Build one component and put it into the cache."""
     if shutil.which("go") is None:
-        raise LabError("no `go` in the PATH: install Go 1.26 or newer (https://go.dev/dl), or use --source upstream.")
+        raise LabError("Go is missing: install Go 1.26 or newer from https://go.dev/dl, or use --source upstream.")
     component, wanted = COMPONENTS[name], key(name, version)
     logs = catalog.cache("build", "logs")
     logs.mkdir(parents=True, exist_ok=True)
@@ -114,7 +114,7 @@ def build(name, version, arch):
 
 
 def run_logged(words, log, **options):
-    """Runs something long at low priority; when it fails the end of its log is the message."""
+    """Run a long command at low priority. Raise LabError with the end of its log if it fails."""
     with open(log, "wb") as file:
         options |= {"stdout": file, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL}
         process = subprocess.Popen(["nice", "-n", "10", *words], **options)
@@ -125,10 +125,10 @@ def run_logged(words, log, **options):
             RUNNING.discard(process)
     if code:
         tail = "\n".join(Path(log).read_text(encoding="utf-8", errors="replace").splitlines()[-25:])
-        raise LabError(f"`{words[0]} {words[1]}` ended with {code}. The end of {log}:\n{tail}")
+        raise LabError(f"`{words[0]} {words[1]}` failed with exit code {code}. The end of {log}:\n{tail}")
 
 
 def stop():
-    """Ends what runs: nothing goes on building when the lab is stopped."""
+    """Stop all running builds."""
     for process in list(RUNNING):
         process.terminate()

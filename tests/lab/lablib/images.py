@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The images that a cluster is made of, with upstream's names, and what is in each."""
+"""The images of a cluster under upstream's names, and their contents."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from .catalog import LabError
 
 REGISTRY = "registry.k8s.io"
 PAUSE_SOURCE = catalog.LAB / "pause" / "pause.c"
-# Change it when the way images are made changes.
+# Increase this when the way images are built changes.
 RECIPE = 1
-# CoreDNS is not root and serves port 53: cap_net_bind_service in the file's sets, as the kernel stores it.
+# CoreDNS serves port 53 without root: cap_net_bind_service as a file capability, in the kernel's format.
 BIND_SERVICE = b"\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 ACCOUNTS = {
     "etc/passwd": "root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/sbin/nologin\n"
@@ -33,7 +33,7 @@ ACCOUNTS = {
 
 @dataclass(frozen=True)
 class Image:
-    """`programs` maps a path in the image to (component, version, program)."""
+    """An image. `programs` maps a path in the image to (component, version, program)."""
 
     name: str
     tag: str
@@ -44,21 +44,21 @@ class Image:
 
     @property
     def ref(self):
-        """As kubeadm and manifests write it."""
+        """Return the reference that kubeadm and manifests use."""
         return f"{self.name}:{self.tag}"
 
     @property
     def builds(self):
-        """The (component, version) pairs that have to be there first."""
+        """Return the (component, version) pairs that must be built first."""
         return sorted({(component, version) for component, version, _program in self.programs.values()})
 
     def archive(self, arch):
-        """Its file in the cache."""
+        """Return the path of its archive in the cache."""
         return catalog.cache("images", *self.name.split("/"), f"{self.tag}-{arch}.tar")
 
 
 def control_plane(version):
-    """The images that a Kubernetes version itself publishes."""
+    """Return the images that belong to a Kubernetes version."""
     found = []
     for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"):
         path = f"usr/local/bin/{name}"
@@ -69,7 +69,7 @@ def control_plane(version):
 
 
 def images(table, version):
-    """What `kubeadm config images list` names for a Kubernetes version, and the network plugin."""
+    """Return the images that `kubeadm config images list` prints for a Kubernetes version, and the network plugin's."""
     row = table["kubernetes"][version]
     etcd = {f"usr/local/bin/{name}": ("etcd", row["etcd"], name) for name in ("etcd", "etcdctl", "etcdutl")}
     dns = {"coredns": ("coredns", row["coredns"], "coredns")}
@@ -85,7 +85,7 @@ def images(table, version):
 
 
 def kube_router(version):
-    """The network plugin, over the same root file system as kube-proxy."""
+    """Return the network plugin's image. It has the same root file system as kube-proxy."""
     path = "usr/local/bin/kube-router"
     settings = {"Entrypoint": [f"/{path}"], "WorkingDir": "/root"}
     programs = {path: ("kube-router", version, "kube-router")}
@@ -93,14 +93,14 @@ def kube_router(version):
 
 
 def key(image, arch):
-    """What an image is made from, as a digest: other programs, another image."""
+    """Return a digest of everything that an image is built from."""
     inputs = [RECIPE, image, arch, rootfs.key(image.root) if image.root else PAUSE_SOURCE.read_text(encoding="utf-8")]
     inputs += [gobuild.built(name, version, arch) for name, version in image.builds]
     return hashlib.sha256(repr(inputs).encode()).hexdigest()[:16]
 
 
 def record(image, arch):
-    """What is known of an archive in the cache: its key and digest, or nothing."""
+    """Return the record of an archive in the cache (key, digest), or an empty dictionary."""
     try:
         return json.loads(image.archive(arch).with_suffix(".json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -108,18 +108,18 @@ def record(image, arch):
 
 
 def made(image, arch):
-    """Whether the archive is there and from the programs that are in the cache, or from upstream."""
+    """Return True if the archive exists and was built from the cached programs or copied from upstream."""
     return image.archive(arch).exists() and record(image, arch).get("key") in (key(image, arch), gobuild.UPSTREAM)
 
 
 def note(image, arch, digest, kind):
-    """Writes the record, once the archive is whole."""
+    """Write the record of a complete archive."""
     value = {"ref": image.ref, "arch": arch, "digest": digest, "key": kind}
     write(image.archive(arch).with_suffix(".json"), json.dumps(value, indent=1) + "\n")
 
 
 def members(image, arch, pause):
-    """The files that an image has over its root file system."""
+    """Return the files that an image adds to its root file system."""
     found = {}
     if not image.root:
         found = {path: (0o644, text.encode(), None) for path, text in ACCOUNTS.items()}
@@ -132,20 +132,20 @@ def members(image, arch, pause):
 
 
 def compile_pause(version, arch, work):
-    """The lab's own pause, without a C library to load."""
+    """Compile the lab's own static pause program."""
     compiler = {"amd64": "x86_64-linux-gnu-gcc", "arm64": "aarch64-linux-gnu-gcc"}.get(arch, "gcc")
     target = Path(work, "pause")
     words = ["gcc" if arch == catalog.host_arch() else compiler, "-Os", "-static", "-s", f'-DVERSION="{version}"']
     if shutil.which(words[0]) is None:
         raise LabError(
-            f"no {words[0]}: `apt-get install gcc libc6-dev` (tests/lab/apt.txt lists all that the lab needs)."
+            f"{words[0]} is missing: run `apt-get install gcc libc6-dev` (all packages: tests/lab/apt.txt)."
         )
     subprocess.run([*words, "-o", str(target), str(PAUSE_SOURCE)], check=True)
     return target
 
 
 def make(image, arch):
-    """Makes an image's archive."""
+    """Build an image's archive."""
     with tempfile.TemporaryDirectory() as work:
         pause = None if image.programs else compile_pause(image.tag, arch, work)
         root = rootfs.path(image.root, arch) if image.root else None

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs jobs that need one another, a few at once, and says all the while what runs and what remains."""
+"""Run jobs that depend on each other, a few at a time, and report progress."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EVERY = 10
 
 @dataclass(frozen=True)
 class Job:
-    """Something to be made. Earlier ones in a list are the more wanted ones."""
+    """Something to build. Jobs at the front of a list are started first."""
 
     name: str
     run: Callable[[], None]
@@ -28,14 +28,14 @@ class Job:
 
 
 def clock(seconds):
-    """75 as 1:15."""
+    """Format seconds as minutes and seconds: 75 is 1:15."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
 def remaining(waiting, running, now):
-    """Seconds until all is made, by the jobs' estimates: `waiting` jobs, `running` {job: start}.
+    """Return the estimated seconds until all jobs are done: `waiting` is a list of jobs, `running` is {job: start}.
 
-    One that takes longer than it was to take is thought to need a quarter more of what it took.
+    A job that exceeds its estimate is assumed to need another quarter of the time it has taken so far.
     """
     under_way = [max(job.seconds - (now - start), (now - start) / 4) for job, start in running.items()]
     total = sum(under_way) + sum(job.seconds for job in waiting)
@@ -44,7 +44,7 @@ def remaining(waiting, running, now):
 
 
 class Runner:
-    """Runs a list of jobs."""
+    """Run a list of jobs."""
 
     def __init__(self, jobs, say=print):
         self.waiting = list(jobs)
@@ -54,19 +54,19 @@ class Runner:
         self.say = lambda text: say(f"[{clock(time.monotonic() - self.started)}] {text}", flush=True)
 
     def ready(self):
-        """The first job that waits for nothing, under the lock."""
+        """Return the first job whose dependencies are done. The caller holds the lock."""
         pending = {job.name for job in [*self.waiting, *self.running]}
         return next((job for job in self.waiting if not pending & set(job.needs)), None)
 
     def drop(self):
-        """Gives up what needs something that failed."""
+        """Drop the jobs that depend on a failed one."""
         gone = set(self.failed)
         while found := [job for job in self.waiting if gone & set(job.needs)]:
             gone |= {job.name for job in found}
             self.waiting = [job for job in self.waiting if job not in found]
 
     def work(self):
-        """What each worker does until nothing is left to start."""
+        """Run jobs until none is left to start. Each worker thread runs this."""
         while True:
             with self.condition:
                 while (job := self.ready()) is None and self.waiting:
@@ -83,29 +83,29 @@ class Runner:
                     self.drop()
                     self.say(f"FAILED {job.name} after {clock(time.monotonic() - start)}: {error}")
                 elif (took := time.monotonic() - start) >= 1:
-                    self.say(f"made {job.name} in {took:.0f} s")
+                    self.say(f"built {job.name} in {took:.0f} s")
                 self.condition.notify_all()
 
     def attempt(self, job):
-        """The message of what went wrong, or nothing."""
+        """Run a job. Return the error message, or None."""
         try:
             job.run()
         except (LabError, OSError) as error:
             return str(error) or repr(error)
-        except Exception as error:  # an error of the lab's own still must not leave the others waiting
+        except Exception as error:  # a bug in the lab must not leave the other workers waiting
             return f"{type(error).__name__}: {error}"
         return None
 
     def progress(self):
-        """One line on what runs and what remains."""
+        """Print one line about running and remaining jobs."""
         with self.condition:
             now = time.monotonic()
             parts = [f"{job.name} ({now - start:.0f} of about {job.seconds} s)" for job, start in self.running.items()]
             left = remaining(self.waiting, self.running, now)
-            self.say(f"making {', '.join(parts)}; {len(self.waiting)} more after that; about {clock(left)} to go")
+            self.say(f"building {', '.join(parts)}; {len(self.waiting)} more to do; about {clock(left)} left")
 
     def run(self):
-        """Runs everything; True when all went well."""
+        """Run all jobs. Return True if none failed."""
         workers = [threading.Thread(target=self.work, daemon=True) for _number in range(WORKERS)]
         for worker in workers:
             worker.start()

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The stand-in for K3s as an artifact, under upstream's addresses: the jobs for it in `lab build`.
+"""Build the K3s stand-in as an artifact at the paths of upstream's URLs.
 
-With K3S_ARTIFACTS=/a/directory the real files of a release are served instead: the directory holds them (k3s, sha256sum-amd64.txt,
-k3s-airgap-images-amd64.tar.zst, install.sh …), or a folder for each version, named as upstream's tag.
+With K3S_ARTIFACTS=DIRECTORY the files of a real release are served instead. The directory contains them (k3s,
+sha256sum-amd64.txt, k3s-airgap-images-amd64.tar.zst, install.sh, ...), or a subdirectory for each of upstream's tags.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from .pin import go_environment
 SOURCE = catalog.LAB / "k3s-stand-in"
 KINE = "0.17.5"
 REVISION = "k3s1"
-# Change it when the way the artifact is made changes.
+# Increase this when the way the artifact is built changes.
 RECIPE = 1
-# With what the lab's own build of Kubernetes has compiled already; without it, as long as that.
+# With Go's build cache from the lab's build of Kubernetes. Without it, as long as that build.
 SECONDS = 100
-# What the executable carries, by component.
+# Programs in the executable, by component.
 PAYLOAD = {
     "kubernetes": ("kubernetes",),
     "etcd": ("etcd", "etcdutl"),
@@ -41,38 +41,38 @@ PAYLOAD = {
     "cri-tools": ("crictl",),
     "kine": ("kine",),
 }
-# Upstream's names: of the executable and of its list of digests.
+# Upstream's names of the executable.
 EXECUTABLES = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}
 
 
 def tag(kubernetes):
-    """Upstream's name of a release: v1.36.3+k3s1."""
+    """Return upstream's tag of a release, such as v1.36.3+k3s1."""
     return f"v{kubernetes}+{REVISION}"
 
 
 def folder(kubernetes):
-    """Where a release's files are served from; in an address the plus is written %2B."""
+    """Return the directory of a release's files. In a URL, the plus sign is written as %2B."""
     return catalog.cache("artifacts", "github.com", "k3s-io", "k3s", "releases", "download", tag(kubernetes))
 
 
 def parts(table, kubernetes):
-    """The (component, version) pairs that go into the executable."""
+    """Return the (component, version) pairs that go into the executable."""
     versions = {"kubernetes": kubernetes, "etcd": table["kubernetes"][kubernetes]["etcd"], "kine": KINE}
     return [(name, versions.get(name) or table[name]) for name in PAYLOAD]
 
 
 def built_parts(table, kubernetes):
-    """Those of them that come out of the lab's cache."""
+    """Return the pairs that come from the lab's cache."""
     return [pair for pair in parts(table, kubernetes) if pair[0] != "kubernetes"]
 
 
 def deployed(table, kubernetes):
-    """The images that a cluster of it needs."""
+    """Return the images that a K3s cluster needs."""
     return [image for image in images.images(table, kubernetes) if image.name.endswith(("/coredns", "/pause"))]
 
 
 def sources():
-    """The stand-in's own files, tests left out."""
+    """Return the stand-in's source files, without tests."""
     found = [
         *SOURCE.glob("*.go"),
         *SOURCE.glob("pack/*.go"),
@@ -84,7 +84,7 @@ def sources():
 
 
 def key(table, kubernetes, arch):
-    """What an artifact is made from, as a digest."""
+    """Return a digest of everything that an artifact is built from."""
     digest = hashlib.sha256(repr([RECIPE, tag(kubernetes), arch, PAYLOAD]).encode())
     for path in sources():
         digest.update(path.name.encode() + path.read_bytes())
@@ -97,12 +97,12 @@ def key(table, kubernetes, arch):
 
 
 def stamp(kubernetes, arch):
-    """Says from what the files of a release are."""
+    """Return the path of the file with the key of a release's files."""
     return catalog.cache("build", "k3s", tag(kubernetes), arch, gobuild.KEY)
 
 
 def made(table, kubernetes, arch):
-    """Whether a release is there as it should be."""
+    """Return True if a release is built and up to date."""
     try:
         known = stamp(kubernetes, arch).read_text(encoding="utf-8").strip()
     except OSError:
@@ -112,7 +112,7 @@ def made(table, kubernetes, arch):
 
 
 def compile_go(package, target, arch, flags=""):
-    """One program of the stand-in's own module."""
+    """Compile one program of the stand-in's module."""
     log = catalog.cache("build", "logs", f"k3s-{Path(target).name}-{arch}.log")
     log.parent.mkdir(parents=True, exist_ok=True)
     words = ["go", "build", "-trimpath", "-mod=readonly", "-ldflags", f"-s -w {flags}", "-o", str(target), package]
@@ -121,7 +121,7 @@ def compile_go(package, target, arch, flags=""):
 
 
 def compile_kubernetes(version, target, arch):
-    """Kubernetes' programs in one, of the pinned module, under K3s's version: nodes and `kubectl version` show v1.36.3+k3s1."""
+    """Compile the Kubernetes programs into one, with K3s's version: nodes and `kubectl version` show v1.36.3+k3s1."""
     module = catalog.MODULES / f"kubernetes-{version}"
     overlay = target.with_name("overlay.json")
     overlay.write_text(
@@ -148,14 +148,14 @@ def compile_kubernetes(version, target, arch):
 
 
 def linker_flags(table, kubernetes):
-    """The version that it says it is, and the images that it deploys."""
+    """Return linker flags for the version and for the images that the stand-in deploys."""
     refs = {image.name.rsplit("/", 1)[1]: image.ref for image in deployed(table, kubernetes)}
     values = {"version": tag(kubernetes), "corednsImage": refs["coredns"], "pauseImage": refs["pause"]}
     return " ".join(f"-X main.{name}={value}" for name, value in values.items())
 
 
 def build(table, kubernetes, arch):
-    """Makes the executable, the images' archive and the lists of a release."""
+    """Build the executable, the image archive and the lists of a release."""
     target = folder(kubernetes)
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-") as temporary:
@@ -179,7 +179,7 @@ def build(table, kubernetes, arch):
 
 
 def script(kubernetes, source):
-    """An install script at the addresses of upstream's; none where there is none."""
+    """Serve an install script at the paths of upstream's URLs, or nothing if `source` does not exist."""
     for name in (
         ("get.k3s.io", "index.html"),
         ("raw.githubusercontent.com", "k3s-io", "k3s", tag(kubernetes), "install.sh"),
@@ -192,7 +192,7 @@ def script(kubernetes, source):
 
 
 def archives(table, kubernetes, arch, work, log):
-    """k3s-airgap-images-ARCH.tar.zst and the list of what is in it."""
+    """Write k3s-airgap-images-ARCH.tar.zst and the list of its images."""
     found = deployed(table, kubernetes)
     combine([image.archive(arch) for image in found], work / "images.tar")
     gobuild.run_logged([str(work / "pack"), "file", str(work / "images.tar"), str(work / "images.tar.zst")], log)
@@ -202,7 +202,7 @@ def archives(table, kubernetes, arch, work, log):
 
 
 def combine(sources_, target):
-    """One archive of several images: an OCI layout and a Docker archive in one, as each of them is."""
+    """Combine image archives into one. Like each of them, it is both an OCI layout and a Docker archive."""
     index, docker, seen = None, [], set()
     with tarfile.open(target, "w") as out:
         for source in sources_:
@@ -227,7 +227,7 @@ def combine(sources_, target):
 
 
 def place(source, target, arch):
-    """Puts a file in place at once, with its line in the list of digests."""
+    """Move a file into place and update its line in the checksum file."""
     digest = artifacts.sha256(source)
     target.parent.mkdir(parents=True, exist_ok=True)
     os.replace(source, target)
@@ -237,35 +237,35 @@ def place(source, target, arch):
 
 
 def spelt(target):
-    """The folder by its name in an address too, for who reads the directory without a server."""
+    """Link the directory under its URL-encoded name too, for users who read it without a server."""
     link = target.with_name(target.name.replace("+", "%2B"))
     if not link.is_symlink():
         link.symlink_to(target.name)
 
 
 def note(kubernetes, arch, value):
-    """The mark that all is there."""
+    """Write the key that marks a release as complete."""
     path = stamp(kubernetes, arch)
     path.parent.mkdir(parents=True, exist_ok=True)
     artifacts.write(path, value + "\n")
 
 
 def real():
-    """The directory with the real K3s, where one is given."""
+    """Return the directory with real K3s releases, or None."""
     given = os.environ.get("K3S_ARTIFACTS")
     return Path(given) if given else None
 
 
 def real_key():
-    """Where the real files are from."""
+    """Return the key of real files: the directory they come from."""
     return f"real:{real()}"
 
 
 def take_real(kubernetes, arch):
-    """Serves a directory's files, each checked against the list of digests beside it."""
+    """Serve the files of a real release, after checking their digests."""
     source = next((path for path in (real() / tag(kubernetes), real()) if (path / EXECUTABLES[arch]).exists()), None)
     if source is None:
-        raise LabError(f"K3S_ARTIFACTS: there is no {EXECUTABLES[arch]} in {real()} nor in {real() / tag(kubernetes)}.")
+        raise LabError(f"K3S_ARTIFACTS: {EXECUTABLES[arch]} is neither in {real()} nor in {real() / tag(kubernetes)}.")
     sums = source / f"sha256sum-{arch}.txt"
     known = {
         line.split()[1].lstrip("*"): line.split()[0]
@@ -277,7 +277,7 @@ def take_real(kubernetes, arch):
     target.mkdir(parents=True)
     for path in sorted(path for path in source.iterdir() if path.is_file()):
         if path.name in known and artifacts.sha256(path) != known[path.name]:
-            raise LabError(f"{path} is not what {sums.name} says.")
+            raise LabError(f"{path} does not match its digest in {sums.name}.")
         artifacts.link(path, target / path.name)
     script(kubernetes, source / "install.sh")
     spelt(target)
@@ -285,12 +285,12 @@ def take_real(kubernetes, arch):
 
 
 def plan(kubernetes, arch):
-    """The jobs for what is missing: components, images, then the stand-in itself. Nothing when all is there."""
+    """Return the jobs for what is missing: components, images, then the stand-in itself."""
     table = catalog.versions()
     if made(table, kubernetes, arch):
         return []
     if real():
-        return [jobs.Job(f"k3s {tag(kubernetes)} of {real()}", lambda: take_real(kubernetes, arch), 5)]
+        return [jobs.Job(f"k3s {tag(kubernetes)} from {real()}", lambda: take_real(kubernetes, arch), 5)]
     stale = [pair for pair in built_parts(table, kubernetes) if not gobuild.built(*pair, arch)]
     todo = [make.program_job(*pair, arch, make.MODULES) for pair in stale]
     if arch == catalog.host_arch():

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What has to be made for some Kubernetes versions, as jobs in the order in which a user wants them."""
+"""Plan the jobs that build what some Kubernetes versions need."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ ROOT_SECONDS = 25
 
 
 def settled():
-    """Where programs come from: upstream's downloads where they can be reached, Go modules where not."""
+    """Return the source of programs: upstream's downloads if they are reachable, otherwise Go modules."""
     return gobuild.UPSTREAM if upstream.reachable() else MODULES
 
 
 def published(name, version, arch):
-    """Whether upstream publishes a component's programs other than in an image."""
+    """Return True if upstream publishes a component's programs as files and not only in an image."""
     return bool(artifacts.artifacts(name, version, arch))
 
 
 def current(name, version, arch, source):
-    """Whether a component's programs are in the cache, from where they should be."""
+    """Return True if the cache has a component's programs from the requested source."""
     found = gobuild.built(name, version, arch)
     if source == AUTO:
         return found in (gobuild.UPSTREAM, gobuild.key(name, version))
@@ -37,7 +37,7 @@ def current(name, version, arch, source):
 
 
 def program_job(name, version, arch, source):
-    """Builds or downloads one component, and lays its artifacts out."""
+    """Return the job that builds or downloads a component and writes its artifacts."""
     built = source == MODULES or not published(name, version, arch)
 
     def run():
@@ -51,12 +51,12 @@ def program_job(name, version, arch, source):
 
 
 def layout_job(name, version, arch):
-    """Lays out the artifacts of programs that are there."""
+    """Return the job that writes the artifacts of programs in the cache."""
     return Job(f"artifacts of {name} {version}", lambda: artifacts.layout(name, version, arch), 2)
 
 
 def image_job(image, arch, copied, registry):
-    """Makes an image from programs of the cache, or copies upstream's."""
+    """Return the job that builds an image from cached programs, or copies upstream's image."""
     if copied:
         return Job(image.ref, lambda: upstream.copy_image(image, arch, registry), 5)
     needs = tuple(f"{name} {version}" for name, version in image.builds)
@@ -65,7 +65,7 @@ def image_job(image, arch, copied, registry):
 
 
 def clear_leftovers():
-    """Takes away what a killed build left half done, and makes the place for new ones."""
+    """Remove leftovers of killed builds and create the build directory."""
     catalog.cache("build").mkdir(parents=True, exist_ok=True)
     for path in [*catalog.cache("build").glob(".new-*"), *catalog.cache("images").glob("**/.new-*")]:
         shutil.rmtree(path, ignore_errors=True)
@@ -74,7 +74,7 @@ def clear_leftovers():
 
 
 def root_jobs(arch):
-    """The root file systems that are missing."""
+    """Return the jobs for missing root file systems."""
     missing = [name for name in rootfs.ROOTS if not rootfs.path(name, arch).exists()]
     return [
         Job(f"root file system {name}", lambda name=name: rootfs.make(name, arch), ROOT_SECONDS) for name in missing
@@ -82,14 +82,14 @@ def root_jobs(arch):
 
 
 def image_is_there(image, arch, source, copied):
-    """Whether an image is in the cache, from where it should be."""
+    """Return True if the cache has an image from the requested source."""
     if not images.made(image, arch):
         return False
     return source == AUTO or copied == (images.record(image, arch)["key"] == gobuild.UPSTREAM)
 
 
 def missing(wanted, of_all, arch, source, copied):
-    """(components, images) that are not in the cache as they should be."""
+    """Return the (components, images) that are missing from the cache or come from another source."""
     components = [pair for pair in wanted if not current(*pair, arch, source)]
     stale = [image for image in of_all if not image_is_there(image, arch, source, copied)]
     if copied:
@@ -98,7 +98,7 @@ def missing(wanted, of_all, arch, source, copied):
 
 
 def plan(kubernetes, arch, source=AUTO, registry=None):
-    """The jobs for what is not in the cache yet. Images are the host's: what is pushed has one architecture."""
+    """Return the jobs for what is not in the cache yet. Images are built for the host's architecture only."""
     table = catalog.versions()
     wanted, own = catalog.builds(table, kubernetes), arch == catalog.host_arch()
     found = {image.ref: image for version in kubernetes for image in images.images(table, version)}
@@ -113,5 +113,5 @@ def plan(kubernetes, arch, source=AUTO, registry=None):
     jobs[1:1] = root_jobs(arch) if own else []
     kept = [pair for pair in wanted if pair not in components and gobuild.built(*pair, arch)]
     jobs += [layout_job(*pair, arch) for pair in kept if not artifacts.placed(*pair, arch)]
-    # An image is quick to make, and wanted as soon as its programs are there.
+    # Images are quick to build, so each one is built as soon as its programs exist.
     return [image_job(image, arch, copied, registry) for image in stale] + jobs

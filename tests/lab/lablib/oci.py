@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Image archives in plain Python: an OCI layout that is a Docker archive too, in one tar."""
+"""Write image archives in plain Python: each tar is both an OCI layout and a Docker archive."""
 
 from __future__ import annotations
 
@@ -17,42 +17,42 @@ from pathlib import Path
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
-# Not compressed: the registry is on the same machine as all its clients, and unpacking costs them more than reading.
+# Not compressed: the registry is on the same machine as its clients, which read faster than they decompress.
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 CREATED = "1970-01-01T00:00:00Z"
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def digest_of(data):
-    """A blob's name."""
+    """Return the digest that names a blob."""
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 def encode(value):
-    """JSON that is the same for the same value."""
+    """Return a value as reproducible JSON."""
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
 class Hashing:
-    """A file that is hashed as it is written."""
+    """A file that computes its digest while it is written."""
 
     def __init__(self, file):
         self.file, self.hash, self.size = file, hashlib.sha256(), 0
 
     def write(self, data):
-        """As a file's."""
+        """Write data like a file does."""
         self.hash.update(data)
         self.size += len(data)
         return self.file.write(data)
 
     @property
     def digest(self):
-        """Of what was written so far."""
+        """Return the digest of what was written so far."""
         return "sha256:" + self.hash.hexdigest()
 
 
 def entry(name, mode, size=0, kind=tarfile.REGTYPE, headers=None):
-    """A member of a layer: root's, and without a time."""
+    """Return a member of a layer, owned by root and without a timestamp."""
     info = tarfile.TarInfo(name)
     info.mode, info.size, info.type = mode, size, kind
     info.pax_headers = headers or {}
@@ -60,13 +60,16 @@ def entry(name, mode, size=0, kind=tarfile.REGTYPE, headers=None):
 
 
 def folders(names):
-    """The directories that these paths need, the outer ones first."""
+    """Return the parent directories of these paths, outer ones first."""
     found = {str(parent) for name in names for parent in Path(name).parents if str(parent) != "."}
     return sorted(found)
 
 
 def write_layer(file, members):
-    """Writes a layer of `members`: {path: (mode, bytes or a file's path or None for a directory, pax headers)}."""
+    """Write a layer and return its descriptor.
+
+    `members` is {path: (mode, content, pax headers)}; content is bytes, the path of a file, or None for a directory.
+    """
     out = Hashing(file)
     with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT, bufsize=1 << 20) as tar:
         for name in folders(members):
@@ -84,7 +87,7 @@ def write_layer(file, members):
 
 
 def config(arch, settings, layers):
-    """An image's configuration. The layers are plain, so that their digests are their diff ids."""
+    """Return an image's configuration. Layers are not compressed, so their digests are their diff IDs."""
     value = {
         "architecture": arch,
         "os": "linux",
@@ -97,12 +100,12 @@ def config(arch, settings, layers):
 
 
 def blob_path(digest):
-    """Where a blob is in the layout."""
+    """Return the path of a blob in the layout."""
     return "blobs/" + digest.replace(":", "/")
 
 
 def documents(ref, arch, settings, layers):
-    """(digest of the manifest, {path in the archive: bytes}) of everything but the layers."""
+    """Return (digest of the manifest, {path in the archive: bytes}) of everything except the layers."""
     settings_blob = config(arch, settings, layers)
     descriptor = {"mediaType": CONFIG, "digest": digest_of(settings_blob), "size": len(settings_blob)}
     manifest = encode({"schemaVersion": 2, "mediaType": MANIFEST, "config": descriptor, "layers": layers})
@@ -126,7 +129,7 @@ def documents(ref, arch, settings, layers):
 
 
 def write_archive(target, ref, arch, settings, members, root=None):
-    """Writes an image's archive, over a root file system's tar when there is one. Its manifest's digest."""
+    """Write an image's archive, on top of a root file system's tar if given. Return the digest of the manifest."""
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-") as work:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`lab pin`: writes the go.mod and go.sum of a component at a version, from what the module proxy serves."""
+"""`lab pin`: write go.mod and go.sum of a component's version, using the Go module proxy."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ CONSTANTS = {"etcd_image": "DefaultEtcdVersion", "coredns": "CoreDNSVersion", "p
 
 
 def go_environment(**more):
-    """Settings of the user's own that would change what is built are taken out."""
+    """Return the environment for Go, without user settings that would change the build."""
     return dict(os.environ, GOFLAGS="-buildvcs=false", GOWORK="off", **more)
 
 
 def staging(text):
-    """The modules that the go.mod of Kubernetes replaces by directories of its own source tree."""
+    """Return the modules that the go.mod of Kubernetes replaces with directories of its source tree."""
     return sorted(set(re.findall(r"^\s*(k8s\.io/\S+) => \./staging/", text, re.MULTILINE)))
 
 
 def go_mod(component, version, replaced=()):
-    """The text of a go.mod before `go mod tidy` completes it."""
+    """Return the text of a go.mod before `go mod tidy` completes it."""
     lines = [f"module kubewright.cluster/lab/{component.name}", "", f"go {GO_VERSION}", ""]
     lines += [f"require {module} v{version}" for module in component.modules]
     lines += ["", "tool (", *(f"\t{package}" for package in sorted(component.programs.values())), ")"]
@@ -42,18 +42,18 @@ def go_mod(component, version, replaced=()):
 
 
 def named_versions(constants):
-    """What a kubeadm names: etcd's image, CoreDNS and pause, out of the text of its constants."""
+    """Return the versions of etcd, CoreDNS and pause that kubeadm uses, from the text of its constants."""
     found = {}
     for key, name in CONSTANTS.items():
         match = re.search(rf'\b{name}\s*=\s*"v?([^"]+)"', constants)
         if not match:
-            raise LabError(f"kubeadm's constants name no {name} any more: look by hand and extend lablib/pin.py.")
+            raise LabError(f"kubeadm's constants have no {name} any more: find its new name and change lablib/pin.py.")
         found[key] = match[1]
     return {"etcd": found["etcd_image"].split("-")[0], **found}
 
 
 def download(module, version):
-    """Fetches a module; its facts, with Dir and GoMod."""
+    """Download a module and return what Go reports about it (Dir, GoMod, ...)."""
     command = ["go", "mod", "download", "-json", f"{module}@v{version}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=go_environment(), cwd="/")
     facts = json.loads(done.stdout or "{}")
@@ -63,10 +63,10 @@ def download(module, version):
 
 
 def pin(name, version):
-    """Writes go/<name>-<version>/; the versions that kubeadm names when `name` is kubernetes."""
+    """Write go/<name>-<version>/. Return the versions that kubeadm uses if `name` is kubernetes, otherwise None."""
     component = COMPONENTS.get(name)
     if component is None:
-        raise LabError(f"no component {name}: there are {', '.join(COMPONENTS)}.")
+        raise LabError(f"Unknown component {name}. Known: {', '.join(COMPONENTS)}.")
     replaced, named = (), None
     if name == "kubernetes":
         facts = download("k8s.io/kubernetes", version)
@@ -85,7 +85,7 @@ def pin(name, version):
 
 
 def add(name, version):
-    """Pins a version and enters it in the table, with the components that a Kubernetes version names."""
+    """Pin a version and add it to the table. For Kubernetes, also pin the etcd and CoreDNS that its kubeadm uses."""
     table = catalog.versions()
     named = pin(name, version)
     print(f"pinned {name} {version}", flush=True)
@@ -94,14 +94,14 @@ def add(name, version):
         for other in ("etcd", "coredns"):
             if not (catalog.MODULES / f"{other}-{named[other]}").is_dir():
                 pin(other, named[other])
-                print(f"pinned {other} {named[other]}, which kubeadm {version} names", flush=True)
+                print(f"pinned {other} {named[other]}, which kubeadm {version} uses", flush=True)
     elif name in table:
         table[name] = version
     catalog.VERSIONS.write_text(dump(table), encoding="utf-8")
 
 
 def dump(table):
-    """The table as it is committed: a line for each version."""
+    """Return the table as it is committed: one line for each version."""
     rows = sorted(table["kubernetes"].items(), key=lambda item: catalog.number(item[0]))
     inner = ",\n".join(f"    {json.dumps(version)}: {json.dumps(row)}" for version, row in rows)
     rest = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in table.items() if key != "kubernetes"]

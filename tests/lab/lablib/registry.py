@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pushes image archives to a registry by its HTTP interface: only what is not there yet."""
+"""Push image archives to a registry over its HTTP API; only blobs that it does not have yet."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from .oci import MANIFEST, blob_path
 
 
 class Registry:
-    """One connection to a registry that speaks plain HTTP."""
+    """A connection to a registry that speaks plain HTTP."""
 
     def __init__(self, address):
         self.address = address
         self.connection = http.client.HTTPConnection(address, timeout=60)
 
     def request(self, method, path, body=None, headers=None):
-        """(status, headers) of an answer; its body is not wanted."""
+        """Send a request and return (status, headers). The body is discarded."""
         self.connection.request(method, path, body=body, headers=headers or {})
         answer = self.connection.getresponse()
         answer.read()
         return answer.status, answer.headers
 
     def digest(self, name, tag):
-        """The digest of the manifest under a tag, or nothing."""
+        """Return the digest of the manifest with a tag, or None."""
         status, headers = self.request("HEAD", f"/v2/{name}/manifests/{tag}", headers={"Accept": MANIFEST})
         return headers.get("Docker-Content-Digest") if status == 200 else None
 
     def push_blob(self, name, descriptor, file):
-        """Uploads a blob in one piece unless it is there."""
+        """Upload a blob in one request, unless the registry has it."""
         status, _headers = self.request("HEAD", f"/v2/{name}/blobs/{descriptor['digest']}")
         if status == 200:
             return
@@ -52,12 +52,12 @@ class Registry:
         self.expect(status, 201, name)
 
     def expect(self, status, wanted, name):
-        """An answer other than that is a failure."""
+        """Raise LabError if the status is not the expected one."""
         if status != wanted:
-            raise LabError(f"the registry {self.address} answered {status} to a push of {name}.")
+            raise LabError(f"The registry {self.address} answered {status} to a push of {name}, expected {wanted}.")
 
     def push(self, archive, name, tag):
-        """Pushes the one image of an archive."""
+        """Push the image of an archive."""
         with tarfile.open(archive) as tar:
             top = json.load(tar.extractfile("index.json"))["manifests"][0]
             raw = tar.extractfile(blob_path(top["digest"])).read()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Root file systems by mmdebstrap, with the mirror and the settings of the host's own apt, kept in the cache."""
+"""Root file systems built by mmdebstrap with the host's apt mirrors and settings, and kept in the cache."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .catalog import LabError
 
 SUITE = "bookworm"
 DEFAULTS = {"Debian": "http://deb.debian.org/debian", "Debian-Security": "http://deb.debian.org/debian-security"}
-# essential: what Debian cannot be without, and no apt.
+# Added to the variant "essential": Debian's essential packages, without apt.
 ROOTS = {
     "network": ("iptables", "nftables", "conntrack", "kmod", "ipset", "iproute2"),
     "services": ("docker-registry", "python3", "ca-certificates"),
@@ -27,7 +27,7 @@ LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr
 
 
 def sources(targets):
-    """apt's sources.list for the suite, from the lines "label address" of `apt-get indextargets`."""
+    """Return a sources.list for the suite. `targets` has lines "label URL", as `apt-get indextargets` prints them."""
     found = dict(DEFAULTS)
     for line in reversed(targets.splitlines()):
         label, _space, address = line.partition(" ")
@@ -38,25 +38,25 @@ def sources(targets):
 
 
 def host_sources():
-    """The sources with the mirrors that this host uses."""
+    """Return a sources.list with the mirrors of this host."""
     words = ["apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages", "Origin: Debian"]
     return sources(subprocess.run(words, capture_output=True, text=True, check=False).stdout)
 
 
 def key(name):
-    """Changes with the package list; what Debian updates meanwhile comes with `lab build --fresh`."""
+    """Return a digest of the suite and the package list. Debian's updates do not change it."""
     return hashlib.sha256(repr((SUITE, ROOTS[name], LEFT_OUT)).encode()).hexdigest()[:12]
 
 
 def path(name, arch):
-    """The tar of a root file system."""
+    """Return the path of a root file system's tar archive."""
     return catalog.cache("images", "roots", f"{name}-{SUITE}-{arch}-{key(name)}.tar")
 
 
 def make(name, arch):
-    """Makes a root file system; one atomic rename, so that a killed build leaves nothing that looks whole."""
+    """Build a root file system. It is renamed into place at the end, so a killed build leaves no incomplete archive."""
     if shutil.which("mmdebstrap") is None:
-        raise LabError("no mmdebstrap: `apt-get install mmdebstrap` (tests/lab/apt.txt lists all that the lab needs).")
+        raise LabError("mmdebstrap is missing: run `apt-get install mmdebstrap` (all packages: tests/lab/apt.txt).")
     target = path(name, arch)
     target.parent.mkdir(parents=True, exist_ok=True)
     log = catalog.cache("build", "logs", f"root-{name}-{arch}.log")

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 
-"""Runs in the lab's container: the registry, and the artifacts over HTTP. Standard library alone, any Python 3."""
+"""Run the registry and the artifact server in the lab's container. Needs only Python's standard library."""
 
 import functools
 import http.server
@@ -25,48 +25,48 @@ http: {addr: ":5000"}
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
-    """Logs what fails, not what goes well."""
+    """An HTTP handler that logs failed requests only."""
 
     protocol_version = "HTTP/1.1"
 
     def log_request(self, code="-", size="-"):
-        """Called for each answer."""
+        """Log a request if it failed."""
         if int(code) >= 400:
             super().log_request(code, size)
 
 
 class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """One thread a client. HTTPServer would ask for the host's name, and wait where no resolver answers."""
+    """A server with a thread per client. HTTPServer would look up the host's name and hang without a resolver."""
 
     allow_reuse_address = True
     daemon_threads = True
     request_queue_size = 128
 
     def handle_error(self, request, client_address):
-        """A client that hangs up is nothing to report."""
+        """Ignore clients that close the connection."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
 
 
 def pass_on(stream):
-    """The registry calls each question for what it does not have an error: those are not worth a line."""
+    """Copy the registry's log to stderr, without the errors it writes for each missing blob or tag."""
     for line in stream:
         if "http.response.status=404" not in line:
             sys.stderr.write(line)
 
 
 def watch(registry):
-    """Without its registry the container has no use."""
+    """End the container when the registry ends."""
     os._exit(registry.wait() or 1)
 
 
 def stop(*_arguments):
-    """The container is being stopped."""
+    """Exit when the container is stopped."""
     sys.exit(0)
 
 
 def main():
-    """Both servers, until one of them ends or the container is stopped."""
+    """Run both servers until one of them ends or the container is stopped."""
     with open("/run/registry.yml", "w", encoding="utf-8") as file:
         file.write(REGISTRY)
     words = ["docker-registry", "serve", "/run/registry.yml"]

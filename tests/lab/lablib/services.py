@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lab's container: a registry and the artifact server, at a fixed address of the nodes' network."""
+"""The lab's container: a registry and the artifact server, at a fixed address on the nodes' network."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ RUN apt-get update && apt-get install -y --no-install-recommends {packages} && r
 
 
 def say(text):
-    """One line to whoever waits."""
+    """Print one line of progress."""
     print(text, flush=True)
 
 
 def subnet():
-    """The network's IPv4 subnet, nothing when there is no network."""
+    """Return the network's IPv4 subnet, or None if the network does not exist."""
     found = engine().inspect("network", NETWORK)
     if not found:
         return None
@@ -50,27 +50,27 @@ def subnet():
 
 
 def address(network):
-    """The lab's own address: the second of the network."""
+    """Return the lab's address: the second of the network."""
     return str(ipaddress.ip_network(network)[2])
 
 
 def make_network():
-    """The nodes' network; whoever comes first makes it."""
+    """Create the nodes' network and return its subnet."""
     plain = ["--disable-dns"] if engine().name == "podman" else []
     wanted = free_subnet(host_networks())
     labels = ["--label", LABEL, "--label", NETWORK_LABEL]
     engine().run("network", "create", *plain, "--subnet", wanted, *labels, NETWORK)
-    say(f"made the network {NETWORK}, {wanted}")
+    say(f"created network {NETWORK} ({wanted})")
     return wanted
 
 
 def image_name():
-    """Named by what is in it, so that a change of it is seen."""
+    """Return the image's name. Its tag changes with the contents."""
     return f"{IMAGE}:{rootfs.key('services')}"
 
 
 def make_image():
-    """Imports the servers' root file system; without one, the engine builds it on Debian's image."""
+    """Import the servers' root file system, or build the image on Debian's if there is none."""
     root, name = rootfs.path("services", catalog.host_arch()), image_name()
     if engine().inspect("image", name):
         return
@@ -84,12 +84,12 @@ def make_image():
 
 
 def hardware_address(ip):
-    """The same for the same address: a new container is not looked for where neighbours knew the old one."""
+    """Return a MAC address derived from the IP address: ARP entries stay valid when the container is replaced."""
     return ":".join(f"{byte:02x}" for byte in (0x02, 0x42, *ipaddress.ip_address(ip).packed))
 
 
 def run_arguments(network):
-    """How the container is run."""
+    """Return the engine arguments that run the container."""
     words = ["run", "--detach", "--name", CONTAINER, "--hostname", CONTAINER, "--label", LABEL]
     ip = address(network)
     words += ["--network", NETWORK, "--ip", ip, "--mac-address", hardware_address(ip), *engine().limit_arguments()]
@@ -106,17 +106,17 @@ def digest_of(arguments):
 
 
 def state():
-    """(running, digest of the arguments it was made with) of the container; (None, None) when there is none."""
+    """Return (running, digest of its arguments) of the container, or (None, None) if it does not exist."""
     found = engine().inspect("container", CONTAINER)
     if not found:
         return None, None
-    # Podman goes on calling it running when its processes and Podman's own watcher were killed together.
+    # Podman still reports a container as running if its processes and conmon were killed together.
     alive = engine().name != "podman" or Path(f"/proc/{found['State']['Pid']}").exists()
     return found["State"]["Running"] and alive, found["Config"]["Labels"].get("kubewright.lab")
 
 
 def answers(port):
-    """Whether a server answers on this host."""
+    """Return True if a server answers on this host."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:
         connection.request("GET", "/v2/" if port == REGISTRY_PORT else "/dl.k8s.io/")
@@ -128,19 +128,19 @@ def answers(port):
 
 
 def wait():
-    """Until both servers answer."""
+    """Wait until both servers answer. Raise LabError with the end of their log if they do not."""
     until = time.monotonic() + 30
     while not (answers(REGISTRY_PORT) and answers(ARTIFACT_PORT)):
         if time.monotonic() > until or not state()[0]:
             done = subprocess.run(
                 [engine().program, "logs", "--tail", "20", CONTAINER], capture_output=True, text=True, check=False
             )
-            raise LabError(f"the lab's servers do not answer. Their log ends:\n{done.stdout}{done.stderr}")
+            raise LabError(f"The lab's servers do not answer. The end of their log:\n{done.stdout}{done.stderr}")
         time.sleep(0.1)
 
 
 def start():
-    """The container as it should be. True when something had to be done."""
+    """Create or replace the container if needed. Return True if something changed."""
     network = subnet() or make_network()
     arguments = run_arguments(network)
     digest = digest_of(arguments)
@@ -149,7 +149,7 @@ def start():
         return False
     for folder in ("registry", "artifacts"):
         catalog.cache(folder).mkdir(parents=True, exist_ok=True)
-    # Its own copy: checkouts come and go, and share the container.
+    # The container is shared by checkouts that may be deleted, so it gets its own copy.
     catalog.cache("serve.py").write_bytes(SERVE.read_bytes())
     make_image()
     if running is not None:
@@ -161,19 +161,19 @@ def start():
 
 
 def remove():
-    """Takes the container away; what it stored stays in the cache."""
+    """Remove the container. Its data stays in the cache."""
     engine().run(*engine().global_arguments(), "rm", "--force", CONTAINER)
 
 
 def wanted_images(table):
-    """The images of all versions whose archives are there."""
+    """Return the images of all versions whose archives exist."""
     found = {image.ref: image for version in table["kubernetes"] for image in images.images(table, version)}
     arch = catalog.host_arch()
     return [image for image in found.values() if images.record(image, arch) and image.archive(arch).exists()]
 
 
 def push(table):
-    """Pushes what the registry does not have yet. How many that were."""
+    """Push the images that the registry does not have yet. Return how many."""
     registry, arch, pushed = Registry(f"127.0.0.1:{REGISTRY_PORT}"), catalog.host_arch(), 0
     for image in wanted_images(table):
         name = image.name.split("/", 1)[1]
@@ -185,7 +185,7 @@ def push(table):
 
 
 def up():
-    """Starts the servers and fills the registry."""
+    """Start the servers and fill the registry."""
     changed = start()
     wait()
     pushed = push(catalog.versions())
@@ -194,7 +194,7 @@ def up():
 
 
 def down():
-    """Stops the servers. The network stays while nodes are on it."""
+    """Stop the servers. Keep the network while nodes are on it."""
     if state()[0] is not None:
         remove()
         say(f"removed {CONTAINER}")
@@ -206,7 +206,7 @@ def down():
 
 
 def inputs(host):
-    """The collection's inputs for machines that see the lab under this address."""
+    """Return the collection's inputs for machines that reach the lab at this address."""
     endpoints = {"endpoints": [f"http://{host}:{REGISTRY_PORT}"]}
     return {
         "kube_artifacts": {"source": f"http://{host}:{ARTIFACT_PORT}"},
@@ -221,7 +221,7 @@ def write_inputs():
 
 
 def facts():
-    """Addresses as nodes and virtual machines see them, and the versions that are there."""
+    """Return the addresses for nodes, virtual machines and the host, and the available versions."""
     network = subnet()
     table, arch = catalog.versions(), catalog.host_arch()
     there = {

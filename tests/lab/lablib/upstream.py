@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Programs from upstream's downloads, or a directory or mirror of that layout, checked against upstream's sums."""
+"""Download programs from upstream, a mirror or a directory, and check upstream's checksums."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TRIES = 4
 
 
 def reachable(host="dl.k8s.io", seconds=3):
-    """Whether upstream answers from here."""
+    """Return True if upstream is reachable."""
     try:
         socket.create_connection((host, 443), timeout=seconds).close()
     except OSError:
@@ -35,7 +35,7 @@ def reachable(host="dl.k8s.io", seconds=3):
 
 
 def address(base, path):
-    """Where `path` (dl.k8s.io/...) is: upstream, below a mirror's URL, or below a directory."""
+    """Return the URL of `path` (dl.k8s.io/...): upstream's, below a mirror's URL, or below a directory."""
     if base == gobuild.UPSTREAM:
         return f"https://{path}"
     if "://" in base:
@@ -44,7 +44,7 @@ def address(base, path):
 
 
 def fetch(url, target):
-    """Downloads to a file; a network's or a server's failure is tried again."""
+    """Download to a file. Retry failures of the network or the server."""
     for attempt in range(1, TRIES + 1):
         try:
             with urllib.request.urlopen(url, timeout=60) as answer, open(target, "wb") as file:
@@ -58,7 +58,7 @@ def fetch(url, target):
 
 
 def wanted_digest(text, name):
-    """A file's digest from a checksum file: the digest alone, or lines of digest and name."""
+    """Return a file's digest from a checksum file, which has only the digest or lines of digest and name."""
     lines = [line.split() for line in text.splitlines() if line.strip()]
     if len(lines) == 1 and len(lines[0]) == 1:
         return lines[0][0]
@@ -66,7 +66,7 @@ def wanted_digest(text, name):
 
 
 def download(base, artifact):
-    """Puts one artifact and its checksum file in the artifact directory, once it is what upstream says it is."""
+    """Download an artifact and its checksum file to the artifact directory, after checking the digest."""
     target = catalog.cache("artifacts", artifact.path)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-") as work:
@@ -75,14 +75,14 @@ def download(base, artifact):
         fetch(address(base, artifact.path), file)
         wanted, got = wanted_digest(sums.read_text(encoding="utf-8"), target.name), sha256(file)
         if wanted != got:
-            raise LabError(f"{address(base, artifact.path)} has the digest {got}, and {artifact.sums} says {wanted}.")
+            raise LabError(f"{address(base, artifact.path)} has the digest {got}, but {artifact.sums} says {wanted}.")
         file.chmod(0o755)
         os.replace(file, target)
         write(target.with_name(artifact.sums), sums.read_text(encoding="utf-8"))
 
 
 def unpack(artifact, made):
-    """Takes an artifact's programs out of it."""
+    """Extract an artifact's programs."""
     source = catalog.cache("artifacts", artifact.path)
     if not artifact.archive:
         shutil.copy2(source, made / next(iter(artifact.members.values())))
@@ -98,7 +98,7 @@ def unpack(artifact, made):
 
 
 def get(base, name, version, arch):
-    """The programs and artifacts of a component from upstream."""
+    """Download the programs and artifacts of a component."""
     catalog.cache("build").mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=catalog.cache("build"), prefix=f".new-{name}-{version}-") as work:
         made = Path(work, "programs")
@@ -113,9 +113,9 @@ def get(base, name, version, arch):
 
 
 def copy_image(image, arch, registry=None):
-    """The image itself, from its registry or from a mirror of it, by skopeo."""
+    """Copy an image from its registry, or from a mirror, with skopeo."""
     if shutil.which("skopeo") is None:
-        raise LabError("no skopeo: `apt-get install skopeo` (tests/lab/apt.txt lists all that the lab needs).")
+        raise LabError("skopeo is missing: run `apt-get install skopeo` (all packages: tests/lab/apt.txt).")
     host, path = image.name.split("/", 1)
     target = image.archive(arch)
     target.parent.mkdir(parents=True, exist_ok=True)

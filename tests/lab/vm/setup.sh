@@ -3,16 +3,16 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# Turns a Debian root file system with the listed packages into a virtual machine's disk: what an ordinary server
-# is, with swap of both kinds, and without what only costs an emulated processor time.
+# Turn a Debian root file system into a virtual machine's disk: an ordinary server with swap on a disk and in zram,
+# without services that only cost time on an emulated processor.
 # Usage: setup.sh ROOT
 set -eu
 root=${1%/}
 
-# There but not running: whoever wants them starts them.
+# Installed but not enabled: the collection starts them where they are needed.
 rm -f "$root"/etc/systemd/system/multi-user.target.wants/haproxy.service \
     "$root"/etc/systemd/system/multi-user.target.wants/keepalived.service
-# Work that a machine of an hour's life need not do, and terminals that nobody looks at.
+# Not needed on a machine that lives for an hour: maintenance and login terminals.
 for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer \
     e2scrub_reap.service systemd-pstore.service systemd-update-utmp.service systemd-update-utmp-runlevel.service \
     getty@tty1.service serial-getty@ttyS0.service sys-kernel-debug.mount sys-kernel-tracing.mount \
@@ -21,7 +21,7 @@ for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub
     modprobe@configfs.service; do
     ln -sf /dev/null "$root/etc/systemd/system/$unit"
 done
-# Drivers that are tried for the kind of processor alone.
+# Drivers that are loaded only because of the processor type.
 for module in powernow_k8 kvm_amd kvm_intel acpi_cpufreq aesni_intel; do
     echo "blacklist $module"
 done > "$root/etc/modprobe.d/lab.conf"
@@ -29,7 +29,7 @@ ln -sf /lib/systemd/system/multi-user.target "$root/etc/systemd/system/default.t
 mkdir -p "$root/etc/systemd/journald.conf.d"
 printf '[Journal]\nStorage=volatile\n' > "$root/etc/systemd/journald.conf.d/lab.conf"
 
-# The network of QEMU's user mode has always the same addresses.
+# QEMU's user network always has the same addresses.
 cat > "$root/etc/systemd/network/10-lab.network" <<'CONF'
 [Match]
 Name=en* eth*
@@ -44,11 +44,11 @@ mkdir -p "$root/etc/systemd/system/multi-user.target.wants"
 ln -sf /lib/systemd/system/systemd-networkd.service "$root/etc/systemd/system/multi-user.target.wants/systemd-networkd.service"
 echo 'nameserver 10.0.2.3' > "$root/etc/resolv.conf"
 
-# A second disk is swap, and so is compressed memory: the collection has to turn both off for good.
+# Swap on the second disk and in compressed memory: the collection must turn off both permanently.
 printf 'LABEL=swap none swap sw 0 0\n' > "$root/etc/fstab"
 printf '[zram0]\nzram-size = 64\n' > "$root/etc/systemd/zram-generator.conf"
 
-# Each machine has an identity and a host key of its own, from its first start on.
+# Each machine gets its own identity and host key at its first boot.
 : > "$root/etc/machine-id"
 rm -f "$root"/var/lib/dbus/machine-id "$root"/etc/ssh/ssh_host_*
 ln -s /etc/machine-id "$root/var/lib/dbus/machine-id"

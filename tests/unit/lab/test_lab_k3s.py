@@ -78,7 +78,7 @@ def test_real_files_are_served_when_they_are_given(cache, tmp_path, monkeypatch)
     assert (k3s.folder(NEWEST) / "k3s").read_text() == "real"
     assert k3s.plan(NEWEST, "amd64") == []
     (given / "sha256sum-amd64.txt").write_text(f"{'0' * 64}  k3s\n")
-    with pytest.raises(LabError, match="is not what"):
+    with pytest.raises(LabError, match="does not match its digest"):
         k3s.take_real(NEWEST, "amd64")
 
 

@@ -261,5 +261,5 @@ def test_whatever_is_there_is_good_enough_when_nothing_is_asked_for(cache, monke
 def test_a_failure_shows_the_end_of_its_log_and_where_it_is(tmp_path):
     with pytest.raises(catalog.LabError) as caught:
         gobuild.run_logged(["sh", "-c", "echo undefined: x; exit 3"], tmp_path / "a.log")
-    assert "ended with 3" in str(caught.value) and "undefined: x" in str(caught.value)
+    assert "exit code 3" in str(caught.value) and "undefined: x" in str(caught.value)
     assert str(tmp_path / "a.log") in str(caught.value)

@@ -47,7 +47,7 @@ def test_the_first_free_subnet():
     first = hostcaps.free_subnet([])
     assert first == "10.131.0.0/24"
     assert hostcaps.free_subnet(networks("10.131.0.0/16", "fd00::/8")) == "10.132.0.0/24"
-    with pytest.raises(LabError, match="collides"):
+    with pytest.raises(LabError, match="overlaps"):
         hostcaps.free_subnet(networks("10.0.0.0/8"))
 
 

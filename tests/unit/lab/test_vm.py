@@ -60,7 +60,7 @@ def test_the_last_word_of_a_console(made, log, word):
 
 
 def test_a_machine_that_is_not_there_is_said_with_what_makes_it(made):
-    with pytest.raises(LabError, match="there is no machine two: `vm create two`"):
+    with pytest.raises(LabError, match="no machine two. To create it, run `vm create two`"):
         machine.load("two")
     (made.folder / "machine.json").write_text('{"memory": 2048, "cpus": 2, "base": "/base"}')
     assert machine.machines() == [made] == [machine.load("one")]
@@ -69,7 +69,7 @@ def test_a_machine_that_is_not_there_is_said_with_what_makes_it(made):
 def test_a_machine_that_ended_is_not_waited_for(made, monkeypatch):
     monkeypatch.setattr(machine, "greets", lambda _port: False)
     (made.folder / "serial.log").write_text("Kernel panic\n")
-    with pytest.raises(LabError, match="one ended while it started. The last it said: Kernel panic"):
+    with pytest.raises(LabError, match="one ended while booting. Last line of its console: Kernel panic"):
         made.wait(5)
 
 

@@ -20,67 +20,67 @@ NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 def host_name(text):
-    """A name that a host may have."""
+    """Return a valid host name. argparse calls this."""
     if not NAME.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no host name")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid host name")
     return text
 
 
 def create(options):
-    """Makes a machine that is not there yet."""
+    """Create a machine unless it exists."""
     image.check_host()
     made = machine.Machine(options.name, options.memory, options.cpus, board=options.board)
     if (made.folder / "machine.json").exists():
-        print(f"{made.name} is there")
+        print(f"{made.name} already exists")
         return
     if made.folder.exists():
-        made.destroy()  # half made
+        made.destroy()  # left by a create that was interrupted
     made.create()
-    print(f"{made.name} is made: {made.folder}")
+    print(f"created {made.name} in {made.folder}")
 
 
 def start(options):
-    """Starts a machine and waits until it lets us in."""
+    """Start a machine and wait until SSH works."""
     found = machine.load(options.name)
     if found.pid() is None:
         found.start()
     seconds = found.wait(options.wait)
-    print(f"{found.name} lets us in at 127.0.0.1:{found.port} after {seconds:.0f} s")
+    print(f"{found.name} accepts SSH at 127.0.0.1:{found.port} after {seconds:.0f} s")
 
 
 def stop(options):
-    """Shuts a machine down."""
+    """Shut a machine down."""
     machine.load(options.name).stop(options.wait)
     print(f"{options.name} is stopped")
 
 
 def destroy(options):
-    """Takes a machine away."""
+    """Delete a machine."""
     found = machine.Machine(options.name)
     if found.folder.exists():
         found.destroy()
-    print(f"{options.name} is gone")
+    print(f"{options.name} is deleted")
 
 
 def status(options):
-    """What machines there are."""
+    """List the machines."""
     for found in [machine.load(options.name)] if options.name else machine.machines():
         pid = found.pid()
-        state = f"runs as process {pid}, ssh at 127.0.0.1:{found.port}" if pid else "is stopped"
+        state = f"runs as process {pid}, SSH at 127.0.0.1:{found.port}" if pid else "is stopped"
         print(f"{found.name} {state}; {found.cpus} CPUs, {found.memory} MiB")
 
 
 def inventory(options):
-    """Where the inventory is."""
+    """Print the path of the inventory."""
     path = machine.load(options.name).folder / "inventory.yml"
     if not path.exists():
-        raise LabError(f"{options.name} was never started: its inventory is written then.")
+        raise LabError(f"{options.name} has no inventory yet: run `vm start {options.name}` first.")
     print(path)
 
 
 def parser():
-    """All commands."""
-    top = argparse.ArgumentParser(prog="vm", description="Virtual machines to test with, emulated where need be.")
+    """Return the argument parser."""
+    top = argparse.ArgumentParser(prog="vm", description="Virtual machines for tests, emulated where there is no KVM.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     for function in (create, start, stop, destroy, status, inventory):
         command = commands.add_parser(function.__name__, help=function.__doc__, description=function.__doc__)
@@ -88,7 +88,7 @@ def parser():
         command.add_argument("name", type=host_name, nargs="?" if function is status else None)
         if function is create:
             command.add_argument("--memory", type=int, default=3072, help="MiB (default: %(default)s)")
-            command.add_argument("--board", action="store_true", help="starts as a Raspberry Pi does, by /boot/firmware/cmdline.txt")
+            command.add_argument("--board", action="store_true", help="boot like a Raspberry Pi, from /boot/firmware/cmdline.txt")
             command.add_argument("--cpus", type=int, default=2, help="(default: %(default)s)")
         if function in (start, stop):
             seconds = 600 if function is start else 120
@@ -97,14 +97,14 @@ def parser():
 
 
 def interrupted(*_):
-    """What is being built is ended first; its failure then ends us, with everything half made cleared away."""
+    """Handle SIGTERM. A running build is stopped first: its failure then cleans up and ends this process."""
     if not gobuild.RUNNING:
         sys.exit(143)
     gobuild.stop()
 
 
 def main():
-    """The exit code."""
+    """Run a command and return the exit code."""
     options = parser().parse_args()
     signal.signal(signal.SIGTERM, interrupted)
     try:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The disk and the kernel that every machine starts from: made by mmdebstrap, kept in the cache by what went into them."""
+"""The disk and kernel that every machine starts from: built by mmdebstrap, and kept in the cache."""
 
 from __future__ import annotations
 
@@ -25,44 +25,44 @@ PROGRAMS = {
     "qemu-system-x86_64": "qemu-system-x86",
 }
 DISK = "8G"
-# A tables' worth of zeroes is not written: the machines are told not to do it later either.
+# Inode tables are not zeroed here, and the mount option noinit_itable keeps machines from doing it later.
 FORMAT = ("-q", "-t", "ext4", "-L", "root", "-m", "0", "-E", "lazy_itable_init=1,nodiscard")
 
 
 def check_host():
-    """What is missing here, all of it in one message."""
+    """Raise LabError with all programs that are missing on this host."""
     if catalog.host_arch() != "amd64":
-        raise LabError("virtual machines are made on amd64 hosts only.")
+        raise LabError("Virtual machines need an amd64 host.")
     missing = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
     if missing:
-        raise LabError(f"virtual machines need `apt-get install {' '.join(missing)}` (tests/lab/apt.txt lists all).")
+        raise LabError(f"Virtual machines need more packages: run `apt-get install {' '.join(missing)}`.")
 
 
 def packages():
-    """The packages of the disk."""
+    """Return the packages of the disk."""
     lines = (HERE / "packages").read_text(encoding="utf-8").splitlines()
     return [line for line in lines if line and not line.startswith("#")]
 
 
 def key():
-    """Changes with everything that the disk is made from, other than Debian's own updates."""
+    """Return a digest of everything that the disk is built from, except Debian's updates."""
     text = b"".join((HERE / name).read_bytes() for name in INPUTS) + repr((rootfs.SUITE, DISK, FORMAT)).encode()
     return hashlib.sha256(text).hexdigest()[:12]
 
 
 def folder():
-    """Where disk (root.raw) and kernel (vmlinuz) are."""
+    """Return the directory of the disk (root.raw) and kernel (vmlinuz)."""
     return catalog.cache("vm", f"base-{key()}")
 
 
 def apt_settings():
-    """How this host's own apt reaches its mirrors: proxies, certificates, time limits."""
+    """Return this host's apt settings for downloads: proxies, certificates, timeouts."""
     dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False).stdout
     return "".join(f"{line}\n" for line in dump.splitlines() if line.startswith("Acquire::"))
 
 
 def debootstrap(work, log):
-    """The root file system as a directory."""
+    """Build the root file system as a directory."""
     (work / "apt.conf").write_text(apt_settings(), encoding="utf-8")
     (work / "sources.list").write_text(rootfs.host_sources(), encoding="utf-8")
     words = ["mmdebstrap", "--variant=minbase", "--format=directory", f"--aptopt={work / 'apt.conf'}"]
@@ -74,9 +74,9 @@ def debootstrap(work, log):
 
 
 def make(target):
-    """Makes disk and kernel in the folder `target`; one rename at the end, so that a killed build leaves nothing that looks whole."""
+    """Build disk and kernel. They are renamed to `target` at the end, so a killed build leaves nothing incomplete."""
     if os.geteuid() != 0:
-        raise LabError("the disk of virtual machines is made as root.")
+        raise LabError("The disk of virtual machines must be built as root.")
     log = catalog.cache("build", "logs", "vm.log")
     log.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-") as made:
@@ -92,11 +92,11 @@ def make(target):
 
 
 def have():
-    """The folder of disk and kernel, which are made now if they are not there."""
+    """Return the directory of disk and kernel. Build them if they do not exist."""
     target = folder()
     target.parent.mkdir(parents=True, exist_ok=True)
     with catalog.locked("vm"):
         if not target.exists():
-            print("making the disk of virtual machines (one to two minutes; once)", flush=True)
+            print("building the disk of virtual machines (one to two minutes, only once)", flush=True)
             make(target)
     return target

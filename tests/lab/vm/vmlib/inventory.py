@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The inventory of a machine: what a user writes for a real one, and where the lab's programs and images are."""
+"""The inventory of a machine: what a user writes for a real one, with the lab as the source of programs and images."""
 
 from __future__ import annotations
 
@@ -36,5 +36,5 @@ TEMPLATE = """all:
 
 
 def text(machine):
-    """The inventory's text."""
+    """Return the text of the inventory."""
     return TEMPLATE.format(folder=machine.folder, name=machine.name, port=machine.port, host=HOST)

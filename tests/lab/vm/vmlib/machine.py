@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A machine: its folder in the cache, and the process that runs it."""
+"""A machine: its directory in the cache, and the QEMU process that runs it."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ SSH = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "
 
 
 def root():
-    """Where the machines are."""
+    """Return the directory of all machines."""
     return catalog.cache("vm", "machines")
 
 
 @dataclass
 class Machine:
-    """A machine by its name; what it was made with is in its folder."""
+    """A machine. Its settings are in machine.json in its directory."""
 
     name: str
     memory: int = 3072
@@ -44,21 +44,21 @@ class Machine:
 
     @property
     def root_disk(self):
-        """A layer over the base; of a board a copy, which can be looked into while the machine is off."""
+        """Return the path of the disk: a layer over the base, or for a board a copy that debugfs can read."""
         return self.folder / ("root.raw" if self.board else "root.qcow2")
 
     @property
     def folder(self):
-        """Disk, key, log and inventory."""
+        """Return the directory of disk, key, log and inventory."""
         return root() / self.name
 
     @property
     def port(self):
-        """The port on this host's loopback address that leads to the machine's SSH."""
+        """Return the port of 127.0.0.1 that is forwarded to the machine's SSH."""
         return int((self.folder / "port").read_text(encoding="utf-8"))
 
     def pid(self):
-        """The process that runs the machine, nothing when there is none: the number alone may be another's by now."""
+        """Return the PID of QEMU, or None. The PID in the file may belong to another process by now."""
         try:
             number = int((self.folder / "pid").read_text(encoding="utf-8"))
             words = Path(f"/proc/{number}/cmdline").read_bytes().split(b"\0")
@@ -67,7 +67,7 @@ class Machine:
         return number if str(self.folder / "pid").encode() in words else None
 
     def create(self):
-        """Makes the folder, with an empty disk over the base."""
+        """Create the directory, with a disk over the base."""
         base = image.have()
         self.base = str(base)
         self.folder.mkdir(parents=True, mode=0o700)
@@ -84,40 +84,40 @@ class Machine:
         (self.folder / "machine.json").write_text(json.dumps(made), encoding="utf-8")
 
     def start(self):
-        """Starts the process, and writes the inventory that leads to it."""
-        for _attempt in range(3):  # another may take the port between our look and QEMU's
+        """Start the process and write the inventory."""
+        for _attempt in range(3):  # another program can take the port before QEMU does
             port = free_port()
             done = self.launch(port)
             if "host forwarding rule" not in done.stderr:
                 break
         if done.returncode:
-            raise LabError(f"{self.name} does not start: {done.stderr.strip()}")
+            raise LabError(f"{self.name}: QEMU does not start: {done.stderr.strip()}")
         if self.board:
             board.watch(self)
         (self.folder / "port").write_text(str(port), encoding="utf-8")
         (self.folder / "inventory.yml").write_text(inventory.text(self), encoding="utf-8")
 
     def launch(self, port):
-        """Starts the process, which goes into the background by itself."""
+        """Start QEMU, which forks into the background."""
         return subprocess.run(qemu.command(self, Path(self.base), port), capture_output=True, text=True, check=False)
 
     def wait(self, seconds):
-        """Waits until the machine lets us in, and says meanwhile what it is doing."""
+        """Wait until SSH works and print progress. Return the seconds it took."""
         started = said = time.monotonic()
         while not (greets(self.port) and self.ssh("true", 20)):
             now = time.monotonic()
             if self.pid() is None:
-                raise LabError(f"{self.name} ended while it started. The last it said: {self.last_word()}")
+                raise LabError(f"{self.name} ended while booting. Last line of its console: {self.last_word()}")
             if now - started > seconds:
-                raise LabError(f"{self.name}: no SSH after {seconds} s. The last it said: {self.last_word()}")
+                raise LabError(f"{self.name}: no SSH after {seconds} s. Last line of its console: {self.last_word()}")
             if now - said >= EVERY:
                 said = now
-                print(f"{self.name} starts, {now - started:.0f} s: {self.last_word()}", flush=True)
+                print(f"{self.name} is booting, {now - started:.0f} s: {self.last_word()}", flush=True)
             time.sleep(0.5)
         return time.monotonic() - started
 
     def ssh(self, command, seconds):
-        """Whether a command succeeds on the machine."""
+        """Return True if a command succeeds on the machine."""
         words = ["ssh", "-i", str(self.folder / "id_ed25519"), "-p", str(self.port), *SSH, "-o", "BatchMode=yes"]
         try:
             return subprocess.run([*words, "root@127.0.0.1", command], capture_output=True, timeout=seconds, check=False).returncode == 0
@@ -125,7 +125,7 @@ class Machine:
             return False
 
     def last_word(self):
-        """The last line of the console."""
+        """Return the last line of the console, or "nothing"."""
         try:
             lines = (self.folder / "serial.log").read_text(encoding="utf-8", errors="replace").split("\n")
         except OSError:
@@ -134,7 +134,7 @@ class Machine:
         return next((line for line in words if line), "nothing")[:120]
 
     def stop(self, seconds):
-        """Shuts the machine down as its power button does; after `seconds` the process is ended."""
+        """Press the machine's power button, and end the process if it still runs after `seconds`."""
         if seconds and self.pid() and press_power(self.folder / "monitor"):
             gone(self, seconds)
         for number in (signal.SIGTERM, signal.SIGKILL):
@@ -144,7 +144,7 @@ class Machine:
                 gone(self, 10)
 
     def destroy(self):
-        """Takes the machine away, and bases that no machine needs any more."""
+        """Delete the machine, and bases that no machine needs any more."""
         self.stop(0)
         shutil.rmtree(self.folder)
         needed = {machine.base for machine in machines()} | {str(image.folder())}
@@ -154,35 +154,35 @@ class Machine:
 
 
 def machines():
-    """All machines that there are."""
+    """Return all machines."""
     return [load(path.parent.name) for path in sorted(root().glob("*/machine.json"))]
 
 
 def load(name):
-    """A machine that there is."""
+    """Return an existing machine. Raise LabError if it does not exist."""
     try:
         made = json.loads((root() / name / "machine.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise LabError(f"there is no machine {name}: `vm create {name}` makes it.") from None
+        raise LabError(f"There is no machine {name}. To create it, run `vm create {name}`.") from None
     return Machine(name, **made)
 
 
 def run(*words):
-    """Runs a program; its complaint is the error."""
+    """Run a program. Raise LabError with its error output if it fails."""
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
         raise LabError(f"{words[0]}: {done.stderr.strip() or done.stdout.strip()}")
 
 
 def free_port():
-    """A port of the loopback address that is free now."""
+    """Return a free port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 def greets(port, timeout=5):
-    """Return True if an SSH server answers: QEMU itself accepts connections long before."""
+    """Return True if an SSH server answers. QEMU itself accepts connections long before that."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
             return connection.recv(4) == b"SSH-"
@@ -191,7 +191,7 @@ def greets(port, timeout=5):
 
 
 def press_power(monitor):
-    """Presses the power button; False when nobody listens."""
+    """Press the power button. Return False if QEMU does not listen."""
     try:
         with socket.socket(socket.AF_UNIX) as line:
             line.settimeout(5)
@@ -205,7 +205,7 @@ def press_power(monitor):
 
 
 def gone(machine, seconds):
-    """Waits until the process is no more."""
+    """Wait until the process has ended, at most `seconds`."""
     end = time.monotonic() + seconds
     while machine.pid() and time.monotonic() < end:
         time.sleep(0.1)

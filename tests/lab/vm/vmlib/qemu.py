@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""QEMU's command line: what makes a machine quick, above all where the processor itself is emulated."""
+"""QEMU's command line, tuned for speed where the processor is emulated."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from . import board
 HOST = "10.0.2.2"
 KERNEL = (
     "root=/dev/nvme0n1 rw rootflags=noinit_itable console=ttyS0 mitigations=off"
-    # The clock is read all the time: from the processor's counter, not from a device, each look at which stops the emulation.
+    # The clock is read very often. Use the processor's counter: reading a clock device interrupts the emulation.
     " tsc=reliable"
-    # What is said on the console and looked for on the machine costs time too.
+    # Console output and probing for devices cost time too.
     " quiet systemd.show_status=1 systemd.log_color=0 TERM=dumb 8250.nr_uarts=1"
 )
-# Emulated, the newer instructions are slow: SHA-256 with AVX2, CRC with PCLMULQDQ and AES with AES-NI take two to four times
-# as long as without, and copying bytes (ERMS) eight times as long as copying words. The name says what it is.
+# Newer instructions are slow when emulated: SHA-256 with AVX2, CRC with PCLMULQDQ and AES with AES-NI take two to four
+# times as long as without them, and copying with ERMS eight times as long. model-id shows that the CPU is emulated.
 EMULATED = "Nehalem,fsgsbase=on,model-id=QEMU TCG CPU"
 
 
 def accelerated(cpuinfo):
-    """Whether hardware runs the machine, from the text of /proc/cpuinfo.
+    """Return True if KVM can run the machine, from the text of /proc/cpuinfo.
 
-    /dev/kvm may be there where the processor offers no virtualisation: the kernels of ordinary systems do not start with it.
+    /dev/kvm can exist on a processor without virtualisation, where ordinary kernels do not boot.
     """
     wanted = os.environ.get("KUBEWRIGHT_VM_ACCEL")
     if wanted:
@@ -38,20 +38,20 @@ def accelerated(cpuinfo):
 
 
 def processor():
-    """The accelerator's arguments."""
+    """Return the arguments for accelerator and CPU."""
     if accelerated(Path("/proc/cpuinfo").read_text(encoding="utf-8")):
         return ["-accel", "kvm", "-cpu", "host"]
     return ["-accel", "tcg,thread=multi,tb-size=1024", "-cpu", EMULATED]
 
 
 def disk(name, path, kind):
-    """A disk on NVMe, whose driver the kernel has built in. Nothing is flushed: nobody needs it after a crash of the host."""
+    """Return the arguments of an NVMe disk: its driver is built into the kernel. Writes are not flushed to the host's disk."""
     drive = f"if=none,id={name},file={path},format={kind},cache=unsafe,discard=unmap"
     return ["-drive", drive, "-device", f"nvme,drive={name},serial={name}"]
 
 
 def command(machine, base, port):
-    """The whole command line of a machine. A board's firmware is ours: a reboot ends the process, and QMP tells why it ended."""
+    """Return the command line of a machine. On a board, a reboot ends the process, and QMP reports why it ended."""
     folder = machine.folder
     firmware = ["-no-reboot", "-qmp", f"unix:{folder / 'qmp'},server=on,wait=off"] if machine.board else []
     more = board.kernel(machine.root_disk) if machine.board else ""
