@@ -160,11 +160,46 @@ def as_list(value) -> list:
 def inputs_page(roles: dict) -> str:
     """Return the page of all inputs, by role."""
     text = "# Inputs\n\nSet these in the inventory, as play vars, as role parameters or with `-e`. Unknown names are rejected.\n"
+    text += "*Changing it later* is about a running cluster. A change that is not possible is refused, and nothing is changed.\n"
+    changes = lifecycle()
     for name, spec in sorted(roles.items(), key=lambda pair: pair[0] != f"{COLLECTION}.kube"):
         options = own(spec["entry_points"].get("main", {}))
         if options:
-            text += f"\n## {name.rpartition('.')[2]}\n\nRead by {link(name + '#role', 'inputs.md')}.\n\n{table(options, 'inputs.md', 'input')}"
+            text += f"\n## {name.rpartition('.')[2]}\n\nDeclared by {link(name + '#role', 'inputs.md')}.\n\n"
+            text += cluster_table(options, changes) if set(options) <= set(changes) else table(options, "inputs.md", "input")
     return text
+
+
+def cluster_table(options: dict, changes: dict) -> str:
+    """Return the table of inputs of the cluster, with what changing each of them means."""
+    lines = ["| input | type | what it is | changing it later |", "|---|---|---|---|"]
+    for name, option in options.items():
+        first, *inside = rows({name: option}, "inputs.md")
+        lines += [f"{first} {changes[name]} |", *(f"{row} |" for row in inside)]
+    return "\n".join(lines) + "\n"
+
+
+def lifecycle() -> dict:
+    """Return in words what changing each input of the cluster means, and on which hosts it must be the same."""
+    module = imported("inputs.lifecycle")
+    changes = {
+        "birth": "not possible",
+        "join": "running nodes keep what they have",
+        "rolling": "applied to running nodes, one after another",
+        "api": "applied through the API",
+        "controller": "affects files on the controller only",
+        "run": "affects this run only",
+    }
+    scopes = {"cluster": "<br>same on all hosts", "servers": "<br>same on all control planes", "host": ""}
+    return {name: changes[row.change.value] + scopes[row.scope.value] for name, row in module.LIFECYCLE.items()}
+
+
+def imported(name: str):
+    """Return a module of plugins/plugin_utils."""
+    for path in reversed(os.environ["ANSIBLE_COLLECTIONS_PATH"].split(":")):
+        if path not in sys.path:
+            sys.path.insert(0, path)
+    return importlib.import_module(f"ansible_collections.{COLLECTION}.plugins.plugin_utils.{name}")
 
 
 def source_link(source: str) -> str:
@@ -174,8 +209,7 @@ def source_link(source: str) -> str:
 
 def rules_page() -> str:
     """Return the page of the rules that pick a distribution, from the planner's data."""
-    sys.path[:0] = os.environ["ANSIBLE_COLLECTIONS_PATH"].split(":")
-    rules = importlib.import_module("ansible_collections.kubewright.cluster.plugins.plugin_utils.plan.distribution_rules")
+    rules = imported("plan.distribution_rules")
     text = "# Rules of the decision\n\nChecked in this order. A plan's `reasons` name the rule, the node, its value and the limit.\n\n"
     lines = ["| rule | looks at | does | source |", "|---|---|---|---|"]
     lines += [f"| `{rule}` | {what} | {does} | {source_link(source)} |" for rule, what, does, source in rules.table()]
@@ -192,7 +226,7 @@ def role_readme(name: str, spec: dict) -> str:
 
 def fields(name: str) -> str:
     """Return the table of a TypedDict's fields, from their annotations."""
-    model = importlib.import_module("ansible_collections.kubewright.cluster.plugins.plugin_utils.base.model")
+    model = imported("base.model")
     lines = ["| key | what it is |", "|---|---|"]
     for key, hint in typing.get_type_hints(getattr(model, name), include_extras=True).items():
         lines.append(f"| `{key}` | {words(hint.__metadata__[0], 'plan.md')} |")
