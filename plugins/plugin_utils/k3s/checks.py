@@ -81,7 +81,7 @@ def machine(host: str, node: Node) -> Problems:
     refusals = _openrc(host, node) if info["init"] == "openrc" else []
     if info["network"].get("default_ipv4") or info["network"].get("default_ipv6"):
         return Problems(refusals, [])
-    text = "%s: has no default route, without which Services' addresses lead nowhere; add one, if only to a dummy interface (%s)"
+    text = "%s has no default route; K3s needs one to reach Services. Add one, for example to a dummy interface (%s)."
     return Problems(refusals, [Finding("network.no_default_route", text % (host, K3S_AIRGAP_PAGE), host)])
 
 
@@ -91,9 +91,9 @@ def _openrc(host: str, node: Node) -> list[Finding]:
     endpoint = inputs["kube_api_endpoint"]
     vip = endpoint.get("mode") == "vip" or endpoint.get("address") and not endpoint.get("mode")
     if node["role"] == "control_plane" and vip:
-        text = "%s: kube_api_endpoint.mode vip needs systemd on control planes, and it has OpenRC; use local or external"
+        text = "%s runs OpenRC; kube_api_endpoint.mode vip needs systemd on control planes. Set the mode local or external."
         found.append(Finding("endpoint.needs_systemd", text % host, host, "openrc", "systemd"))
     if inputs["kube_journald"] == "volatile":
-        text = "%s: kube_journald volatile is for systemd's journal, and it has OpenRC; set it to keep there"
+        text = "%s runs OpenRC; kube_journald: volatile needs systemd. Set kube_journald: keep for this node."
         found.append(Finding("journald.needs_systemd", text % host, host, "openrc", "systemd"))
     return found

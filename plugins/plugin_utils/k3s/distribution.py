@@ -86,11 +86,11 @@ class K3s(Distribution):
 
     def check_joining_elsewhere(self, node: Node, control_planes: Sequence[str]) -> list[Any]:
         """See Distribution."""
-        return agents_only.problems(node["inputs"], list(control_planes), node["info"])
+        return agents_only.problems(node["inputs"], control_planes, node["info"], node["host"])
 
     def inputs_to_join_elsewhere(self, shared: Inputs) -> dict[str, Any]:
         """See Distribution."""
-        return agents_only.settled(dict(shared))
+        return agents_only.settled(shared)
 
     def datastore(self, nodes: Nodes, shared: Inputs, control_planes: Sequence[str]) -> tuple[str, list[Reason]]:
         """See Distribution."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.detect.look import EMPTY
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory, texts
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory
 
 K3S = {"kube_distribution": "k3s", "kube_version": "1.36.3"}
 DIGEST = "a" * 64
@@ -73,19 +74,19 @@ def test_a_script_that_did_not_come_to_its_end_runs_again():
 
 
 @pytest.mark.parametrize(
-    ("inputs", "words"),
+    ("inputs", "wanted"),
     [
-        ({"k3s_install_method": "script"}, "needs k3s_install_script.checksum"),
-        ({"k3s_install_method": "script", "k3s_install_script": {"checksum": "abc"}}, "is not a SHA-256 digest"),
-        ({"k3s_install_script": {"checksum": DIGEST}}, "has no meaning with k3s_install_method binary"),
-        ({"k3s_binary": "/usr/bin/k3s"}, "is for k3s_install_method existing"),
-        ({"k3s_install_method": "existing"}, "cp-1: k3s_install_method existing, and there is no /usr/local/bin/k3s; install it"),
-        ({"k3s_install_method": "curl"}, "expected one of binary, script, existing"),
+        ({"k3s_install_method": "script"}, ["k3s_install_script.no_checksum"]),
+        ({"k3s_install_script": {"checksum": DIGEST}}, ["k3s_install_script.unused value=binary limit=script"]),
+        ({"k3s_binary": "/usr/bin/k3s"}, ["k3s_binary.unused value=/usr/bin/k3s limit=/usr/local/bin/k3s"]),
+        (
+            {"k3s_install_method": "existing"},
+            ["k3s_binary.missing node=%s limit=/usr/local/bin/k3s" % host for host in ("cp-1", "w-1")],
+        ),
     ],
 )
-def test_what_cannot_be_installed_is_said(inputs, words):
-    refusals = texts(plan_of(inputs)["refusals"])
-    assert any(words in text for text in refusals), refusals
+def test_what_cannot_be_installed_is_refused(inputs, wanted):
+    assert described(plan_of(inputs)["refusals"]) == wanted
 
 
 def existing(version, path="/usr/bin/k3s"):
@@ -99,15 +100,26 @@ def test_a_program_that_is_there_is_used():
     plan = plan_of(inputs, existing("v1.36.3+k3s2"))
     assert plan["refusals"] == [] and (plan["version"], plan["release"]) == ("1.36.3", "v1.36.3+k3s2")
     assert plan["nodes"]["cp-1"]["programs"] == [] and "programs" not in plan["nodes"]["cp-1"]["steps"]
-    units = [entry["content"] for entry in plan["nodes"]["cp-1"]["files"]["k3s"] if entry["path"].endswith("/k3s.service")]
+    files = plan["nodes"]["cp-1"]["files"]["k3s"]
+    units = [entry["content"] for entry in files if entry["path"].endswith("/k3s.service")]
     assert "ExecStart=/usr/bin/k3s server\n" in units[0]
 
 
-def test_a_program_of_another_version_or_place_is_refused():
-    wrong = texts(plan_of({"k3s_install_method": "existing", "k3s_binary": "/usr/bin/k3s"}, existing("v1.35.4+k3s1"))["refusals"])
-    assert "cp-1: /usr/bin/k3s is K3s v1.35.4+k3s1, the plan is for v1.36.3+k3s1; set kube_version to 1.35.4+k3s1, or put the wanted one there" in wrong
-    elsewhere = texts(plan_of({"k3s_install_method": "existing"}, existing("v1.36.3+k3s1"))["refusals"])
-    assert any("it is at /usr/bin/k3s: set k3s_binary" in text for text in elsewhere)
+@pytest.mark.parametrize(
+    ("binary", "version", "wanted"),
+    [
+        ("/usr/bin/k3s", "v1.35.4+k3s1", "k3s_binary.other_version node=cp-1 value=v1.35.4+k3s1 limit=v1.36.3+k3s1"),
+        ("/usr/bin/k3s", None, "k3s_binary.unknown_version node=cp-1 limit=v1.36.3+k3s1"),
+        (
+            "/usr/local/bin/k3s",
+            "v1.36.3+k3s1",
+            "k3s_binary.missing node=cp-1 value=/usr/bin/k3s limit=/usr/local/bin/k3s",
+        ),
+    ],
+)
+def test_an_existing_binary_of_another_version_or_path_is_refused(binary, version, wanted):
+    plan = plan_of({"k3s_install_method": "existing", "k3s_binary": binary}, existing(version), (1, 0))
+    assert described(plan["refusals"]) == [wanted]
 
 
 def test_without_a_network_the_images_come_as_an_archive():
@@ -119,23 +131,24 @@ def test_without_a_network_the_images_come_as_an_archive():
     assert item["checksum_url"].endswith("/sha256sum-amd64.txt") and item["mode"] == "0644"
 
 
-def test_packages_that_lack_without_a_network_are_named():
+def test_packages_that_are_missing_without_a_network_are_named():
     hosts, groups = inventory(1, 0, {**K3S, "kube_needs": ["air_gap"], "kube_artifacts": {"source": "http://mirror"}})
     hosts["cp-1"]["info"]["commands"]["conntrack"] = None
-    warnings = texts(planner.cluster_plan(hosts, groups)["warnings"])
-    assert any("cp-1: kube_needs asks for air_gap, and conntrack" in text for text in warnings), warnings
+    (warning,) = planner.cluster_plan(hosts, groups)["warnings"]
+    assert "cp-1" in warning["text"] and "conntrack" in warning["text"]
 
 
-def test_archive_or_pull_by_wish():
+def test_archive_or_pull_as_requested():
     assert components(plan_of({"k3s_images": "archive"})) == ["k3s", "k3s-images"]
-    pulling = plan_of({"k3s_images": "pull", "kube_needs": ["air_gap"], "kube_artifacts": {"source": "http://mirror"}})
-    assert any("kube_registries.mirrors names none for docker.io" in text for text in texts(pulling["refusals"]))
+    inputs = {"kube_needs": ["air_gap"], "kube_artifacts": {"source": "http://mirror"}}
+    refusals = plan_of({**inputs, "k3s_images": "pull"})["refusals"]
+    assert any("docker.io" in row["text"] for row in refusals)
 
 
-def test_a_node_without_a_default_route_is_told_of():
+def test_a_node_without_a_default_route_is_warned_of():
     hosts, groups = inventory(1, 0, K3S)
     hosts["cp-1"]["info"]["network"].update(default_ipv4=None, default_ipv6=None)
-    assert any(text.startswith("cp-1: has no default route") for text in texts(planner.cluster_plan(hosts, groups)["warnings"]))
+    assert described(planner.cluster_plan(hosts, groups)["warnings"]) == ["network.no_default_route node=cp-1"]
 
 
 def openrc(inputs=None, **size):
@@ -149,7 +162,8 @@ def test_on_openrc_the_service_is_a_script_that_is_supervised():
     plan = planner.cluster_plan(*openrc())
     assert plan["refusals"] == []
     files = {entry["path"]: entry for entry in plan["nodes"]["w-1"]["files"]["k3s"]}
-    assert files["/etc/init.d/k3s-agent"]["mode"] == "0755" and "supervise-daemon" in files["/etc/init.d/k3s-agent"]["content"]
+    service = files["/etc/init.d/k3s-agent"]
+    assert service["mode"] == "0755" and "supervise-daemon" in service["content"]
     assert "/etc/logrotate.d/k3s-agent" in files and not [path for path in files if path.startswith("/etc/systemd")]
 
 
@@ -169,8 +183,11 @@ def test_on_openrc_the_script_of_upstream_makes_its_own():
     assert plan["nodes"]["cp-1"]["script"]["perhaps"][0] == "/etc/rancher/k3s/k3s.env"
 
 
-def test_what_openrc_has_not_is_refused():
+def test_what_needs_systemd_is_refused_on_openrc():
     inputs = {"kube_api_endpoint": {"address": "10.0.0.100"}, "kube_journald": "volatile"}
-    refusals = texts(planner.cluster_plan(*openrc(inputs, servers=3))["refusals"])
-    assert any("cp-2: kube_api_endpoint.mode vip needs systemd" in text for text in refusals)
-    assert any("w-1: kube_journald volatile is for systemd's journal" in text for text in refusals)
+    found = planner.cluster_plan(*openrc(inputs, servers=3))["refusals"]
+    wanted = ["journald.needs_systemd node=w-1 value=openrc limit=systemd"]
+    for host in ("cp-1", "cp-2", "cp-3"):
+        wanted.append("endpoint.needs_systemd node=%s value=openrc limit=systemd" % host)
+        wanted.append("journald.needs_systemd node=%s value=openrc limit=systemd" % host)
+    assert sorted(described(found)) == sorted(wanted)

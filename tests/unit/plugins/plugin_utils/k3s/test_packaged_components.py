@@ -14,6 +14,7 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.network import flannel as k3s_flannel
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_text as report
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory, texts
 
 K3S = {"kube_distribution": "k3s"}
@@ -112,8 +113,8 @@ def test_agents_alone_have_the_parts_of_the_cluster_that_they_join():
     assert plan["refusals"] == [] and plan["disable"] == [] and plan["addons"] == {"wanted": {}, "kept": []}
     assert not [row for row in plan["reasons"] if row["rule"] == "parts"]
     hosts["w-1"]["inputs"]["k3s_helm_charts"] = chart("metallb")["k3s_helm_charts"]
-    (text,) = texts(planner.cluster_plan(hosts, groups)["refusals"])
-    assert text.startswith("k3s_helm_charts: these are files of servers, and this inventory has none")
+    refusals = planner.cluster_plan(hosts, groups)["refusals"]
+    assert described(refusals) == ["auto_deploy.no_server value=k3s_helm_charts"]
 
 
 def test_kubeadm_knows_no_parts():
