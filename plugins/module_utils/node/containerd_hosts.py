@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""containerd's hosts.toml: which hosts a registry's images come from. Standard library only.
+"""Read containerd's hosts.toml, the hosts that a registry's images are pulled from. Standard library only.
 
 https://github.com/containerd/containerd/blob/main/docs/hosts.md
 """
@@ -11,8 +11,11 @@ from __future__ import annotations
 import glob
 import os
 import re
+from typing import Any, Dict, Iterator
 
 CERTS = "/etc/containerd/certs.d"
+# {url, capabilities, ca, client, skip_verify, override_path, header}.
+Host = Dict[str, Any]
 _TABLE = re.compile(r"^\[(.+)\]\s*(?:#.*)?$")
 _PAIR = re.compile(r"""^("[^"]+"|'[^']+'|[\w-]+)\s*=\s*(.+)$""")
 _PART = re.compile(r""""((?:[^"\\]|\\.)*)"|'([^']*)'|([\w-]+)""")
@@ -20,8 +23,8 @@ _STRING = re.compile(r""""((?:[^"\\]|\\.)*)"|'([^']*)'""")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 
 
-def load(root=CERTS):
-    """{registry: [host]} of all files under certs.d; host: {url, capabilities, ca, client, skip_verify, override_path, header}."""
+def load(root: str = CERTS) -> dict[str, list[Host]]:
+    """Return the hosts of each registry with a hosts.toml under certs.d."""
     found = {}
     for path in sorted(glob.glob(root + "/*/hosts.toml")):
         with open(path, encoding="utf-8", errors="replace") as stream:
@@ -29,9 +32,10 @@ def load(root=CERTS):
     return found
 
 
-def hosts(text):
-    """The hosts of one file, in the order in which containerd tries them."""
-    order, place = {}, None
+def hosts(text: str) -> list[Host]:
+    """Return the hosts in the text of a hosts.toml, in the order in which containerd tries them."""
+    order: Dict[str, Host] = {}
+    place: Dict[str, Any] | None = None
     for line in _joined(text):
         table, pair = _TABLE.match(line), _PAIR.match(line)
         if table:
@@ -45,8 +49,8 @@ def hosts(text):
     return list(order.values())
 
 
-def _joined(text):
-    """Lines without comments, an array over several lines as one."""
+def _joined(text: str) -> Iterator[str]:
+    """Yield the lines without comments, and an array over several lines as one."""
     pending = ""
     for line in text.splitlines():
         if not line.strip() or line.strip().startswith("#"):
@@ -57,8 +61,8 @@ def _joined(text):
             pending = ""
 
 
-def _value(text):
-    """A string, a list of strings, or a truth value."""
+def _value(text: str) -> str | list[str] | bool:
+    """Return a string, a list of strings or a boolean."""
     strings = [_unescaped(one) or other for one, other in _STRING.findall(text)]
     if text.startswith("["):
         return strings
@@ -67,11 +71,11 @@ def _value(text):
     return text.split("#")[0].strip() == "true"
 
 
-def _unescaped(text):
+def _unescaped(text: str) -> str:
     return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found.group(1), found.group(1)), text)
 
 
-def base_url(url, override_path):
-    """Where a host's API begins: its own path if it says so, else that and /v2."""
+def base_url(url: str, override_path: bool | None) -> str:
+    """Return the URL at which a host's API begins: the host's own path if override_path is set, otherwise with /v2."""
     url = (url if "://" in url else "https://" + url).rstrip("/")
     return url if override_path or url.endswith("/v2") else url + "/v2"

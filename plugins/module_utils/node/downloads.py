@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fetch programs from upstream, a mirror with the same layout, or a directory, and check them before they are installed.
+"""Fetch programs from upstream, a mirror with the same layout, or a directory, and check them before installation.
 
 Standard library only.
 """
@@ -32,7 +32,8 @@ class FetchError(Exception):
 class Source:
     """Where files come from.
 
-    base: "upstream"; a base URL, below which upstream's URLs are found without "https://"; or a directory of the same layout.
+    base: "upstream"; a base URL, below which upstream's URLs are found without "https://"; or a directory of the same
+    layout.
     """
 
     def __init__(self, base: str = "upstream", proxy: str | None = None, timeout: int = 60, retries: int = 3) -> None:

@@ -46,7 +46,8 @@ class Traces(NamedTuple):
     routes: routes that it adds.
     nft_tables: (family, name) of its nftables tables.
     chains, sets: how the names of its iptables chains and ipsets start.
-    rule_comments: comments of iptables rules that name none of its chains, sets or interfaces. With a `*` at the end: how they start.
+    rule_comments: comments of iptables rules that name none of its chains, sets or interfaces. With a `*` at the end:
+        how they start.
     rule_interfaces: interfaces of its own that such rules name.
     paths: (service, path) of further files. They are removed when the service is ours.
     """

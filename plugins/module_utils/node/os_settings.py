@@ -89,12 +89,18 @@ def sysctl_text(values: dict[str, str]) -> str:
 
 
 def journal_text() -> str:
-    """Return journald's configuration for a journal in memory: https://www.freedesktop.org/software/systemd/man/journald.conf.html"""
+    """Return journald's configuration for a journal in memory.
+
+    https://www.freedesktop.org/software/systemd/man/journald.conf.html
+    """
     return HEADER + "[Journal]\nStorage=volatile\nRuntimeMaxUse=32M\n"
 
 
 def command_line(path: str) -> str:
-    """Return the text of a cmdline.txt, "" if there is none. Each byte is a character: it may have any encoding and line ends."""
+    """Return the text of a cmdline.txt, "" if there is none.
+
+    Each byte is one character: the file may have any encoding and line ends.
+    """
     try:
         with open(path, encoding="latin-1", newline="") as stream:
             return stream.read()

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The record on a node of what the collection made there: /etc/kubewright/owned.json. Standard library only.
 
-It does not say what is installed (that is read from the node itself) but what is ours, so that reset removes exactly that.
+It does not say what is installed (that is read from the node itself) but what is ours, so that reset removes only that.
 An entry is written before the thing itself is put in place: a run that is killed in between leaves nothing unrecorded.
 """
 

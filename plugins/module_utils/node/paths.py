@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The paths, services and ports on a node, in one place. Standard library only; plugin_utils imports the data from here.
+"""The paths, services and ports on a node, in one place. Standard library only; plugin_utils imports this data.
 
 https://kubernetes.io/docs/setup/best-practices/certificates/ and https://docs.k3s.io/cli/server (data-dir)
 """
@@ -140,11 +140,14 @@ class K3s:
         self.authority_file = self.data + "/agent/server-ca.crt"
 
     def pod_networks(self) -> list[str]:
-        """Return the cluster's pod networks, which flannel writes for its CNI plugin: https://github.com/flannel-io/cni-plugin"""
+        """Return the cluster's pod networks, which flannel writes for its CNI plugin.
+
+        https://github.com/flannel-io/cni-plugin
+        """
         return re.findall(r"^FLANNEL_(?:IPV6_)?NETWORK=(\S+)", read_text("/run/flannel/subnet.env"), re.M)
 
     def servers(self) -> list[str]:
-        """Return the URL that the node's kubelet uses (K3s's own balancer, or the server itself) and the one that it joined."""
+        """Return the URL that the node's kubelet uses (K3s's own balancer, or the server) and the one it joined."""
         found = [self.own_server()] + re.findall(r"^server:\s*[\"']?([^\s\"']+)", read_text(K3S_CONFIG), re.M)
         return list(dict.fromkeys(found))
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 from ..api.etcd import Etcd, Member, access, connect
 from ..node import paths
@@ -14,7 +14,7 @@ from .check import FAIL, OK, WARN, Check, check, tried
 
 QUOTA = 2 << 30  # etcd's own default: https://etcd.io/docs/v3.6/dev-guide/limit/
 # (status or None, why there is none).
-Answer = Tuple[Optional[dict], Optional[str]]
+Answer = Tuple[Optional[Dict[str, Any]], Optional[str]]
 
 
 def status_of(etcd: Etcd, member: Member, deadline: float) -> Answer:
@@ -29,8 +29,8 @@ def checks(
 ) -> list[Check]:
     """Return all checks of etcd; none if the datastore is not etcd.
 
-    control_planes: the nodes that should each have a member if etcd is stacked. timeout: seconds for one answer of a member.
-    how: api.etcd.access(), for tests.
+    control_planes: the nodes that should each have a member if etcd is stacked. timeout: seconds for one answer of a
+    member. how: api.etcd.access(), for tests.
     """
     how = access() if how is None else how
     if not how.get("servers"):
@@ -40,7 +40,7 @@ def checks(
     except (OSError, KeyError, ValueError) as error:
         return [check("etcd", FAIL, "its certificates cannot be read: %s" % error)]
     members, problem, _ms = tried(deadline, etcd.members)
-    if problem:
+    if members is None:
         look = "`journalctl -u k3s`" if etcd.own_only else "`crictl ps -a --name etcd` and its logs"
         hint = "look at %s on the control planes; more than half of the members must run" % look
         return [check("etcd", FAIL, "%s does not answer: %s" % (how["servers"], problem), hint=hint)]
@@ -58,18 +58,18 @@ def judge(members: list[Member], answers: List[Answer], control_planes: list[str
     found: List[Check] = []
     for member, (status, problem) in zip(members, answers):
         found += _member(member, status, problem)
-    names = {member.get("name") for member in members if member.get("name")}
+    names: Set[str] = {member["name"] for member in members if member.get("name")}
     for name in sorted(set(control_planes or []) - names):
-        hint = "run site again: it joins what is missing"
+        hint = "run site again: it joins missing members"
         found.append(check("etcd", FAIL, "the control plane has no etcd member", name, hint))
     for name in sorted(names - set(control_planes or names)):
-        hint = "if that machine is gone: `etcdctl member list`, then `etcdctl member remove ID`"
+        hint = "if that machine is gone, remove it: `etcdctl member list`, then `etcdctl member remove ID`"
         found.append(check("etcd", FAIL, "the member %s is not a control plane of the inventory" % name, hint=hint))
     if not any(item["status"] == FAIL for item in found):
         known = [status for status, _problem in answers if status and not status.get("reached")]
         size = max([int(status.get("dbSize") or 0) for status in known] or [0])
         versions = ", ".join(sorted({status.get("version") or "?" for status in known}))
-        count = "1 member, it votes" if len(members) == 1 else "%d members, all vote" % len(members)
+        count = "1 member that votes" if len(members) == 1 else "%d members, all vote" % len(members)
         found.append(check("etcd", OK, "%s, version %s, %d MiB" % (count, versions, size >> 20)))
     return found
 

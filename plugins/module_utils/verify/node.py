@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Proof from a node itself: its services, the API through its endpoint, its certificates. Standard library only."""
+"""Verify from a node itself: its services, the API through its endpoint, its certificates. Standard library only."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import socket
 import ssl
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Callable, List, Tuple
 from urllib.parse import urlsplit
 
 from ..api.kubernetes import local_server
@@ -22,17 +23,24 @@ from ..base.text_files import read_text
 from ..k3s.readiness import agent_problem
 from ..node import paths
 from . import registry
-from .check import FAIL, OK, check, tried
+from .check import FAIL, OK, WARN, Check, check, tried
+from .registry import Place
 
 WARNING_DAYS = 30
+# (name of a certificate, begin, end), in seconds since 1970.
+Validity = Tuple[str, float, float]
 
 
-def checks(own, deadline, warning_days=WARNING_DAYS):
-    """All checks of the node itself, at the same time."""
+def checks(own: str, deadline: float, warning_days: int = WARNING_DAYS) -> list[Check]:
+    """Return all checks of the node itself, which run at the same time.
+
+    deadline: by time.monotonic(). warning_days: certificates with fewer days left are a warning.
+    """
     place = paths.here()
     if not os.path.exists(place.identity):
-        return [check("node", FAIL, "is no member of the cluster: it has no %s" % place.identity, own, "run site again")]
-    works = [
+        text = "is not a member of the cluster: %s is missing" % place.identity
+        return [check("node", FAIL, text, own, "run site again")]
+    works: List[Callable[[], List[Check]]] = [
         lambda: services(own),
         lambda: kubelet(own, place, deadline),
         lambda: endpoints(own, place, deadline),
@@ -44,25 +52,26 @@ def checks(own, deadline, warning_days=WARNING_DAYS):
         return [item for part in pool.map(lambda work: work(), works) for item in part]
 
 
-def ready(own):
-    """An agent's Node by its own word, where no server of the cluster can be asked."""
+def ready(own: str) -> Check:
+    """Check that an agent's Node is Ready, as the agent sees it: for agents whose servers cannot be asked."""
     problem = agent_problem(own, paths.K3s().data)
-    hint = "look at `journalctl -u k3s-agent` there"
-    return check("node", FAIL, problem, own, hint) if problem else check("node", OK, "is Ready in the cluster made elsewhere", own)
+    if problem:
+        return check("node", FAIL, problem, own, "look at `journalctl -u k3s-agent` there")
+    return check("node", OK, "is Ready in the existing cluster", own)
 
 
-def services(own):
-    """The units that the collection runs are active."""
+def services(own: str) -> list[Check]:
+    """Check that the services that the collection runs are active."""
     names = [name + ".service" for name in paths.SERVICES]
     asked = commands.run(["systemctl", "show", "--property=Id,LoadState,ActiveState,SubState", *names], timeout=10)
     if asked.rc == commands.NOT_STARTED:
-        return []  # no systemd: the other checks ask whether the services answer
+        return []  # no systemd: the other checks show whether the services answer
     if asked.rc:
         return [check("services", FAIL, "systemctl does not answer: %s" % asked.complaint(), own)]
     blocks = asked.out.split("\n\n")
     units = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in blocks]
-    there = [unit for unit in units if unit.get("LoadState") == "loaded"]
-    wrong = [unit for unit in there if unit.get("ActiveState") not in ("active", "reloading")]
+    loaded = [unit for unit in units if unit.get("LoadState") == "loaded"]
+    wrong = [unit for unit in loaded if unit.get("ActiveState") not in ("active", "reloading")]
     found = [
         check(
             "services",
@@ -73,13 +82,13 @@ def services(own):
         )
         for unit in wrong
     ]
-    return found or [check("services", OK, "%s run" % ", ".join(unit["Id"].rpartition(".")[0] for unit in there), own)]
+    return found or [check("services", OK, "%s run" % ", ".join(unit["Id"].rpartition(".")[0] for unit in loaded), own)]
 
 
-def kubelet(own, place, deadline):
-    """The kubelet is healthy by its own word, and containerd takes connections."""
+def kubelet(own: str, place: Place, deadline: float) -> list[Check]:
+    """Check that the kubelet reports itself healthy and containerd accepts connections."""
 
-    def healthy():
+    def healthy() -> None:
         connection = http.client.HTTPConnection("127.0.0.1", 10248, timeout=3)
         try:
             connection.request("GET", "/healthz")
@@ -89,7 +98,7 @@ def kubelet(own, place, deadline):
         finally:
             connection.close()
 
-    def connects():
+    def connects() -> None:
         with socket.socket(socket.AF_UNIX) as channel:
             channel.settimeout(3)
             channel.connect(place.socket)
@@ -98,38 +107,30 @@ def kubelet(own, place, deadline):
     for name, work, unit in (("the kubelet", healthy, "kubelet"), ("containerd", connects, "containerd")):
         _answer, problem, spent = tried(deadline, work)
         if problem:
-            found.append(
-                check(
-                    "kubelet",
-                    FAIL,
-                    "%s does not answer: %s" % (name, problem),
-                    own,
-                    "look at `journalctl -u %s` there" % unit,
-                    spent,
-                )
-            )
+            hint = "look at `journalctl -u %s` there" % unit
+            found.append(check("kubelet", FAIL, "%s does not answer: %s" % (name, problem), own, hint, spent))
     return found or [check("kubelet", OK, "the kubelet is healthy, containerd answers", own)]
 
 
-def endpoints(own, place, deadline):
-    """The API answers at each of these addresses, with a certificate that holds for it."""
+def endpoints(own: str, place: Place, deadline: float) -> list[Check]:
+    """Check that the API answers at each address that this node uses, with a valid certificate for it."""
     urls = place.servers()
     if not urls:
-        return [check("API endpoint", FAIL, "%s names no server" % place.identity, own, "run site again")]
+        return [check("API endpoint", FAIL, "%s does not name a server" % place.identity, own, "run site again")]
     hint = "look at `journalctl -u kube-endpoint` there, and at the API servers behind it"
     with ThreadPoolExecutor(len(urls)) as pool:
         return list(pool.map(lambda url: _api(own, "API endpoint", url, place, deadline, hint), urls))
 
 
-def _api(own, name, url, place, deadline, hint):
+def _api(own: str, name: str, url: str, place: Place, deadline: float, hint: str) -> Check:
     _answer, problem, spent = tried(deadline, lambda: readyz(url, place))
     if problem:
         return check(name, FAIL, "%s does not answer in %.0f s: %s" % (url, spent / 1000, problem), own, hint, spent)
     return check(name, OK, "%s is ready" % url, own, ms=spent)
 
 
-def own_api(own, place, deadline):
-    """A control plane's own API server, not only the one that the endpoint leads to."""
+def own_api(own: str, place: Place, deadline: float) -> list[Check]:
+    """Check a control plane's own API server, because the endpoint may lead to another one."""
     server = local_server()
     if server is None:
         return []
@@ -138,13 +139,16 @@ def own_api(own, place, deadline):
     return [_api(own, "API server", url, place, deadline, hint)]
 
 
-def readyz(url, place):
-    """Ask as the kubelet does: with its certificate, against the cluster's authority, name compared."""
+def readyz(url: str, place: Place) -> None:
+    """Ask the API as the kubelet does: with its certificate, the cluster's authority, and the host name compared.
+
+    Raise OSError, ValueError or HTTPException if it is not ready.
+    """
     parts = urlsplit(url)
     context = ssl.create_default_context(cadata=authority(place))
     if os.path.exists(place.client[0]):
         context.load_cert_chain(*place.client)
-    connection = http.client.HTTPSConnection(parts.hostname, parts.port or 443, timeout=5, context=context)
+    connection = http.client.HTTPSConnection(parts.hostname or "", parts.port or 443, timeout=5, context=context)
     try:
         connection.request("GET", "/readyz")
         answer = connection.getresponse()
@@ -155,8 +159,8 @@ def readyz(url, place):
         raise ValueError("HTTP %d %s" % (answer.status, text.strip()[-300:]))
 
 
-def authority(place):
-    """PEM text of the authority in the kubelet's own configuration."""
+def authority(place: Place) -> str:
+    """Return the PEM text of the authority in the kubelet's own configuration."""
     text = read_text(place.identity)
     data = re.search(r"certificate-authority-data:\s*([A-Za-z0-9+/=]+)", text)
     if data:
@@ -165,43 +169,35 @@ def authority(place):
     return read_text(path.group(1) if path else place.authority_file)
 
 
-def certificates(own, place, warning_days):
-    """Days that the certificates of the node have left, those inside of kubeconfigs too."""
+def certificates(own: str, place: Place, warning_days: int) -> list[Check]:
+    """Check how many days the certificates of the node have left, those in kubeconfigs included."""
     found = []
     for name, begins, expires in validity(place):
         days, life = (expires - time.time()) / 86400, (expires - begins) / 86400
-        # A kubelet that renews short-lived certificates by itself is well.
+        # The kubelet renews its own certificates, also short-lived ones: warn only in the last tenth of their life.
         limit = min(warning_days, life * 0.1) if name.startswith("kubelet") else warning_days
-        found.append((days, name, "fail" if days <= 0 else "warn" if days < limit else "ok"))
+        found.append((days, name, FAIL if days <= 0 else WARN if days < limit else OK))
     if not found:
-        return [
-            check("certificates", FAIL, "none can be read", own, "look at the files that %s names" % place.identity)
-        ]
-    wrong = [
-        check(
-            "certificates",
-            status,
-            "%s %s" % (name, "has expired" if status == FAIL else "has %d days left" % days),
-            own,
-            _renewal(name, place),
-        )
-        for days, name, status in sorted(found)
-        if status != OK
-    ]
+        hint = "look at the files that %s names" % place.identity
+        return [check("certificates", FAIL, "no certificate can be read", own, hint)]
+    wrong = []
+    for days, name, status in sorted(found):
+        if status != OK:
+            text = "%s has expired" % name if status == FAIL else "%s has %d days left" % (name, days)
+            wrong.append(check("certificates", status, text, own, _renewal(name, place)))
     days, name, _status = min(found)
-    return wrong or [
-        check("certificates", OK, "%d, the next to expire is %s in %d days" % (len(found), name, days), own)
-    ]
+    text = "%d certificates, the next to expire is %s in %d days" % (len(found), name, days)
+    return wrong or [check("certificates", OK, text, own)]
 
 
-def _renewal(name, place):
+def _renewal(name: str, place: Place) -> str:
     if name.startswith("kubelet"):
-        return "the kubelet renews it by itself while it reaches the API; look at `journalctl -u kubelet`"
+        return "the kubelet renews it on its own while it reaches the API; look at `journalctl -u kubelet`"
     return place.renewal
 
 
-def validity(place):
-    """[(name, begins, expires)], times in seconds since 1970, of all certificates that the node uses."""
+def validity(place: Place) -> list[Validity]:
+    """Return the validity of all certificates that the node uses."""
     found = [_times(name, path) for name, path in place.certificates().items()]
     for path in place.kubeconfigs:
         data = re.search(r"client-certificate-data:\s*([A-Za-z0-9+/=]+)", read_text(path))
@@ -211,9 +207,10 @@ def validity(place):
     return [entry for entry in found if entry]
 
 
-def _times(name, path):
+def _times(name: str, path: str) -> Validity | None:
     try:
-        parts = ssl._ssl._test_decode_cert(path)
+        # Python has no public function that reads a certificate.
+        parts = ssl._ssl._test_decode_cert(path)  # type: ignore[attr-defined]
         return name, ssl.cert_time_to_seconds(parts["notBefore"]), ssl.cert_time_to_seconds(parts["notAfter"])
     except (OSError, ValueError, KeyError, AttributeError):
         return None

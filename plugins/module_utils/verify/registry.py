@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Proof that each registry mirror of a node pulls: a manifest and the image's configuration, whose digest is checked. Standard library only.
+"""Check that each registry mirror of a node serves an image: its manifest, and its configuration with the right digest.
 
-containerd falls back on the next host when a mirror fails, so a pull of containerd's own would not show a dead mirror.
+A pull by containerd would not show a dead mirror, because it falls back to the next host. Standard library only.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ import ssl
 import time
 import urllib.error
 import urllib.request
+from typing import Any, Iterable, Optional, Tuple, Union
 from urllib.parse import urlencode, urlsplit
 
 from ..base import commands
 from ..node import containerd_hosts, paths
-from .check import FAIL, OK, WARN, check
+from .check import FAIL, OK, WARN, Check, check
 
 TIMEOUT = 10
-TRIES = 3  # images, where a mirror lacks the first
+TRIES = 3  # images, if a mirror does not have the first
 ACCEPT = ", ".join(
     "application/vnd." + kind
     for kind in (
@@ -37,43 +38,46 @@ ACCEPT = ", ".join(
     )
 )
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm"}
+Place = Union[paths.Kubeadm, paths.K3s]
+# (mirror, image or None, problem or None, milliseconds).
+Result = Tuple[containerd_hosts.Host, Optional[str], object, int]
 
 
 class Lacking(ValueError):
-    """The registry answers, and does not have the image."""
+    """The registry answers, but does not have the image."""
 
 
-def checks(own, place):
-    """One check for each mirror of each registry."""
+def checks(own: str, place: Place) -> list[Check]:
+    """Return one check for each mirror of each registry. own: the node. place: paths.here()."""
     registries = containerd_hosts.load(place.registries)
     if not any(registries.values()):
         return []
     images, settings = images_here(place), proxy_settings()
     found = []
     for registry, hosts in sorted(registries.items()):
-        results = [(host, *pull(host, registry, _images_of(registry, images, registries), settings)) for host in hosts]
-        somebody = any(problem is None and image for _host, image, problem, _ms in results)
+        own_images = _images_of(registry, images, registries)
+        results = [(host, *pull(host, registry, own_images, settings)) for host in hosts]
+        somebody = any(problem is None and image is not None for _host, image, problem, _ms in results)
         found += [_judged(own, registry, result, somebody) for result in results]
     return found
 
 
-def _judged(own, registry, result, somebody):
+def _judged(own: str, registry: str, result: Result, somebody: bool) -> Check:
     host, image, problem, spent = result
     what = "%s for %s" % (host["url"], "all registries" if registry == "_default" else registry)
     if problem is None and image:
-        return check("registry", OK, "%s gives out %s" % (what, image), own, ms=spent)
+        return check("registry", OK, "%s serves %s" % (what, image), own, ms=spent)
     if problem is None:
-        return check("registry", OK, "%s answers; no image from there is on this node" % what, own, ms=spent)
-    hint = "try `curl %s/`; kube_registries has its address, login and CA" % containerd_hosts.base_url(
-        host["url"], host.get("override_path")
-    )
-    # containerd goes on to the next host for an image that one lacks.
+        return check("registry", OK, "%s answers; this node has no image from it to test" % what, own, ms=spent)
+    url = containerd_hosts.base_url(host["url"], host.get("override_path"))
+    hint = "try `curl %s/`; its address, login and CA are set in kube_registries" % url
+    # If one mirror does not have an image, containerd tries the next.
     status = WARN if somebody and isinstance(problem, Lacking) else FAIL
-    return check("registry", status, "%s does not pull: %s" % (what, problem), own, hint, spent)
+    return check("registry", status, "%s does not serve images: %s" % (what, problem), own, hint, spent)
 
 
-def images_here(place):
-    """References of the images on this node, the smallest first: ["registry.k8s.io/pause:3.10"]."""
+def images_here(place: Place) -> list[str]:
+    """Return the references of the images on this node, the smallest first: ["registry.k8s.io/pause:3.10"]."""
     program = shutil.which(place.crictl[0], path="/usr/local/bin:/usr/bin:/opt/bin") or place.crictl[0]
     argv = [
         program,
@@ -97,15 +101,19 @@ def images_here(place):
     ]
 
 
-def _images_of(registry, images, registries):
+def _images_of(registry: str, images: list[str], registries: Iterable[str]) -> list[str]:
     if registry != "_default":
         return [image for image in images if image.startswith(registry + "/")]
     return [image for image in images if image.partition("/")[0] not in registries]
 
 
-def pull(host, registry, images, settings):
-    """(image or None, problem or None, milliseconds) for one mirror."""
-    began, image, problem = time.monotonic(), None, None
+def pull(
+    host: containerd_hosts.Host, registry: str, images: list[str], settings: Proxies
+) -> tuple[str | None, object, int]:
+    """Return (image or None, problem or None, milliseconds) for one mirror."""
+    began = time.monotonic()
+    image: str | None = None
+    problem: object = None
     try:
         client = Client(host, registry, settings)
         if not images:
@@ -119,32 +127,34 @@ def pull(host, registry, images, settings):
                 problem = error
     except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException) as error:
         problem = error
-        if isinstance(getattr(error, "reason", None), OSError):
-            problem = error.reason.strerror or error.reason
+        cause = getattr(error, "reason", None)
+        if isinstance(cause, OSError):
+            problem = cause.strerror or cause
     return image, problem, int((time.monotonic() - began) * 1000)
 
 
 class Client:
-    """Requests to one mirror as containerd makes them: its CA, its headers, its proxy, a token where it asks for one."""
+    """Requests to one mirror as containerd sends them: with its CA, headers, proxy, and a token if it asks for one."""
 
-    def __init__(self, host, registry, settings):
+    def __init__(self, host: containerd_hosts.Host, registry: str, settings: Proxies) -> None:
         self.base = containerd_hosts.base_url(host["url"], host.get("override_path"))
-        self.registry, self.headers, self.token = registry, host.get("header") or {}, None
+        self.registry, self.headers = registry, host.get("header") or {}
+        self.token: str | None = None
         self.opener = urllib.request.build_opener(
             urllib.request.HTTPSHandler(context=_context(host)),
-            urllib.request.ProxyHandler(settings.proxies(urlsplit(self.base).hostname)),
+            urllib.request.ProxyHandler(settings.proxies(urlsplit(self.base).hostname or "")),
         )
 
-    def alive(self):
-        """It is a registry. That it wants a login for everything is an answer too."""
+    def alive(self) -> None:
+        """Check that it is a registry. One that requires a login for everything answers too."""
         try:
             self.open(self.base + "/")
         except urllib.error.HTTPError as error:
             if error.code not in (401, 403, 404):
                 raise
 
-    def fetch(self, image):
-        """The manifest of an image for this machine, and its configuration; ValueError when that has another digest."""
+    def fetch(self, image: str) -> None:
+        """Fetch an image's manifest for this machine and its configuration. Raise ValueError if the digest is wrong."""
         registry, _slash, rest = image.partition("/")
         repository, _colon, tag = rest.rpartition(":")
         manifest = json.loads(self.open(self._url(registry, repository, "manifests", tag)))
@@ -155,15 +165,19 @@ class Client:
         digest = manifest["config"]["digest"]
         blob = self.open(self._url(registry, repository, "blobs", digest))
         if "sha256:" + hashlib.sha256(blob).hexdigest() != digest:
-            raise ValueError("the configuration of %s has another digest than its manifest says" % image)
+            raise ValueError("the configuration of %s has another digest than its manifest" % image)
 
-    def _url(self, registry, *parts):
+    def _url(self, registry: str, *parts: str) -> str:
         return "%s/%s?%s" % (self.base, "/".join(parts), urlencode({"ns": registry}))
 
-    def open(self, url, again=True):
+    def open(self, url: str, again: bool = True) -> bytes:
+        """Return the answer to a request, at most 16 MiB. again: get a token and retry if the registry asks for one.
+
+        Raise Lacking if the registry does not have it, or OSError.
+        """
         request = urllib.request.Request(url, headers={"Accept": ACCEPT})
         for name, value in {**self.headers, **({"Authorization": self.token} if self.token else {})}.items():
-            # Not sent on to where a blob may be redirected to.
+            # Not sent to the server that a blob may be redirected to.
             request.add_unredirected_header(name, value[0] if isinstance(value, list) else value)
         try:
             with self.opener.open(request, timeout=TIMEOUT) as answer:
@@ -177,10 +191,13 @@ class Client:
                 raise Lacking("it does not have %s" % urlsplit(url).path) from None
             raise
 
-    def _token(self, challenge):
-        """https://distribution.github.io/distribution/spec/auth/token/"""
-        asked = {key: challenge[key] for key in ("service", "scope") if key in challenge}
-        request = urllib.request.Request("%s?%s" % (challenge["realm"], urlencode(asked)))
+    def _token(self, challenge: dict[str, str]) -> str:
+        """Return the header value for the token that a registry asks for.
+
+        https://distribution.github.io/distribution/spec/auth/token/
+        """
+        query = urlencode([(key, challenge[key]) for key in ("service", "scope") if key in challenge])
+        request = urllib.request.Request("%s?%s" % (challenge["realm"], query))
         login = self.headers.get("Authorization")
         if login:
             request.add_unredirected_header("Authorization", login[0] if isinstance(login, list) else login)
@@ -189,8 +206,8 @@ class Client:
         return "Bearer " + (found.get("token") or found["access_token"])
 
 
-def _for_here(manifests):
-    """Digest of the manifest for this machine's architecture."""
+def _for_here(manifests: list[dict[str, Any]]) -> str:
+    """Return the digest of the manifest for this machine's architecture. Raise Lacking."""
     wanted = ARCHITECTURES.get(platform.machine(), platform.machine())
     for item in manifests:
         where = item.get("platform") or {}
@@ -199,7 +216,7 @@ def _for_here(manifests):
     raise Lacking("it has no image for %s" % wanted)
 
 
-def _context(host):
+def _context(host: containerd_hosts.Host) -> ssl.SSLContext:
     context = ssl.create_default_context()
     authorities = host.get("ca") or []
     for path in [authorities] if isinstance(authorities, str) else authorities:
@@ -213,13 +230,13 @@ def _context(host):
 
 
 class Proxies:
-    """containerd's proxy, and what it does not send there (names, domains, addresses, networks)."""
+    """containerd's proxy, and the names, domains, addresses and networks that it reaches directly."""
 
-    def __init__(self, environment):
+    def __init__(self, environment: dict[str, str]) -> None:
         self.environment = environment
 
-    def proxies(self, name):
-        """{scheme: proxy} for a host name; empty for a direct way."""
+    def proxies(self, name: str) -> dict[str, str]:
+        """Return {scheme: proxy} for a host name, {} if it is reached directly."""
         if any(
             _covers(entry.strip(), name) for entry in self.environment.get("NO_PROXY", "").split(",") if entry.strip()
         ):
@@ -231,7 +248,8 @@ class Proxies:
         }
 
 
-def proxy_settings(path=paths.PROXY_ENVIRONMENT):
+def proxy_settings(path: str = paths.PROXY_ENVIRONMENT) -> Proxies:
+    """Return the proxy that the collection set for containerd on this node."""
     try:
         with open(path, encoding="utf-8") as stream:
             return Proxies(
@@ -241,7 +259,7 @@ def proxy_settings(path=paths.PROXY_ENVIRONMENT):
         return Proxies({})
 
 
-def _covers(entry, name):
+def _covers(entry: str, name: str) -> bool:
     try:
         return ipaddress.ip_address(name) in ipaddress.ip_network(entry, strict=False)
     except ValueError:

@@ -107,7 +107,7 @@ def test_a_pod_has_an_address_for_each_network_of_its_nodes_pods():
     node = {"spec": {"podCIDRs": ["10.244.0.0/24", "fd42::/64"]}}
     assert verify_cluster._addressed("a", node, ["10.244.0.1", "fd42::1"])["text"] == "runs at 10.244.0.1, fd42::1"
     found = verify_cluster._addressed("a", node, ["10.244.0.1"])
-    assert found["status"] == "fail" and "10.244.0.1 alone" in found["text"] and "fd42::/64" in found["text"]
+    assert found["status"] == "fail" and "only 10.244.0.1" in found["text"] and "fd42::/64" in found["text"]
     # Another's network may have its own ranges: what the Node says is then no measure.
     assert verify_cluster._addressed("a", {"spec": {}}, ["10.9.0.1"])["status"] == "ok"
 
@@ -176,11 +176,11 @@ def test_a_pod_that_does_not_come_up_is_told_with_its_last_event():
     cluster = Cluster("ab")
     cluster.without_pod = {"b"}
     cluster.events = [{"type": "Normal", "message": "x"}, {"type": "Warning", "message": "cni plugin not initialized"}]
-    assert failed(begin(cluster))[("pod", "b")] == "no pod came up in 0 s: Pending; cni plugin not initialized"
+    assert failed(begin(cluster))[("pod", "b")] == "no pod was ready within 0 s: Pending; cni plugin not initialized"
 
 
 def test_a_node_that_is_missing_is_told():
-    assert failed(begin(Cluster("a"))) == {("node", "b"): "is no member of the cluster"}
+    assert failed(begin(Cluster("a"))) == {("node", "b"): "is not a member of the cluster"}
 
 
 def test_a_refusal_of_the_pods_leaves_the_other_checks():

@@ -32,7 +32,7 @@ def kubelet_conf(node, authority, url):
 def test_a_machine_that_is_no_node_is_told_so(node):
     found = probe_node.checks("a", soon())
     assert [(item["name"], item["status"]) for item in found] == [("node", "fail")]
-    assert "no member" in found[0]["text"]
+    assert "not a member" in found[0]["text"]
 
 
 def test_the_endpoint_is_asked_with_the_kubelets_certificate(node, authority, serve):
@@ -72,7 +72,7 @@ def test_a_server_of_another_cluster_fails(node, authority, other_authority, ser
 
 def test_a_kubeconfig_without_a_server_fails(node):
     (node / "kubelet.conf").write_text("kind: Config\n")
-    assert "names no server" in probe_node.endpoints("a", places.Kubeadm(), soon())[0]["text"]
+    assert "does not name a server" in probe_node.endpoints("a", places.Kubeadm(), soon())[0]["text"]
 
 
 def put(node, name, pem):
@@ -84,7 +84,7 @@ def test_certificates_that_last_are_one_line(node, authority):
     put(node, "etcd/server.crt", authority.issue("etcd", days=100)[0])
     found = probe_node.certificates("a", places.Kubeadm(), 30)
     assert [item["status"] for item in found] == ["ok"]
-    assert found[0]["text"] == "3, the next to expire is etcd/server in 99 days"
+    assert found[0]["text"] == "3 certificates, the next to expire is etcd/server in 99 days"
 
 
 def test_certificates_that_end_are_named(node, authority):

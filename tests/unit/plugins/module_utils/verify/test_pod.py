@@ -72,7 +72,7 @@ def test_an_address_that_is_translated_on_the_way_is_a_warning(serve):
     port = serve.names(whoami="10.0.0.9").port
     found = probe_pod.pod_to_pod("a", "127.0.0.1", "b", "127.0.0.1", port, soon())
     assert found[0]["status"] == "warn"
-    assert "sees 10.0.0.9 in place of this pod's address 127.0.0.1" in found[0]["text"]
+    assert "sees 10.0.0.9 instead of this pod's address 127.0.0.1" in found[0]["text"]
 
 
 def test_a_pod_that_is_silent_is_named_with_transport_and_reason(serve):

@@ -87,7 +87,7 @@ def test_a_mirror_gives_out_an_image(probe, serve, index):
     server = serve.http(Registry(index=index))
     found = probe({"registry.k8s.io": toml(url(server))})
     assert [(item["status"], item["text"]) for item in found] == [
-        ("ok", "%s for registry.k8s.io gives out %s" % (url(server), IMAGE))
+        ("ok", "%s for registry.k8s.io serves %s" % (url(server), IMAGE))
     ]
     assert server.requests[0][1] == "/v2/pause/manifests/3.10?ns=registry.k8s.io"
     assert server.requests[-1][1].startswith("/v2/pause/blobs/sha256:")
@@ -124,7 +124,7 @@ def test_further_images_are_tried(probe, serve):
 def test_a_registry_of_which_no_image_is_here_has_to_answer(probe, serve):
     server = serve.http(Registry())
     found = probe({"docker.io": toml(url(server)), "quay.io": toml("http://127.0.0.1:1")})
-    assert [(item["status"], "no image from there" in item["text"]) for item in found] == [
+    assert [(item["status"], "no image from it" in item["text"]) for item in found] == [
         ("ok", True),
         ("fail", False),
     ]
@@ -157,7 +157,7 @@ def test_a_mirror_of_everything_is_asked_for_what_no_other_file_names(probe, ser
     images = ["docker.io/library/x:3.10", IMAGE]
     found = probe({"_default": toml(url(server)), "docker.io": ""}, images)
     assert [(item["status"], item["text"]) for item in found] == [
-        ("ok", "%s for all registries gives out %s" % (url(server), IMAGE))
+        ("ok", "%s for all registries serves %s" % (url(server), IMAGE))
     ]
 
 

@@ -30,9 +30,9 @@ def test_nodes_are_members_and_ready():
     assert words(verify_rules.node_checks(nodes, ["a", "b", "c", "e"])) == [
         ("ok", "a", "Ready"),
         ("fail", "b", "is not Ready: Kubelet stopped posting node status."),
-        ("fail", "c", "is no member of the cluster"),
+        ("fail", "c", "is not a member of the cluster"),
         ("ok", "e", "Ready, cordoned"),
-        ("warn", "d", "is in the cluster and not in the inventory"),
+        ("warn", "d", "is in the cluster but not in the inventory"),
     ]
 
 
@@ -146,8 +146,8 @@ def test_static_pods_have_to_be_ready():
 
 
 def test_why_a_pod_does_not_run():
-    assert verify_rules.why(None) == "no pod was made for it"
-    assert verify_rules.why({"status": {"phase": "Pending"}}) == "Pending: its kubelet has not taken it up"
+    assert verify_rules.why(None) == "no pod was created for it"
+    assert verify_rules.why({"status": {"phase": "Pending"}}) == "Pending: its kubelet has not started it"
     unschedulable = {"status": {"phase": "Pending", "conditions": [{"message": "0/3 nodes are available"}]}}
     assert verify_rules.why(unschedulable) == "Pending: 0/3 nodes are available"
     starting = {
