@@ -51,7 +51,7 @@ def read(
     folders = [str(variables[name]) for name in auto_deploy.BESIDE if variables.get(name)]
     given, unread = auto_deploy.read(given, folders)
     values, _problems = schema.validate(given)  # the plan says what is wrong, once for all hosts
-    return given, values, problems + unread
+    return given, values, problems + [finding.text for finding in unread]
 
 
 def look_arguments(values: Mapping[str, Any], server: bool, neighbour: str) -> dict[str, Any]:

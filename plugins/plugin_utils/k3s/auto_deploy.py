@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The user's files in K3s's auto-deploy folder: manifests, Helm charts, values of charts that K3s brings along.
+"""The user's files in K3s's auto-deploy folder: manifests, Helm charts, and values for the charts that K3s packages.
 
-https://docs.k3s.io/installation/packaged-components#auto-deploying-manifests-addons, https://docs.k3s.io/add-ons/helm. K3s looks at the
-folder every 15 seconds and needs no restart; what becomes of a dropped file's objects is in module_utils/k3s/addons.py.
+https://docs.k3s.io/installation/packaged-components#auto-deploying-manifests-addons, https://docs.k3s.io/add-ons/helm.
+K3s reads the folder every 15 seconds and needs no restart. module_utils/k3s/addons.py deletes the objects of a file
+that was removed.
 """
 
 from __future__ import annotations
@@ -12,23 +13,28 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import yaml
 
+from ..base.distribution import File, Inputs
+from ..base.findings import Finding
 from ..base.yaml_documents import dump, plain
 
 PAGE = "https://docs.k3s.io/add-ons/helm"
 FOLDER = "%s/server/manifests/"
 OURS = "kubewright-"
 INPUTS = {"k3s_manifests": OURS, "k3s_helm_charts": OURS + "chart-", "k3s_helm_configs": OURS + "config-"}
-# Variables with the folders in which a file of the user's may be.
+# Variables with the folders that a relative path of the user may start from.
 BESIDE = ("playbook_dir", "inventory_dir")
 HEADER = "# Made by kubewright.cluster.\n"
-# A release's name has 53 characters at most (https://helm.sh/docs/chart_template_guide/getting_started/); an AddOn's is the file's up to
-# the first dot (basename in pkg/deploy/controller.go).
+# The name of a Helm release has at most 53 characters (https://helm.sh/docs/chart_template_guide/getting_started/). The
+# name of an AddOn is the file's, up to the first dot (basename in pkg/deploy/controller.go).
 NAME = re.compile(r"^[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?$")
-# HelmCharts of K3s itself, in the same namespace as ours: https://github.com/k3s-io/k3s/tree/main/manifests/traefik.yaml
+# HelmCharts of K3s itself, in the same namespace as ours:
+# https://github.com/k3s-io/k3s/tree/main/manifests/traefik.yaml
 PACKAGED = ("traefik", "traefik-crd")
 # Key of k3s_helm_charts -> field of HelmChart (PAGE). References are by name.
 FIELDS = {
@@ -56,13 +62,13 @@ REFERENCES = {
 }
 
 
-def present(values: dict, name: str) -> list:
-    """The items of an input that are wanted."""
+def present(values: Inputs, name: str) -> list[dict[str, Any]]:
+    """Return the items of an input whose state is present."""
     return [item for item in values.get(name) or [] if item.get("state", "present") == "present"]
 
 
-def texts(values: dict) -> dict:
-    """{AddOn's name: text of its file} of all that the inputs want."""
+def texts(values: Inputs) -> dict[str, str]:
+    """Return the wanted files: {name of the AddOn: text}."""
     found = {}
     for name, prefix in INPUTS.items():
         for item in present(values, name):
@@ -70,45 +76,55 @@ def texts(values: dict) -> dict:
     return found
 
 
-def digests(values: dict) -> dict:
-    """{AddOn's name: SHA-256 of its file}, which K3s keeps of what it applied."""
+def digests(values: Inputs) -> dict[str, str]:
+    """Return {name of the AddOn: SHA-256 of its file}, which K3s records for each file that it applied."""
     return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts(values).items()}
 
 
-def files(values: dict, data_dir: str, info: dict, secret: bool) -> list:
-    """A server's files in the folder: those with Secrets, or the others and those that are to go ({path, state, secret})."""
+def files(values: Inputs, data_dir: str, info: Mapping[str, Any], secret: bool) -> list[File]:
+    """Return a server's files in the folder.
+
+    secret: True for the files that contain Secrets; False for the others, and for those that will be removed
+    ({path, state, secret}).
+    """
     folder = FOLDER % data_dir
     wanted = {folder + name + ".yaml": text for name, text in texts(values).items()}
-    made = [
-        {"path": path, "content": text, "mode": "0600"} for path, text in sorted(wanted.items()) if has_secret(text) == secret
+    found: list[File] = [
+        {"path": path, "content": text, "mode": "0600"}
+        for path, text in sorted(wanted.items())
+        if has_secret(text) == secret
     ]
-    gone = [] if secret else [path for path in ours(info, data_dir) if path not in wanted]
-    # What they hold is not known here: it may be a Secret, and is kept out of the diff.
-    return made + [{"path": path, "state": "absent", "secret": True} for path in gone]
+    if not secret:
+        # They may contain a Secret, so they are not shown in the diff.
+        gone = [path for path in ours(info, data_dir) if path not in wanted]
+        found += [{"path": path, "state": "absent", "secret": True} for path in gone]
+    return found
 
 
-def ours(info: dict, data_dir: str) -> list:
-    """Paths of the files that an earlier run put into a server's folder and that are there."""
-    there, owned = info.get("files") or {}, (info.get("owned") or {}).get("files") or {}
-    return sorted(path for path in owned if path.startswith((FOLDER % data_dir) + OURS) and there.get(path))
+def ours(info: Mapping[str, Any], data_dir: str) -> list[str]:
+    """Return the paths of the files that earlier runs wrote into a server's folder and that still exist."""
+    existing, owned = info.get("files") or {}, (info.get("owned") or {}).get("files") or {}
+    return sorted(path for path in owned if path.startswith((FOLDER % data_dir) + OURS) and existing.get(path))
 
 
-def left(nodes: dict, part: list) -> dict:
-    """{server that --limit leaves out: names of AddOns whose files stay on it}: K3s there would make their objects anew.
+def left(nodes: Mapping[str, Mapping[str, Any]], part: Collection[str]) -> dict[str, list[str]]:
+    """Return {server outside of this run: names of AddOns whose files stay on it}.
 
-    nodes: a plan's servers {host: {files}}. part: the hosts that take part.
+    K3s on such a server would create their objects again. nodes: a plan's servers {host: {files}}. part: the hosts of
+    this run.
     """
-    found = {}
+    found: dict[str, list[str]] = {}
     for host, node in sorted(nodes.items()):
-        names = [os.path.basename(entry["path"])[:-5] for entry in node["files"]["k3s"] if entry.get("state") == "absent"]
+        gone = [entry["path"] for entry in node["files"]["k3s"] if entry.get("state") == "absent"]
+        names = [os.path.basename(path)[:-5] for path in gone]
         if names and host not in part:
             found[host] = names
     return found
 
 
-def chart(item: dict) -> str:
-    """The file of a chart."""
-    spec = {field: item[key] for key, field in FIELDS.items() if item.get(key) not in (None, "", {})}
+def chart(item: Mapping[str, Any]) -> str:
+    """Return the file of a chart."""
+    spec: dict[str, Any] = {field: item[key] for key, field in FIELDS.items() if item.get(key) not in (None, "", {})}
     spec.update({field: {"name": item[key]} for key, field in REFERENCES.items() if item.get(key)})
     if item.get("values"):
         spec["valuesContent"] = dump(item["values"])
@@ -117,45 +133,51 @@ def chart(item: dict) -> str:
     return _helm("HelmChart", item["name"], spec)
 
 
-def _values_secret(entry):
+def _values_secret(entry: Mapping[str, Any]) -> dict[str, Any]:
     updates = {"ignoreUpdates": True} if entry.get("ignore_updates") else {}
     return {"name": entry["name"], "keys": entry["keys"], **updates}
 
 
-def config(item: dict) -> str:
-    """The file with values for a chart that K3s brings along."""
+def config(item: Mapping[str, Any]) -> str:
+    """Return the file with values for a chart that K3s packages."""
     return _helm("HelmChartConfig", item["name"], {"valuesContent": dump(item["values"] or {})})
 
 
-def _helm(kind, name, spec):
+def _helm(kind: str, name: str, spec: dict[str, Any]) -> str:
     meta = {"name": name, "namespace": "kube-system"}
-    return HEADER + dump({"apiVersion": "helm.cattle.io/v1", "kind": kind, "metadata": meta, "spec": spec})
+    return HEADER + str(dump({"apiVersion": "helm.cattle.io/v1", "kind": kind, "metadata": meta, "spec": spec}))
 
 
-_MAKERS = {"k3s_manifests": lambda item: item.get("content") or "", "k3s_helm_charts": chart, "k3s_helm_configs": config}
+def _manifest(item: Mapping[str, Any]) -> str:
+    return item.get("content") or ""
+
+
+_MAKERS = {"k3s_manifests": _manifest, "k3s_helm_charts": chart, "k3s_helm_configs": config}
 
 
 @lru_cache(maxsize=256)
-def documents(text: str) -> tuple:
-    """Return the documents of a manifest; raise ValueError if there is a mistake in it."""
+def documents(text: str) -> tuple[Any, ...]:
+    """Return the documents of a manifest; raise ValueError with what is wrong with it, without any of its values."""
     try:
         found = [plain(item) for item in yaml.load_all(str(text), Loader=_Loader) if item is not None]
     except yaml.YAMLError as error:
+        # Without the parser's own message: it quotes the text, which may be a Secret's.
         mark = getattr(error, "problem_mark", None)
-        where = " (line %d: %s)" % (mark.line + 1, getattr(error, "problem", "")) if mark else ""
-        raise ValueError("is no YAML%s" % where) from None
+        where = " at line %d" % (mark.line + 1) if mark else ""
+        raise ValueError("the content is not valid YAML%s" % where) from None
     for number, item in enumerate(found, 1):
-        parts = ("apiVersion", "kind") if isinstance(item, dict) and item.get("kind") == "List" else ("apiVersion", "kind", "metadata")
-        lacking = [part for part in parts if not isinstance(item, dict) or not item.get(part)]
-        if lacking:
-            raise ValueError("is no manifest: its document %d has no %s" % (number, lacking[0]))
+        is_list = isinstance(item, dict) and item.get("kind") == "List"
+        parts = ("apiVersion", "kind") if is_list else ("apiVersion", "kind", "metadata")
+        missing = [part for part in parts if not isinstance(item, dict) or not item.get(part)]
+        if missing:
+            raise ValueError("%s is missing in document %d of the content" % (missing[0], number))
     if not found:
-        raise ValueError("holds no object; drop it, or set its state to absent")
+        raise ValueError("the content has no object. Remove the item, or set its state to absent")
     return tuple(found)
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-    """YAML as Kubernetes has it: a value's = and a time are text."""
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """YAML as Kubernetes reads it: times, and the value =, are text."""
 
 
 for _tag in ("tag:yaml.org,2002:value", "tag:yaml.org,2002:timestamp"):
@@ -163,7 +185,7 @@ for _tag in ("tag:yaml.org,2002:value", "tag:yaml.org,2002:timestamp"):
 
 
 def has_secret(text: str) -> bool:
-    """Whether a manifest holds a Secret. One that cannot be read is taken for one."""
+    """Return True if a manifest contains a Secret, or if it cannot be read."""
     try:
         found = documents(text)
     except ValueError:
@@ -172,71 +194,87 @@ def has_secret(text: str) -> bool:
     return any(isinstance(entry, dict) and entry.get("kind") == "Secret" for entry in inner)
 
 
-def read(given: dict, folders: list) -> tuple:
-    """(the inputs with the text of each manifest's src in its place, sentences on what cannot be read).
+def read(given: Mapping[str, Any], folders: Sequence[str]) -> tuple[dict[str, Any], list[Finding]]:
+    """Return the inputs with the text of each manifest instead of its src, and refusals of files that cannot be read.
 
-    given: a host's inputs as they came. folders: where a relative path may begin.
+    given: a host's inputs, not validated yet. folders: where a relative path may start.
     """
     manifests = given.get("k3s_manifests")
     if not isinstance(manifests, (list, tuple)) or not all(isinstance(item, dict) for item in manifests):
-        return given, []  # among the refusals by its type
-    problems, made = [], []
-    for item in manifests:
-        item = dict(item)
+        return dict(given), []  # refused by its type later
+    found, items = [], []
+    for manifest in manifests:
+        item = dict(manifest)
         if item.get("src") and not item.get("content") and item.get("state", "present") == "present":
+            path = _find(os.path.expanduser(str(item["src"])), folders)
             try:
-                item["content"] = _text(os.path.expanduser(str(item["src"])), folders)
+                with open(path, encoding="utf-8") as stream:
+                    item["content"] = stream.read()
                 item.pop("src")
             except (OSError, UnicodeDecodeError) as error:
-                why = getattr(error, "strerror", None) or "is no text"
-                problems.append("k3s_manifests[%s]: %s: %s" % (item.get("name"), item["src"], why))
-        made.append(item)
-    return {**given, "k3s_manifests": made}, problems
+                why = getattr(error, "strerror", None) or "it is not text in UTF-8"
+                text = "k3s_manifests[%s]: %s cannot be read: %s." % (item.get("name"), item["src"], why)
+                found.append(Finding("k3s_manifest.unreadable", text, value=str(item["src"])))
+        items.append(item)
+    return {**given, "k3s_manifests": items}, found
 
 
-def _text(path, folders):
-    places = [path] if os.path.isabs(path) else [os.path.join(folder, path) for folder in folders]
-    found = next((place for place in places if os.path.exists(place)), places[0] if places else path)
-    with open(found, encoding="utf-8") as stream:
-        return stream.read()
+def _find(path: str, folders: Sequence[str]) -> str:
+    """Return the path in the first folder that has it; in the first folder if none has."""
+    paths = [path] if os.path.isabs(path) else [os.path.join(folder, path) for folder in folders]
+    return next((candidate for candidate in paths if os.path.exists(candidate)), paths[0] if paths else path)
 
 
-def problems(values: dict) -> list:
-    """Sentences on the inputs that make these files."""
-    found, seen = [], {}
+def problems(values: Inputs) -> list[Finding]:
+    """Check the inputs that make these files."""
+    found: list[Finding] = []
+    users: dict[str, list[str]] = {}
     for name, prefix in INPUTS.items():
         for item in values[name]:
-            here = "%s[%s]" % (name, item.get("name"))
-            if not NAME.match(str(item.get("name") or "")):
-                found.append("%s: %r is no name for it; use at most 53 lower-case letters, digits and dashes" % (here, item.get("name")))
-            seen.setdefault(prefix + str(item.get("name")), []).append(here)
+            own = str(item.get("name") or "")
+            here = "%s[%s]" % (name, own)
+            if not NAME.match(own):
+                text = "%s: expected a name of at most 53 lower-case letters, digits and dashes, got %r." % (here, own)
+                found.append(Finding("auto_deploy.name", text, value=own))
+            users.setdefault(prefix + own, []).append(here)
             if item.get("state", "present") == "present":
                 found += _CHECKS[name](here, item)
-    for addon, users in seen.items():
-        if len(users) > 1:
-            found.append("%s are one file, %s.yaml; rename one" % (" and ".join(users), addon))
+    for addon, items in users.items():
+        if len(items) > 1:
+            text = "%s would all be the file %s.yaml. Rename all but one." % (", ".join(items), addon)
+            found.append(Finding("auto_deploy.same_file", text, value=items, limit=addon + ".yaml"))
     return found
 
 
-def _manifest_problems(here, item):
+def _check_manifest(here: str, item: Mapping[str, Any]) -> list[Finding]:
     if bool(item.get("content")) == bool(item.get("src")):
-        return ["%s needs either content or src" % here]
+        text = "%s needs either content or src, and has %s." % (here, "both" if item.get("src") else "neither")
+        return [Finding("k3s_manifest.content_or_src", text, value=item.get("name"))]
+    if item.get("src"):
+        return []  # read() refused it
     try:
-        documents(item.get("content") or "")
+        documents(item["content"])
     except ValueError as error:
-        # A file that cannot be read is refused by its path.
-        return [] if item.get("src") else ["%s %s" % (here, error)]
+        return [Finding("k3s_manifest.invalid", "%s: %s." % (here, error), value=item.get("name"))]
     return []
 
 
-def _chart_problems(here, item):
+def _check_chart(here: str, item: Mapping[str, Any]) -> list[Finding]:
+    name = item.get("name")
     if not item.get("chart") and not item.get("chart_content"):
-        return ["%s names no chart; set chart, or chart_content (%s)" % (here, PAGE)]
+        text = "%s needs chart or chart_content (%s)." % (here, PAGE)
+        return [Finding("helm_chart.no_chart", text, value=name)]
     if item.get("chart") and item.get("chart_content"):
-        return ["%s: set chart or chart_content, not both" % here]
-    if item["name"] in PACKAGED:
-        return ["%s: K3s brings a HelmChart of this name; give yours another, such as %s-own" % (here, item["name"])]
+        text = "%s has both chart and chart_content. Remove one of them." % here
+        return [Finding("helm_chart.two_charts", text, value=name)]
+    if name in PACKAGED:
+        text = "%s: K3s has a HelmChart of this name already. Rename yours, for example to %s-own." % (here, name)
+        return [Finding("helm_chart.packaged_name", text, value=name, limit=list(PACKAGED))]
     return []
 
 
-_CHECKS = {"k3s_manifests": _manifest_problems, "k3s_helm_charts": _chart_problems, "k3s_helm_configs": lambda _here, _item: []}
+def _check_config(_here: str, _item: Mapping[str, Any]) -> list[Finding]:
+    return []
+
+
+_CHECKS = {"k3s_manifests": _check_manifest, "k3s_helm_charts": _check_chart, "k3s_helm_configs": _check_config}

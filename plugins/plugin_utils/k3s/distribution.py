@@ -221,7 +221,7 @@ class K3s(Distribution):
 
     def auto_deployed(self, shared: Inputs) -> dict[str, Any] | None:
         """See Distribution."""
-        return {"wanted": auto_deploy.digests(dict(shared)), "kept": []}
+        return {"wanted": auto_deploy.digests(shared), "kept": []}
 
     def actions(
         self, node: Node, plan: Mapping[str, Any], inputs: Inputs, info: Mapping[str, Any], part: Collection[str]

@@ -20,7 +20,7 @@ PATH = "/etc/rancher/k3s/registries.yaml"
 def files(given: Inputs, embedded: bool = False) -> list[File]:
     """Return registries.yaml and the certificates that it names: [{path, content, mode, secret}].
 
-    embedded: True if nodes share their images. That works for the registries that are named; where none is, for all of them.
+    embedded: True if nodes share their images: those of the registries that are named, or of all if none is.
     """
     mirrors: dict[str, Any] = {}
     for name, mirror in sorted((given.get("mirrors") or ({"*": {}} if embedded else {})).items()):
@@ -49,8 +49,9 @@ def _config(name: str, settings: Inputs) -> tuple[dict[str, Any], list[File]]:
     base = "/etc/rancher/k3s/registry-" + ("default" if name == "*" else name.replace(":", "_"))
     if settings.get("ca"):
         tls["ca_file"] = base + ".crt"
-        files.append({"path": base + ".crt", "content": settings["ca"].rstrip() + "\n", "mode": "0644", "secret": False})
+        content = settings["ca"].rstrip() + "\n"
+        files.append({"path": base + ".crt", "content": content, "mode": "0644", "secret": False})
     if settings.get("certificate"):
-        files += containerd.client_files(base + "-client", settings)
+        files += containerd.client_files(base + "-client", dict(settings))
         tls.update(cert_file=base + "-client.crt", key_file=base + "-client.key")
     return {key: value for key, value in (("auth", auth), ("tls", tls)) if value}, files

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files in K3s's auto-deploy folder: what they hold, when they change, when they go, and that none of it restarts K3s."""
+"""Files in K3s's auto-deploy folder: their content, their changes and removal, none of which restarts K3s."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
     node_files,
 )
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory, texts
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory
 
 K3S = {"kube_distribution": "k3s"}
 FOLDER = "/var/lib/rancher/k3s/server/manifests/"
@@ -43,7 +44,8 @@ def running(control_planes=3, workers=1, **given):
 
 
 def entries(plan, host):
-    return {entry["path"][len(FOLDER) :]: entry for entry in plan["nodes"][host]["files"]["k3s"] if entry["path"].startswith(FOLDER)}
+    found = plan["nodes"][host]["files"]["k3s"]
+    return {entry["path"][len(FOLDER) :]: entry for entry in found if entry["path"].startswith(FOLDER)}
 
 
 def again(hosts, groups, **given):
@@ -52,34 +54,41 @@ def again(hosts, groups, **given):
     return planner.cluster_plan(hosts, groups)
 
 
-def test_every_server_has_the_files_and_no_agent():
-    charts = [{"name": "lb", "chart": "metallb", "repo": "https://metallb.github.io/metallb"}]
-    _hosts, _groups, plan = running(k3s_manifests=[manifest()], k3s_helm_charts=charts, k3s_helm_configs=[{"name": "traefik", "values": {"a": 1}}])
+def test_every_server_has_the_files_and_agents_have_none():
+    _hosts, _groups, plan = running(
+        k3s_manifests=[manifest()],
+        k3s_helm_charts=[{"name": "lb", "chart": "metallb", "repo": "https://metallb.github.io/metallb"}],
+        k3s_helm_configs=[{"name": "traefik", "values": {"a": 1}}],
+    )
     names = ["kubewright-chart-lb.yaml", "kubewright-config-traefik.yaml", "kubewright-web.yaml"]
     assert sorted(entries(plan, "cp-1")) == sorted(entries(plan, "cp-3")) == names and entries(plan, "w-1") == {}
     assert {entry["mode"] for entry in entries(plan, "cp-1").values()} == {"0600"}
     assert entries(plan, "cp-1")["kubewright-web.yaml"]["content"] == MAP
     digest = hashlib.sha256(MAP.encode()).hexdigest()
-    assert plan["addons"]["wanted"]["kubewright-web"] == digest and sorted(plan["addons"]["wanted"]) == [name[:-5] for name in names]
+    assert plan["addons"]["wanted"]["kubewright-web"] == digest
+    assert sorted(plan["addons"]["wanted"]) == [name[:-5] for name in names]
 
 
 def test_a_chart_in_the_words_of_k3s():
     item = {
-        "name": "db", "chart": "postgresql", "repo": "https://charts.example", "version": "1.2", "namespace": "db", "create_namespace": True,
-        "values": {"auth": {"user": "x"}}, "set": {"a": "b"}, "auth_secret": "login", "bootstrap": False, "timeout": "10m",
+        "name": "db", "chart": "postgresql", "repo": "https://charts.example", "version": "1.2", "namespace": "db",
+        "create_namespace": True, "values": {"auth": {"user": "x"}}, "set": {"a": "b"}, "auth_secret": "login",
+        "bootstrap": False, "timeout": "10m",
         "values_secrets": [{"name": "s", "keys": ["k"], "ignore_updates": True}],
     }  # fmt: skip
     made = yaml.safe_load(k3s_addons.texts(wanted(k3s_helm_charts=[item]))["kubewright-chart-db"])
     assert made["kind"] == "HelmChart" and made["metadata"] == {"name": "db", "namespace": "kube-system"}
     assert made["spec"] == {
-        "chart": "postgresql", "repo": "https://charts.example", "version": "1.2", "targetNamespace": "db", "createNamespace": True,
-        "bootstrap": False, "timeout": "10m", "set": {"a": "b"}, "authSecret": {"name": "login"},
+        "chart": "postgresql", "repo": "https://charts.example", "version": "1.2", "targetNamespace": "db",
+        "createNamespace": True, "bootstrap": False, "timeout": "10m", "set": {"a": "b"},
+        "authSecret": {"name": "login"},
         "valuesContent": "auth:\n  user: x\n", "valuesSecrets": [{"name": "s", "keys": ["k"], "ignoreUpdates": True}],
     }  # fmt: skip
 
 
 def test_a_set_of_values_for_a_packaged_chart():
-    made = yaml.safe_load(k3s_addons.texts(wanted(k3s_helm_configs=[{"name": "traefik", "values": {"ports": {"web": 1}}}]))["kubewright-config-traefik"])
+    given = wanted(k3s_helm_configs=[{"name": "traefik", "values": {"ports": {"web": 1}}}])
+    made = yaml.safe_load(k3s_addons.texts(given)["kubewright-config-traefik"])
     assert made["kind"] == "HelmChartConfig" and yaml.safe_load(made["spec"]["valuesContent"]) == {"ports": {"web": 1}}
 
 
@@ -103,14 +112,17 @@ def test_a_file_that_is_newer_than_the_service_restarts_nothing():
     assert planner.cluster_plan(hosts, groups)["nodes"]["cp-1"]["services"] == {}
 
 
-@pytest.mark.parametrize("given", [[], [manifest(state="absent")], [{"name": "web", "state": "absent"}], [manifest("other")]])
+@pytest.mark.parametrize(
+    "given", [[], [manifest(state="absent")], [{"name": "web", "state": "absent"}], [manifest("other")]]
+)
 def test_a_dropped_one_goes_from_every_server(given):
     hosts, groups, _plan = running(k3s_manifests=[manifest()])
     plan = again(hosts, groups, k3s_manifests=given)
     assert plan["refusals"] == []
     for host in ("cp-1", "cp-2", "cp-3"):
-        assert entries(plan, host)["kubewright-web.yaml"] == {"path": FOLDER + "kubewright-web.yaml", "state": "absent", "secret": True}
-        assert FOLDER + "kubewright-web.yaml is to go" in plan["nodes"][host]["steps"]["k3s"] and plan["nodes"][host]["services"] == {}
+        path = FOLDER + "kubewright-web.yaml"
+        assert entries(plan, host)["kubewright-web.yaml"] == {"path": path, "state": "absent", "secret": True}
+        assert any(path in why for why in plan["nodes"][host]["steps"]["k3s"]) and plan["nodes"][host]["services"] == {}
     assert "kubewright-web" not in plan["addons"]["wanted"]
 
 
@@ -133,7 +145,8 @@ def test_a_server_that_is_left_out_holds_what_it_has():
 
 def test_the_folder_follows_the_data_directory():
     _hosts, _groups, plan = running(1, 0, k3s_manifests=[manifest()], kube_data_dir="/srv/data")
-    assert "/srv/data/rancher/k3s/server/manifests/kubewright-web.yaml" in {entry["path"] for entry in plan["nodes"]["cp-1"]["files"]["k3s"]}
+    paths = {entry["path"] for entry in plan["nodes"]["cp-1"]["files"]["k3s"]}
+    assert "/srv/data/rancher/k3s/server/manifests/kubewright-web.yaml" in paths
 
 
 def test_a_secret_is_in_no_plan_and_restarts_nothing():
@@ -141,17 +154,20 @@ def test_a_secret_is_in_no_plan_and_restarts_nothing():
     hosts, groups = inventory(1, 1, {**K3S, **given})
     plan = planner.cluster_plan(hosts, groups)
     assert plan["refusals"] == [] and "hunter2" not in repr(plan)
-    assert plan["nodes"]["cp-1"]["steps"]["credentials"] == [FOLDER + "kubewright-web.yaml is missing"] and "credentials" not in plan["nodes"]["w-1"]["steps"]
+    assert plan["nodes"]["cp-1"]["steps"]["credentials"] == [FOLDER + "kubewright-web.yaml is missing"]
+    assert "credentials" not in plan["nodes"]["w-1"]["steps"]
     node = {"role": "control_plane", "inputs": wanted(**given)}
     (entry,) = node_files.secret_files(node, {"no_proxy": []})
-    assert entry == {"path": FOLDER + "kubewright-web.yaml", "content": MAP + "---\n" + SECRET, "mode": "0600", "secret": True}
+    content = MAP + "---\n" + SECRET
+    assert entry == {"path": FOLDER + "kubewright-web.yaml", "content": content, "mode": "0600", "secret": True}
     hosts, groups, _plan = running(1, 0)
     plan = again(hosts, groups, **given)
     assert list(plan["nodes"]["cp-1"]["steps"]) == ["credentials"] and plan["nodes"]["cp-1"]["services"] == {}
 
 
 def test_a_list_with_a_secret_is_one_too():
-    assert k3s_addons.has_secret("apiVersion: v1\nkind: List\nitems: [{apiVersion: v1, kind: Secret, metadata: {name: a}}]\n")
+    secret = "{apiVersion: v1, kind: Secret, metadata: {name: a}}"
+    assert k3s_addons.has_secret("apiVersion: v1\nkind: List\nitems: [%s]\n" % secret)
     assert not k3s_addons.has_secret(MAP) and not k3s_addons.has_secret(MAP + "data: {when: 2026-01-01, equals: =}\n")
 
 
@@ -161,46 +177,78 @@ def test_a_file_of_the_controller_is_read_beside_playbook_or_inventory(tmp_path)
         given, problems = k3s_addons.read({"k3s_manifests": [{"name": "web", "src": source}]}, folders)
         assert problems == [] and given["k3s_manifests"] == [{"name": "web", "content": MAP}]
     _given, problems = k3s_addons.read({"k3s_manifests": [{"name": "web", "src": "gone.yml"}]}, [str(tmp_path)])
-    assert problems == ["k3s_manifests[web]: gone.yml: No such file or directory"]
+    assert described(problems) == ["k3s_manifest.unreadable value=gone.yml"]
+    (tmp_path / "image.yml").write_bytes(b"\xff\xfe")
+    _given, problems = k3s_addons.read({"k3s_manifests": [{"name": "web", "src": "image.yml"}]}, [str(tmp_path)])
+    assert described(problems) == ["k3s_manifest.unreadable value=image.yml"]
     assert k3s_addons.read({"k3s_manifests": "x"}, [])[1] == k3s_addons.read({}, [])[1] == []
 
 
+def charts(*items):
+    return {"k3s_helm_charts": list(items)}
+
+
+WEB = "k3s_manifest.invalid value=web"
 BAD = [
-    ({"k3s_manifests": [{"name": "x"}]}, "k3s_manifests[x] needs either content or src"),
-    ({"k3s_manifests": [{"name": "x", "content": MAP, "src": "/x"}]}, "k3s_manifests[x] needs either content or src"),
-    ({"k3s_manifests": [manifest(content="a: [")]}, "k3s_manifests[web] is no YAML (line 2:"),
-    ({"k3s_manifests": [manifest(content=MAP + "---\nkind: Pod\n")]}, "k3s_manifests[web] is no manifest: its document 2 has no apiVersion"),
-    ({"k3s_manifests": [manifest(content="- a\n")]}, "its document 1 has no apiVersion"),
-    ({"k3s_manifests": [manifest(content="# nothing\n")]}, "k3s_manifests[web] holds no object; drop it, or set its state to absent"),
-    ({"k3s_manifests": [manifest(), manifest()]}, "k3s_manifests[web] and k3s_manifests[web] are one file, kubewright-web.yaml; rename one"),
+    ({"k3s_manifests": [{"name": "x"}]}, "k3s_manifest.content_or_src value=x"),
+    ({"k3s_manifests": [{"name": "x", "content": MAP, "src": "/x"}]}, "k3s_manifest.content_or_src value=x"),
+    ({"k3s_manifests": [manifest(content="a: b: c\n")]}, WEB),
+    ({"k3s_manifests": [manifest(content=MAP + "---\nkind: Pod\n")]}, WEB),
+    ({"k3s_manifests": [manifest(content="- a\n")]}, WEB),
+    ({"k3s_manifests": [manifest(content="# nothing\n")]}, WEB),
     (
-        {"k3s_manifests": [manifest("chart-x")], "k3s_helm_charts": [{"name": "x", "chart": "y"}]},
-        "k3s_manifests[chart-x] and k3s_helm_charts[x] are one file, kubewright-chart-x.yaml",
+        {"k3s_manifests": [manifest(), manifest()]},
+        "auto_deploy.same_file value=['k3s_manifests[web]', 'k3s_manifests[web]'] limit=kubewright-web.yaml",
     ),
-    ({"k3s_manifests": [manifest("My_Web")]}, "k3s_manifests[My_Web]: 'My_Web' is no name for it; use at most 53 lower-case letters"),
-    ({"k3s_manifests": [{**manifest(), "contents": "x"}]}, "k3s_manifests[0] has no key contents; did you mean content?"),
-    ({"k3s_helm_charts": [{"name": "x", "repo": "https://y"}]}, "k3s_helm_charts[x] names no chart; set chart, or chart_content"),
-    ({"k3s_helm_charts": [{"name": "x", "chart": "y", "chart_content": "z"}]}, "k3s_helm_charts[x]: set chart or chart_content, not both"),
-    ({"k3s_helm_charts": [{"chart": "y"}]}, "k3s_helm_charts[0].name is missing"),
-    ({"k3s_helm_charts": [{"name": "traefik", "chart": "traefik"}]}, "K3s brings a HelmChart of this name; give yours another, such as traefik-own"),
-    ({"k3s_helm_charts": [{"name": "x", "chart": "y", "targetNamespace": "z"}]}, "k3s_helm_charts[0] has no key targetNamespace"),
-    ({"k3s_helm_charts": [{"name": "x", "chart": "y", "failure_policy": "never"}]}, "failure_policy: expected one of reinstall, abort, retry, got \"never\""),
-    ({"k3s_helm_configs": [{"name": "traefik"}]}, "k3s_helm_configs[0].values is missing"),
-    ({"k3s_manifests": "web.yaml"}, "k3s_manifests[0]: expected a map (key: value), got text"),
-]  # fmt: skip
+    (
+        {"k3s_manifests": [manifest("chart-x")], **charts({"name": "x", "chart": "y"})},
+        "auto_deploy.same_file value=['k3s_manifests[chart-x]', 'k3s_helm_charts[x]'] limit=kubewright-chart-x.yaml",
+    ),
+    ({"k3s_manifests": [manifest("My_Web")]}, "auto_deploy.name value=My_Web"),
+    ({"k3s_manifests": [manifest("a" * 54)]}, "auto_deploy.name value=" + "a" * 54),
+    (charts({"name": "x", "repo": "https://y"}), "helm_chart.no_chart value=x"),
+    (charts({"name": "x", "chart": "y", "chart_content": "z"}), "helm_chart.two_charts value=x"),
+    (
+        charts({"name": "traefik", "chart": "traefik"}),
+        "helm_chart.packaged_name value=traefik limit=['traefik', 'traefik-crd']",
+    ),
+]
 
 
-@pytest.mark.parametrize(("given", "message"), BAD, ids=[message for _given, message in BAD])
-def test_bad_input(given, message):
-    found = texts(planner.cluster_plan(*inventory(1, 1, {**K3S, **given}))["refusals"])
-    assert len(found) == 1 and message in found[0], found
+@pytest.mark.parametrize(("given", "wanted"), BAD)
+def test_bad_input(given, wanted):
+    assert described(planner.cluster_plan(*inventory(1, 1, {**K3S, **given}))["refusals"]) == [wanted]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"k3s_manifests": [{**manifest(), "contents": "x"}]},
+        charts({"chart": "y"}),
+        charts({"name": "x", "chart": "y", "targetNamespace": "z"}),
+        charts({"name": "x", "chart": "y", "failure_policy": "never"}),
+        {"k3s_helm_configs": [{"name": "traefik"}]},
+        {"k3s_manifests": "web.yaml"},
+    ],
+)
+def test_input_of_another_form_is_refused_once(given):
+    (refusal,) = planner.cluster_plan(*inventory(1, 1, {**K3S, **given}))["refusals"]
+    assert refusal["id"].startswith("inputs.")
+
+
+@pytest.mark.parametrize("password", ["*hunter2", "!hunter2", "[hunter2", "'hunter2", "&hunter2 &hunter3 x"])
+def test_a_mistake_in_a_secret_shows_none_of_it(password):
+    given = {"k3s_manifests": [manifest(content=SECRET.replace("hunter2", password))]}
+    (refusal,) = planner.cluster_plan(*inventory(1, 1, {**K3S, **given}))["refusals"]
+    assert refusal["id"] == "k3s_manifest.invalid" and "hunter" not in repr(refusal)
 
 
 def test_servers_that_differ_are_refused_without_their_values():
     hosts, groups = inventory(3, 1, {**K3S, "k3s_manifests": [manifest(content=SECRET)]})
     hosts["cp-3"]["inputs"]["k3s_manifests"] = []
     hosts["w-1"]["inputs"]["k3s_manifests"] = []
-    assert texts(planner.cluster_plan(hosts, groups)["refusals"]) == ["k3s_manifests must be the same on all servers, and differs between cp-1 and cp-3"]
+    (refusal,) = planner.cluster_plan(hosts, groups)["refusals"]
+    assert all(word in refusal["text"] for word in ("k3s_manifests", "cp-1", "cp-3")) and "hunter2" not in repr(refusal)
 
 
 def test_kubeadm_has_none():
@@ -212,4 +260,4 @@ class TaggedText(str):
 
 
 def test_text_of_ansible_is_parsed():
-    assert k3s_addons.documents(TaggedText("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: tagged}\n"))[0]["kind"] == "ConfigMap"
+    assert k3s_addons.documents(TaggedText(MAP))[0]["kind"] == "ConfigMap"
