@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# The newest ansible-core as the controller, from a Debian 13 container: create a cluster of one node, run again (nothing may change), verify, reset.
+# Test a newer ansible-core as the controller, in a Debian 13 container: site, site again (no changes), verify, reset.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tests/setup.sh env
@@ -14,7 +14,7 @@ inventory=$KUBEWRIGHT_CACHE/clusters/$name/inventory.yml
 
 local_cluster() { ansible-playbook kubewright.cluster.local -e local_name=$name "$@"; }
 trap 'local_cluster -e local_state=absent >/dev/null' EXIT
-# The node is a Debian 13 too, which has a newer Python than the other scenarios' nodes.
+# The node runs Debian 13 too: its Python is newer than in the other scenarios.
 local_cluster -e local_os=debian13 -e "@$KUBEWRIGHT_CACHE/lab-inputs.json"
 
 playbook() {

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=bash
 #
-# To be sourced: an ansible-core that needs a newer Python than Debian 12 has, in a container of Debian 13's node image.
+# Source this file to run an ansible-core that needs a newer Python than Debian 12 has, in a Debian 13 container.
 #   newer_python VERSION      set $packages (ansible-core's files) and $image
 #   run_newer ARGUMENT...     podman run with both, the checkout and the cache mounted
 
@@ -15,7 +15,7 @@ newer_python() {
     podman image exists "$image" || roles/local/files/image/build.sh trixie "$image" "$KUBEWRIGHT_CACHE/nodes" podman
 }
 
-# The OCI runtime that this machine can use is the one that the lab's container has.
+# Use the OCI runtime of the lab's container, which works on this machine.
 run_newer() {
     podman --runtime "$(podman inspect --format '{{.OCIRuntime}}' kubewright-lab)" run --rm --network host \
         --ulimit nofile=8192:8192 --ulimit nproc=4096:4096 -v "$PWD:$PWD:ro" -v "$KUBEWRIGHT_CACHE:$KUBEWRIGHT_CACHE" \

@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # Run one Molecule scenario from the beginning: tests/scenario.sh NAME
-# The state of a run that was killed is dropped; its nodes are removed before the new ones are created.
+# State of a killed run is deleted first; the scenario removes its nodes before it creates new ones.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 name=${1:?name of a scenario in molecule/}

@@ -3,11 +3,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# Set up what the quickstart and the tests need: Debian packages, a virtual environment, a collections path with the collection.
-# Everything except packages is in $KUBEWRIGHT_CACHE (default ~/.cache/kubewright). Without changes this takes a fraction of a second.
+# Install what the quickstart and the tests need: Debian packages, a virtual environment, and a collections path.
+# Everything except packages is in $KUBEWRIGHT_CACHE (default ~/.cache/kubewright). Takes no time if nothing changed.
 #   tests/setup.sh          set up
 #   . tests/setup.sh env    set up, and export PATH, ANSIBLE_COLLECTIONS_PATH and PYTHONPATH in this shell
-#   . tests/setup.sh env FILE    also install the packages that this file lists
+#   . tests/setup.sh env FILE...    also install the packages listed in these files
 
 KUBEWRIGHT_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 export KUBEWRIGHT_CACHE=${KUBEWRIGHT_CACHE:-$HOME/.cache/kubewright}
@@ -41,12 +41,12 @@ packages() {
     (apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends -y "${missing[@]}") \
         >"$KUBEWRIGHT_CACHE/apt.log" 2>&1 || {
         tail -20 "$KUBEWRIGHT_CACHE/apt.log" >&2
-        echo "apt-get failed; the log is $KUBEWRIGHT_CACHE/apt.log" >&2
+        echo "apt-get failed. Complete log: $KUBEWRIGHT_CACHE/apt.log" >&2
         return 1
     }
 }
 
-# Other distributions name packages differently, so check for programs.
+# Package names differ between distributions, so check for programs instead.
 other_host() {
     local program missing=()
     for program in git ssh ssh-keygen gcc go; do
@@ -54,12 +54,12 @@ other_host() {
     done
     command -v podman >/dev/null || command -v docker >/dev/null || missing+=("podman or docker")
     [ ${#missing[@]} -eq 0 ] || {
-        echo "This is not Debian. Please install ${missing[*]}" >&2
+        echo "Missing programs: ${missing[*]}. Install them with your package manager." >&2
         return 1
     }
 }
 
-# Created again for another Python; updated when the requirements change.
+# Create the virtual environment again for another Python version; update it when the requirements change.
 environment() {
     local python stamp
     python=$(python3 -c 'import sys; print("%d.%d %s" % (*sys.version_info[:2], sys.base_prefix))')
@@ -83,7 +83,7 @@ collection() {
 
 set_up() {
     command -v python3 >/dev/null || {
-        echo "python3 is needed" >&2
+        echo "python3 is missing. Install Python 3.11 or newer." >&2
         return 1
     }
     mkdir -p "$KUBEWRIGHT_CACHE" && packages && environment && collection

@@ -3,7 +3,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# certificates.sh DIRECTORY ADDRESS: create a CA, certificates for a database at this address and for its clients, and a file with the address.
+# certificates.sh DIRECTORY ADDRESS
+# Create a CA, a server certificate for the address, a client certificate, and a file with the address.
 set -eu
 umask 077
 cd "$1"

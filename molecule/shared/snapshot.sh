@@ -2,9 +2,9 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Print the state of a host in lines that can be compared: files, units, kernel settings, network, mounts.
-# Files that a host writes on its own are left out: logs, caches, random seeds, compiled Python. So is what containerd and the kubelet leave
-# because a container node differs from a machine: the mode of a volume, an empty /usr/lib/modules.
+# Print the state of a host as lines to compare: files, units, kernel settings, network, mounts.
+# Left out: files that a host writes on its own (logs, caches, random seeds, compiled Python), and changes of containerd
+# and the kubelet that happen on container nodes only (the mode of a volume, an empty /usr/lib/modules).
 set -eu
 LC_ALL=C
 export LC_ALL

@@ -24,7 +24,7 @@ import roots
 
 
 def interrupted(*_arguments):
-    """A stopped run takes away what it registered, as an interrupted one does."""
+    """Treat SIGTERM like Ctrl-C, so that a stopped run removes what it registered."""
     raise KeyboardInterrupt
 
 
@@ -33,14 +33,14 @@ def pytest_configure():
 
 
 def wanted(session):
-    """The architectures that this run was asked for."""
+    """Return the architectures of the selected tests."""
     return sorted({item.callspec.params["debian"] for item in session.items if hasattr(item, "callspec")})
 
 
 @pytest.fixture(scope="session")
 def missing(request):
-    """Root file systems are made and the emulators registered; by architecture why there is no root file system."""
-    # Minutes without a word look like a hang.
+    """Build root file systems and register emulators. Return {architecture: why it has no root file system}."""
+    # This takes minutes, so show progress.
     loud = request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled
     names = wanted(request.session)
     with roots.cache(".lock").open("w") as lock:
@@ -48,7 +48,7 @@ def missing(request):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             with loud():
-                print("\nanother run of these tests is at work: waiting for it", flush=True)
+                print("\nwaiting for another run of these tests on this machine", flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         with loud():
             failed = roots.have(names)
@@ -56,12 +56,12 @@ def missing(request):
             with emulator.emulated(emulator.ARCHITECTURES[name] for name in names):
                 yield failed
         except emulator.EmulationError as error:
-            pytest.fail(f"programs of other architectures do not run here: {error}", pytrace=False)
+            pytest.fail(f"This machine cannot run programs of other architectures: {error}", pytrace=False)
 
 
 @pytest.fixture(scope="session")
 def given(tmp_path_factory):
-    """A directory that this machine and the emulated ones have in common, and a file of the far future in it."""
+    """Return a directory that this machine and the containers share. It contains a file from the far future."""
     folder = tmp_path_factory.mktemp("given")
     (folder / "file").write_text("x", encoding="utf-8")
     (folder / "file").chmod(0o640)
@@ -71,13 +71,13 @@ def given(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def here(given):
-    """What node_info says of this machine itself."""
+    """Return the result of node_info on this machine."""
     return looks.node_info(sys.executable, {"data_paths": [str(given)], "controller_epoch": time.time()})
 
 
 @pytest.fixture(scope="module", params=list(emulator.ARCHITECTURES))
 def debian(request):
-    """Debian's name of an architecture."""
+    """Return Debian's name of an architecture."""
     return request.param
 
 
@@ -88,8 +88,8 @@ def one(debian):
 
 @pytest.fixture(scope="module")
 def found(debian, missing, given, tmp_path_factory):
-    """What node_info says in a container of the architecture."""
+    """Return the result of node_info in a container of the architecture."""
     if debian in missing:
-        pytest.fail(f"no root file system: {missing[debian]}", pytrace=False)
+        pytest.fail(f"There is no root file system: {missing[debian]}", pytrace=False)
     arguments = {"data_paths": ["/large", str(given)], "paths": [str(given / "file"), "/none"], "address_probe": "127.0.0.1"}
     return looks.inside(debian, given, tmp_path_factory.mktemp(debian), {**arguments, "controller_epoch": time.time()})

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Programs of other architectures on this kernel: binfmt_misc hands them to QEMU."""
+"""Run programs of other architectures: register QEMU in binfmt_misc."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
-# What bears it is a killed run's, and may be taken away.
+# Entries with this prefix are ours; those of a killed run are replaced.
 PREFIX = "kubewright-"
 
 
 class EmulationError(Exception):
-    """Why this kernel does not run foreign programs, and what would help."""
+    """The kernel cannot run programs of other architectures. The message says why."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
-    """`debian`, `machine`, `name`: what Debian, uname and Kubernetes call it; `elf`: its number in the head of its programs."""
+    """`debian`, `machine`, `name`: its names in Debian, uname and Kubernetes. `elf`: its number in ELF headers."""
 
     debian: str
     machine: str
@@ -36,7 +36,7 @@ class Architecture:
 
     @property
     def signature(self) -> tuple[bytes, bytes]:
-        """(magic, mask) of its programs' first bytes. The system that a program is for may differ; type 2 or 3 is a program."""
+        """Return (magic, mask) for the first bytes of its programs: any OS ABI, executable or shared object."""
         kind = bytes([self.bits // 32, 1 if self.order == "little" else 2, 1])
         magic = b"\x7fELF" + kind + bytes(9) + (2).to_bytes(2, self.order) + self.elf.to_bytes(2, self.order)
         return magic, b"\xff" * 7 + b"\0" + b"\xff" * 8 + (0xFFFE).to_bytes(2, self.order) + b"\xff\xff"
@@ -55,46 +55,46 @@ ARCHITECTURES = {
 
 
 def described(text: str) -> dict:
-    """An entry of binfmt_misc: its first line says whether it is on, the others are a word and what it stands for."""
+    """Parse an entry of binfmt_misc: the first line is its state, the others are a key and a value."""
     first, *lines = text.splitlines() or [""]
     found = dict(line.rstrip().partition(" ")[::2] for line in lines)
-    # "flags:" stands alone where there are none.
+    # "flags:" has no value if there are none.
     return {"on": first == "enabled", "magic": found.get("magic", ""), "flags": found.get("flags:", "")}
 
 
 def taken(one: Architecture) -> bool:
-    """Whether the host itself emulates it, in containers too: F opens the emulator here and now, not inside them."""
+    """Return True if the host already emulates it in containers too: flag F opens the emulator outside of them."""
     entries = [path for path in BINFMT.iterdir() if path.name not in ("register", "status")]
     rows = [described(path.read_text()) for path in entries if not path.name.startswith(PREFIX)]
     return any(row["on"] and "F" in row["flags"] and row["magic"] == one.signature[0].hex() for row in rows)
 
 
 def register(one: Architecture) -> Path:
-    """Tells the kernel which emulator runs the architecture's programs."""
+    """Register the emulator of an architecture and return its entry."""
     program = shutil.which(f"qemu-{one.qemu}-static") or shutil.which(f"qemu-{one.qemu}")
     if not program:
-        raise EmulationError(f"no qemu-{one.qemu}-static: `apt-get install qemu-user-static`")
+        raise EmulationError(f"qemu-{one.qemu}-static is missing: run `apt-get install qemu-user-static`")
     magic, mask = ("".join(f"\\x{byte:02x}" for byte in part) for part in one.signature)
     entry = BINFMT / f"{PREFIX}{one.debian}"
     try:
         if (BINFMT / "status").read_text().strip() != "enabled":
-            raise EmulationError(f"binfmt_misc is off: `echo 1 > {BINFMT}/status`")
+            raise EmulationError(f"binfmt_misc is disabled: run `echo 1 > {BINFMT}/status`")
         remove(entry)
         (BINFMT / "register").write_text(f":{entry.name}:M::{magic}:{mask}:{program}:F")
     except OSError as error:
-        raise EmulationError(f"{program} cannot be registered in {BINFMT}, which takes root on the machine itself: {error}") from error
+        raise EmulationError(f"{program} cannot be registered in {BINFMT} (needs root on the host): {error}") from error
     return entry
 
 
 def remove(entry: Path) -> None:
-    """Takes an entry away, if it is there."""
+    """Remove an entry if it exists."""
     if entry.exists():
         entry.write_text("-1")
 
 
 @contextlib.contextmanager
 def mounted() -> Iterator[None]:
-    """The kernel's list is a file system, which containers and small systems have not mounted."""
+    """Mount binfmt_misc where it is not mounted, as in containers and on small systems."""
     if (BINFMT / "register").exists():
         yield
         return
@@ -109,7 +109,7 @@ def mounted() -> Iterator[None]:
 
 @contextlib.contextmanager
 def emulated(wanted: Iterable[Architecture]) -> Iterator[None]:
-    """Foreign programs run inside of this, and what it registered is gone after it."""
+    """Register emulators for the duration of a with block."""
     with mounted():
         made: list[Path] = []
         try:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""node_info run by other Pythons than the one that runs the tests: as a user's Ansible packs it, through standard input."""
+"""Run node_info with another Python than that of the tests, through Ansible with pipelining."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import roots
 from lablib import hostcaps
 
-# More than 32 bits count: of memory in bytes, of a disk in blocks, of time in seconds.
+# Values that need more than 32 bits: bytes of memory, blocks of a disk, seconds since 1970.
 MEMORY = 5 * 2**30
 DISK = 100 * 2**40
 LATER = 2**32 + 10**6
@@ -22,7 +22,7 @@ SECONDS = 120
 
 
 def node_info(interpreter: str, arguments: dict) -> dict:
-    """What the module says of the machine that the interpreter is on."""
+    """Run the module with an interpreter and return its result."""
     command = ["ansible", "-i", "machine,", "machine", "-c", "ansible.builtin.local", "-m", "kubewright.cluster.node_info"]
     command += ["-a", json.dumps(arguments), "-e", json.dumps({"ansible_python_interpreter": interpreter})]
     environment = dict(os.environ, ANSIBLE_PIPELINING="1", ANSIBLE_NOCOLOR="1", ANSIBLE_CALLBACK_RESULT_FORMAT="json")
@@ -32,16 +32,16 @@ def node_info(interpreter: str, arguments: dict) -> dict:
 
 
 def inside(debian: str, given: Path, folder: Path, arguments: dict) -> dict:
-    """What it says in a container of an architecture, by the Python of its root file system."""
+    """Run the module in a container of an architecture, with the Python of its root file system."""
     engine = hostcaps.Engine("podman")
     if not engine.program:
-        raise FileNotFoundError("no podman: `apt-get install podman`")
+        raise FileNotFoundError("podman is missing: run `apt-get install podman`")
     name = f"kubewright-{debian}-{os.getpid()}"
     words = [engine.program, *engine.global_arguments(), "run", "--rm", "--interactive", "--name", name, "--log-driver", "none"]
-    # The host's network, to be compared with what the host says of it; privileged, as nodes in containers are.
+    # Host network, so that results can be compared with the host's; privileged, like container nodes.
     words += [*engine.limit_arguments(), "--privileged", "--network", "host", "--memory", str(MEMORY), "--cpus", str(CPUS)]
     words += ["--volume", f"{given}:{given}", "--tmpfs", f"/large:size={DISK}"]
-    # O: what is written goes elsewhere, and the cache stays as it was made.
+    # O: writes go to an overlay, so the cached root file system does not change.
     words += ["--rootfs", f"{roots.path(debian)}:O", "/usr/bin/python3"]
     interpreter = folder / "python"
     interpreter.write_text("#!/bin/sh\nexec " + " ".join(words) + ' "$@"\n', encoding="utf-8")

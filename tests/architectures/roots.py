@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Debian's own Python of other architectures: small root file systems, kept in the cache."""
+"""Small Debian root file systems of other architectures with Python, kept in the cache."""
 
 from __future__ import annotations
 
@@ -15,49 +15,49 @@ from pathlib import Path
 from lablib import catalog, gobuild, jobs, rootfs
 from vmlib import image
 
-# Two releases, and so two Pythons. trixie is the first that has riscv64, and its armhf counts seconds with 64 bits.
+# Two releases, so two versions of Python. trixie is the first with riscv64 and with 64-bit time on armhf.
 SUITES = {"arm64": "trixie", "armhf": "trixie", "ppc64el": "bookworm", "s390x": "bookworm", "riscv64": "trixie"}
-# Release: (version of the system, of its Python).
+# Release: (version of Debian, version of Python).
 VERSIONS = {"bookworm": ("12", "3.11"), "trixie": ("13", "3.13")}
 PACKAGES = ("base-files", "dash", "python3")
 LEFT_OUT = ("usr/share/doc", "usr/share/locale", "usr/share/man", "var/lib/apt", "var/cache/apt")
 MACHINE_ID = "0123456789abcdef0123456789abcdef"
-# Change it when the way they are made changes.
+# Increase this when the way they are built changes.
 RECIPE = 1
 SECONDS = 6
 
 
 def cache(*parts: str) -> Path:
-    """Where they are. Programs with set user ids are among them, so that nobody else may go there."""
+    """Return a path in their directory. It contains setuid programs, so only its owner may enter it."""
     folder = catalog.cache("architectures")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder.joinpath(*parts)
 
 
 def path(debian: str) -> Path:
-    """The root file system of an architecture."""
+    """Return the path of an architecture's root file system."""
     key = hashlib.sha256(repr((RECIPE, PACKAGES, LEFT_OUT, MACHINE_ID)).encode()).hexdigest()[:12]
     return cache(f"{debian}-{SUITES[debian]}-{key}")
 
 
 def settings() -> str:
-    """How this host's own apt reaches its mirrors, without the lists that its other programs want beside those of packages."""
+    """Return this host's apt settings for downloads, without index targets of other programs."""
     lines = image.apt_settings().splitlines(keepends=True)
     return "".join(line for line in lines if not line.startswith("Acquire::IndexTargets::"))
 
 
 def sources(suite: str) -> str:
-    """The release alone, from the mirror that this host uses: its updates change nothing of what is looked at."""
+    """Return a sources.list with the release only, from this host's mirror. The tests do not need its updates."""
     return rootfs.host_sources().splitlines()[0].replace(f" {rootfs.SUITE} ", f" {suite} ") + "\n"
 
 
 def make(debian: str) -> None:
-    """Unpacks the packages and runs none of their programs: nothing is emulated here, and a few seconds are enough.
+    """Build a root file system. Packages are unpacked but not configured, so nothing is emulated and it takes seconds.
 
-    One rename at the end, so that a killed run leaves nothing that looks whole.
+    It is renamed into place at the end, so a killed run leaves nothing incomplete.
     """
     if shutil.which("mmdebstrap") is None:
-        raise catalog.LabError("no mmdebstrap: `apt-get install mmdebstrap`")
+        raise catalog.LabError("mmdebstrap is missing: run `apt-get install mmdebstrap`")
     target = path(debian)
     log = catalog.cache("build", "logs", f"architectures-{debian}.log")
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ def make(debian: str) -> None:
 
 
 def finish(root: Path) -> None:
-    """What the packages' own scripts or an installer would have written, and without what is not needed here."""
+    """Write the files that package scripts or an installer would write, and remove what the tests do not need."""
     for name in LEFT_OUT:
         shutil.rmtree(root / name, ignore_errors=True)
     (root / "etc" / "machine-id").write_text(MACHINE_ID + "\n", encoding="utf-8")
@@ -86,13 +86,13 @@ def finish(root: Path) -> None:
 
 
 def have(wanted: Iterable[str]) -> dict:
-    """Makes those that are missing, and says all the while how far it is. Returns by architecture why one is still missing."""
+    """Build missing root file systems and print progress. Return {architecture: why it is still missing}."""
     for left in cache().glob(".new-*"):
         shutil.rmtree(left, ignore_errors=True)
     missing = [debian for debian in wanted if not path(debian).exists()]
     if not missing:
         return {}
-    print(f"\n{len(missing)} root file systems to make in {cache()}", flush=True)
+    print(f"\n{len(missing)} root file systems to build in {cache()}", flush=True)
     runner = jobs.Runner([jobs.Job(debian, lambda debian=debian: make(debian), SECONDS) for debian in missing])
     try:
         runner.run()

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""node_info for real on every architecture that Debian has: what it says is what this machine is, seen by another processor.
+"""Run node_info on other architectures: it must report this machine, seen from another processor.
 
 pytest tests/architectures [-k s390x]        (needs root, Podman and the packages of apt.txt)
 """
@@ -24,7 +24,7 @@ filters = importlib.import_module(BASE + "filter.plans").FilterModule().filters(
 
 @pytest.fixture(scope="session", autouse=True)
 def listening():
-    """A port that every look must see."""
+    """Listen on a port that node_info must report."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
@@ -85,16 +85,16 @@ def test_files(found, given):
 
 
 def interface(look, name):
-    """(MTU, MAC, addresses) of an interface."""
+    """Return (MTU, MAC, addresses) of an interface."""
     row = next(row for row in look["network"]["interfaces"] if row["name"] == name)
     return row["mtu"], row["mac"], sorted((entry["address"], entry["prefix"], entry["scope"]) for entry in row["addresses"])
 
 
-def test_network_is_read_from_the_kernels_files_as_ip_tells_it(found, here):
+def test_network_from_the_kernels_files_matches_ip(found, here):
     network, same = found["network"], here["network"]
     assert found["commands"]["ip"] is None and here["commands"]["ip"]
     for name in ("default_ipv4", "default_ipv6"):
-        # Which of several addresses comes first, `ip` alone knows.
+        # Only `ip` knows which of several addresses comes first.
         assert (network[name] or {}).get("interface") == (same[name] or {}).get("interface")
         assert (network[name] or {}).get("gateway") == (same[name] or {}).get("gateway")
         assert bool((network[name] or {}).get("address")) == bool((same[name] or {}).get("address"))
@@ -107,12 +107,12 @@ def test_network_is_read_from_the_kernels_files_as_ip_tells_it(found, here):
 
 def test_ports(found, one, listening):
     row = next(row for row in found["ports"] if row["port"] == listening and row["protocol"] == "tcp")
-    # /proc/net/tcp has addresses in the kernel's own order of bytes, which the emulator does not turn round.
+    # /proc/net/tcp has addresses in the kernel's byte order, which the emulator does not convert.
     assert row["address"] == ("127.0.0.1" if one.order == sys.byteorder else "1.0.0.127")
 
 
 def planned(found):
-    """The plan of a cluster of this machine alone. Its container has no systemd, and the host's cgroups."""
+    """Return the plan of a cluster of this machine. Set init and cgroup, which differ in its container."""
     return filters["cluster_plan"]({"one": {**found, "init": "systemd", "cgroup": {"version": "v2", "controllers": ["cpu", "memory", "pids"]}}})
 
 

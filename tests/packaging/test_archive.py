@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The archive that users install: its files, that Galaxy and ansible-builder accept it, and that it works without a clone."""
+"""Tests of the archive that users install: its files, Galaxy, ansible-builder, and use without a clone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-# Files that users can have in a clone, and that must never get into an archive.
+# Files that users may have in a clone and that must never be in the archive.
 PRIVATE = (
     "kubeconfig",
     "prod.kubeconfig",
@@ -39,13 +39,13 @@ PRIVATE = (
 
 
 def outside(path: Path) -> dict[str, str]:
-    """Return an environment in which Ansible finds collections below a path only."""
+    """Return an environment in which Ansible finds collections only below a path."""
     hidden = ("ANSIBLE_CONFIG", "PYTHONPATH")
     return {**{name: value for name, value in os.environ.items() if name not in hidden}, "ANSIBLE_COLLECTIONS_PATH": str(path)}
 
 
 def run(*command, **options) -> str:
-    """Run a command and return its output; fail the test with the output when it fails."""
+    """Run a command and return its output. Fail the test if the command fails."""
     done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, **options)
     assert done.returncode == 0, done.stdout
     return done.stdout
@@ -53,7 +53,7 @@ def run(*command, **options) -> str:
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory) -> Path:
-    """Build the archive from what git has, with a user's private files beside it."""
+    """Build the archive from the files that git knows, with a user's private files added."""
     work = tmp_path_factory.mktemp("archive")
     source = work / "source"
     listed = subprocess.check_output(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT).decode()
@@ -110,7 +110,7 @@ def test_every_module_is_in_the_action_group(installed):
 
 def test_galaxy_accepts_it(archive, tmp_path):
     config = tmp_path / "importer.cfg"
-    # ansible-lint runs in a stage of its own.
+    # ansible-lint has its own stage.
     config.write_text("[galaxy-importer]\nrun_ansible_lint = False\n")
     output = run(
         *(sys.executable, "-m", "galaxy_importer.main", str(archive)),

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The page of a plan in a real browser: a phone's width, a wide screen, light and dark, and on paper."""
+"""Tests of the plan's page in a real browser: on a phone, on a wide screen, in light and dark mode, and printed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ QUIET = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run -
 --disable-component-update --disable-sync --hide-scrollbars --enable-logging=stderr""".split()
 DARK = "--blink-settings=preferredColorScheme=0"
 WIDTHS = (390, 1280)
-# Frames take any width; a browser's own window has a least one.
+# A frame can have any width; a browser window has a minimum.
 FRAME = '<iframe src="plan.html" style="width:%dpx;height:4000px;border:0" onload="measure(this)"></iframe>'
 MEASURE = """<script>
 const found = {};
@@ -53,7 +53,7 @@ function measure(frame) {
 
 
 def chromium(tmp_path, *words):
-    """Run the browser and return what it prints. Fail where there is none, and where the page writes to the console."""
+    """Run the browser and return its output. Fail if it fails or if the page writes to the console."""
     command = ["chromium", *QUIET, f"--user-data-dir={tmp_path}/profile", "--allow-file-access-from-files", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=90)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -62,7 +62,7 @@ def chromium(tmp_path, *words):
 
 
 def plans():
-    """Return plans: new, K3s on small machines of another architecture, many nodes, refused, nothing to do, empty."""
+    """Return plans by name: new, K3s on small arm64 machines, many nodes, refused, nothing to do, empty."""
     small, groups = machines.inventory(
         1, 3, {"kube_node_labels": {"disk": "ssd"}}, memory=2**30, architecture__name="arm64"
     )
@@ -85,7 +85,7 @@ PLANS = plans()
 
 
 def measured(tmp_path, name, *words):
-    """Return what the browser measures of a plan's page, by width."""
+    """Return what the browser measures on a plan's page, by width."""
     text = page.html(
         PLANS[name],
         inventory="inventories/production/hosts.yml",
@@ -110,7 +110,7 @@ def test_it_is_legible(tmp_path, name, dark):
         assert not facts["edge_contrast"] or facts["edge_contrast"][0] >= 3, facts["edge_contrast"]
         assert facts["ground"] == ("rgb(13, 17, 23)" if dark else "rgb(255, 255, 255)")
         assert facts["figure"] == (name in ("new", "k3s", "many", "done")), facts
-        # Nothing is red on machines that are good enough; cards of a phone have no row of headings.
+        # Red marks only insufficient machines. On a phone, tables become cards without a header row.
         assert bool(facts["red"]) == (name == "refused"), facts
         assert name == "empty" or facts["head_shown"] == (width > 900), facts
 
@@ -120,5 +120,5 @@ def test_it_prints(tmp_path):
     chromium(tmp_path, f"--print-to-pdf={tmp_path}/plan.pdf", f"file://{tmp_path}/plan.html")
     printed = (tmp_path / "plan.pdf").read_bytes()
     assert printed.startswith(b"%PDF")
-    # A table on paper, not cards: 65 nodes take few pages.
+    # Printed as a table, not as cards: 65 nodes need few pages.
     assert len(re.findall(rb"/Type\s*/Page\b(?!s)", printed)) <= 12

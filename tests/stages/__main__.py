@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the stages and report the results. Stages that disturb each other run one after another."""
+"""Run the stages and report the results. Stages that would interfere with each other run one after another."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ import time
 from . import catalog
 from .stage import CACHE, LOGS, Stage, Ticker
 
-# Files that stay open as long as the run lasts.
+# Lock files that stay open until the run ends.
 HELD: list = []
 
 
 def finish(stage: Stage) -> None:
-    """Print how a stage ended, and for a failure its causes and the end of its log."""
+    """Print the result of a stage; for a failure also its causes and the end of its log."""
     print(f"{stage.state:7} {stage.name} ({stage.seconds:.0f} s)", flush=True)
     if stage.state == "failed":
         print(f"{stage.why()}\n    complete log: {stage.log}", flush=True)
 
 
 def lane(stages: list[Stage], everyone: list[Stage], before: list[threading.Thread]) -> None:
-    """Run the stages of one lane in order. A stage does not run when one that it needs did not pass."""
+    """Run the stages of one lane in order. Skip a stage if one that it needs did not pass."""
     for thread in before:
         thread.join()
     states = {stage.name: stage for stage in everyone}
@@ -43,7 +43,7 @@ def lane(stages: list[Stage], everyone: list[Stage], before: list[threading.Thre
 
 
 def lock():
-    """Wait for the machine's lock: the names of scenarios are unique, so runs in other checkouts have to wait."""
+    """Wait for the machine's lock: two checkouts cannot create the same scenario's nodes at the same time."""
     handle = (CACHE / "clusters.lock").open("w")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -54,7 +54,7 @@ def lock():
 
 
 def run(stages: list[Stage]) -> None:
-    """Run code and lab in parallel, and clusters after both: two cores are enough for no more."""
+    """Run the lanes code and lab in parallel, then clusters: two cores are not enough for more."""
     threads: dict[str, threading.Thread] = {}
     for name in ("lab", "code", "clusters"):
         mine = [stage for stage in stages if stage.lane == name]
@@ -89,10 +89,10 @@ def main() -> int:
     words = [stage.name if stage.by_default else f"({stage.name})" for stage in everything]
     parser = argparse.ArgumentParser(
         prog="test.sh",
-        description="Run the tests: the default stages (what CI runs), all of them, or the given ones.",
-        epilog="Stages, in brackets those that only `all` includes: " + " ".join(words),
+        description="Run tests: the default stages (those that CI runs), all stages, or the given ones.",
+        epilog="Stages (those in brackets run only when named, or with `all`): " + " ".join(words),
     )
-    parser.add_argument("stage", nargs="*", help="all, a stage, or the first part of its name (lint, molecule)")
+    parser.add_argument("stage", nargs="*", help="all, the name of a stage, or its first part (lint, molecule)")
     stages = catalog.chosen(everything, parser.parse_args().stage)
     LOGS.mkdir(parents=True, exist_ok=True)
     catalog.make_copy()

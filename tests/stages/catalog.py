@@ -21,7 +21,7 @@ PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
 # ansible-test keeps its virtual environments and its copy of pip's installer in the home directory.
 HOME = CACHE / "ansible-test"
-# The scenarios that CI runs, the shortest first so that mistakes show early, and those that only `./test.sh all` runs.
+# Scenarios that CI runs, the fastest first, and scenarios that only `./test.sh all` runs.
 # molecule/roles belongs here as soon as role parameters count.
 SCENARIOS = ("kubeadm-single", "k3s-single", "kubeadm-vip", "k3s-ha", "kubeadm-ha")
 MORE_SCENARIOS = ("k3s-script", "k3s-airgap", "k3s-external-db", "k3s-vm", "kubeadm-vm")
@@ -50,7 +50,7 @@ sys.exit(subprocess.call([sys.executable, "-m", "pip", "install", "-q", "pip==%s
 
 
 def bootstrap_pip() -> None:
-    """Write the pip installer that ansible-test would download from its own site; PyPI has the same pip."""
+    """Write an installer that gets pip from PyPI, so that ansible-test does not download one from its own site."""
     package = importlib.util.find_spec("ansible_test").submodule_search_locations[0]
     source = Path(package, "_internal", "python_requirements.py").read_text(encoding="utf-8")
     for version in set(re.findall(r"pip='([0-9.]+)'", source)):
@@ -65,7 +65,7 @@ def pytest(name: str, directory: str, **options) -> Stage:
 
 
 def lint() -> list[Stage]:
-    """Return the stages that need no cluster and little time."""
+    """Return the linters and other quick stages."""
     python = sys.executable
     return [
         Stage("lint:ruff", ["ruff", "check", "."]),
@@ -91,7 +91,7 @@ def ansible_test() -> list[Stage]:
 
 
 def clusters() -> list[Stage]:
-    """Return the lab and everything that runs on it."""
+    """Return the stages of the lab and everything that needs it."""
 
     def on_the_lab(name: str, command: list[str], by_default: bool = True) -> Stage:
         return Stage(name, command, needs=("lab:up",), lane="clusters", by_default=by_default)
@@ -123,9 +123,9 @@ def everything() -> list[Stage]:
 
 
 def chosen(stages: list[Stage], words: list[str]) -> list[Stage]:
-    """Return the stages with a given name or first part of a name (`lint`, `molecule`), or those that run by default.
+    """Return the stages with the given names or first parts of names (`lint`, `molecule`), or the default stages.
 
-    Stages that need the lab bring its stages with them.
+    If a stage needs the lab, the lab's stages are added.
     """
     if not words:
         return [stage for stage in stages if stage.by_default]

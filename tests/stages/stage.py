@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One stage: a command, its log and the tests that it ran."""
+"""A stage: a command, its log and its test results."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 @dataclasses.dataclass
 class Stage:
-    """A command that passes or fails. `needs` names stages that must have passed."""
+    """A command that passes or fails. `needs` has the names of stages that must pass first."""
 
     name: str
     command: list
@@ -47,12 +47,12 @@ class Stage:
 
     @property
     def settings(self) -> dict:
-        """Return environment variables of all stages. Nothing is written to the home directory."""
+        """Return the environment variables of all stages. They keep Ansible from writing to the home directory."""
         plain = {"NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1", "COLUMNS": "200"}
         return {**plain, "ANSIBLE_HOME": str(CACHE / "ansible"), "KUBEWRIGHT_STAGE_LOG": str(self.log)}
 
     def run(self) -> None:
-        """Run the command to its end and write its output to the log."""
+        """Run the command, write its output to the log, and count its tests."""
         self.state, self.started = "running", time.monotonic()
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -70,7 +70,7 @@ class Stage:
         self.passed, self.failed, self.skipped = count(self.log.read_text(errors="replace"))
 
     def stop(self) -> None:
-        """Stop the command and everything that it started."""
+        """Stop the command and its child processes."""
         if self.process and self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGTERM)
 
@@ -82,7 +82,7 @@ class Stage:
         return next((line for line in reversed(lines) if line), "")[:100]
 
     def why(self, lines: int = 20) -> str:
-        """Return the failures in the log, and its end."""
+        """Return the failures in the log, and the last lines of the log."""
         text = self.log.read_text(errors="replace")
         return causes(text) + "\n    ...\n" + "\n".join("    " + line for line in text.splitlines()[-lines:])
 
@@ -90,7 +90,7 @@ class Stage:
 def causes(text: str, lines: int = 30) -> str:
     """Return the failures that Ansible and pytest report, which are often far above the end of a log.
 
-    When a test quotes the output of a run ("E", then the line), only failed tasks of it are returned.
+    If a test quotes the output of a playbook (lines that start with "E"), only its failed tasks are returned.
     """
     found: list[str] = []
     for block in re.split(r"\n(?:E?[ \t]*\n)+", COLOUR.sub("", text)):
@@ -105,7 +105,7 @@ def causes(text: str, lines: int = 30) -> str:
 
 
 def count(text: str) -> tuple[int, int, int]:
-    """Return the numbers of tests in a log that passed, failed and were skipped: of pytest and of ansible-test sanity."""
+    """Return how many tests of a log passed, failed and were skipped, for pytest and ansible-test sanity."""
     text = COLOUR.sub("", text)
     total = {"passed": 0, "failed": 0, "skipped": 0}
     for summary in re.findall(r"^\W*((?:\d+ \w+(?:, )?)+) in [\d.]+s", text, re.MULTILINE):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fixtures of all scenarios. Node names are those of the inventory."""
+"""Fixtures of all scenarios. Nodes have their inventory names."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def members(inputs):
 
 @pytest.fixture(scope="session")
 def expected_addresses():
-    """Return the address that each node must have: from the inventory, or for virtual machines behind a forwarded port from the plan."""
+    """Return {node: expected address}: from the inventory, or from the plan if SSH uses a forwarded port."""
     inventory = Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent
     listed = json.loads(subprocess.check_output(["ansible-inventory", "-i", str(inventory), "--list"]))["_meta"]["hostvars"]
     found = {name: variables["ansible_host"] for name, variables in listed.items() if "ansible_host" in variables}

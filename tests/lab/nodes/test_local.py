@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The role local on this machine's real engine: clusters side by side, and a container of somebody else's beside them.
+"""Tests of the role local on this machine's engine: two clusters, and a container that does not belong to them.
 
-pytest tests/lab/nodes        (needs Podman or Docker as root; makes and removes the clusters testa and testb)
+pytest tests/lab/nodes        (needs Podman or Docker as root; creates and removes the clusters testa and testb)
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PLAYBOOK = Path(__file__).parents[3] / "playbooks" / "local.yml"
 CACHE = Path(os.environ.get("KUBEWRIGHT_CACHE") or Path.home() / ".cache" / "kubewright")
 ENGINE = shutil.which("podman") or shutil.which("docker")
 
-pytestmark = pytest.mark.skipif(not ENGINE or os.geteuid() != 0, reason="needs an engine and root")
+pytestmark = pytest.mark.skipif(not ENGINE or os.geteuid() != 0, reason="needs Podman or Docker, and root")
 
 
 def engine(*arguments):
@@ -31,7 +31,7 @@ def engine(*arguments):
 
 
 def local(name, state="present", check=False, fails=False, **inputs):
-    """Runs the playbook; returns (tasks that changed something, output)."""
+    """Run the playbook and return (number of changed tasks, output)."""
     given = json.dumps(
         dict({f"local_{key}": value for key, value in inputs.items()}, local_name=name, local_state=state)
     )
@@ -52,7 +52,7 @@ def addresses(name):
 
 
 def on(name, command):
-    """Standard output of a command on every node of a cluster, by node, over SSH as the playbooks go."""
+    """Run a command on every node of a cluster over SSH and return {node: standard output}."""
     done = subprocess.run(
         ["ansible", "-i", str(inventory(name)), "all", "-m", "ansible.builtin.shell", "-a", command],
         capture_output=True, text=True, check=False, env=dict(os.environ, ANSIBLE_NOCOLOR="1"),
@@ -64,7 +64,7 @@ def on(name, command):
 
 @pytest.fixture(scope="module")
 def clusters():
-    """Two clusters, and a container of others with the name of a node that nobody asked for yet."""
+    """Create two clusters, and another container with the name of a node that does not exist yet."""
     local("testa", control_planes=1, workers=1)
     local("testb", ports=["127.0.0.1:18022:22"], vars={"kube_cluster_name": "mine"}, memory="1g")
     image = engine("inspect", "--format", "{{.Config.Image}}", "testa-cp1").stdout.strip()
@@ -77,14 +77,14 @@ def clusters():
     assert [name for name in left if name.startswith("test")] == ["testb-w1"]
 
 
-def test_nodes_are_machines_of_their_own(clusters):
-    told = on(
+def test_nodes_are_separate_machines(clusters):
+    shown = on(
         "testa",
         "systemctl is-system-running; cat /etc/machine-id; hostname; test -c /dev/kmsg; systemd-run -q --wait true; id -un",
     )
-    assert {lines.split("\n")[0] for lines in told.values()} == {"running"}
-    assert len({lines.split("\n")[1] for lines in told.values()}) == 2
-    assert {node: lines.split("\n")[2] for node, lines in told.items()} == {node: node for node in told}
+    assert {lines.split("\n")[0] for lines in shown.values()} == {"running"}
+    assert len({lines.split("\n")[1] for lines in shown.values()}) == 2
+    assert {node: lines.split("\n")[2] for node, lines in shown.items()} == {node: node for node in shown}
     assert on("testb", "journalctl --boot --no-pager | wc -l")["testb-cp1"] != "0"
 
 
@@ -103,7 +103,7 @@ def test_addresses_do_not_collide(clusters):
     assert len(set(both)) == 3
 
 
-def test_a_second_run_and_a_checked_one_change_nothing(clusters):
+def test_a_second_run_and_check_mode_change_nothing(clusters):
     assert local("testa", control_planes=1, workers=1)[0] == 0
     assert local("testa", control_planes=1, workers=1, check=True)[0] == 0
     assert local("testa", control_planes=1, workers=2, check=True)[0] > 0
@@ -140,13 +140,13 @@ def test_stop_and_start_keep_address_identity_and_data(clusters):
     assert set(on("testa", "systemctl is-system-running --wait").values()) == {"running"}
 
 
-def test_a_restart_behind_our_back_is_survived(clusters):
+def test_a_run_works_after_a_container_was_restarted(clusters):
     engine("restart", "testa-w1")
     assert local("testa", control_planes=1, workers=1)[0] == 0
     assert on("testa", "true").keys() == addresses("testa").keys()
 
 
-def test_a_lost_node_is_made_again_at_a_free_address(clusters):
+def test_a_lost_node_is_created_again(clusters):
     engine("rm", "--force", "--volumes", "testa-w1")
     assert "Made testa-w1" in local("testa", control_planes=1, workers=1)[1]
     assert "testa-w1" in on("testa", "true")
@@ -159,28 +159,28 @@ def test_a_lost_key_is_renewed(clusters):
     assert len(on("testa", "true")) == 2
 
 
-def test_a_container_of_others_is_refused_and_left_alone(clusters):
+def test_other_containers_are_not_touched(clusters):
     before = engine("inspect", "--format", "{{.Id}} {{.State.Status}}", "testb-w1").stdout
-    told = local("testb", workers=1, fails=True)[1]
-    assert "testb-w1" in told and "was not made by this collection" in told
+    output = local("testb", workers=1, fails=True)[1]
+    assert "testb-w1" in output and "by this collection" in output
     assert engine("inspect", "--format", "{{.Id}} {{.State.Status}}", "testb-w1").stdout == before
 
 
 def test_bad_input_is_one_message_and_changes_nothing(clusters):
     nodes = [{"name": "x", "ports": ["nonsense"]}, {"name": "x"}, {"name": "A_b"}]
-    told = local("testc", nodes=nodes, fails=True)[1]
-    for part in ("nonsense", "Two nodes are called x", "A_b"):
-        assert part in told
+    output = local("testc", nodes=nodes, fails=True)[1]
+    for part in ("nonsense", "Two nodes", "A_b"):
+        assert part in output
     assert engine("inspect", "x").returncode != 0
 
 
 def test_listing(clusters):
-    changed, told = local("testa", "listed")
-    assert changed == 0 and "testa: 2 of 2" in told and "testb: 1 of 1" in told
+    changed, output = local("testa", "listed")
+    assert changed == 0 and "testa: 2 of 2" in output and "testb: 1 of 1" in output
 
 
-def test_images_need_a_runtime_and_say_so(clusters, tmp_path):
-    told = local(
+def test_a_missing_image_is_reported(clusters, tmp_path):
+    output = local(
         "testb", images=[str(tmp_path / "not-there.tar")], ports=["127.0.0.1:18022:22"], memory="1g", fails=True
     )[1]
-    assert "neither an archive" in told
+    assert "not-there.tar" in output

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The address of the API, as every node reaches it."""
+"""Tests of the API endpoint from every node."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ INVENTORY = Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent
 
 
 def server(host):
-    """Return the address of the API that the kubelet uses."""
+    """Return the API URL that the kubelet uses."""
     return host.check_output("sed -n 's/^ *server: //p' /etc/kubernetes/kubelet.conf | tr -d '\"'")
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The user's files in K3s's auto-deploy directory: deployed, changed and removed without a restart of K3s."""
+"""Files in K3s's auto-deploy directory are deployed, changed and removed without restarting K3s."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PLAIN = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
 
 
 def site(tmp_path, *words, **inputs):
-    """Run site with other inputs and return {host: changed tasks}."""
+    """Run site with other inputs and return {host: number of changed tasks}."""
     given = tmp_path / "inputs.json"
     given.write_text(json.dumps(inputs))
     inventory = Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent
@@ -56,11 +56,11 @@ def test_changes_and_removals_do_not_restart_k3s(host, exists, inputs, tmp_path)
     assert not exists("deployment web") and not exists("secret login") and not exists("helmchart db -n kube-system")
     assert not host.file(FOLDER + "kubewright-login.yaml").exists
     assert set(site(tmp_path, k3s_manifests=[manifest], k3s_helm_charts=[]).values()) == {0}
-    # Restore the state for the tests that follow.
+    # Restore the state for later tests.
     site(tmp_path)
     assert exists("deployment web") and exists("secret login")
     assert main_pid() == before
-    # verify's namespace is deleted in the background, and other tests look for it.
+    # verify's namespace is deleted in the background. Wait for that, because other tests check for it.
     for name in host.check_output("k3s kubectl get namespaces -o name").split():
         if "kubewright-verify" in name:
             host.check_output("k3s kubectl wait --for=delete --timeout=60s " + name)

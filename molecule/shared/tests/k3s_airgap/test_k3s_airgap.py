@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Nodes without a way out, with images from an archive."""
+"""Tests of air-gapped nodes with images from an archive."""
 
 from __future__ import annotations
 

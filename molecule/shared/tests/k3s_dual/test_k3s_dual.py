@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Dual stack: nodes, pods and Services have an IPv4 and an IPv6 address, and both are verified."""
+"""Tests of dual stack: nodes and pods have an IPv4 and an IPv6 address, and verify checks both."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The cluster is stored in the database, and servers have no datastore of their own."""
+"""Tests of an external datastore: it stores the cluster, and servers have no local datastore."""
 
 from __future__ import annotations
 
@@ -55,5 +55,5 @@ def test_credentials_are_in_one_file_that_only_root_can_read(host, server):
 
 
 def test_servers_connect_with_tls(host, server):
-    if DATABASE == "postgresql" and not server:  # the others refuse connections without TLS
+    if DATABASE == "postgresql" and not server:  # MariaDB and etcd are configured to reject connections without TLS
         assert host.check_output(f'{POSTGRESQL} "{CONNECTIONS}"') == "t"

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files of upstream's install script, and that they are recorded as the collection's."""
+"""Tests of upstream's install script: its files exist, and the collection records them."""
 
 from __future__ import annotations
 

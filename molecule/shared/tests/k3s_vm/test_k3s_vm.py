@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A board: its kernel arguments, and a journal that is not written to its card."""
+"""Tests of a board: its kernel arguments, and a journal in memory."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ def test_kernel_arguments_are_on_one_line_and_recorded(host, owned):
 
 def test_the_journal_is_in_memory(host):
     assert "Storage=volatile" in host.file("/etc/systemd/journald.conf.d/50-kubewright.conf").content_string
-    # The directory exists with a journal on the disk too; its files do not.
+    # With a journal on the disk, this directory exists too, but without files.
     assert host.check_output("ls /run/log/journal/$(cat /etc/machine-id)/*.journal")

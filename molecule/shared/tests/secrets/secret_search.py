@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Search a node, as root, for the cluster's secrets in places where they must not be. Print places, never a secret.
+"""Search a node for secrets of the cluster in places where they must not be. Run as root. Prints places, not secrets.
 
-Places: argument lists, properties of units, the journal, and every file that other users can read.
+Places: process arguments, unit properties, the journal, and every file that other users can read.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def read(path):
 
 
 def private_line(pem):
-    """Return a line of a PEM key that is secret: RSA keys begin with the public modulus, EC keys with the secret."""
+    """Return a secret line of a PEM key. RSA keys start with the public modulus, EC keys with the secret."""
     key = re.search(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END", pem, re.DOTALL)
     lines = key.group(0).splitlines() if key else []
     if len(lines) < 3:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks that need a machine with its own kernel. It was rebooted after the installation."""
+"""Tests on a machine with its own kernel, after a reboot."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_swap_stayed_off(host):
     lines = host.file("/etc/fstab").content_string.splitlines()
     assert [line for line in lines if "swap" in line]
     assert not [line for line in lines if "swap" in line and not line.startswith("#")]
-    # The settings of zram belong to the host and must remain.
+    # The host's zram settings must not be removed.
     assert "[zram0]" in host.file("/etc/systemd/zram-generator.conf").content_string
 
 

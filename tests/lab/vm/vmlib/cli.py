@@ -88,7 +88,7 @@ def parser():
         command.add_argument("name", type=host_name, nargs="?" if function is status else None)
         if function is create:
             command.add_argument("--memory", type=int, default=3072, help="MiB (default: %(default)s)")
-            command.add_argument("--board", action="store_true", help="boot like a Raspberry Pi, from /boot/firmware/cmdline.txt")
+            command.add_argument("--board", action="store_true", help="boot like a Raspberry Pi, from cmdline.txt")
             command.add_argument("--cpus", type=int, default=2, help="(default: %(default)s)")
         if function in (start, stop):
             seconds = 600 if function is start else 120

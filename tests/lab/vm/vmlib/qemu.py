@@ -45,7 +45,7 @@ def processor():
 
 
 def disk(name, path, kind):
-    """Return the arguments of an NVMe disk: its driver is built into the kernel. Writes are not flushed to the host's disk."""
+    """Return the arguments of an NVMe disk: its driver is built into the kernel. Writes are never flushed."""
     drive = f"if=none,id={name},file={path},format={kind},cache=unsafe,discard=unmap"
     return ["-drive", drive, "-device", f"nvme,drive={name},serial={name}"]
 
