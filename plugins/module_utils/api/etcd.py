@@ -97,7 +97,7 @@ def access(manifest: str = paths.API_SERVER_MANIFEST) -> dict[str, str]:
 
 
 def connect(how: dict[str, str], timeout: float = 3) -> Etcd:
-    """Return a client of the etcd that access() describes. Raise OSError, KeyError or ValueError for bad certificates."""
+    """Return a client of the etcd that access() describes. Raise OSError, KeyError, ValueError for bad certificates."""
     context = tls.from_files(how["cafile"], how["certfile"], how["keyfile"]) if "cafile" in how else None
     return Etcd(how["servers"].split(","), context, timeout, bool(how.get("own_only")))
 
@@ -116,7 +116,8 @@ def not_voting_reason(name: str, members: list[Member]) -> str:
         return ""
     if own:
         return "it is a learner"
-    return "the members are %s" % (", ".join(member.get("name") or "one that has not started" for member in members) or "unknown")
+    names = ", ".join(member.get("name") or "one that has not started" for member in members)
+    return "the members are %s" % (names or "unknown")
 
 
 def peers(data_dir: str, port: int = paths.ETCD_PEER_PORT) -> list[Member] | None:
@@ -125,7 +126,8 @@ def peers(data_dir: str, port: int = paths.ETCD_PEER_PORT) -> list[Member] | Non
     Raise one of tls.NO_ANSWER. server/etcdserver/api/etcdhttp/peer.go of etcd-io/etcd
     """
     place = data_dir + "/server/tls/etcd"
-    context = tls.from_files(place + "/peer-ca.crt", place + "/peer-server-client.crt", place + "/peer-server-client.key")
+    own = place + "/peer-server-client"
+    context = tls.from_files(place + "/peer-ca.crt", own + ".crt", own + ".key")
     session = tls.Session("127.0.0.1", port, context, 5)
     try:
         status, text = session.ask("GET", "/members")

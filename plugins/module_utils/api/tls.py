@@ -106,8 +106,9 @@ def credentials(text: str) -> dict[str, bytes]:
         found = re.search(r"\b%s(-data)?:\s*[\"']?([^\s\"']+)" % name, text)
         if not found:
             raise OSError("the kubeconfig has no %s-data" % name)
+        value = found.group(2)
         try:
-            parts[name] = base64.b64decode(found.group(2), validate=True) if found.group(1) else _content(found.group(2))
+            parts[name] = base64.b64decode(value, validate=True) if found.group(1) else _content(value)
         except ValueError:
             raise OSError("the kubeconfig's %s-data is damaged" % name) from None
     return parts

@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""K3s's datastore on a server: the copy before SQLite becomes etcd, and what an external one refuses. Standard library only."""
+"""K3s's datastore on a server: the backup before SQLite is converted to etcd, and why an external one refuses K3s.
+
+Standard library only.
+"""
 
 from __future__ import annotations
 
@@ -10,53 +13,62 @@ import re
 import shutil
 import tempfile
 import time
+from typing import Callable
 
-# K3s asks a database that refuses it once a second for five minutes (kine, pkg/drivers/generic, OpenDB). What its log says then, and the way out.
-# The words are those of PostgreSQL, MySQL, MariaDB, Go's crypto/x509 and K3s (pkg/cluster/storage.go, getBootstrapKeyFromStorage).
+# K3s retries a database that refuses it once a second for five minutes (kine, pkg/drivers/generic, OpenDB).
+# What its log says meanwhile, and the way out. The words are those of PostgreSQL, MySQL, MariaDB, Go's crypto/x509 and
+# K3s (pkg/cluster/storage.go, getBootstrapKeyFromStorage).
 _REFUSALS = (
     (
         r"bootstrap data already found and encrypted with different token",
-        "it holds a cluster already, whose keys open to that cluster's token alone; set k3s_token to it (K3s keeps it on each server in "
-        "DATA-DIR/server/token), or name an empty database",
+        "it already holds a cluster, which another token encrypts; set k3s_token to that token (in DATA-DIR/server/token "
+        "on each of its servers), or use an empty database",
     ),
     (
-        r"password authentication failed|Access denied for user|no pg_hba\.conf entry|role \"[^\"]*\" (?:does not exist|is not permitted)|no password supplied",
-        "it refuses the login; correct user and password in k3s_datastore_endpoint, or what the database allows them",
+        r"password authentication failed|Access denied for user|no pg_hba\.conf entry|no password supplied"
+        r"|role \"[^\"]*\" (?:does not exist|is not permitted)",
+        "it refuses the login; correct the user and password in k3s_datastore_endpoint, or the database's access rules",
     ),
     (
         r"permission denied (?:for|to)|command denied to user|database \"[^\"]*\" does not exist|Unknown database",
-        "the user may not make its database or its table there; make the database and give it to the user",
+        "the user may not create its database or table; create the database and make the user its owner",
     ),
     (
-        r"x509: |certificate (?:signed by unknown authority|required|verify failed)|tls: |TLS requested but server does not support|server refused TLS|"
-        r"Connections using insecure transport are prohibited|authentication handshake failed",
-        "TLS with it fails; correct k3s_datastore_tls, or TLS in k3s_datastore_endpoint",
+        r"x509: |certificate (?:signed by unknown authority|required|verify failed)|tls: "
+        r"|TLS requested but server does not support|server refused TLS"
+        r"|Connections using insecure transport are prohibited|authentication handshake failed",
+        "the TLS connection to it fails; correct k3s_datastore_tls, or the TLS settings in k3s_datastore_endpoint",
     ),
 )
 
 
 class DatastoreError(Exception):
-    """The datastore is not as it must be; the message says what to do."""
+    """The datastore cannot be used or converted; the message says why and what to do."""
 
 
-def refusal(lines):
-    """What an external datastore refuses by lines of K3s's log, with the way out; empty where they say nothing of the kind.
+def refusal(lines: list[str]) -> str:
+    """Return why an external datastore refuses K3s and the way out, by lines of K3s's log; "" if they do not say so.
 
-    Warnings do not count: K3s tries to make its database, which it often may not, and goes on (kine, pkg/drivers/pgsql, createDBIfNotExist).
+    Warnings do not count: K3s tries to create its database, which it often may not, and goes on
+    (kine, pkg/drivers/pgsql, createDBIfNotExist).
     """
-    told = "\n".join(line for line in lines if not re.search(r"WARN|level=warn|to ensure existence", line))
-    return next((way_out for pattern, way_out in _REFUSALS if re.search(pattern, told)), "")
+    errors = "\n".join(line for line in lines if not re.search(r"WARN|level=warn|to ensure existence", line))
+    return next((way_out for pattern, way_out in _REFUSALS if re.search(pattern, errors)), "")
 
 
-def pending(data_dir):
-    """Whether SQLite is there and not yet converted: K3s sets its file aside once all is in etcd (pkg/etcd/etcd.go, migrateFromSQLite)."""
+def pending(data_dir: str) -> bool:
+    """Return True if there is a SQLite database that is not converted yet.
+
+    K3s renames its file once everything is in etcd (pkg/etcd/etcd.go, migrateFromSQLite).
+    """
     return os.path.exists(data_dir + "/server/db/state.db")
 
 
-def back_up(data_dir, stop):
-    """A copy of what brings a server back that stores in SQLite - its database, keys and tokens, as they lie in its directory `server`. Returns its path.
+def back_up(data_dir: str, stop: Callable[[], None]) -> str:
+    """Copy the database, keys and tokens of a server that uses SQLite, in the layout of its directory `server`.
 
-    K3s goes on serving meanwhile, so that a backup that fails changes nothing. stop: stops K3s, where Python lacks sqlite3 and files are copied.
+    Return the path of the backup. Raise DatastoreError. K3s keeps running meanwhile, so that a failed backup changes
+    nothing. stop: stops K3s, if Python has no sqlite3 and the files have to be copied.
     https://docs.k3s.io/datastore/backup-restore#backup-and-restore-with-sqlite
     """
     server, backups = data_dir + "/server", data_dir + "/backups"
@@ -71,7 +83,8 @@ def back_up(data_dir, stop):
             if os.path.exists("%s/%s" % (server, name)):
                 shutil.copyfile("%s/%s" % (server, name), "%s/%s" % (unfinished, name))
         for name in ("cred", "tls"):
-            shutil.copytree("%s/%s" % (server, name), "%s/%s" % (unfinished, name), copy_function=shutil.copyfile, ignore=_sockets)
+            source, copy = "%s/%s" % (server, name), "%s/%s" % (unfinished, name)
+            shutil.copytree(source, copy, copy_function=shutil.copyfile, ignore=_sockets)
         for directory, _names, _files in os.walk(unfinished):
             os.chmod(directory, 0o700)
         os.rename(unfinished, target)
@@ -82,10 +95,13 @@ def back_up(data_dir, stop):
     return target
 
 
-def copy_database(source, target, stop):
-    """A checked copy of a SQLite database that may be in use. https://www.sqlite.org/backup.html"""
+def copy_database(source: str, target: str, stop: Callable[[], None]) -> None:
+    """Copy a SQLite database that may be in use, and check the copy. Raise DatastoreError.
+
+    https://www.sqlite.org/backup.html
+    """
     try:
-        import sqlite3  # noqa: PLC0415  (small systems lack it)
+        import sqlite3  # noqa: PLC0415  (small systems do not have it)
     except ImportError:
         stop()
         for name in ("", "-wal", "-shm"):
@@ -97,7 +113,7 @@ def copy_database(source, target, stop):
         reader = sqlite3.connect("file:%s?mode=ro" % source, uri=True, timeout=30)
         writer = sqlite3.connect(target)
         reader.backup(writer)
-        writer.execute("PRAGMA journal_mode=DELETE")  # one file, with all that was in the log beside it
+        writer.execute("PRAGMA journal_mode=DELETE")  # one file that includes the write-ahead log
         found = writer.execute("PRAGMA integrity_check").fetchone()[0]
         rows = writer.execute("SELECT count(*) FROM kine").fetchone()[0]
     except sqlite3.Error as error:
@@ -110,12 +126,16 @@ def copy_database(source, target, stop):
         raise DatastoreError("%s is damaged (%s, %d rows); nothing was converted" % (source, found, rows))
 
 
-def _sockets(directory, names):
-    return [name for name in names if not os.path.isdir("%s/%s" % (directory, name)) and not os.path.isfile("%s/%s" % (directory, name))]
+def _sockets(directory: str, names: list[str]) -> list[str]:
+    paths = {name: "%s/%s" % (directory, name) for name in names}
+    return [name for name, path in paths.items() if not os.path.isdir(path) and not os.path.isfile(path)]
 
 
-def set_aside(data_dir):
-    """An etcd beside an unconverted SQLite is what a conversion that was broken off left; K3s would take it for whole. Returns whether there was one."""
+def set_aside(data_dir: str) -> bool:
+    """Rename an etcd database that an interrupted conversion left. Return True if there was one.
+
+    K3s would use it although it is incomplete.
+    """
     etcd = data_dir + "/server/db/etcd"
     if not os.path.exists(etcd):
         return False

@@ -58,7 +58,10 @@ def server_problem(name: str, must_vote: bool = False) -> str:
 
 
 def agent_problem(name: str, data_dir: str) -> str:
-    """Return why an agent does not serve yet: it asks for its own Node with its kubelet's certificate, through K3s's balancer."""
+    """Return why an agent does not serve yet.
+
+    It asks for its own Node with its kubelet's certificate, through K3s's balancer.
+    """
     place = data_dir + "/agent"
     try:
         identity = (place + "/client-kubelet.crt", place + "/client-kubelet.key")

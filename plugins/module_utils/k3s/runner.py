@@ -19,15 +19,15 @@ from .tokens import K3sError
 
 SELINUX = "/sys/fs/selinux/enforce"
 AUDIT = paths.K3S + "/hardening/audit.yaml"
-# A server that waits for its turn as a learner fails now and then; after so many failures it is given up.
+# A server that waits to become a learner fails now and then. With more failures than these, waiting ends.
 MOST_RESTARTS = 12
-# An agent repeats a request that is refused because of its token; a server that has just started refuses none for so long.
+# An agent retries when its token is refused. A server that has just started does not refuse a valid one for so long.
 REFUSED_SECONDS = 30
-# A server that restarts is away for less.
+# A server that restarts is back sooner.
 UNREACHED_SECONDS = 90
 _UNREACHED = re.compile(r"connection refused|no such host|i/o timeout|no route to host")
-# An agent asks through its own balancer, which closes the connection: https://github.com/k3s-io/k3s/issues/9748. Only the
-# last lines count: an agent that got through logs other things.
+# An agent asks through its own balancer, which closes the connection: https://github.com/k3s-io/k3s/issues/9748. Only
+# the last lines count: an agent that reached a server logs other things.
 _BALANCER_CLOSED = re.compile(r"get CA certs: .*(EOF|connection reset by peer|deadline exceeded)")
 # A database that has just started may refuse for a moment what it accepts later.
 DATABASE_SECONDS = 12
@@ -36,7 +36,8 @@ DATABASE_SECONDS = 12
 def unpack(program: str, data_dir: str) -> bool:
     """Let the program unpack what it carries, as its first start would. Return True if that was new.
 
-    Each command that belongs to another program unpacks first: cmd/k3s/main.go (extract). If that fails, the start reports it.
+    Each command that belongs to another program unpacks first: cmd/k3s/main.go (extract). If that fails, the start of
+    the service reports it.
     """
 
     def unpacked() -> set[str]:
@@ -48,10 +49,10 @@ def unpack(program: str, data_dir: str) -> bool:
 
 
 def install(script: str, role: str, makes: list[str], perhaps: list[str]) -> None:
-    """Run upstream's install script, which neither enables nor starts the service; what it makes is recorded as ours first.
+    """Run upstream's install script without enabling or starting the service. What it writes is recorded as ours first.
 
-    makes: paths that it always writes; perhaps: those that it writes if nothing is there. Its variables:
-    https://docs.k3s.io/reference/env-variables
+    makes: paths that it always writes. perhaps: paths that it writes only if they do not exist. Raise K3sError.
+    Its variables: https://docs.k3s.io/reference/env-variables
     """
     record = ownership.read()
     for path in makes:
@@ -74,7 +75,10 @@ def install(script: str, role: str, makes: list[str], perhaps: list[str]) -> Non
 
 
 def convert(unit: str, data_dir: str) -> str:
-    """Back up SQLite before K3s converts it to etcd at its next start. Return the backup's path, "" if nothing is to be converted."""
+    """Back up SQLite before K3s converts it to etcd at its next start.
+
+    Return the path of the backup, "" if there is nothing to convert. Raise datastore.DatastoreError or K3sError.
+    """
     if not datastore.pending(data_dir):
         return ""
     backup = datastore.back_up(data_dir, lambda: stop(unit))
@@ -92,7 +96,10 @@ def stop(unit: str) -> None:
 
 
 def label(data_dir: str) -> None:
-    """Set SELinux labels on what was written before K3s's policy was installed (setup_selinux in upstream's install.sh)."""
+    """Set SELinux labels on files that were written before K3s's policy was installed. Raise K3sError.
+
+    Upstream's install.sh does the same (setup_selinux).
+    """
     if not os.path.exists(SELINUX):
         return
     inner = [data_dir + part for part in ("/agent/etc", "/agent/images", "/server/manifests")]
@@ -125,9 +132,10 @@ def start(unit: str, restart: bool, data_dir: str) -> None:
 
 
 def wait(unit: str, problem_of: Callable[[], str], server: bool, timeout: int, database: str = "") -> None:
-    """Wait until the node serves. Raise K3sError with K3s's last errors if it does not in time, or fails again and again.
+    """Wait until the node serves. Raise K3sError with K3s's last errors if it does not in time, or keeps failing.
 
-    problem_of: returns why it does not serve yet, "" if it does. database: the external datastore in words, which may refuse.
+    problem_of: returns why it does not serve yet, "" if it does. server: False for an agent. timeout: seconds.
+    database: the external datastore, for messages, "" if there is none.
     """
     began = time.monotonic()
     manager = services.here()
@@ -144,7 +152,8 @@ def wait(unit: str, problem_of: Callable[[], str], server: bool, timeout: int, d
         failures = manager.restarts(unit) - before
         if waited > timeout or failures > MOST_RESTARTS:
             span = "%d starts" % failures if failures > MOST_RESTARTS else "%d s" % timeout
-            raise K3sError("%s does not serve after %s: %s\n%s" % (unit, span, masked_message(problem), last_errors(unit)))
+            text = "%s does not serve after %s: %s\n%s"
+            raise K3sError(text % (unit, span, masked_message(problem), last_errors(unit)))
         time.sleep(0.5)
 
 
@@ -157,22 +166,33 @@ def _datastore_refusal(unit: str, seconds: float, database: str, old_lines: set[
 
 
 def _agent_refusal(unit: str, seconds: float) -> str:
-    """Return why an agent cannot join however long it waits, by its last errors; "" if it still may."""
+    """Return why waiting longer does not help an agent to join, by its last errors; "" if it may still join."""
     if seconds < REFUSED_SECONDS:
         return ""
     errors = "\n".join(_errors(unit)[-2:])
     if "401 Unauthorized" in errors:
         return (
-            "the servers refuse its token; run site again, which reads the current one, or correct k3s_join_token: "
-            "it is in server/agent-token of their data directory"
+            "the servers refuse its token; run site again to read the current one, or correct k3s_join_token, "
+            "which the servers keep in server/agent-token of their data directory"
         )
     if "token CA hash does not match" in errors:
-        return "the servers have another certificate authority than its token names: it belongs to another cluster, or they were rebuilt"
+        return (
+            "the servers have another certificate authority than its token names: "
+            "the token belongs to another cluster, or the servers were rebuilt"
+        )
     if "Node password rejected" in errors:
-        return "the cluster knows another machine by this name; delete that Node, or give this one another name (kube_node_name)"
-    if seconds > UNREACHED_SECONDS and (_UNREACHED.search(errors) or _BALANCER_CLOSED.search(services.here().log(unit, 3))):
-        return "no server answers at `server:` in %s; check that address and what is between the two machines" % paths.K3S_CONFIG
+        return (
+            "the cluster already has another machine with this name; "
+            "delete that Node, or give this machine another name (kube_node_name)"
+        )
+    if seconds > UNREACHED_SECONDS and _servers_unreached(unit, errors):
+        text = "no server answers at `server:` in %s; check that address and the network between the two machines"
+        return text % paths.K3S_CONFIG
     return ""
+
+
+def _servers_unreached(unit: str, errors: str) -> bool:
+    return bool(_UNREACHED.search(errors) or _BALANCER_CLOSED.search(services.here().log(unit, 3)))
 
 
 def _errors(unit: str) -> list[str]:

@@ -24,10 +24,11 @@ class K3sError(Exception):
 
 
 def make(data_dir: str, given: str = "", put: Callable[[str, str], bool] = write_secret) -> bool:
-    """Make the tokens of a new cluster; those of an existing one are kept. Return True if a file was (or would be) written.
+    """Create the tokens of a new cluster; an existing cluster keeps its own. Return True if a file changes.
 
-    given: the servers' token of an earlier cluster whose datastore is used again. It replaces one that was made at random
-    and that the datastore refused: K3s writes server/token only once the datastore accepts it. put: write_secret or differs.
+    given: the servers' token of an earlier cluster whose datastore is used again. It replaces a random one that the
+    datastore refused: K3s writes server/token only once the datastore accepts it. put: write_secret, or differs in
+    check mode.
     """
     known = password(_read(data_dir + "/server/token"))
     given = "" if known else password(given.strip())
@@ -51,10 +52,12 @@ def password(token: str) -> str:
 
 
 def credentials(data_dir: str, forget: list[str], ttl: str = "", program: str = paths.K3S_PROGRAM) -> dict[str, str]:
-    """Return what others join with: {server, agent} (tokens with the authority's digest) and agent_token, which servers share.
+    """Return what others need to join: {server, agent, agent_token}. Raise K3sError or ApiError.
 
-    ttl: lifetime of an agents' token that is made for this; "" for the permanent one. forget: nodes that come back without
-    their data; their Node and the password that K3s keeps of each are deleted, or K3s would refuse them:
+    server, agent: tokens with the authority's digest. agent_token: the secret that all servers share.
+    ttl: lifetime of a new token for agents, "" for the permanent one.
+    forget: nodes that were reinstalled. Their Nodes and the passwords that K3s keeps of them are deleted, otherwise K3s
+    refuses them:
     https://docs.k3s.io/architecture#how-agent-node-registration-works
     """
     server = _read(data_dir + "/server/token")
@@ -72,7 +75,7 @@ def credentials(data_dir: str, forget: list[str], ttl: str = "", program: str = 
 
 def bootstrap(program: str, ttl: str) -> str:
     """Return a new token with a lifetime: https://docs.k3s.io/cli/token#k3s-token-create"""
-    description = "agents that join by kubewright.cluster"
+    description = "agents that join with kubewright.cluster"
     done = commands.run([program, "token", "create", "--ttl", ttl, "--description", description], merge=True)
     found = re.search(r"^(?:K10[0-9a-f]{64}::)?[a-z0-9]{6}\.[a-z0-9]{16}$", done.out, re.M)
     if done.rc or not found:

@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What helps to find the cause of a failure: a node's logs, states and configurations, masked before they leave it. Standard library only."""
+"""Gather what helps to find the cause of a failure: a node's logs, states and configurations, masked on the node.
+
+Standard library only.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ import os
 import tarfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Dict
 
 from ..api.kubernetes import Api, ApiError, local_server
 from ..base import commands
@@ -23,13 +27,15 @@ FILE_LIMIT = 1 << 20
 SECONDS = 30
 CRICTL = "crictl --runtime-endpoint unix:///run/containerd/containerd.sock "
 JOURNAL = "journalctl --no-pager --output short-iso "
+ENDPOINT_UNITS = "".join(" -u " + name for name in ("kube-endpoint", "kube-endpoint-vip", *SERVICES))
+STATUS = "systemctl --no-pager --full status containerd kubelet kube-endpoint kube-endpoint-vip " + " ".join(SERVICES)
 COMMANDS = {
     "journal/kubelet.log": JOURNAL + "-n 2000 -u kubelet",
     "journal/containerd.log": JOURNAL + "-n 1000 -u containerd",
-    "journal/endpoint.log": JOURNAL + "-n 500 -u kube-endpoint -u kube-endpoint-vip" + "".join(" -u " + name for name in SERVICES),
+    "journal/endpoint.log": JOURNAL + "-n 500" + ENDPOINT_UNITS,
     "journal/kernel.log": JOURNAL + "-n 500 -k",
     "systemd/failed.txt": "systemctl --no-pager --failed",
-    "systemd/status.txt": "systemctl --no-pager --full status containerd kubelet kube-endpoint kube-endpoint-vip " + " ".join(SERVICES),
+    "systemd/status.txt": STATUS,
     "host/uname.txt": "uname -a",
     "host/uptime.txt": "uptime",
     "host/memory.txt": "free -m",
@@ -37,7 +43,9 @@ COMMANDS = {
     "host/inodes.txt": "df -i",
     "host/mounts.txt": "mount",
     "host/processes.txt": "ps -eo pid,ppid,user,stat,pcpu,pmem,etime,comm",
-    "host/sysctl.txt": "sysctl net.ipv4.ip_forward net.bridge fs.inotify fs.file-max kernel.pid_max vm.overcommit_memory",
+    "host/sysctl.txt": (
+        "sysctl net.ipv4.ip_forward net.bridge fs.inotify fs.file-max kernel.pid_max vm.overcommit_memory"
+    ),
     "network/addresses.txt": "ip address",
     "network/links.txt": "ip -d -s link",
     "network/routes.txt": "ip route show table all",
@@ -70,7 +78,7 @@ FILES = (
 )
 CONTAINER_LOGS = "/var/log/pods/kube-system_*/*/*.log"
 CONTAINER_LOG_LIMIT = 64 << 10
-# Secrets are never asked for.
+# Secrets are never requested.
 OBJECTS = {
     "nodes": "/api/v1/nodes",
     "pods": "/api/v1/pods",
@@ -88,9 +96,9 @@ OBJECTS = {
 }
 
 
-def gather(ask_api):
-    """{path in the bundle: masked text}. ask_api: whether the API's objects are wanted from this node."""
-    parts = {}
+def gather(ask_api: bool) -> dict[str, str]:
+    """Return {path in the bundle: masked text}. ask_api: ask the API of this node for its objects too."""
+    parts: Dict[str, str] = {}
     with ThreadPoolExecutor(4) as pool:
         parts.update(zip(COMMANDS, pool.map(output, COMMANDS.values())))
     for pattern in FILES:
@@ -103,14 +111,14 @@ def gather(ask_api):
     return {name: masked(text) for name, text in parts.items()}
 
 
-def output(command):
-    """What a command says, the end of it where that is very much."""
+def output(command: str) -> str:
+    """Return a command line and its output, only the end of it if it is very long."""
     done = commands.run(command.split(), timeout=SECONDS, merge=True)
     return "$ %s\n%s" % (command, done.out[-FILE_LIMIT:] + (done.err and done.err + "\n"))
 
 
-def content(path, limit=FILE_LIMIT):
-    """The end of a file."""
+def content(path: str, limit: int = FILE_LIMIT) -> str:
+    """Return the last `limit` bytes of a file as text, or the error if it cannot be read."""
     try:
         with open(path, "rb") as stream:
             size = stream.seek(0, os.SEEK_END)
@@ -120,8 +128,8 @@ def content(path, limit=FILE_LIMIT):
         return "%s\n" % error
 
 
-def objects():
-    """The API's objects as JSON, without what may hold a secret."""
+def objects() -> dict[str, str]:
+    """Return the API's objects as JSON by path in the bundle, without parts that may hold a secret."""
     parts = {}
     try:
         api = Api([local_server() or ("127.0.0.1", 6443)], patience=3)
@@ -136,8 +144,8 @@ def objects():
     return parts
 
 
-def stripped(value):
-    """An object without the values of environments and without the copies of itself that tools leave in annotations."""
+def stripped(value: Any) -> Any:
+    """Return an object without the values of environment variables and without its copies in annotations."""
     if isinstance(value, list):
         return [stripped(item) for item in value]
     if not isinstance(value, dict):
@@ -153,8 +161,8 @@ def stripped(value):
     return {key: stripped(item) for key, item in kept.items()}
 
 
-def archive(parts, top):
-    """A tar.gz of the parts below a directory, in base64."""
+def archive(parts: dict[str, str], top: str) -> str:
+    """Return a tar.gz of the parts below the directory `top`, in base64."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
         for name, text in sorted(parts.items()):

@@ -130,13 +130,13 @@ def test_what_is_converted_already_is_left(server, asked):
     ("log", "way_out"),
     [
         ('level=error msg="Failed to ping database connection: dial tcp 10.0.0.9:5432: connect: connection refused"', ""),
-        ('failed SASL auth: FATAL: password authentication failed for user "k3s" (SQLSTATE 28P01)', "correct user and password"),
+        ('failed SASL auth: FATAL: password authentication failed for user "k3s" (SQLSTATE 28P01)', "correct the user and password"),
         ('WARN[0m failed to ensure existence of database postgres: FATAL: no pg_hba.conf entry for host "10.0.0.1"', ""),
-        ('FATAL: no pg_hba.conf entry for host "10.0.0.1", user "k3s"', "correct user and password"),
-        ("Error 1045 (28000): Access denied for user 'k3s'@'10.0.0.1' (using password: YES)", "correct user and password"),
+        ('FATAL: no pg_hba.conf entry for host "10.0.0.1", user "k3s"', "correct the user and password"),
+        ("Error 1045 (28000): Access denied for user 'k3s'@'10.0.0.1' (using password: YES)", "correct the user and password"),
         ("failed to verify certificate: x509: certificate signed by unknown authority", "correct k3s_datastore_tls"),
-        ("bootstrap data already found and encrypted with different token", "set k3s_token to it"),
-        ("pq: permission denied for schema public", "give it to the user"),
+        ("bootstrap data already found and encrypted with different token", "set k3s_token to that token"),
+        ("pq: permission denied for schema public", "make the user its owner"),
     ],
 )
 def test_what_a_database_refuses(log, way_out):
