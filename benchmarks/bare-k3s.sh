@@ -3,8 +3,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# The same K3s cluster by hand, as docs.k3s.io has it, for the benchmark to compare with: the program on all nodes at once, the first server,
-# the further ones one after another, the agents beside them. Ends when every node is Ready, every server votes and CoreDNS is available.
+# Install the same K3s cluster without the collection, as docs.k3s.io describes it, for comparison: install K3s on all
+# nodes in parallel, start the first server, then the other servers one after another, with the agents in parallel.
+# Ends when all nodes are Ready, all servers vote and CoreDNS is available.
 #
 #   bare-k3s.sh SOURCE REGISTRY VERSION SSH_KEY SERVER... -- AGENT...
 set -euo pipefail
@@ -84,7 +85,7 @@ say "start $first"
 on "$first" <<<'systemctl start k3s'
 jobs_running=()
 for host in "${agents[@]}"; do
-    say "join agent $host, beside"
+    say "join agent $host in the background"
     on "$host" <<<'systemctl start k3s' &
     jobs_running+=($!)
 done

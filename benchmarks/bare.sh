@@ -3,8 +3,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# The same cluster by hand, as kubeadm's documentation has it, for the benchmark to compare with: prepare all nodes at once, init, join the
-# further control planes one after another, the worker beside them. Ends when every node is Ready and CoreDNS is available.
+# Install the same cluster without the collection, as kubeadm's documentation describes it, for comparison: prepare all
+# nodes in parallel, init, join the other control planes one after another, with the workers in parallel.
+# Ends when all nodes are Ready and CoreDNS is available.
 #
 #   bare.sh SOURCE REGISTRY VERSION SSH_KEY CONTROL_PLANE... -- WORKER...
 set -euo pipefail
@@ -149,7 +150,7 @@ join() { # HOST control-plane|worker
 
 jobs_running=()
 for host in "${workers[@]}"; do
-    say "join worker $host, beside"
+    say "join worker $host in the background"
     join "$host" worker &
     jobs_running+=($!)
 done
@@ -159,7 +160,7 @@ for host in "${planes[@]:1}"; do
 done
 for job in "${jobs_running[@]}"; do wait "$job"; done
 
-say "routes between the nodes' pods"
+say "add routes to the pods of other nodes"
 routes=$(on "$first" <<<"kubectl --kubeconfig /etc/kubernetes/admin.conf get nodes -o jsonpath='{range .items[*]}{.spec.podCIDR} via {.status.addresses[?(@.type==\"InternalIP\")].address}{\"\\n\"}{end}'")
 jobs_running=()
 for host in "${planes[@]}" "${workers[@]}"; do

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the measurements share: container nodes, playbook runs, a client of the API."""
+"""Helpers of the benchmarks: container nodes, playbook runs, and an API client."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ CACHE = pathlib.Path(os.environ.get("KUBEWRIGHT_CACHE", pathlib.Path.home() / ".
 NAME = "bench"
 INVENTORY = CACHE / "clusters" / NAME / "inventory.yml"
 VERSION = "1.36.3"
-# The one line of the inventory that differs between the distributions; main() sets it.
+# The value of kube_distribution. main() sets it.
 DISTRIBUTION = ["kubeadm"]
 
 
 def playbook(name, *arguments, inventory=INVENTORY, check=True):
-    """Run a playbook of the collection. Returns (seconds, output)."""
+    """Run a playbook of the collection and return (seconds, output)."""
     command = [
         "ansible-playbook",
         "kubewright.cluster." + name,
@@ -42,7 +42,7 @@ def playbook(name, *arguments, inventory=INVENTORY, check=True):
 
 
 def recap(output):
-    """{host: {"ok": n, "changed": n, ...}} of a run."""
+    """Return {host: {"ok": n, "changed": n, ...}} from the recap of a run."""
     found = {}
     for line in output.splitlines():
         match = re.match(r"(\S+)\s+: (ok=\d+.*)", line)
@@ -52,7 +52,7 @@ def recap(output):
 
 
 def went_well(output):
-    """Return True if the run reports every node of the inventory and none failed. A run without a recap did not succeed."""
+    """Return True if the recap has every node of the inventory and no failures."""
     found, planes_and_workers = recap(output), {**nodes()[0], **nodes()[1]}
     return set(planes_and_workers) <= set(found) and not any(
         row["failed"] + row["unreachable"] for row in found.values()
@@ -60,7 +60,7 @@ def went_well(output):
 
 
 def make(control_planes=3, workers=1, variables=None):
-    """Create fresh nodes in place of those that exist."""
+    """Replace the existing nodes with new ones."""
     remove()
     playbook(
         "local",
@@ -110,7 +110,7 @@ def ssh(host, command, **options):
 
 
 def bare():
-    """Run the bare script on fresh nodes and return its seconds."""
+    """Run the bare script on new nodes and return its duration in seconds."""
     planes, workers, variables = nodes()
     script = {"kubeadm": "bare.sh", "k3s": "bare-k3s.sh"}[DISTRIBUTION[0]]
     registry = variables["kube_registries"]["mirrors"]["registry.k8s.io"]["endpoints"][0]
@@ -129,12 +129,12 @@ def bare():
         list(map(str, command)), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )
     if done.returncode:
-        sys.exit("the bare script failed:\n" + done.stdout[-4000:])
+        sys.exit("The bare script failed:\n" + done.stdout[-4000:])
     return time.monotonic() - started
 
 
-# K3s answers an anonymous client with 401 before it asks the datastore (anonymous-auth=false, pkg/daemons/control/server.go of
-# k3s-io/k3s), so the API would seem to work without a quorum. The client therefore has a certificate and reads an object, which needs etcd's leader.
+# K3s answers anonymous clients with 401 even without a quorum (k3s-io/k3s, pkg/daemons/control/server.go:
+# anonymous-auth=false). So the client has a certificate and reads an object, which needs etcd's leader.
 CLIENT = r"""
 import http.client, select, ssl, sys, time, urllib.request
 context = ssl._create_unverified_context()
@@ -153,7 +153,7 @@ print("%.2f %d %d" % (max(longest, time.time() - last), good, bad))
 
 
 def ask(host, url):
-    """Start the client on a node. It asks url ten times a second as the administrator, until answers() ends it."""
+    """Start a client on a node. As administrator it reads from url ten times a second, until answers() stops it."""
     first = list(nodes()[0])[0]
     kubeconfig = {"kubeadm": "/etc/kubernetes/admin.conf", "k3s": "/etc/rancher/k3s/k3s.yaml"}[DISTRIBUTION[0]]
     user = yaml.safe_load(ssh(first, "cat " + kubeconfig).stdout)["users"][0]["user"]
@@ -167,24 +167,24 @@ def ask(host, url):
 
 
 def answers(client):
-    """End the client. Return (seconds of the longest gap, answers, failures)."""
+    """Stop the client. Return (longest gap in seconds, number of answers, number of failures)."""
     said, error = client.communicate()
     words = said.split()
     if len(words) != 3 or words[1] == "0":
-        sys.exit("the client never got an answer: " + (said + error)[-400:])
+        sys.exit("The client never got an answer: " + (said + error)[-400:])
     return float(words[0]), int(words[1]), int(words[2])
 
 
 def kill_after(seconds, log):
     """Start site and kill it with all its children after some seconds. Return its last task, or None if it had ended."""
-    with log.open("w", encoding="utf-8") as out:  # a pipe that nobody reads would block the run when it is full
+    with log.open("w", encoding="utf-8") as out:  # a full pipe would block the run
         command = ["ansible-playbook", "kubewright.cluster.site", "-i", str(INVENTORY)]
         process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
     try:
         process.wait(timeout=seconds)
         return None
     except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGSTOP)  # so that it starts nothing more while its children are searched
+        process.send_signal(signal.SIGSTOP)  # so that it starts no more children
     for pid in [*descendants(process.pid), process.pid]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -194,7 +194,7 @@ def kill_after(seconds, log):
 
 
 def descendants(pid):
-    """Return the PIDs of all descendants. A process group is not enough: Ansible's workers have their own sessions (ansible-core 2.19)."""
+    """Return the PIDs of all descendants. Ansible's workers have their own sessions and process groups."""
     listed = subprocess.run(["ps", "-eo", "pid=,ppid="], text=True, capture_output=True, check=True).stdout
     parents = {int(child): int(parent) for child, parent in map(str.split, listed.splitlines())}
     found = [pid]
@@ -204,11 +204,11 @@ def descendants(pid):
 
 
 def free_memory():
-    """Return the MiB of memory that are available on this machine."""
+    """Return the available memory of this machine in MiB."""
     meminfo = pathlib.Path("/proc/meminfo").read_text(encoding="ascii")
     return int(re.search(r"MemAvailable:\s+(\d+)", meminfo)[1]) >> 10
 
 
 def local_url():
-    """Return the URL at which a worker reaches the API locally."""
+    """Return the URL of a worker's local API endpoint."""
     return "https://127.0.0.1:%d" % {"kubeadm": 7443, "k3s": 6444}[DISTRIBUTION[0]]

@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measure the collection on the lab's nodes: overhead over the bare script, a second run, kills, the loss of a control plane.
+"""Measure the collection on the lab's nodes: overhead, second runs, killed runs, loss of a control plane, and more.
 
     benchmarks/measure.py overhead --pairs 5
     benchmarks/measure.py second | add-worker | scale | plan --nodes 100 | kill --seeds 12 | loss --mode local | loss --mode vip
@@ -48,7 +48,7 @@ from bench import (
 
 
 def overhead(options):
-    """Compare site with the bare script, alternately, on fresh nodes each time."""
+    """Compare site with the bare script. They run alternately, each time on new nodes."""
     ratios = []
     for number in range(options.pairs):
         seconds = {}
@@ -61,20 +61,21 @@ def overhead(options):
                 tasks = {host: counts["ok"] for host, counts in recap(output).items()}
         ratios.append(seconds["site"] / seconds["bare"])
         print(
-            "pair %d: bare %.1f s, site %.1f s, ratio %.2f; tasks a host %s"
+            "pair %d: bare %.1f s, site %.1f s, ratio %.2f; tasks per host %s"
             % (number + 1, seconds["bare"], seconds["site"], ratios[-1], tasks),
             flush=True,
         )
-    print("median ratio of %d pairs: %.2f (at most 1.1)" % (len(ratios), statistics.median(ratios)))
+    print("median ratio of %d pairs: %.2f (target: at most 1.1)" % (len(ratios), statistics.median(ratios)))
     remove()
 
 
 def second(options):
-    """Compare a run that finds nothing to do with `ansible -m ping`; count lines of output."""
+    """Compare a run that has nothing to do with `ansible -m ping`, and count lines of output."""
     make()
     first, output = playbook("site")
     tasks = {host: counts["ok"] for host, counts in recap(output).items()}
-    print("first run: %.1f s, %d lines of output (at most 120), tasks a host %s" % (first, _lines(output), tasks))
+    text = "first run: %.1f s, %d lines of output (target: at most 120), tasks per host %s"
+    print(text % (first, _lines(output), tasks))
     pings, runs, most, again = [], [], max(tasks.values()), 0
     for _number in range(options.pairs):
         started = time.monotonic()
@@ -87,7 +88,7 @@ def second(options):
         counts = recap(output)
         again = max(again, *(row["ok"] for row in counts.values()))
         print(
-            "ping %.2f s, site %.2f s, %d lines of output (at most 40), changed %d, tasks a host %s"
+            "ping %.2f s, site %.2f s, %d lines of output (target: at most 40), changed %d, tasks per host %s"
             % (
                 pings[-1],
                 seconds,
@@ -98,7 +99,8 @@ def second(options):
             flush=True,
         )
     print(
-        "second run: median %.1f s, %.1f pings (at most 6), at most %d tasks a host (at most 10); first run %d (at most 30)"
+        "second run: median %.1f s, %.1f pings (target: at most 6), most tasks on a host: %d (target: at most 10); "
+        "first run: %d (target: at most 30)"
         % (statistics.median(runs), statistics.median(runs) / statistics.median(pings), again, most)
     )
     remove()
@@ -110,7 +112,7 @@ def _lines(output):
 
 
 def plan(options):
-    """Plan many real nodes over SSH: seconds, CPU seconds of the controller, lines of output."""
+    """Plan many container nodes over SSH: seconds, CPU seconds of the controller, lines of output."""
     make(3, options.nodes - 3)
     for _number in range(options.pairs):
         before = os.times()
@@ -119,7 +121,7 @@ def plan(options):
         cpu = after.children_user + after.children_system - before.children_user - before.children_system
         planned = sum(1 for counts in recap(output).values() if not counts["failed"] + counts["unreachable"])
         print(
-            "%d of %d nodes planned in %.1f s (at most 30 for 100), CPU of the controller %.1f s, %d lines of output"
+            "%d of %d nodes planned in %.1f s (target: at most 30 for 100), controller CPU %.1f s, %d lines of output"
             % (planned, options.nodes, seconds, cpu, _lines(output)),
             flush=True,
         )
@@ -138,25 +140,25 @@ def add_worker(_options):
     playbook("site")
     INVENTORY.write_text(whole)
     seconds, output = playbook("site")
-    print("%s joined in %.1f s; tasks and changes a host:" % (newest, seconds))
+    print("%s joined in %.1f s; tasks and changes per host:" % (newest, seconds))
     for host, counts in recap(output).items():
         print("  %-12s ok %d changed %d" % (host, counts["ok"], counts["changed"]))
     others = sum(counts["changed"] for host, counts in recap(output).items() if host != newest)
-    print("changed on the others: %d (must be 0)" % others)
+    print("changes on other nodes: %d (must be 0)" % others)
     remove()
 
 
 def kill(options):
-    """Kill site at seeded moments. Each time the next run must end healthy, and the one after it must change nothing."""
+    """Kill site at seeded moments. The next run must end with a healthy cluster, the one after it must change nothing."""
     span = options.span
     if not span:
         make()
         span = playbook("site")[0]
-    print("a whole run: %.1f s" % span, flush=True)
+    print("complete run: %.1f s" % span, flush=True)
     failures = missed = 0
     for seed in range(options.first, options.first + options.seeds):
         make()
-        # Spread over the run, the random part within its slice: init and the joins are among them.
+        # One random moment in each slice of the run, so that init and joins are interrupted too.
         at = span * (seed % options.of + random.Random(seed).random()) / options.of
         log = CACHE / ("kill-%d.log" % seed)
         during = kill_after(at, log)
@@ -167,11 +169,11 @@ def kill(options):
         good = went_well(output) and went_well(third) and changed == 0
         failures += not good
         print(
-            "seed %d, after %.1f s %s: run again %.0f s, %s, the run after that %s and changed %d"
+            "seed %d, after %.1f s %s: next run %.0f s, %s; the run after it %s, changed %d"
             % (
                 seed,
                 at,
-                "killed in " + during if during else "it had ended: NO KILL",
+                "killed in " + during if during else "NOT KILLED, it ended before",
                 seconds,
                 *_verdicts(output, third),
                 changed,
@@ -181,7 +183,7 @@ def kill(options):
         if not good:
             log.write_text(output + third)
     remove()
-    print("%d killed, %d had ended before" % (options.seeds - missed, missed))
+    print("%d killed, %d ended before" % (options.seeds - missed, missed))
     sys.exit("%d of %d failed" % (failures, options.seeds) if failures else 0)
 
 
@@ -190,7 +192,7 @@ def _verdicts(*outputs):
 
 
 def scale(_options):
-    """Plan many of the unit tests' machines, without Ansible."""
+    """Plan many simulated machines without Ansible."""
     sys.path.insert(0, os.environ["ANSIBLE_COLLECTIONS_PATH"].split(":")[0])
     base = "ansible_collections.kubewright.cluster."
     planner = importlib.import_module(base + "plugins.plugin_utils.plan.planner")
@@ -203,7 +205,7 @@ def scale(_options):
 
 
 def loss(options):
-    """Measure the longest gap that a client sees when a control plane stops, and the time until verify passes after it starts again."""
+    """Stop a control plane. Measure a client's longest gap, and the time until verify passes after it starts again."""
     variables = {}
     make(3, 1)
     planes, workers, _variables = nodes()
@@ -222,7 +224,7 @@ def loss(options):
     subprocess.run(["podman", "kill", victim], check=True, stdout=subprocess.DEVNULL)
     time.sleep(32)
     print(
-        "%s: stopped %s; longest gap %.2f s (at most 10); %d answers, %d failures"
+        "%s: stopped %s; longest gap %.2f s (target: at most 10); %d answers, %d failures"
         % (options.mode, victim, *answers(client)),
         flush=True,
     )
@@ -237,28 +239,29 @@ def loss(options):
 
 
 def setting(_options):
-    """Measure the longest gap of a client at a worker's own endpoint while a setting changes on running control planes."""
+    """Change a setting on running control planes. Measure the longest gap of a client at a worker's local endpoint."""
     make(3, 1)
     playbook("site")
     planes, workers, _variables = nodes()
     client = ask(list(workers)[0], local_url())
     time.sleep(5)
-    audit = {"k3s_config": {"kube-apiserver-arg": ["audit-log-maxage=7"]}}  # for servers only: an agent has no API server
+    # Only for servers: agents have no API server.
+    audit = {"k3s_config": {"kube-apiserver-arg": ["audit-log-maxage=7"]}}
     change(*((audit, "kube_control_plane") if DISTRIBUTION[0] == "k3s" else ({"kubelet_config": {"maxPods": 100}},)))
     seconds, output = playbook("site", "--forks", "50")
     time.sleep(5)
     counts = {host: row["changed"] for host, row in recap(output).items()}
     print(
-        "changed in %.0f s (%s); longest gap %.2f s (at most 5); %d answers, %d failures"
+        "changed in %.0f s (%s); longest gap %.2f s (target: at most 5); %d answers, %d failures"
         % (seconds, counts, *answers(client))
     )
     if not all(counts.get(host) for host in planes):
-        sys.exit("nothing changed on some of the control planes, so the gap means nothing")
+        sys.exit("Some control planes did not change, so the gap is meaningless.")
     remove()
 
 
 def agents(options):
-    """Join many workers in one run: seconds for each number, and the memory that a worker takes."""
+    """Join many workers in one run. Measure seconds and memory per worker."""
     taken = {}
     for count in options.counts:
         remove()
@@ -267,25 +270,25 @@ def agents(options):
         taken[count], output = playbook("site", "--forks", "50", "-e", "verify_timeout=180")
         joined = sum(1 for row in recap(output).values() if not row["failed"] + row["unreachable"]) - 1
         text = (
-            "%2d workers: %.1f s, %.1f s each, %d joined; %d MiB a worker (a share of the server's in it), %d MiB left"
+            "%2d workers: %.1f s, %.1f s each, %d joined; %d MiB per worker (with its share of the server), %d MiB left"
         )
         share = (before - free_memory()) // count
         print(text % (count, taken[count], taken[count] / count, joined, share, free_memory()), flush=True)
     least, most = min(taken), max(taken)
     growth = taken[most] / taken[least] / (most / least)
-    print("%d against %d: %.2f times what a straight line gives (at most 1)" % (most, least, growth))
+    print("%d compared with %d workers: %.2f times linear growth (target: at most 1)" % (most, least, growth))
     remove()
 
 
 def both(_options):
-    """Build a cluster of each distribution on the same nodes from one inventory with one line changed, and verify each."""
+    """Install kubeadm, then K3s, on the same nodes with one line of the inventory changed, and verify each."""
     make(3, 1)
     for name in ("kubeadm", "k3s"):
         change({"kube_distribution": name})
         seconds, _output = playbook("site")
         verdict = re.search(r"is (healthy|NOT healthy): [^'\n]*", playbook("verify")[1])
         if not verdict:
-            sys.exit("%s: verify does not report the cluster's health" % name)
+            sys.exit("%s: verify did not report the cluster's health" % name)
         print("%s: site %.1f s, verify: %s" % (name, seconds, verdict[0]), flush=True)
         playbook("reset", "-e", "reset_confirm=true")
     remove()
@@ -318,9 +321,9 @@ def main():
     planning.add_argument("--pairs", type=int, default=3)
     killing = commands.add_parser("kill")
     killing.add_argument("--seeds", type=int, default=12)
-    killing.add_argument("--of", type=int, default=12, help="slices of the span that the seeds are spread over")
+    killing.add_argument("--of", type=int, default=12, help="number of slices of the run; each seed falls into one")
     killing.add_argument("--first", type=int, default=0)
-    killing.add_argument("--span", type=float, help="seconds of a whole run; measured if not given")
+    killing.add_argument("--span", type=float, help="seconds of a complete run; measured by default")
     commands.add_parser("loss").add_argument("--mode", choices=["local", "vip"], default="local")
     commands.add_parser("setting")
     commands.add_parser("agents").add_argument("counts", type=int, nargs="*", default=[5, 10, 20])

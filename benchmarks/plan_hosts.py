@@ -2,12 +2,13 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measure the playbook plan for many recorded hosts: no machine is needed.
+"""Measure the playbook plan for many simulated hosts. No machines are needed.
 
     benchmarks/plan_hosts.py 65 500 1000 2000
     benchmarks/plan_hosts.py --profile 500
 
-Runs a copy of the collection in which the look at a host returns a recorded machine instead of asking one. Everything else is the product.
+Runs a copy of the collection whose node_info returns prepared facts instead of connecting to a host. Everything else is
+unchanged.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = ("plugins", "roles", "playbooks", "meta", "galaxy.yml")
-# Appended to the action plugin node_info: facts in place of the module.
+# Appended to the action plugin node_info: returns facts without running the module.
 FAKE = """
 
 def _recorded(self, arguments, task_vars):
@@ -44,7 +45,7 @@ ActionModule._module = _recorded
 
 
 def collection(folder: Path) -> None:
-    """Copy the collection, with recorded machines in place of the look."""
+    """Copy the collection and replace node_info."""
     target = folder / "ansible_collections" / "kubewright" / "cluster"
     target.mkdir(parents=True)
     for name in COPIED:
@@ -59,7 +60,7 @@ def collection(folder: Path) -> None:
 
 
 def inventory(path: Path, hosts: int) -> None:
-    """Write an inventory of five control planes and workers."""
+    """Write an inventory with five control planes; the other hosts are workers."""
     names = [f"cp-{number}" for number in range(1, 6)] + [f"w-{number}" for number in range(1, hosts - 4)]
     lines = ["[kube_control_plane]", *names[:5], "[kube_node]", *names[5:], "[all]"]
     lines += [f"{name} ansible_host=10.0.0.1 recorded_number={number}" for number, name in enumerate(names)]
@@ -68,7 +69,7 @@ def inventory(path: Path, hosts: int) -> None:
 
 
 def measure(folder: Path, hosts: int, options: argparse.Namespace) -> bool:
-    """Plan so many hosts and print what it took. Returns True if the plan was made."""
+    """Plan the given number of hosts and print the time and memory. Return True if it succeeded."""
     path = folder / f"{hosts}.ini"
     inventory(path, hosts)
     (folder / "ansible.cfg").write_text("[defaults]\n", encoding="utf-8")
