@@ -43,6 +43,7 @@ Keys = dict[str, Any]
 # Role of a node in the plan or in K3s -> role in K3s.
 ROLES = {"control_plane": SERVER, "worker": AGENT, SERVER: SERVER, AGENT: AGENT}
 
+
 def config(node: Node, cluster: Cluster) -> Keys:
     """Return the keys of one node's config.yaml in the order in which they are written.
 

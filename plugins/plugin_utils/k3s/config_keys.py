@@ -26,6 +26,7 @@ MODE = 'a file mode in quotes such as "0600"'
 # The oldest release that these tables cover.
 OLDEST = (1, 30)
 
+
 class Key(NamedTuple):
     """A key of config.yaml. roles: the roles in K3s that know it. kind: what it takes, one of the texts above."""
 
@@ -85,9 +86,7 @@ _TABLES: tuple[tuple[tuple[str, ...], dict[str, str]], ...] = (
     ((SERVER,), _SERVER),
     ((AGENT,), _AGENT),
 )
-KEYS = {
-    name: Key(roles, kind) for roles, kinds in _TABLES for kind, names in kinds.items() for name in names.split()
-}
+KEYS = {name: Key(roles, kind) for roles, kinds in _TABLES for kind, names in kinds.items() for name in names.split()}
 
 # The first patch of each minor release that knows a key; later minors all do, earlier ones do not. All other keys are
 # at least as old as OLDEST. RKE2 wraps K3s's commands and must name all of their flags (pkg/cli/cmds/server.go and

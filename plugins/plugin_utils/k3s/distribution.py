@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ..base.distribution import Cluster, DatastoreChoice, Distribution, File, Inputs, Node, Nodes, Problems, Reason
-from ..base.findings import reason
+from ..base.findings import Finding, reason
 from ..base.reference import K3S_ARCHITECTURES, K3S_BALANCER_PORT, K3S_MINIMUM, K3S_PAGE, K3S_REVISION
 from ..machine import os_settings
 from ..network import endpoint
@@ -99,11 +99,16 @@ class K3s(Distribution):
     def settle_datastore(
         self, wanted: str, nodes: Nodes, shared: Inputs, control_planes: Sequence[str], healthy: bool
     ) -> DatastoreChoice:
-        """Return the datastore; what K3s's servers store in already counts for more than the size of the inventory."""
+        """Return the datastore; what K3s's servers use already matters more than the size of the inventory."""
         known = datastore.there(nodes, control_planes)
         name, converts, refusals = datastore.settle(wanted, known, shared["k3s_convert_datastore"], healthy)
-        text = "%s is converted from SQLite to embedded etcd; its API is away for about a minute"
-        return DatastoreChoice(name, converts, Problems(refusals, [text % converts] if converts else []))
+        if not converts:
+            return DatastoreChoice(name, None, Problems(refusals, []))
+        text = (
+            "%s will be converted from SQLite to embedded etcd. Its API is unavailable for about a minute." % converts
+        )
+        warning = Finding("datastore.converting", text, converts, datastore.SQLITE, name)
+        return DatastoreChoice(name, converts, Problems(refusals, [warning]))
 
     def datastore_shown(self, shared: Inputs, datastore_name: str) -> str:
         """See Distribution."""

@@ -89,8 +89,8 @@ def test_inputs(inputs, message):
 
 
 K3S = [
-    ({"kube_needs": ["external_database"]}, "set k3s_datastore_endpoint"),
-    ({"k3s_datastore_endpoint": "postgres://u:p@db:5432/k"}, "add external_database to kube_needs"),
+    ({"kube_needs": ["external_database"]}, "datastore.no_endpoint"),
+    ({"k3s_datastore_endpoint": "postgres://u:p@db:5432/k"}, "datastore.unused_endpoint"),
     ({"k3s_disable": ["ingress"]}, "k3s_disable: ingress is no part of K3s"),
     ({"k3s_config": {"write-kubeconfig-mod": "0644"}}, "did you mean write-kubeconfig-mode?"),
     ({"k3s_config": {"token": "x"}}, "inputs.owned_key: k3s_config.token"),
