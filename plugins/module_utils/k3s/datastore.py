@@ -21,7 +21,7 @@ from typing import Callable
 _REFUSALS = (
     (
         r"bootstrap data already found and encrypted with different token",
-        "it already holds a cluster, which another token encrypts; set k3s_token to that token (in DATA-DIR/server/token "
+        "it already holds a cluster that another token encrypts; set k3s_token to that token (in DATA-DIR/server/token "
         "on each of its servers), or use an empty database",
     ),
     (

@@ -114,7 +114,7 @@ def test_a_start_keeps_a_servers_directory_private_and_makes_none_for_an_agent(t
     ("line", "told"),
     [
         # https://github.com/k3s-io/k3s/blob/main/pkg/agent/config/config.go: told as information, again and again
-        ("Node password rejected, duplicate hostname or contents of '/etc/rancher/node/password' may", "machine by this name"),
+        ("Node password rejected, duplicate hostname or contents of '/etc/rancher/node/password' may", "machine with this name"),
         ("Failed to validate connection to cluster at https://10.0.0.1:6443: token CA hash does not match the Cluster CA", "another certificate authority"),
         ("failed to retrieve configuration from server: https://127.0.0.1:6444/v1-k3s/config: 401 Unauthorized", "refuse its token"),
     ],
