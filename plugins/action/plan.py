@@ -206,7 +206,7 @@ def _unlabelled(plan, hosts, part):
     look = (hosts[plan["leader"]]["info"] or {}) if plan["leader"] else {}
     live = ((look.get("cluster") or {}).get("live") or {}).get("nodes") or []
     text = "%s: its labels and taints are set by %s, which --limit leaves out. They change when site runs there too."
-    found = cluster_objects.left(plan, live, part)
+    found = cluster_objects.not_applied(plan, live, part)
     return [Finding("limit.labels_not_applied", text % (host, plan["leader"]), host) for host in found]
 
 

@@ -61,7 +61,7 @@ from ansible.plugins.lookup import LookupBase  # noqa: E402
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import host_inputs  # noqa: E402
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore  # noqa: E402
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema  # noqa: E402
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan.planner import GROUPS  # noqa: E402
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan.draft import GROUPS  # noqa: E402
 
 LOOK = "ansible_collections.kubewright.cluster.plugins.action.node_info"
 NOBODY = ["!all"]

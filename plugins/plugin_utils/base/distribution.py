@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
-from .findings import reason
+from .findings import Finding as Finding, Problems as Problems, reason
 from .reference import ETCD_PAGE, KUBEADM_ETCD_PAGE
 
 Node = dict[str, Any]
@@ -22,16 +22,6 @@ Cluster = dict[str, Any]
 Inputs = Mapping[str, Any]
 Reason = dict[str, Any]
 File = dict[str, Any]
-
-
-class Problems(NamedTuple):
-    """What a check found: findings that stop the run, and findings that the user should know."""
-
-    refusals: list[Any]
-    warnings: list[Any]
-
-    def __add__(self, other: Problems) -> Problems:  # type: ignore[override]
-        return Problems(self.refusals + other.refusals, self.warnings + other.warnings)
 
 
 class DatastoreChoice(NamedTuple):
@@ -146,7 +136,7 @@ class Distribution(ABC):
 
     @abstractmethod
     def plugin(
-        self, wanted: str, needs: Sequence[str], pods: Sequence[Any], layer2_networks: Mapping[str, Any]
+        self, wanted: str, needs: Sequence[str], pods: Sequence[Any], layer2_networks: Mapping[str | None, Sequence[str]]
     ) -> tuple[str, list[Reason], list[Any]]:
         """Return (network plugin of a new cluster, reasons, refusals).
 
@@ -269,12 +259,22 @@ class Distribution(ABC):
         return ""
 
 
+def unsupported_plugin(distribution: Distribution, plugin: str) -> list[Finding]:
+    """Refuse a network plugin that a distribution does not run with."""
+    if plugin in distribution.plugins:
+        return []
+    known = ", ".join(("auto", *distribution.plugins))
+    text = "kube_network.plugin %s does not work with %s. Set it to one of %s." % (plugin, distribution.title, known)
+    return [Finding("network_plugin.unsupported", text, value=plugin, limit=known)]
+
+
 def etcd_reason(count: int) -> Reason:
     """Return the reason that says how many losses the etcd of so many control planes survives."""
     if count == 1:
-        text = "one control plane: no loss is survived"
+        text = "1 control plane with etcd: the cluster does not survive its loss"
     else:
-        text = "%d control planes with an etcd member each survive the loss of %d" % (count, (count - 1) // 2)
+        text = "%d control planes, each with an etcd member: the cluster survives the loss of %s"
+        text %= (count, {1: "one", 2: "two", 3: "three"}.get((count - 1) // 2, (count - 1) // 2))
     return reason("etcd", None, count, None, ETCD_PAGE if count > 1 else KUBEADM_ETCD_PAGE, text)
 
 

@@ -5,17 +5,9 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
-
-
-class Level(enum.Enum):
-    """How much a finding weighs."""
-
-    REFUSAL = "refusal"
-    WARNING = "warning"
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -42,6 +34,16 @@ class Finding:
         return asdict(self)
 
 
+class Problems(NamedTuple):
+    """What a check found: findings that stop the run, and findings that the user should know."""
+
+    refusals: list[Finding]
+    warnings: list[Finding]
+
+    def __add__(self, other: Problems) -> Problems:  # type: ignore[override]
+        return Problems(self.refusals + other.refusals, self.warnings + other.warnings)
+
+
 class Findings:
     """The refusals and warnings of one plan, each kept once, in the order in which they were found."""
 
@@ -49,27 +51,24 @@ class Findings:
         self.refusals: list[Finding] = []
         self.warnings: list[Finding] = []
 
-    def refuse(self, found: Iterable[Finding | str]) -> None:
+    def refuse(self, found: Iterable[Finding]) -> None:
         """Add findings that stop the run before anything is changed."""
         _add(found, self.refusals)
 
-    def warn(self, found: Iterable[Finding | str]) -> None:
+    def warn(self, found: Iterable[Finding]) -> None:
         """Add findings that the user should know and that stop nothing."""
         _add(found, self.warnings)
 
 
-def typed(found: Iterable[Finding | str]) -> list[Finding]:
-    """Return findings; a plain sentence gets the id "untyped" until the check that makes it returns a Finding."""
-    return [item if isinstance(item, Finding) else Finding("untyped", item) for item in found]
-
-
-def as_dicts(found: Iterable[Finding | str]) -> list[dict[str, Any]]:
+def as_dicts(found: Iterable[Finding]) -> list[dict[str, Any]]:
     """Return findings as plain data for plan.json."""
-    return [finding.as_dict() for finding in typed(found)]
+    return [finding.as_dict() for finding in found]
 
 
-def _add(found: Iterable[Finding | str], known: list[Finding]) -> None:
-    for finding in typed(found):
+def _add(found: Iterable[Finding], known: list[Finding]) -> None:
+    for finding in found:
+        if not isinstance(finding, Finding):
+            finding = Finding("untyped", str(finding))
         if finding not in known:
             known.append(finding)
 

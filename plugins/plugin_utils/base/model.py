@@ -165,6 +165,10 @@ class PlanNode(TypedDict, total=False):
     name: Annotated[str, "name of the node in the cluster"]
     role: Annotated[str, "`control_plane` or `worker`"]
     address: Annotated[str, "address in the cluster"]
+    addresses: Annotated[
+        list[dict[str, Any]],
+        "the address, and a second one if pods have both families: `address`, `interface`, `prefix`, `mtu`, `family`, `reason` (why it was chosen)",
+    ]
     machine: Annotated[
         dict[str, Any],
         "`architecture`, `cpus`, `memory_bytes` (what the cluster may use), `os`, `board`, `gpus` (vendors)",

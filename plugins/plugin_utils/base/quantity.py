@@ -17,25 +17,22 @@ _QUANTITY = re.compile(
 )
 
 
-def parse(text) -> float:
-    """The number that a quantity stands for: bytes of "512Mi", CPUs of "250m".
-
-    Raises ValueError with the text in the message when it is no quantity.
-    """
+def parse(text: object) -> float:
+    """Return the number that a quantity stands for: bytes of "512Mi", CPUs of "250m". Raise ValueError with the text if it has another form."""
     found = _QUANTITY.match(str(text))
     if not found:
-        raise ValueError("%r is no quantity: write it as 512Mi, 2Gi, 250m or 1.5" % (text,))
+        raise ValueError("%r is not a quantity: write it as 512Mi, 2Gi, 250m or 1.5" % (text,))
     number, exponent, suffix = found.groups()
     factor = {**BINARY, **DECIMAL}[suffix or ""]
     return float(number) * 10 ** int(exponent or 0) * factor
 
 
-def convert(value, unit=None):
-    """A quantity as a number, or written in a unit.
+def convert(value: object, unit: str | None = None) -> int | float | str:
+    """Return a quantity as a number, or as text in a unit.
 
-    value: "512Mi", "250m" or a number. Without a unit the number it stands for (an int where it is whole): bytes, CPUs.
-    unit: one of Ki Mi Gi Ti Pi Ei k M G T P E m, or "" for a plain number; the result is text such as "512Mi", with three digits after the
-    point at most. Raises ValueError.
+    value: "512Mi", "250m" or a number. Without a unit the result is the number: bytes or CPUs, an int if it is whole.
+    unit: one of Ki Mi Gi Ti Pi Ei k M G T P E m, or "" for a plain number; the result is text such as "512Mi", with up to three digits after
+    the point. Raise ValueError for another form.
     """
     number = parse(value)
     if unit is None:
@@ -43,23 +40,23 @@ def convert(value, unit=None):
     factor = {**BINARY, **DECIMAL}.get(unit)
     if factor is None:
         raise ValueError(
-            "%r is no unit of quantities: take one of %s" % (unit, ", ".join([*BINARY, *filter(None, DECIMAL)]))
+            "%r is not a unit of quantities: use one of %s" % (unit, ", ".join([*BINARY, *filter(None, DECIMAL)]))
         )
     return "%s%s" % (("%.3f" % (number / factor)).rstrip("0").rstrip("."), unit)
 
 
 def memory(number: float) -> str:
-    """Bytes as a whole number of MiB, rounded down: 536870912 is "512Mi"."""
+    """Return bytes as a whole number of MiB, rounded down: 536870912 is "512Mi"."""
     return "%dMi" % (number // 2**20)
 
 
 def cpu(number: float) -> str:
-    """CPUs as whole thousandths: 0.25 is "250m"."""
+    """Return CPUs as whole thousandths: 0.25 is "250m"."""
     return "%dm" % round(number * 1000)
 
 
 def human(number: float) -> str:
-    """Bytes as a person reads them: 1932735283 is "1.8 GiB"."""
+    """Return bytes as a person reads them: 1932735283 is "1.8 GiB"."""
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
         if abs(number) < 1024 or unit == "TiB":
             return ("%d %s" if unit == "B" else "%.1f %s") % (number, unit)

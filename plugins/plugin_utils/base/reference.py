@@ -8,6 +8,8 @@ Plain data: nothing here computes.
 
 from __future__ import annotations
 
+from typing import Any
+
 # Newest patch that this release of the collection was tried with, by minor release, and what its kubeadm names
 # (`kubeadm config images list`). Another patch or a newer minor is tried with a warning.
 KUBERNETES = {
@@ -36,16 +38,18 @@ GIB = 1024 * MIB
 KUBEADM_PAGE = "https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/install-kubeadm/"
 # kubeadm's own preflight takes 1700 MiB as the lower limit for the 2 GiB that its page asks for
 # (cmd/kubeadm/app/constants: ControlPlaneMem), and two CPUs for a control plane.
-KUBEADM_MINIMUM = {
-    "control_plane": {"memory": 1700 * MIB, "cpus": 2, "disk": 10 * GIB, "source": KUBEADM_PAGE},
-    "worker": {"memory": 1700 * MIB, "cpus": 1, "disk": 5 * GIB, "source": KUBEADM_PAGE},
+KUBEADM_MINIMUM: dict[str, dict[str, Any]] = {
+    "control_plane": {"memory": 1700 * MIB, "cpus": 2, "source": KUBEADM_PAGE},
+    "worker": {"memory": 1700 * MIB, "cpus": 1, "source": KUBEADM_PAGE},
 }
+# Free bytes that images and logs of the cluster itself need; our own measure.
+DISK = {"control_plane": 10 * GIB, "worker": 5 * GIB}
 # Revision of a Kubernetes version's first K3s release: v1.36.3+k3s1.
 K3S_REVISION = "k3s1"
 K3S_PAGE = "https://docs.k3s.io/installation/requirements"
 K3S_AIRGAP_PAGE = "https://docs.k3s.io/installation/airgap#prerequisites"
 # 2 GB and 512 MB as K3s's page has them, less what firmware and kernel keep for themselves (as kubeadm's preflight allows).
-K3S_MINIMUM = {
+K3S_MINIMUM: dict[str, dict[str, Any]] = {
     "control_plane": {"memory": 1700 * MIB, "cpus": 2, "source": K3S_PAGE},
     "worker": {"memory": 435 * MIB, "cpus": 1, "source": K3S_PAGE},
 }

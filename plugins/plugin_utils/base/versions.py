@@ -1,18 +1,21 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kubernetes versions: reading, comparing, and what goes together."""
+"""Kubernetes versions: reading, comparing, and which components belong to them."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from .findings import Finding, Problems
 from .reference import COMPONENTS, KUBERNETES, SKEW_PAGE
 
 _VERSION = re.compile(r"^v?([0-9]+)\.([0-9]+)(?:\.([0-9]+))?([-+].*)?$")
 _CLAUSE = re.compile(r"^(==|!=|>=|<=|>|<|=|~)?\s*(v?[0-9][^\s,]*)$")
 _PRERELEASE = re.compile(r"^-([0-9A-Za-z.-]+)")
-_TESTS = {
+_TESTS: dict[str, Callable[[int], bool]] = {
     "==": lambda order: order == 0,
     "=": lambda order: order == 0,
     "~": lambda order: order == 0,
@@ -24,38 +27,34 @@ _TESTS = {
 }
 
 
-def parse(text: str) -> tuple:
-    """(major, minor, patch or None) of "1.36", "v1.36.3" or "v1.36.3+k3s1". Raises ValueError with the text."""
+def parse(text: object) -> tuple[int, int, int | None]:
+    """Return (major, minor, patch or None) of "1.36", "v1.36.3" or "v1.36.3+k3s1". Raise ValueError with the text otherwise."""
     found = _VERSION.match(str(text).strip())
     if not found:
-        raise ValueError("%r is no version: write it as 1.36 or 1.36.3" % (text,))
+        raise ValueError("%r is not a version: write it as 1.36 or 1.36.3" % (text,))
     major, minor, patch = found.groups()[:3]
     return int(major), int(minor), None if patch is None else int(patch)
 
 
 def minor(text: str) -> str:
-    """ "1.36" of "v1.36.3"."""
+    """Return "1.36" of "v1.36.3"."""
     return "%d.%d" % parse(text)[:2]
 
 
-def newest_known(before: tuple = ()) -> str:
-    """The newest patch of the newest release in the catalog; of those older than (major, minor) where that is given."""
+def newest_known(before: tuple[int, ...] = ()) -> str:
+    """Return the newest patch of the newest known release; of those older than (major, minor) where that is given."""
     known = [row["patch"] for row in KUBERNETES.values() if not before or parse(row["patch"])[:2] < before]
     return known[-1]
 
 
-def choose(wanted: str, running: str = "") -> tuple:
-    """The full version to install for an input, and what there is to say about it.
+def choose(wanted: str, running: str = "") -> tuple[str, Problems]:
+    """Return the full version to install for an input, such as "1.36.3", and what is wrong with it.
 
-    wanted: the input, may be empty. running: the version of the cluster that is there, may be empty.
-    Returns (version such as "1.36.3", warnings, refusals).
+    wanted: the input, may be empty. running: the version of the running cluster, may be empty.
     """
     if not wanted:
-        return running.lstrip("v") or newest_known(), [], []
-    try:
-        major, minor_number, patch = parse(wanted)
-    except ValueError as error:
-        return newest_known(), [], ["kube_version: %s" % error]
+        return running.lstrip("v") or newest_known(), Problems([], [])
+    major, minor_number, patch = parse(wanted)
     release = "%d.%d" % (major, minor_number)
     known = KUBERNETES.get(release, {}).get("patch") or newest_known()
     version = known if patch is None else "%s.%d" % (release, patch)
@@ -63,87 +62,74 @@ def choose(wanted: str, running: str = "") -> tuple:
         version = running.lstrip("v")
     oldest, newest = list(KUBERNETES)[0], list(KUBERNETES)[-1]
     if (major, minor_number) < parse(oldest)[:2]:
-        return (
-            version,
-            [],
-            [
-                "kube_version %s is older than %s, the oldest supported release; choose one from %s to %s"
-                % (wanted, oldest, oldest, newest)
-            ],
-        )
-    if (major, minor_number) > parse(newest)[:2]:
-        if patch is None or minor_number > parse(newest)[1] + 1:
-            return (
-                version,
-                [],
-                [
-                    "kube_version %s is not known; the newest known release is %s (name a full patch version to try the one after it)"
-                    % (wanted, newest)
-                ],
-            )
-        return (
-            version,
-            [
-                "Kubernetes %s is newer than %s, the newest release that this collection was tried with"
-                % (version, newest)
-            ],
-            [],
-        )
-    return version, [], []
+        text = "kube_version %s is older than %s, the oldest supported release. Choose one from %s to %s."
+        return version, Problems([Finding("version.too_old", text % (wanted, oldest, oldest, newest), None, wanted, oldest)], [])
+    if (major, minor_number) <= parse(newest)[:2]:
+        return version, Problems([], [])
+    if patch is None or minor_number > parse(newest)[1] + 1:
+        text = "kube_version %s is unknown; the newest known release is %s. To try the release after it, name a full version such as 1.%d.0."
+        found = Finding("version.unknown", text % (wanted, newest, parse(newest)[1] + 1), None, wanted, newest)
+        return version, Problems([found], [])
+    text = "kube_version %s is newer than %s, the newest release that this collection was tested with."
+    return version, Problems([], [Finding("version.untested", text % (version, newest), None, version, newest)])
 
 
-def components(overrides: dict) -> dict:
-    """Versions of containerd, runc, the CNI plugins and crictl, without a leading v."""
+def components(overrides: Mapping[str, object]) -> dict[str, str]:
+    """Return the versions of containerd, runc, the CNI plugins and crictl, without a leading v."""
     return {name: str(overrides.get(name) or version).lstrip("v") for name, version in COMPONENTS.items()}
 
 
-def images_of(version: str) -> dict:
-    """etcd's, CoreDNS' and pause's image tags that the kubeadm of this version names; the newest known for others."""
+def images_of(version: str) -> dict[str, str]:
+    """Return the image tags of etcd, CoreDNS and pause that the kubeadm of this version uses; the newest known for other versions."""
     return KUBERNETES.get(minor(version)) or KUBERNETES[list(KUBERNETES)[-1]]
 
 
-def _rank(text):
-    """What a full version is ordered by: a pre-release comes before its release, as https://semver.org/ has it."""
+def _rank(text: str) -> tuple[Any, ...]:
+    """Return what a full version is ordered by: a pre-release comes before its release (https://semver.org/)."""
     major, minor_number, patch = parse(text)
-    found = _PRERELEASE.match(_VERSION.match(str(text).strip()).group(4) or "")
+    found = _PRERELEASE.match(_VERSION.sub(r"\4", str(text).strip()))
     words = found.group(1).split(".") if found else []
     pre = tuple((0, int(word), "") if word.isdigit() else (1, 0, word) for word in words)
     return (major, minor_number, patch or 0, not words, pre)
 
 
 def satisfies(version: str, requirement: str) -> bool:
-    """Whether a version meets every clause of a requirement such as ">=1.34, <1.38, !=1.36.0".
+    """Return True if a version meets every clause of a requirement such as ">=1.34, <1.38, !=1.36.0".
 
     A clause without an operator is "==". A clause that names no patch is about the minor release: "1.36" is met by every 1.36.x,
-    ">1.36" by 1.37.0 and not by 1.36.9. What follows a plus (v1.36.3+k3s1) does not count. Raises ValueError.
+    ">1.36" by 1.37.0 and not by 1.36.9. What follows a plus (v1.36.3+k3s1) does not count. Raise ValueError for another form.
     """
     clauses = [clause.strip() for clause in str(requirement).split(",") if clause.strip()]
     if not clauses:
-        raise ValueError("%r is no requirement: write it as 1.36 or >=1.34,<1.38" % (requirement,))
+        raise ValueError("%r is not a requirement: write it as 1.36 or >=1.34,<1.38" % (requirement,))
     return all(_meets(version, clause) for clause in clauses)
 
 
-def _meets(version, clause):
+def _meets(version: str, clause: str) -> bool:
     found = _CLAUSE.match(clause)
     if not found:
-        raise ValueError("%r is no requirement: write it as 1.36 or >=1.34,<1.38" % (clause,))
+        raise ValueError("%r is not a requirement: write it as 1.36 or >=1.34,<1.38" % (clause,))
     operator, wanted = found.group(1) or "==", found.group(2)
     if parse(wanted)[2] is None:
-        mine, limit = parse(version)[:2], parse(wanted)[:2]
+        mine, limit = _minor_rank(version), _minor_rank(wanted)
     else:
         mine, limit = _rank(version), _rank(wanted)
     return _TESTS[operator]((mine > limit) - (mine < limit))
 
 
-def upgrade_path(running: str, wanted: str) -> list:
-    """The versions to install one after another from a running one to a wanted one, the last being the wanted.
+def _minor_rank(text: str) -> tuple[Any, ...]:
+    return parse(text)[:2]
+
+
+def upgrade_path(running: str, wanted: str) -> list[str]:
+    """Return the versions to install one after another from a running one to a wanted one, the last being the wanted.
 
     kubeadm goes from one minor release to the next and skips none (SKEW_PAGE); between them the newest known patch is taken, or patch 0 of
     a release that is not known. wanted without a patch is the newest known one. Nothing where it runs already. Raises ValueError.
     """
     major, minor_number, patch = parse(running)
     if patch is None:
-        raise ValueError("%r is no full version: write it as 1.36.3" % (running,))
+        raise ValueError("%r is not a full version: write it as 1.36.3" % (running,))
     target = wanted if parse(wanted)[2] is not None else _newest(*parse(wanted)[:2], running=running)
     if parse(target)[0] != major:
         raise ValueError("%s to %s: there is no path between major releases" % (running, wanted))
@@ -156,8 +142,8 @@ def upgrade_path(running: str, wanted: str) -> list:
     return steps + ([target.lstrip("v")] if _rank(target) != _rank(running) else [])
 
 
-def _newest(major, minor_number, running=""):
-    """The newest known patch of a release, and no older one than what runs."""
+def _newest(major: int, minor_number: int, running: str = "") -> str:
+    """Return the newest known patch of a release, or the running one if that is newer."""
     release = "%d.%d" % (major, minor_number)
     known = KUBERNETES.get(release, {}).get("patch", release + ".0")
     return running.lstrip("v") if running and minor(running) == release and _rank(running) > _rank(known) else known

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writing configuration documents: merging a user's map over a computed one, and one YAML form for all."""
+"""Write configuration documents: merge a user's map over a computed one, and write YAML in one form."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from .findings import Finding
 class _Dumper(yaml.SafeDumper):
     """Text with line breaks as a block; lists indented as people write them."""
 
-    def increase_indent(self, flow=False, indentless=False):
-        return super().increase_indent(flow, False)
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
 
 
 _Dumper.add_representer(
@@ -38,7 +38,7 @@ def merge(computed: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, An
         there = result.get(key)
         if isinstance(value, Mapping) and isinstance(there, Mapping):
             result[key] = merge(there, value)
-        elif _named(value) and _named(there):
+        elif there is not None and _named(value) and _named(there):
             replaced = {item["name"] for item in value}
             result[key] = [item for item in there if item["name"] not in replaced] + list(value)
         else:
@@ -72,20 +72,20 @@ def owned_keys(given: Mapping[str, Any], owned: Mapping[str, Any], path: str = "
     return problems
 
 
-def dump(*documents: dict) -> str:
-    """YAML text of one or several documents, in a stable order of keys as given."""
+def dump(*documents: Mapping[str, Any]) -> str:
+    """Return the YAML text of one or several documents, their keys in the given order."""
     texts = [_dump(json.dumps(plain(document))) for document in documents]
     return "---\n".join([""] + texts) if len(texts) > 1 else texts[0]
 
 
 @lru_cache(maxsize=1024)
-def _dump(text):
-    # Like nodes get like files: the slow writer runs once for each kind.
+def _dump(text: str) -> str:
+    # Nodes that are alike get the same files: the slow writer runs once for each kind.
     return yaml.dump(json.loads(text), Dumper=_Dumper, sort_keys=False, width=160)
 
 
-def plain(value):
-    """The value in plain types: values that come through Ansible may be subclasses that no YAML writer knows."""
+def plain(value: Any) -> Any:
+    """Return the value in plain types: values that come through Ansible may be subclasses that no YAML writer knows."""
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -11,7 +11,7 @@ from typing import Any
 from ..base.yaml_documents import plain
 from ..inputs import from_k3s_ansible, schema
 from ..k3s import auto_deploy, datastore
-from ..plan.planner import GROUPS
+from ..plan.draft import GROUPS
 
 PYTHON_HINT = "Install python3 on it (Debian: apt install python3), or set ansible_python_interpreter."
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from ..base import quantity, versions
+from ..base import labels, quantity, versions
 from ..base.findings import Finding
 from .kubelet_fields import FIELDS
 
@@ -179,8 +179,23 @@ def exception(value: str) -> Problem:
 
 def taint(value: str) -> Problem:
     """Check a taint: key=value:Effect or key:Effect."""
-    good = re.fullmatch(r"[A-Za-z0-9./_-]+(=[A-Za-z0-9._-]*)?:(NoSchedule|PreferNoSchedule|NoExecute)", value)
-    return None if good else ('"%s" is not a taint' % value, "write it as key=value:NoSchedule (or PreferNoSchedule, NoExecute)")
+    try:
+        labels.parse_taint(value)
+    except ValueError:
+        return '"%s" is not a taint' % value, "write it as key=value:NoSchedule (or PreferNoSchedule, NoExecute)"
+    return None
+
+
+def label_key(value: str) -> Problem:
+    """Check the key of a Node's label."""
+    good = labels.is_key(value)
+    return None if good else ('"%s" is not the key of a label' % value, "write it as name or example.com/name, the name with at most 63 characters")
+
+
+def label_value(value: Any) -> Problem:
+    """Check the value of a Node's label."""
+    good = labels.is_value(str(value))
+    return None if good else ('"%s" is not the value of a label' % value, "use at most 63 letters, digits, -, _ and dots")
 
 
 def manifest(value: str) -> Problem:
@@ -226,6 +241,8 @@ FORMATS: dict[str, Check] = {
     "kube_service_cidrs[]": cidr,
     "kube_node_name": subdomain,
     "kube_node_ip": node_ip,
+    "kube_node_labels{key}": label_key,
+    "kube_node_labels{}": label_value,
     "kube_node_taints[]": taint,
     "kube_artifacts.source": source,
     "kube_artifacts.versions{}": component_version,

@@ -10,6 +10,8 @@ needed, since tokens are made on the first server and kept in files.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
+from typing import Any
 
 import yaml
 
@@ -18,20 +20,20 @@ VARIABLES = (MARK, "k3s_server_location", "extra_server_args", "extra_agent_args
 DATA_DIR = "/var/lib/rancher/k3s"
 
 
-def inputs(variables: dict, server: bool) -> dict:
-    """Inputs for a host of such an inventory; empty where MARK is not among its variables.
+def inputs(variables: Mapping[str, Any], server: bool) -> dict[str, Any]:
+    """Return the inputs of a host of such an inventory; empty if MARK is not among its variables.
 
-    variables: those of VARIABLES that the host has. server: whether it is one. Raises ValueError with the variable's name.
+    variables: those of VARIABLES that the host has. server: True for a control plane. Raise ValueError with the variable's name.
     """
     if not variables.get(MARK):
         return {}
-    found = {"kube_distribution": "k3s", "kube_version": str(variables[MARK])}
+    found: dict[str, Any] = {"kube_distribution": "k3s", "kube_version": str(variables[MARK])}
     if variables.get("api_port"):
         found["kube_api_port"] = variables["api_port"]
     place = str(variables.get("k3s_server_location") or DATA_DIR).rstrip("/")
     if place != DATA_DIR:
         if not place.endswith("/rancher/k3s"):
-            raise ValueError("k3s_server_location %s: set kube_data_dir; K3s's data are in rancher/k3s below it" % place)
+            raise ValueError("k3s_server_location %s: must end in /rancher/k3s. Set kube_data_dir instead; K3s's data are in rancher/k3s below it" % place)
         found["kube_data_dir"] = place[: -len("/rancher/k3s")]
     name = "extra_server_args" if server else "extra_agent_args"
     settings = {**_document(variables.get("server_config_yaml") if server else ""), **_arguments(name, variables.get(name))}
@@ -44,24 +46,26 @@ def inputs(variables: dict, server: bool) -> dict:
     return found
 
 
-def _document(text):
+def _document(text: Any) -> dict[str, Any]:
     try:
         found = yaml.safe_load(text or "") or {}
     except yaml.YAMLError as error:
         raise ValueError("server_config_yaml: %s" % error) from error
     if not isinstance(found, dict):
-        raise ValueError("server_config_yaml is no map")
+        raise ValueError("server_config_yaml: expected a map (key: value)")
     return found
 
 
-def _arguments(name, text):
-    """{setting: value} of a command line such as "--disable traefik --debug"; one that is given twice is a list."""
-    found, words = {}, shlex.split(str(text or ""))
+def _arguments(name: str, text: Any) -> dict[str, Any]:
+    """Return {setting: value} of a command line such as "--disable traefik --debug"; a setting that is given twice has a list."""
+    found: dict[str, list[Any]] = {}
+    words = shlex.split(str(text or ""))
     while words:
         word = words.pop(0)
         if not word.startswith("--"):
-            raise ValueError("%s: %r belongs to no option; write it as --name value" % (name, word))
-        key, equals, value = word[2:].partition("=")
+            raise ValueError("%s: %r does not belong to an option. Write it as --name value" % (name, word))
+        key, equals, rest = word[2:].partition("=")
+        value: str | bool = rest
         if not equals:
             value = words.pop(0) if words and not words[0].startswith("--") else True
         found.setdefault(key, []).append(value)

@@ -100,17 +100,27 @@ def of_host(variables: Mapping[str, Any], server: bool) -> tuple[dict[str, Any],
         return ours, str(error)
 
 
+# With their defaults other inputs would be called wrong: these say that the cluster is made elsewhere.
+_KEPT = ("k3s_server_url",)
+
+
 def validate(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Finding]]:
     """Complete and check one host's variables.
 
     given: the host's variables whose names are inputs (is_input).
-    Returns every input with its default filled in, and all problems. A wrong value is replaced by the default.
+    Returns every input with its default filled in, and all problems. An input with a problem has its default, so that nothing else is said
+    about it.
     """
     known = specification()
     problems = [_unknown(name, known) for name in sorted(set(given) - set(known))]
-    values = {name: _value(name, given.get(name), spec, problems) for name, spec in known.items()}
-    for name in sorted(set(given) & set(known)):
-        problems += formats.problems(name, values[name])
+    values = {}
+    for name, spec in known.items():
+        wrong: list[Finding] = []
+        values[name] = _value(name, given.get(name), spec, wrong)
+        wrong += formats.problems(name, values[name]) if name in given else []
+        if wrong and name not in _KEPT:
+            values[name] = _default(name, spec, [])
+        problems += wrong
     return values, problems
 
 
@@ -137,8 +147,8 @@ def _value(path: str, value: Any, spec: Spec, problems: list[Finding]) -> Any:
         return [_element("%s[%d]" % (path, number), item, element, spec, problems) for number, item in enumerate(converted)]
     if spec.get("options"):
         return _options(path, converted, spec["options"], problems)
-    if spec.get("choices"):
-        _check_choice(path, converted, spec["choices"], problems)
+    if spec.get("choices") and not _is_choice(path, converted, spec["choices"], problems):
+        return _default(path, spec, problems)
     return converted
 
 
@@ -149,7 +159,7 @@ def _element(path: str, item: Any, element: Spec, spec: Spec, problems: list[Fin
     if element["type"] == "dict" and spec.get("options"):
         return _options(path, converted, spec["options"], problems)
     if element["choices"]:
-        _check_choice(path, converted, element["choices"], problems)
+        _is_choice(path, converted, element["choices"], problems)
     return converted
 
 
@@ -192,10 +202,12 @@ def _converted(path: str, value: Any, spec: Spec, problems: list[Finding]) -> tu
     return None, False
 
 
-def _check_choice(path: str, value: Any, choices: list[Any], problems: list[Finding]) -> None:
-    if value not in choices:
-        listed, found = ", ".join(map(str, choices)), shown(path, value)
-        problems.append(Finding("inputs.choice", "%s: expected one of %s, got %s" % (path, listed, found), value=found, limit=listed))
+def _is_choice(path: str, value: Any, choices: list[Any], problems: list[Finding]) -> bool:
+    if value in choices:
+        return True
+    listed, found = ", ".join(map(str, choices)), shown(path, value)
+    problems.append(Finding("inputs.choice", "%s: expected one of %s, got %s" % (path, listed, found), value=found, limit=listed))
+    return False
 
 
 # Inputs that hold secrets, or may hold them: their values appear in no message.
@@ -203,6 +215,13 @@ SECRET = re.compile(
     r"(k3s_token|k3s_join_token|k3s_datastore_endpoint|k3s_datastore_tls|kube_registries|kube_http_proxy)\b"
     r"|.*\.(content|chart_content|values|set)\b|(kube|k3s)_(manifests|helm_charts|helm_configs)(\[\d+\])?$"
 )
+
+
+def shown_repr(name: str, text: str) -> str:
+    """Return a value, given as its repr(), as it is shown in a message; of a secret input only that it has one."""
+    if SECRET.match(name):
+        return "one value"
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def shown(path: str, value: Any) -> str:

@@ -30,13 +30,15 @@ def cluster(nodes: Nodes, shared: Inputs, described: Cluster, state: Mapping[str
     if servers:
         like = node_files.config_of(nodes[servers[0]], described)
         refusals += config.disagreements({host: config.server_keys(nodes[host]["inputs"], like) for host in servers})
-    # Agents that join a cluster elsewhere use its backend.
-    if servers:
-        fresh = {host: node for host, node in nodes.items() if not state["complete"][host]}
-        options = shared["kube_network"]["options"]
-        refusals += flannel.problems(described["plugin"], options, fresh, described["layer2_networks"], state["live"])
+        refusals += _flannel_left(described["plugin"], state["live"])
     warnings = hardening.warnings(shared, encrypts or not state["initialised"], nodes)
     return Problems(refusals, warnings + packaged_components.warnings(shared))
+
+
+def _flannel_left(plugin: str, live: Mapping[str, Any]) -> list[Finding]:
+    """Refuse to take a running cluster away from flannel."""
+    running = flannel.running_backends(live.get("nodes") or [])
+    return [flannel.switched("kube_network.plugin", plugin, running)] if running and plugin != flannel.Flannel.name else []
 
 
 def problems(values: Inputs) -> list[Any]:
@@ -55,8 +57,6 @@ def problems(values: Inputs) -> list[Any]:
             % (", ".join(values["kube_pod_cidrs"]), ", ".join(values["kube_service_cidrs"]))
         )
     plugin = values["kube_network"]["plugin"]
-    if plugin not in ("flannel", "none"):
-        found.append("kube_network.plugin %s is for kubeadm nodes; K3s brings flannel: set it to auto, flannel or none" % plugin)
     wrong = auto_deploy.problems(values)
     # Checks of charts need their names.
     return found + (wrong or packaged_components.problems(values, plugin))

@@ -59,7 +59,7 @@ def config(node: Node, cluster: Cluster) -> Keys:
     """
     server = ROLES[node["role"]] == SERVER
     inputs = node["inputs"]
-    made: Keys = {"node-name": node["name"], "node-ip": node.get("addresses") or node["address"]}
+    made: Keys = {"node-name": node["name"], "node-ip": _node_ip(node)}
     if joins(node, cluster):
         made["server"] = "https://" + _server_to_join(node, cluster)
     elif cluster["datastore"] == "embedded etcd" and starts(node, cluster):
@@ -80,6 +80,12 @@ def config(node: Node, cluster: Cluster) -> Keys:
         made.update(k3s_hardening.keys(server, data_dir(inputs)))
     made = {key: value for key, value in made.items() if value not in ([], {})}
     return _merged(made, _plain(inputs.get("k3s_config") or {}))
+
+
+def _node_ip(node: Node) -> str | list[str]:
+    """Return the node's address, or both if it has one of each family."""
+    own = [address.address for address in node.get("addresses") or []]
+    return own if len(own) > 1 else node["address"]
 
 
 def server_keys(inputs: Inputs, cluster: Cluster) -> Keys:
@@ -139,7 +145,8 @@ def _server_to_join(node: Node, cluster: Cluster) -> str:
     restarts. Otherwise it gets a running server. Agents balance between all servers on their own:
     https://docs.k3s.io/architecture
     """
-    mine, endpoint = node.get("addresses") or [node["address"]], cluster["endpoint"]
+    own = _node_ip(node)
+    mine, endpoint = own if isinstance(own, list) else [own], cluster["endpoint"]
     if endpoint["address"] not in mine and not _loopback(endpoint["address"]):
         return host_port(endpoint["address"], endpoint["port"])
     port = cluster.get("api_port", 6443)
@@ -221,7 +228,7 @@ def kubelet_file(node: Node, version: str) -> File:
 
     https://docs.k3s.io/installation/configuration#kubelet-configuration-files
     """
-    made = kubelet_config.kubelet_config(node["info"], node["inputs"], versions.parse(version))
+    made = kubelet_config.config(node["info"], node["inputs"], versions.parse(version))
     kept = {key: value for key, value in made.items() if key not in _KUBELET_BY_K3S}
     return {"path": KUBELET_DROPIN % data_dir(node["inputs"]), "content": dump(kept), "mode": "0644"}
 

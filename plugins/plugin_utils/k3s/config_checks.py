@@ -183,7 +183,7 @@ def _knows(since: str, version: _Version) -> bool:
     first = [versions.parse(text) for text in since.split()]
     for row in first:
         if row[:2] == version[:2]:
-            return version[2] is None or bool(version[2] >= row[2])
+            return version[2] is None or version[2] >= (row[2] or 0)
     return bool(version[:2] > first[-1][:2])
 
 

@@ -8,11 +8,22 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from ..base.distribution import Cluster, DatastoreChoice, Distribution, File, Inputs, Node, Nodes, Problems, Reason
+from ..base.distribution import (
+    Cluster,
+    DatastoreChoice,
+    Distribution,
+    File,
+    Inputs,
+    Node,
+    Nodes,
+    Problems,
+    Reason,
+    unsupported_plugin,
+)
 from ..base.findings import Finding, reason
 from ..base.reference import K3S_ARCHITECTURES, K3S_BALANCER_PORT, K3S_MINIMUM, K3S_PAGE, K3S_REVISION
 from ..machine import os_settings
-from ..network import endpoint
+from ..network import endpoint, plugins as network
 from . import (
     agents_only,
     artifacts,
@@ -42,7 +53,7 @@ class K3s(Distribution):
     inits = ("systemd", "openrc")
     minimum = K3S_MINIMUM
     source = K3S_PAGE
-    plugins = ("flannel", "none")
+    plugins = network.offered_by("k3s")
     dual_stack = True
     registry_rewrites = True
     balancer_port = K3S_BALANCER_PORT
@@ -119,11 +130,11 @@ class K3s(Distribution):
         return artifacts.present(nodes)
 
     def plugin(
-        self, wanted: str, needs: Sequence[str], pods: Sequence[Any], layer2_networks: Mapping[str, Any]
+        self, wanted: str, needs: Sequence[str], pods: Sequence[Any], layer2_networks: Mapping[str | None, Sequence[str]]
     ) -> tuple[str, list[Reason], list[Any]]:
         """Return flannel, which K3s brings with a controller for NetworkPolicy, unless another plugin is asked for."""
         if wanted != "auto":
-            return wanted, [], []
+            return wanted, [], unsupported_plugin(self, wanted)
         text = "flannel: K3s brings it, with NetworkPolicy"
         return "flannel", [reason("network", None, None, None, NETWORK_PAGE, text)], []
 

@@ -15,7 +15,7 @@ from typing import Any
 from ..base.distribution import Cluster, File, Inputs, Node, port_row as row
 from ..base.reference import K3S_BALANCER_PORT
 from ..machine import service_units as units
-from ..network import flannel
+from ..network import plugins as network
 from . import datastore
 
 # Actions of the first server after which others can join.
@@ -78,9 +78,7 @@ def ports(cluster: Cluster) -> list[dict[str, Any]]:
     if cluster["datastore"] == datastore.ETCD:
         rows.append(row("2379-2380", "tcp", "control planes", "control planes", "etcd"))
     rows.append(row(10250, "tcp", "all nodes", "all nodes", "kubelet"))
-    between = flannel.port(shared["kube_network"]["options"]) if cluster["plugin"] == "flannel" else None
-    if between:
-        rows.append(row(between[0], between[1], "all nodes", "all nodes", between[2]))
+    rows += network.by_name(cluster["plugin"]).ports(shared["kube_network"]["options"])
     if shared["k3s_embedded_registry"]:
         rows.append(row(5001, "tcp", "all nodes", "all nodes", "images from node to node"))
         rows.append(row(cluster["api_port"], "tcp", "all nodes", "all nodes", "images from node to node"))

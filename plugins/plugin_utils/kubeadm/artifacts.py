@@ -1,79 +1,92 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The programs of a kubeadm node, by upstream's addresses."""
+"""The programs of a kubeadm node, by the URLs of their projects.
+
+https://kubernetes.io/releases/download/ and the release page of each project on GitHub.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
 
-def programs(version: str, components: dict, architecture: str, checksums: dict) -> list:
-    """Items for the module artifacts: every program of a node, by upstream's addresses.
+_GITHUB = "https://github.com/%s/releases/download/v%s/%s"
+# (component, project, name of the file, suffix of the file with its SHA-256, how it is unpacked).
+_ARCHIVES: tuple[tuple[str, str, str, str, dict[str, Any]], ...] = (
+    (
+        "containerd",
+        "containerd/containerd",
+        "containerd-{version}-linux-{architecture}.tar.gz",
+        ".sha256sum",
+        {"dest_dir": "/usr/local/bin", "strip": 1, "only": ["bin/*"]},
+    ),
+    (
+        "cni",
+        "containernetworking/plugins",
+        "cni-plugins-linux-{architecture}-v{version}.tgz",
+        ".sha256",
+        {"dest_dir": "/opt/cni/bin", "strip": 0},
+    ),
+    (
+        "crictl",
+        "kubernetes-sigs/cri-tools",
+        "crictl-v{version}-linux-{architecture}.tar.gz",
+        ".sha256",
+        {"dest_dir": "/usr/local/bin", "strip": 0},
+    ),
+)
 
-    https://kubernetes.io/releases/download/ and the release pages of each project on GitHub.
+
+def programs(
+    version: str, components: Mapping[str, str], architecture: str, checksums: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Return every program of a node, as items for the module artifacts.
+
+    components: versions by name. checksums: SHA-256 digests that the user pinned, by URL.
     """
-    github = "https://github.com/"
-    containerd = "%scontainerd/containerd/releases/download/v%s/containerd-%s-linux-%s.tar.gz" % (
-        github,
-        components["containerd"],
-        components["containerd"],
-        architecture,
-    )
-    runc = "%sopencontainers/runc/releases/download/v%s" % (github, components["runc"])
-    cni = "%scontainernetworking/plugins/releases/download/v%s/cni-plugins-linux-%s-v%s.tgz" % (
-        github,
-        components["cni"],
-        architecture,
-        components["cni"],
-    )
-    crictl = "%skubernetes-sigs/cri-tools/releases/download/v%s/crictl-v%s-linux-%s.tar.gz" % (
-        github,
-        components["crictl"],
-        components["crictl"],
-        architecture,
-    )
     items = [
-        {
-            "component": "containerd",
-            "url": containerd,
-            "checksum_url": containerd + ".sha256sum",
-            "version": components["containerd"],
-            "unpack": {"dest_dir": "/usr/local/bin", "strip": 1, "only": ["bin/*"]},
-        },
-        {
-            "component": "runc",
-            "url": "%s/runc.%s" % (runc, architecture),
-            "checksum_url": runc + "/runc.sha256sum",
-            "version": components["runc"],
-            "dest": "/usr/local/sbin/runc",
-        },
-        {
-            "component": "cni",
-            "url": cni,
-            "checksum_url": cni + ".sha256",
-            "version": components["cni"],
-            "unpack": {"dest_dir": "/opt/cni/bin", "strip": 0},
-        },
-        {
-            "component": "crictl",
-            "url": crictl,
-            "checksum_url": crictl + ".sha256",
-            "version": components["crictl"],
-            "unpack": {"dest_dir": "/usr/local/bin", "strip": 0},
-        },
+        _archive(component, project, name.format(version=components[component], architecture=architecture), suffix, unpack, components)
+        for component, project, name, suffix, unpack in _ARCHIVES
     ]
-    for name in ("kubeadm", "kubelet", "kubectl"):
-        url = "https://dl.k8s.io/release/v%s/bin/linux/%s/%s" % (version, architecture, name)
-        items.append(
-            {
-                "component": "kubeadm",
-                "url": url,
-                "checksum_url": url + ".sha256",
-                "version": "v" + version,
-                "dest": "/usr/local/bin/" + name,
-            }
-        )
+    items.insert(1, _runc(components["runc"], architecture))
+    items += [_kubernetes(name, version, architecture) for name in ("kubeadm", "kubelet", "kubectl")]
     for item in items:
         if item["url"] in checksums:
             item.pop("checksum_url")
             item["checksum"] = "sha256:" + checksums[item["url"]].replace("sha256:", "")
     return items
+
+
+def _archive(
+    component: str, project: str, name: str, suffix: str, unpack: dict[str, Any], components: Mapping[str, str]
+) -> dict[str, Any]:
+    url = _GITHUB % (project, components[component], name)
+    return {
+        "component": component,
+        "url": url,
+        "checksum_url": url + suffix,
+        "version": components[component],
+        "unpack": dict(unpack),
+    }
+
+
+def _runc(version: str, architecture: str) -> dict[str, Any]:
+    return {
+        "component": "runc",
+        "url": _GITHUB % ("opencontainers/runc", version, "runc." + architecture),
+        "checksum_url": _GITHUB % ("opencontainers/runc", version, "runc.sha256sum"),
+        "version": version,
+        "dest": "/usr/local/sbin/runc",
+    }
+
+
+def _kubernetes(name: str, version: str, architecture: str) -> dict[str, Any]:
+    url = "https://dl.k8s.io/release/v%s/bin/linux/%s/%s" % (version, architecture, name)
+    return {
+        "component": "kubeadm",
+        "url": url,
+        "checksum_url": url + ".sha256",
+        "version": "v" + version,
+        "dest": "/usr/local/bin/" + name,
+    }

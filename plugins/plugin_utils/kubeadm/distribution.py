@@ -9,11 +9,12 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ..base import versions
-from ..base.distribution import Cluster, Distribution, File, Inputs, Node, Nodes, Problems, Reason
-from ..base.findings import Finding, reason
+from ..base.distribution import Cluster, Distribution, File, Inputs, Node, Nodes, Problems, Reason, unsupported_plugin
+from ..base.findings import reason
 from ..base.reference import KUBEADM_MINIMUM, KUBEADM_PAGE, KUBERNETES_ARCHITECTURES
 from ..machine import containerd, os_settings
 from ..network import plugins as network
+from ..network.plugin import PAGE as NETWORKS_PAGE
 from . import artifacts, checks, config, config_drift, datastore, node_files, service
 
 CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
@@ -29,7 +30,7 @@ class Kubeadm(Distribution):
     inits = ("systemd",)
     minimum = KUBEADM_MINIMUM
     source = KUBEADM_PAGE
-    plugins = ("bridge", "kube-router", "none")
+    plugins = network.offered_by("kubeadm")
     refuses_small_machines = True
     taints_control_planes = True
     first_action = "pull"
@@ -78,26 +79,23 @@ class Kubeadm(Distribution):
         return datastore.choose(shared, control_planes)
 
     def plugin(
-        self, wanted: str, needs: Sequence[str], pods: Sequence[Any], layer2_networks: Mapping[str, Any]
+        self, wanted: str, needs: Sequence[str], pods: Sequence[Any], layer2_networks: Mapping[str | None, Sequence[str]]
     ) -> tuple[str, list[Reason], list[Any]]:
         """Return the bridge where it carries all that is asked for, otherwise kube-router."""
-        if wanted == "flannel":
-            text = "kube_network.plugin: flannel comes with K3s only. Set it to auto, bridge, kube-router or none."
-            return wanted, [], [Finding("network_plugin.unsupported", text, value=wanted, limit=", ".join(self.plugins))]
         if wanted != "auto":
-            return wanted, [], []
+            return wanted, [], unsupported_plugin(self, wanted)
         value: Any = len(layer2_networks)
         limit: Any = 1
         name = "kube-router"
         if "network_policy" in needs:
-            value, limit, why = "network_policy", None, "kube_needs asks for network_policy, which the bridge does not enforce"
+            value, limit, why = "network_policy", None, "kube_needs has network_policy, which the bridge does not enforce"
         elif any(item.version == 6 for item in pods):
-            value, limit, why = "IPv6", "IPv4", "pods have IPv6, the bridge carries IPv4 alone"
+            value, limit, why = "IPv6", "IPv4", "pods have IPv6, the bridge carries IPv4 only"
         elif value > 1:
             why = "the nodes are in %d networks, the bridge needs one" % value
         else:
             name, why = "bridge", "all nodes are in one network, and nothing asks for NetworkPolicy: no image, no daemon in the cluster"
-        return name, [reason("network", None, value, limit, network.PAGE, "%s: %s" % (name, why))], []
+        return name, [reason("network", None, value, limit, NETWORKS_PAGE, "%s: %s" % (name, why))], []
 
     def config_api(self, version: tuple[int, int, int | None]) -> str:
         """Return the version of kubeadm's configuration."""
@@ -129,7 +127,9 @@ class Kubeadm(Distribution):
         components = versions.components(values["kube_artifacts"]["versions"])
         return {
             "settings": os_settings.settings(info, values, cluster["pod_networks"]),
-            "packages": os_settings.packages(info, node["role"], cluster["endpoint"], values),
+            "packages": os_settings.packages(
+                info, node["role"], cluster["endpoint"], values, network.by_name(cluster["plugin"]).commands
+            ),
             "programs": artifacts.programs(
                 cluster["version"], components, info["architecture"]["name"], values["kube_artifacts"]["checksums"]
             ),
@@ -164,7 +164,7 @@ class Kubeadm(Distribution):
 
     def image_registries(self, cluster: Cluster) -> list[str]:
         """See Distribution."""
-        return ["registry.k8s.io"] + (["docker.io"] if cluster["plugin"] == "kube-router" else [])
+        return sorted({image.partition("/")[0] for image in self.images(cluster, "control_plane")})
 
     def actions(
         self, node: Node, plan: Mapping[str, Any], inputs: Inputs, info: Mapping[str, Any], part: Collection[str]

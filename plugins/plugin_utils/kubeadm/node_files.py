@@ -6,65 +6,46 @@
 from __future__ import annotations
 
 from ..base import versions
+from ..base.distribution import Cluster, File, Node
 from ..base.yaml_documents import dump
-from ..machine import (
-    containerd as containerd_config,
-    kubelet as kubelet_config,
-    service_units as units,
-)
+from ..machine import containerd, kubelet, service_units as units
 from ..network import endpoint, plugins as network
 
 KUBELET_DROPIN = "/etc/kubernetes/kubelet.conf.d/10-kubewright.conf"
 
 
-def files(node: dict, cluster: dict) -> dict:
-    """Files of one node by the part that they belong to: containerd, kubelet, endpoint, network.
-
-    node: host, name, role, address, info, inputs. cluster: version, endpoint, api_port, members, pod_cidrs.
-    """
+def files(node: Node, cluster: Cluster) -> dict[str, list[File]]:
+    """Return the files of one node by the part that they belong to: containerd, kubelet, endpoint, network."""
     info, inputs = node["info"], node["inputs"]
-    driver = kubelet_config.cgroup_driver(info)
-    in_container = bool((info.get("virtualization") or {}).get("container"))
-    bridge = inputs["kube_network"]["plugin"] == "bridge"
-    pause = "registry.k8s.io/pause:" + versions.images_of(cluster["version"])["pause"]
-    data = (inputs["kube_data_dir"].rstrip("/") or "/var/lib") + "/containerd"
-    plain = [entry for entry in containerd_config.hosts(inputs["kube_registries"]) if not entry["secret"]]
-    result = {
-        "containerd": [
-            {
-                "path": "/etc/containerd/config.toml",
-                "content": containerd_config.config(info, driver, pause, data, bridge),
-                "mode": "0644",
-            },
-            {
-                "path": "/etc/systemd/system/containerd.service",
-                "content": units.containerd(in_container),
-                "mode": "0644",
-            },
-            {
-                "path": "/etc/crictl.yaml",
-                "content": "runtime-endpoint: unix:///run/containerd/containerd.sock\n",
-                "mode": "0644",
-            },
-            *({"path": entry["path"], "content": entry["content"], "mode": entry["mode"]} for entry in plain),
-        ],
+    plugin, made = network.by_name(inputs["kube_network"]["plugin"]), []
+    if node["address"]:
+        python = (info.get("python") or {}).get("executable") or "/usr/bin/python3"
+        made = plugin.node_files(cluster["pod_cidrs"], node["address"], python, inputs["kube_network"]["options"])
+    return {
+        "containerd": _containerd(node, cluster, plugin.renders_template),
         "kubelet": [
             {"path": "/etc/systemd/system/kubelet.service", "content": units.kubelet(), "mode": "0644"},
             {
                 "path": KUBELET_DROPIN,
-                "content": dump(kubelet_config.kubelet_config(info, inputs, versions.parse(cluster["version"]))),
+                "content": dump(kubelet.config(info, inputs, versions.parse(cluster["version"]))),
                 "mode": "0644",
             },
         ],
         "endpoint": endpoint.files(node, cluster),
-        "network": [],
+        "network": made,
     }
-    if bridge and node["address"]:
-        ipv4 = [cidr for cidr in cluster["pod_cidrs"] if ":" not in cidr]
-        result["network"] = network.bridge_files(
-            ipv4[0] if ipv4 else "",
-            node["address"],
-            (info.get("python") or {}).get("executable") or "/usr/bin/python3",
-            inputs["kube_network"]["options"],
-        )
-    return result
+
+
+def _containerd(node: Node, cluster: Cluster, with_template: bool) -> list[File]:
+    info, inputs = node["info"], node["inputs"]
+    pause = "registry.k8s.io/pause:" + versions.images_of(cluster["version"])["pause"]
+    data = (inputs["kube_data_dir"].rstrip("/") or "/var/lib") + "/containerd"
+    text = containerd.config(info, kubelet.cgroup_driver(info), pause, data, with_template)
+    in_container = bool((info.get("virtualization") or {}).get("container"))
+    public = [entry for entry in containerd.hosts(inputs["kube_registries"]) if not entry["secret"]]
+    return [
+        {"path": "/etc/containerd/config.toml", "content": text, "mode": "0644"},
+        {"path": "/etc/systemd/system/containerd.service", "content": units.containerd(in_container), "mode": "0644"},
+        {"path": "/etc/crictl.yaml", "content": "runtime-endpoint: unix:///run/containerd/containerd.sock\n", "mode": "0644"},
+        *({"path": entry["path"], "content": entry["content"], "mode": entry["mode"]} for entry in public),
+    ]

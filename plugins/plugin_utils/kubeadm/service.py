@@ -11,7 +11,7 @@ from typing import Any
 from ..base import versions
 from ..base.distribution import Cluster, Inputs, Node, port_row as row
 from ..machine import kubelet as kubelet_config
-from ..network import endpoint
+from ..network import endpoint, plugins as network
 from . import config
 
 # The service that runs a node's containers.
@@ -75,10 +75,11 @@ def preflight_exceptions(info: dict[str, Any], values: Inputs) -> list[str]:
 
 
 def images(cluster: Cluster, role: str) -> list[str]:
-    """Return the images that a node of this role runs, as `kubeadm config images list` names them."""
+    """Return the images that a node of this role runs: those of `kubeadm config images list`, and the network plugin's."""
     known = versions.images_of(cluster["version"])
     base, tag = "registry.k8s.io/", "v" + cluster["version"]
     names = [base + "kube-proxy:" + tag, base + "pause:" + known["pause"], base + "coredns/coredns:" + known["coredns"]]
+    names += network.by_name(cluster["plugin"]).images(cluster["shared"]["kube_network"]["options"])
     if role != "control_plane":
         return names
     servers = [base + name + ":" + tag for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler")]
@@ -100,8 +101,7 @@ def ports(cluster: Cluster) -> list[dict[str, Any]]:
         port = cluster["endpoint"]["port"]
         rows.append(row(port, "tcp", "control planes", "all nodes, administrators", "API endpoint"))
         rows.append(row("-", "vrrp (112)", "control planes", "control planes", "virtual address"))
-    if cluster["plugin"] == "kube-router":
-        rows.append(row(179, "tcp", "all nodes", "all nodes", "BGP of kube-router"))
+    rows += network.by_name(cluster["plugin"]).ports(cluster["shared"]["kube_network"]["options"])
     return [*rows, row("-", "all", "all nodes", "pod networks %s" % ", ".join(cluster["pod_cidrs"]), "pods")]
 
 

@@ -11,19 +11,26 @@ from __future__ import annotations
 import base64
 import difflib
 import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from ..base.distribution import File
+from ..base.findings import Finding
 from ..base.reference import CNI_TEMPLATE
+from . import proxy
 
 HEADER = "# Made by kubewright.cluster. Drop-ins belong in /etc/containerd/conf.d.\n"
 CERTS = "/etc/containerd/certs.d"
 ENVIRONMENT = "/etc/kubewright/containerd.env"
+# The input kube_registries.
+Registries = Mapping[str, Any]
 
 
-def config(node: dict, driver: str, pause: str, data_dir: str, with_template: bool) -> str:
-    """The text of /etc/containerd/config.toml for one node.
+def config(node: Mapping[str, Any], driver: str, pause: str, data_dir: str, with_template: bool) -> str:
+    """Return the text of /etc/containerd/config.toml for one node.
 
-    driver: the cgroup driver. pause: the sandbox image. data_dir: root of images and state.
-    with_template: containerd itself writes the CNI configuration, with the node's pod network, from CNI_TEMPLATE.
+    node: its facts. driver: the cgroup driver. pause: the sandbox image. data_dir: root of images and state.
+    with_template: True if containerd writes the CNI configuration itself, with the node's pod network, from CNI_TEMPLATE.
     """
     runtime = "plugins.'io.containerd.cri.v1.runtime'"
     lines = [
@@ -51,13 +58,13 @@ def config(node: dict, driver: str, pause: str, data_dir: str, with_template: bo
     return "\n".join(lines) + "\n"
 
 
-def hosts(registries: dict) -> list:
-    """The files under certs.d for the input kube_registries: [{path, content, mode, secret}].
+def hosts(registries: Registries) -> list[File]:
+    """Return the files under certs.d for the input kube_registries: [{path, content, mode, secret}].
 
     Files with credentials have mode 0600. containerd reads them at each pull: no restart.
     """
     mirrors, configs = registries.get("mirrors") or {}, registries.get("configs") or {}
-    files = []
+    files: list[File] = []
     for registry in sorted(set(mirrors) | set(configs)):
         mirror = mirrors.get(registry) or {}
         endpoints = list(mirror.get("endpoints") or mirror.get("endpoint") or [])
@@ -82,24 +89,23 @@ def hosts(registries: dict) -> list:
     return files
 
 
-def secret_files(registries: dict, proxy: dict, direct: list) -> list:
-    """The files that hold, or may hold, credentials: hosts.toml with a login, and containerd's environment with the proxy.
+def secret_files(registries: Registries, http_proxy: Mapping[str, Any], no_proxy: Sequence[str]) -> list[File]:
+    """Return the files that have, or may have, credentials: hosts.toml with a login, and containerd's environment with the proxy.
 
-    proxy: the input kube_http_proxy. direct: networks and names of the cluster, never sent through the proxy.
+    http_proxy: the input kube_http_proxy. no_proxy: networks and names of the cluster, never reached through the proxy.
     """
     files = [entry for entry in hosts(registries) if entry["secret"]]
-    if proxy.get("http") or proxy.get("https"):
-        settings = {
-            "HTTP_PROXY": proxy.get("http") or proxy["https"],
-            "HTTPS_PROXY": proxy.get("https") or proxy["http"],
-            "NO_PROXY": ",".join(["localhost", "127.0.0.1", *direct, *(proxy.get("no_proxy") or [])]),
-        }
+    settings = proxy.environment(http_proxy, no_proxy)
+    if settings:
         content = HEADER.splitlines()[0] + "\n" + "".join("%s=%s\n" % pair for pair in settings.items())
         files.append({"path": ENVIRONMENT, "content": content, "mode": "0600", "secret": True})
     return files
 
 
-def _host(endpoint, settings, mirror, files):
+def _host(
+    endpoint: str, settings: Mapping[str, Any], mirror: Mapping[str, Any], files: list[File]
+) -> tuple[list[str], bool]:
+    """Return (lines of hosts.toml for one endpoint, True if they have a login). Certificates are added to the files."""
     url = endpoint if "://" in endpoint else "https://" + endpoint
     lines = ["", "[host.%s]" % json.dumps(url), "  capabilities = ['pull', 'resolve']"]
     if mirror.get("override_path"):
@@ -121,25 +127,25 @@ def _host(endpoint, settings, mirror, files):
     return lines, bool(header)
 
 
-def _authorization(settings):
+def _authorization(settings: Mapping[str, Any]) -> str:
     if settings.get("username"):
         pair = "%s:%s" % (settings["username"], settings.get("password") or "")
         return "Basic " + base64.b64encode(pair.encode()).decode()
-    return "Bearer " + settings["token"] if settings.get("token") else ""
+    return "Bearer %s" % settings["token"] if settings.get("token") else ""
 
 
-def _server(registry):
+def _server(registry: str) -> str:
     return "https://registry-1.docker.io" if registry == "docker.io" else "https://" + registry
 
 
-def _name(endpoint):
-    """Host and port of an endpoint's URL."""
+def _name(endpoint: str) -> str:
+    """Return the host and port of an endpoint's URL."""
     name = endpoint.split("://", 1)[-1].split("/", 1)[0]
     return "docker.io" if name == "registry-1.docker.io" else name
 
 
-def client_files(base: str, settings: dict) -> list:
-    """A client's certificate and key, as base.crt and base.key: [{path, content, mode, secret}]."""
+def client_files(base: str, settings: Mapping[str, Any]) -> list[File]:
+    """Return the files of a client's certificate and key, base.crt and base.key: [{path, content, mode, secret}]."""
     return [
         {"path": base + ".crt", "content": settings["certificate"].rstrip() + "\n", "mode": "0644", "secret": False},
         {"path": base + ".key", "content": settings["key"].rstrip() + "\n", "mode": "0600", "secret": True},
@@ -150,48 +156,58 @@ MIRROR_KEYS = ("endpoint", "endpoints", "override_path", "rewrites")
 CONFIG_KEYS = ("ca", "certificate", "insecure_skip_verify", "key", "password", "token", "username")
 
 
-def problems(registries: dict, rewrites: bool = False, embedded: bool = False) -> list:
+def refusals(registries: Registries, rewrites: bool = False, embedded: bool = False) -> list[Finding]:
     """Check kube_registries. rewrites: True if mirrors may have `rewrites`. embedded: True if nodes share images, which needs no endpoint."""
     found = []
     for registry, mirror in (registries.get("mirrors") or {}).items():
-        place = "kube_registries.mirrors[%s]" % registry
-        if mirror is not None and not isinstance(mirror, dict):
-            found.append("%s is no map; give it endpoints, a list of URLs" % place)
+        where = "kube_registries.mirrors[%s]" % registry
+        if mirror is not None and not isinstance(mirror, Mapping):
+            text = "%s: expected a map. Give it endpoints, a list of URLs."
+            found.append(Finding("registries.not_a_map", text % where, value=where))
             continue
-        found += _unknown(place, mirror or {}, MIRROR_KEYS) + _mirror(place, mirror or {}, rewrites, embedded)
+        found += _unknown(where, mirror or {}, MIRROR_KEYS) + _mirror(where, mirror or {}, rewrites, embedded)
     for host, settings in (registries.get("configs") or {}).items():
-        place = "kube_registries.configs[%s]" % host
-        if not isinstance(settings, dict):
-            found.append("%s is no map" % place)
+        where = "kube_registries.configs[%s]" % host
+        if not isinstance(settings, Mapping):
+            text = "%s: expected a map with %s."
+            found.append(Finding("registries.not_a_map", text % (where, ", ".join(CONFIG_KEYS)), value=where))
             continue
-        found += _unknown(place, settings, CONFIG_KEYS)
-        if settings.get("password") and not settings.get("username"):
-            found.append("%s has a password and no username" % place)
-        if bool(settings.get("certificate")) != bool(settings.get("key")):
-            found.append("%s: certificate and key belong together; give both or none" % place)
-        found += [
-            "%s.%s holds no PEM text; give what is in the file, not its path" % (place, name)
-            for name in ("ca", "certificate", "key")
-            if settings.get(name) and "-----BEGIN " not in str(settings[name])
-        ]
+        found += _unknown(where, settings, CONFIG_KEYS) + _config(where, settings)
     return found
 
 
-def _unknown(place, given, known):
+def _config(where: str, settings: Mapping[str, Any]) -> list[Finding]:
+    found = []
+    if settings.get("password") and not settings.get("username"):
+        found.append(Finding("registries.no_username", "%s: has a password and no username. Add the username." % where, value=where))
+    if bool(settings.get("certificate")) != bool(settings.get("key")):
+        text = "%s: has only one of certificate and key. Set both, or neither."
+        found.append(Finding("registries.half_certificate", text % where, value=where))
+    text = "%s.%s: expected PEM text. Give the content of the file, not its path."
+    for name in ("ca", "certificate", "key"):
+        if settings.get(name) and "-----BEGIN " not in str(settings[name]):
+            found.append(Finding("registries.not_pem", text % (where, name), value="%s.%s" % (where, name)))
+    return found
+
+
+def _unknown(where: str, given: Mapping[str, Any], known: Sequence[str]) -> list[Finding]:
     found = []
     for name in sorted(set(given) - set(known), key=str):
         near = difflib.get_close_matches(str(name), known, n=1)
-        found.append("%s has no key %s%s" % (place, name, "; did you mean %s?" % near[0] if near else "; there are " + ", ".join(known)))
+        hint = "did you mean %s?" % near[0] if near else "known keys: " + ", ".join(known)
+        found.append(Finding("inputs.unknown", "%s has no key %s; %s" % (where, name, hint), value="%s.%s" % (where, name)))
     return found
 
 
-def _mirror(place, mirror, rewrites, embedded):
+def _mirror(where: str, mirror: Mapping[str, Any], rewrites: bool, embedded: bool) -> list[Finding]:
     endpoints = mirror.get("endpoints") or mirror.get("endpoint")
-    if not endpoints and not embedded or endpoints and not isinstance(endpoints, list):
-        return ["%s has no endpoints; give a list of URLs" % place]
+    if not endpoints and not embedded or endpoints and not isinstance(endpoints, (list, tuple)):
+        return [Finding("registries.no_endpoints", "%s: has no endpoints. Give a list of URLs." % where, value=where)]
+    text = "%s: %s is not a URL. Write it as https://mirror.example."
     found = [
-        "%s: %r is no URL: write it as https://mirror.example" % (place, item) for item in endpoints or [] if "://" not in str(item)
+        Finding("registries.not_a_url", text % (where, item), value=item) for item in endpoints or [] if "://" not in str(item)
     ]
     if mirror.get("rewrites") and not rewrites:
-        found.append("%s.rewrites: containerd cannot rewrite names, K3s can; drop it, or use an endpoint with a path" % place)
+        text = "%s.rewrites: containerd cannot rewrite names, only K3s can. Remove it, or use an endpoint with a path."
+        found.append(Finding("registries.rewrites", text % where, value=where))
     return found

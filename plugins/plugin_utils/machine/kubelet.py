@@ -9,34 +9,41 @@ Drop-in directory: https://kubernetes.io/docs/tasks/administer-cluster/kubelet-c
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from ..base import quantity
+from ..base.findings import Finding
 from ..base.reference import CGROUP_V1_REFUSED_FROM, GIB, MIB, RESERVED_CPU_STEPS, RESERVED_MEMORY_STEPS
 from ..base.yaml_documents import merge, owned_keys
 
+# Keys that the plan sets, and the input to use instead; empty where there is none.
 OWNED = {
     "clusterDomain": "kube_cluster_domain",
-    "cgroupDriver": "nothing (containerd and kubelet must agree)",
+    "cgroupDriver": "",  # containerd and kubelet must agree
     "kubeReserved": "kube_reserved",
     "systemReserved": "kube_reserved",
 }
 
 
-def reserved(memory_bytes: float, cpus: float, wish: dict) -> dict:
-    """What is kept from pods on a node of this size: kubeReserved, systemReserved and the eviction threshold.
+def reserved(memory_bytes: float | None, cpus: float | None, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is kept from pods on a node of this size: kubeReserved, systemReserved and the eviction thresholds.
 
-    wish: the input kube_reserved. Half of the computed memory goes to the operating system.
+    memory_bytes, cpus: None if unknown; then the least is reserved. wanted: the input kube_reserved. Half of the computed memory is for the
+    operating system.
     """
+    memory_bytes, cpus = memory_bytes or 0, cpus or 0
     memory = min(_share(memory_bytes, RESERVED_MEMORY_STEPS), memory_bytes * 0.25)
     cpu = max(_share(cpus, RESERVED_CPU_STEPS), 0.06)
     kube_memory = max(memory / 2, 100 * MIB)
     return {
         "kubeReserved": {
-            "memory": wish.get("kube_memory") or quantity.memory(kube_memory),
-            "cpu": wish.get("kube_cpu") or quantity.cpu(cpu / 2),
+            "memory": wanted.get("kube_memory") or quantity.memory(kube_memory),
+            "cpu": wanted.get("kube_cpu") or quantity.cpu(cpu / 2),
         },
         "systemReserved": {
-            "memory": wish.get("system_memory") or quantity.memory(kube_memory),
-            "cpu": wish.get("system_cpu") or quantity.cpu(cpu / 2),
+            "memory": wanted.get("system_memory") or quantity.memory(kube_memory),
+            "cpu": wanted.get("system_cpu") or quantity.cpu(cpu / 2),
         },
         "evictionHard": {
             "memory.available": "%dMi" % (100 if memory_bytes >= 2 * GIB else 50),
@@ -47,7 +54,7 @@ def reserved(memory_bytes: float, cpus: float, wish: dict) -> dict:
     }
 
 
-def _share(amount, steps):
+def _share(amount: float, steps: Sequence[tuple[float | None, float]]) -> float:
     total = 0.0
     for size, share in steps:
         part = amount if size is None else min(amount, size)
@@ -58,13 +65,10 @@ def _share(amount, steps):
     return total
 
 
-def kubelet_config(node: dict, inputs: dict, version: tuple) -> dict:
-    """KubeletConfiguration of one node.
-
-    node: its node_info. inputs: its inputs. version: (major, minor, patch).
-    """
+def config(node: Mapping[str, Any], inputs: Mapping[str, Any], version: tuple[int, int, int | None]) -> dict[str, Any]:
+    """Return the KubeletConfiguration of one node. node: its node_info. inputs: its inputs. version: (major, minor, patch)."""
     driver = cgroup_driver(node)
-    computed = {
+    computed: dict[str, Any] = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
         "cgroupDriver": driver,
@@ -75,7 +79,7 @@ def kubelet_config(node: dict, inputs: dict, version: tuple) -> dict:
         "maxParallelImagePulls": 4,
     }
     if driver == "systemd":
-        # logind delays a shutdown for the kubelet; without systemd's own tree (a container) there is no logind to ask.
+        # logind delays a shutdown for the kubelet. In a container there is no logind.
         computed.update({"shutdownGracePeriod": "60s", "shutdownGracePeriodCriticalPods": "20s"})
     resolv = (node.get("dns") or {}).get("resolv_conf")
     if resolv:
@@ -88,15 +92,15 @@ def kubelet_config(node: dict, inputs: dict, version: tuple) -> dict:
     return merge(computed, inputs["kubelet_config"])
 
 
-def cgroup_driver(node: dict) -> str:
-    """systemd where systemd owns a cgroup v2 tree, else cgroupfs; containerd and kubelet get the same.
+def cgroup_driver(node: Mapping[str, Any]) -> str:
+    """Return systemd if systemd owns a cgroup v2 tree, otherwise cgroupfs; containerd and kubelet get the same.
 
-    In a container on a host with cgroup v1 the inner systemd has no tree that it may delegate from.
+    In a container on a host with cgroup v1 the inner systemd has no tree that it could delegate from.
     https://kubernetes.io/docs/setup/production-environment/container-runtimes/#cgroup-drivers
     """
     return "systemd" if node["init"] == "systemd" and node["cgroup"]["version"] == "v2" else "cgroupfs"
 
 
-def problems(given: dict) -> list:
-    """Sentences on keys of kubelet_config that the plan owns."""
+def refusals(given: Mapping[str, Any]) -> list[Finding]:
+    """Refuse keys of kubelet_config that the plan sets."""
     return owned_keys(given, OWNED, "kubelet_config")

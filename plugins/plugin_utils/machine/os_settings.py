@@ -5,21 +5,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..base.model import Endpoint
 from ..base.reference import COMMAND_PACKAGES, MODULES, SYSCTLS, SYSCTLS_IPV6
-from . import memory_cgroup as board
+from . import memory_cgroup
+
+Facts = Mapping[str, Any]
 
 
-def packages(info: dict, role: str, place: dict, inputs: dict) -> list:
-    """Names of the packages whose programs are missing. place: the endpoint."""
+def packages(
+    info: Facts, role: str, place: Endpoint, inputs: Mapping[str, Any], more: Sequence[tuple[str, str]] = ()
+) -> list[str]:
+    """Return the packages whose programs are missing. place: the API endpoint. more: (command, package) that the network plugin needs."""
     commands = info.get("commands") or {}
     family = info["os"].get("family")
     missing = [table.get(family, command) for command, table in COMMAND_PACKAGES.items() if not commands.get(command)]
-    if role in place["proxied"] and not commands.get("haproxy"):
-        missing.append("haproxy")
-    if place["mode"] == "vip" and role == "control_plane" and not commands.get("keepalived"):
-        missing.append("keepalived")
-    if inputs["kube_network"]["plugin"] == "bridge" and not commands.get("nft"):
-        missing.append("nftables")
+    wanted = list(more)
+    if role in place["proxied"]:
+        wanted.append(("haproxy", "haproxy"))
+    if place["mode"] == "vip" and role == "control_plane":
+        wanted.append(("keepalived", "keepalived"))
+    missing += [package for command, package in wanted if not commands.get(command)]
     if (
         inputs["kube_time_service"] == "chrony"
         and not (info.get("clock") or {}).get("synchronised")
@@ -29,8 +37,8 @@ def packages(info: dict, role: str, place: dict, inputs: dict) -> list:
     return sorted(missing)
 
 
-def settings(info: dict, inputs: dict, pod_networks: list) -> dict:
-    """Arguments of the module node_settings."""
+def settings(info: Facts, inputs: Mapping[str, Any], pod_networks: Sequence[Any]) -> dict[str, Any]:
+    """Return the arguments of the module node_settings."""
     sysctls = dict(SYSCTLS)
     if any(item.version == 6 for item in pod_networks):
         sysctls.update(SYSCTLS_IPV6)
@@ -41,5 +49,5 @@ def settings(info: dict, inputs: dict, pod_networks: list) -> dict:
         "swap": "keep" if in_container else inputs["kube_swap"],
         "journald": inputs["kube_journald"],
     }
-    words = board.kernel_arguments(info, inputs["kube_allow_reboot"])
-    return {**made, "kernel_arguments": words} if words else made
+    arguments = memory_cgroup.kernel_arguments(info, inputs["kube_allow_reboot"])
+    return {**made, "kernel_arguments": arguments} if arguments else made

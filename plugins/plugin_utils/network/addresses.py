@@ -1,27 +1,28 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Addresses and networks: which address a node has in the cluster, and which networks collide."""
+"""Which address a node has in the cluster, and facts about addresses."""
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_interface
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface
+from typing import Any
 
 from ...module_utils.node import network_traces
+from ..base.findings import Finding
+from ..base.model import Address
 
-try:
-    import netaddr
-except ImportError:  # what is refused is refused without it; only the proposal of another network is lacking
-    netaddr = None
-
-PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")  # https://www.rfc-editor.org/rfc/rfc1918
-
-# Interfaces that the cluster itself makes; their networks are no networks of the host.
+# Interfaces that the cluster makes itself; their networks are not the host's.
 OWN_INTERFACES = network_traces.INTERFACE_PREFIXES
+PAGE = "docs/networks.md"
+
+Facts = Mapping[str, Any]
 
 
-def is_address(text) -> bool:
-    """Whether the text is one IP address."""
+def is_address(text: object) -> bool:
+    """Return True if the text is one IP address."""
     try:
         ip_address(str(text))
     except ValueError:
@@ -29,191 +30,110 @@ def is_address(text) -> bool:
     return True
 
 
-def family(text) -> int:
-    """4 or 6, of an address or a network."""
+def family(text: object) -> int:
+    """Return 4 or 6, of an address or a network."""
     return ip_interface(str(text)).version
 
 
-def networks(name: str, texts: list) -> tuple:
-    """(list of networks, problems) of an input with one network for each address family."""
-    found, problems = [], []
-    for text in texts:
-        try:
-            given = ip_interface(str(text))
-        except ValueError:
-            problems.append("%s: %r is no network: write it as 10.244.0.0/16" % (name, text))
-            continue
-        if "/" not in str(text):
-            problems.append("%s: %s has no prefix length" % (name, text))
-        elif given.ip != given.network.network_address:
-            problems.append("%s: %s has host bits set; the network is %s" % (name, text, given.network))
-        found.append(given.network)
-    if not texts:
-        problems.append("%s is empty; give one network" % name)
-    if len(found) > 2 or len({network.version for network in found}) < len(found):
-        problems.append("%s: give at most one IPv4 and one IPv6 network, not %s" % (name, ", ".join(map(str, found))))
-    return found, problems
-
-
-def collisions(pods: list, services: list, nodes: dict) -> list:
-    """Sentences on networks that overlap: pods with Services, and either with a host's addresses and routes.
-
-    nodes: by host name, the `network` part of its node_info.
-    """
-    problems = []
-    wanted = [("kube_pod_cidrs", network) for network in pods] + [
-        ("kube_service_cidrs", network) for network in services
-    ]
-    there = {
-        version: list(_host_networks(nodes, version)) for version in {network.version for _label, network in wanted}
-    }
-    taken = {network for rows in there.values() for _host, _source, network in rows} | {*pods, *services}
-    for pod in pods:
-        for service in services:
-            if _overlap(pod, service):
-                text = "kube_pod_cidrs %s and kube_service_cidrs %s overlap; choose separate networks" % (pod, service)
-                problems.append(text + _such_as(pod, taken))
-    for label, network in wanted:
-        for host, source, other in there[network.version]:
-            if _overlap(network, other):
-                text = "%s %s holds %s of %s, %s; choose a network that no host uses" % (
-                    label,
-                    network,
-                    other,
-                    host,
-                    source,
-                )
-                problems.append(text + _such_as(network, taken))
-    return problems
-
-
-def _such_as(network, taken):
-    """The way out by name."""
-    found = free(network.prefixlen, sorted(taken, key=str)) if network.version == 4 else None
-    return ", such as %s" % found if found else ""
-
-
-def free(prefix: int, taken: list) -> str | None:
-    """The first private IPv4 network of this prefix length that touches none of the taken ones; None where there is none."""
-    if netaddr is None:
-        return None
-    left = netaddr.IPSet(PRIVATE) - netaddr.IPSet(str(network) for network in taken if network.version == 4)
-    found = next((block for block in left.iter_cidrs() if block.prefixlen <= prefix), None)
-    return None if found is None else str(next(found.subnet(prefix)))
-
-
-def _host_networks(nodes, version):
-    seen = set()
-    for host, network in nodes.items():
-        for route in network.get("routes") or []:
-            if route.get("dst") in (None, "default") or (route.get("dev") or "").startswith(OWN_INTERFACES):
-                continue
-            found = _network(route["dst"])
-            if (
-                found is not None
-                and found.version == version
-                and found.prefixlen
-                and not _ours(route)
-                and (host, found) not in seen
-            ):
-                seen.add((host, found))
-                yield host, "a route over %s" % route.get("dev"), found
-        for resolver in network.get("nameservers") or []:
-            found = _network(resolver)
-            if found is not None and found.version == version:
-                yield host, "its name server", found
-
-
-def _ours(route):
-    """The bridge network's own routes, marked by their protocol number (kube-bridge.service)."""
-    return str(route.get("protocol")) == "107"
-
-
-def _network(text):
+def network_of(text: object) -> IPv4Network | IPv6Network | None:
+    """Return the network of an address with or without a prefix, None if it is neither."""
     try:
         return ip_interface(str(text)).network
     except ValueError:
         return None
 
 
-def _overlap(one, other):
-    return one.version == other.version and one.overlaps(other)
+def host_port(address: str | None, port: int) -> str:
+    """Return "10.0.0.1:6443" or "[fd00::1]:6443"."""
+    return ("[%s]:%d" if ":" in str(address) else "%s:%d") % (address, port)
 
 
-def node_address(wanted: str, network: dict) -> tuple:
-    """(address, problem) of a node in the cluster.
-
-    wanted: the input kube_node_ip, an address, an interface, a CIDR or empty.
-    network: the node's facts; without a wish the address that the route to the other nodes uses counts.
-    """
-    addresses = [
-        (item["address"], interface["name"])
+def of_host(network: Facts) -> list[Address]:
+    """Return the global addresses of a host's own interfaces. network: the host's facts."""
+    return [
+        Address(item["address"], interface["name"], item.get("prefix"), interface.get("mtu"), family(item["address"]))
         for interface in network.get("interfaces") or []
         for item in interface.get("addresses") or []
         if item.get("scope") == "global" and not interface["name"].startswith(OWN_INTERFACES)
     ]
-    known = [address for address, _name in addresses]
-    if not wanted:
-        default = network.get("default_ipv4") or network.get("default_ipv6") or {}
-        address = network.get("probe_source") or default.get("address") or (known[0] if known else None)
-        return address, None if address else "has no address but loopback; set kube_node_ip"
-    if is_address(wanted):
-        return wanted, None if wanted in known else "kube_node_ip %s is no address of the host (it has %s)" % (
-            wanted,
-            ", ".join(known),
-        )
-    if "/" in wanted:
-        wish = _network(wanted)
-        fits = [address for address in known if wish is not None and ip_address(address) in wish]
-        return (
-            (fits[0], None)
-            if fits
-            else (None, "kube_node_ip %s holds no address of the host (it has %s)" % (wanted, ", ".join(known)))
-        )
-    fits = [address for address, name in addresses if name == wanted]
-    return (fits[0], None) if fits else (None, "kube_node_ip: the host has no interface %s with an address" % wanted)
 
 
-def both_addresses(wanted: str, network: dict, families: list) -> tuple:
-    """(addresses in the order of the families, problem) of a node whose pods have both of them.
+def choose(host: str, wanted: str, network: Facts, families: Sequence[int] = ()) -> tuple[list[Address], list[Finding]]:
+    """Return the addresses of a node in the cluster, the primary one first, and why there is none.
 
-    wanted: the input kube_node_ip; two addresses with a comma between, or as for node_address, whose interface then counts.
-    families: 4 and 6 in the order of kube_pod_cidrs. https://docs.k3s.io/networking/basic-network-options#dual-stack-ipv4--ipv6-networking
+    wanted: the input kube_node_ip: an address, an interface or a CIDR; with two families also two of them with a comma between; empty for
+    the address that the route to the other nodes uses. network: the host's facts. families: 4 and 6 in the order of kube_pod_cidrs where the
+    pods have both (https://docs.k3s.io/networking/basic-network-options#dual-stack-ipv4--ipv6-networking); empty for one address.
     """
-    found = {}
-    for part in wanted.split(",") if wanted else [""]:
-        address, problem = node_address(part.strip(), network)
-        if problem:
-            return [], problem
-        found.setdefault(family(address), address)
-    here = next(iter(found.values()))
-    for version in set(families) - set(found):
-        address = _other_family(here, network, version)
-        if not address:
-            text = "has no IPv%d address beside %s, and kube_pod_cidrs has networks of both families; give it one, or set kube_node_ip to both"
-            return [], text % (version, here)
-        found[version] = address
-    return [found[version] for version in families], None
+    found: list[Address] = []
+    for part in wanted.split(",") if wanted and families else [wanted]:
+        address, problem = _one(host, part.strip(), network)
+        if address is None:
+            return [], [problem] if problem else []
+        found.append(address)
+    if not families:
+        return found, []
+    by_family = {address.family: address for address in reversed(found)}
+    here = found[0]
+    for version in sorted(set(families) - set(by_family)):
+        other = _other_family(here, network, version)
+        if other is None:
+            text = (
+                "%s: has no IPv%d address beside %s, and kube_pod_cidrs has networks of both families. "
+                "Add an address to the host, or set kube_node_ip to both."
+            )
+            return [], [Finding("address.family_missing", text % (host, version, here.address), host, here.address, version)]
+        by_family[version] = other
+    return [by_family[version] for version in families], []
 
 
-def _other_family(address, network, version):
-    """The address of the other family on the same interface, else on any other of the host's."""
-    rows = [row for row in network.get("interfaces") or [] if not row["name"].startswith(OWN_INTERFACES)]
-    rows.sort(key=lambda row: address not in [item["address"] for item in row.get("addresses") or []])
-    there = [item for row in rows for item in row.get("addresses") or [] if item.get("scope") == "global"]
-    return next((item["address"] for item in there if family(item["address"]) == version), None)
+def _one(host: str, wanted: str, network: Facts) -> tuple[Address | None, Finding | None]:
+    known = of_host(network)
+    if not wanted:
+        return _by_route(host, network, known)
+    fits = [address for address in known if _fits(address, wanted)]
+    if fits:
+        return replace(fits[0], reason="kube_node_ip is %s" % wanted), None
+    there = ", ".join("%s on %s" % (address.address, address.interface) for address in known) or "none"
+    text = "%s: kube_node_ip %s fits no address of the host (it has %s). Set it to one of these, to an interface or to a network."
+    return None, Finding("address.not_on_host", text % (host, wanted, there), host, wanted, there)
 
 
-def interface_of(address: str, network: dict) -> tuple:
-    """(interface name, its network such as 10.0.0.0/24) that carries, or could carry, an address of the host's networks."""
+def _fits(address: Address, wanted: str) -> bool:
+    if is_address(wanted):
+        return ip_address(address.address) == ip_address(wanted)
+    if "/" in wanted:
+        network = network_of(wanted)
+        return network is not None and ip_address(address.address) in network
+    return address.interface == wanted
+
+
+def _by_route(host: str, network: Facts, known: Sequence[Address]) -> tuple[Address | None, Finding | None]:
+    default = network.get("default_ipv4") or network.get("default_ipv6") or {}
+    for text, why in (
+        (network.get("probe_source"), "source address of the route to the other nodes"),
+        (default.get("address"), "address of the default route"),
+        (known[0].address if known else None, "first address of the host"),
+    ):
+        if text:
+            there = next((address for address in known if address.address == text), Address(text, family=family(text)))
+            return replace(there, reason=why), None
+    text = "%s: has no address other than loopback. Connect it to the network of the nodes, or set kube_node_ip."
+    return None, Finding("address.missing", text % host, host)
+
+
+def _other_family(address: Address, network: Facts, version: int) -> Address | None:
+    """Return an address of the other family, on the same interface if there is one."""
+    rows = [row for row in of_host(network) if row.family == version]
+    rows.sort(key=lambda row: row.interface != address.interface)
+    return replace(rows[0], reason="IPv%d address beside %s" % (version, address.address)) if rows else None
+
+
+def interface_of(address: str, network: Facts) -> tuple[str | None, str | None]:
+    """Return (interface, its network such as 10.0.0.0/24) of the host that has, or could have, an address."""
     for interface in network.get("interfaces") or []:
         for item in interface.get("addresses") or []:
-            here = _network("%s/%s" % (item["address"], item["prefix"]))
+            here = network_of("%s/%s" % (item["address"], item["prefix"]))
             if here is not None and ip_address(address) in here:
                 return interface["name"], str(here)
     return None, None
-
-
-def host_port(address: str, port: int) -> str:
-    """ "10.0.0.1:6443" or "[fd00::1]:6443"."""
-    return ("[%s]:%d" if ":" in address else "%s:%d") % (address, port)

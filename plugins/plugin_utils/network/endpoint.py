@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The API's one address: where it is, and the proxy's and keepalived's configuration.
+"""The API endpoint: where it is, and the configuration of HAProxy and keepalived.
 
 https://github.com/kubernetes/kubeadm/blob/main/docs/ha-considerations.md
 """
@@ -9,7 +9,12 @@ https://github.com/kubernetes/kubeadm/blob/main/docs/ha-considerations.md
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from ..base.distribution import Cluster, File, Node
+from ..base.findings import Finding
+from ..base.model import Endpoint, Member
 from ..base.reference import ENDPOINT_PORT
 from ..machine import service_units
 from .addresses import host_port, interface_of, is_address
@@ -18,55 +23,63 @@ DIRECTORY = "/etc/kubewright/endpoint"
 UNITS = ["kube-endpoint", "kube-endpoint-vip"]
 
 
-def choose(wish: dict, api_port: int, control_planes: list, balancer_port: int | None = None) -> tuple:
-    """The endpoint of a cluster and what is wrong with the wish.
+def choose(
+    wanted: Mapping[str, Any], api_port: int, control_planes: Sequence[str], balancer_port: int | None = None
+) -> tuple[Endpoint, list[Finding]]:
+    """Return the endpoint of a cluster, and what is wrong with the input.
 
-    wish: the input kube_api_endpoint. control_planes: their addresses. balancer_port: of the distribution that balances on its own, as K3s does, else None.
-    Returns ({mode, address, port, host_port, proxied}, problems); proxied are the roles of the nodes that run our proxy.
+    wanted: the input kube_api_endpoint. control_planes: their addresses. balancer_port: of a distribution that balances itself, as K3s does,
+    otherwise None.
     """
-    mode = wish.get("mode") or ("vip" if wish.get("address") else "local")
-    problems = []
-    address = wish.get("address")
-    if mode in ("vip", "external") and not address:
-        problems.append("kube_api_endpoint.mode %s needs kube_api_endpoint.address" % mode)
-    if mode == "vip" and address and not is_address(address):
-        problems.append("kube_api_endpoint.address %r is no IP address, which a virtual address must be" % address)
-    if mode in ("local", "none") and address:
-        problems.append(
-            "kube_api_endpoint.address has no meaning with mode %s; drop it or choose vip or external" % mode
-        )
-    if mode == "vip" and address in control_planes:
-        problems.append("kube_api_endpoint.address %s is a node's own address; choose one that no host has" % address)
-    if mode == "none" and len(control_planes) > 1:
-        problems.append(
-            "kube_api_endpoint.mode none fits one control plane, the inventory has %d; choose local, vip or external"
-            % len(control_planes)
-        )
+    mode = wanted.get("mode") or ("vip" if wanted.get("address") else "local")
+    problems = _address_problems(mode, wanted.get("address"), control_planes)
+    address = wanted.get("address")
     if mode == "local":
         address = "127.0.0.1"
     if mode == "none":
         address = control_planes[0] if control_planes else "127.0.0.1"
     own = balancer_port if balancer_port and mode == "local" else ENDPOINT_PORT
-    port = wish.get("port") or (own if mode in ("local", "vip") else api_port)
+    port = wanted.get("port") or (own if mode in ("local", "vip") else api_port)
     if mode in ("local", "vip") and port == api_port:
-        problems.append(
-            "kube_api_endpoint.port %d is the API servers' own port (kube_api_port); the proxy needs another" % port
-        )
+        text = "kube_api_endpoint.port %d is the API servers' own port (kube_api_port). Set another one."
+        problems.append(Finding("endpoint.port_of_api", text % port, value=port))
+    proxied = {"local": [] if balancer_port else ["control_plane", "worker"], "vip": ["control_plane"]}
+    address = address or "127.0.0.1"
     return {
         "mode": mode,
-        "address": address or "127.0.0.1",
+        "address": address,
         "port": port,
-        "host_port": host_port(address or "127.0.0.1", port),
-        "proxied": {"local": [] if balancer_port else ["control_plane", "worker"], "vip": ["control_plane"]}.get(mode, []),
+        "host_port": host_port(address, port),
+        "proxied": proxied.get(mode, []),
     }, problems
 
 
-def haproxy(endpoint: dict, api_port: int, control_planes: list) -> str:
-    """HAProxy's configuration: TCP to the control planes whose /readyz answers.
+def _address_problems(mode: str, address: str | None, control_planes: Sequence[str]) -> list[Finding]:
+    found = []
+    if mode in ("vip", "external") and not address:
+        text = "kube_api_endpoint.mode %s needs an address. Set kube_api_endpoint.address."
+        found.append(Finding("endpoint.no_address", text % mode, value=mode))
+    if mode == "vip" and address and not is_address(address):
+        text = "kube_api_endpoint.address %s is not an IP address. A virtual address (mode vip) must be one; use mode external for a name."
+        found.append(Finding("endpoint.not_an_ip_address", text % address, value=address))
+    if mode in ("local", "none") and address:
+        text = "kube_api_endpoint.address %s is not used with mode %s. Remove it, or set the mode to vip or external."
+        found.append(Finding("endpoint.unused_address", text % (address, mode), value=address, limit=mode))
+    if mode == "vip" and address in control_planes:
+        text = "kube_api_endpoint.address %s is the address of a node. Choose one that no host has."
+        found.append(Finding("endpoint.address_of_node", text % address, value=address))
+    if mode == "none" and len(control_planes) > 1:
+        text = "kube_api_endpoint.mode none works with one control plane, the inventory has %d. Set it to local, vip or external."
+        found.append(Finding("endpoint.none_with_several", text % len(control_planes), value=len(control_planes), limit=1))
+    return found
 
-    Checked once a second and down after two failures or a refused connection, so that a client waits seconds, not its own time limit.
-    Where all are down, all are tried: slow answers, and words of why, are better than a closed connection. For the same reason a single one is not checked.
-    control_planes: [{name, address}] sorted by name.
+
+def haproxy(endpoint: Endpoint, api_port: int, control_planes: Sequence[Member]) -> str:
+    """Return HAProxy's configuration: TCP to the control planes whose /readyz answers.
+
+    Each is checked once a second and is down after two failures or a refused connection, so that a client waits seconds, not its own
+    timeout. If all are down, all are tried: a slow answer, or an error that says why, is better than a closed connection. For the same
+    reason a single one is not checked. control_planes: sorted by name.
     """
     bind = "127.0.0.1:%d" % endpoint["port"] if endpoint["mode"] == "local" else ":::%d v4v6" % endpoint["port"]
     lines = [
@@ -99,22 +112,38 @@ def haproxy(endpoint: dict, api_port: int, control_planes: list) -> str:
     return "\n".join(lines) + "\n"
 
 
-def keepalived(endpoint: dict, wish: dict, member: dict, members: list, network: dict) -> tuple:
-    """keepalived's configuration on one control plane, and what is wrong. VRRP goes to the other members by unicast.
+def virtual_interface(endpoint: Endpoint, wanted: Mapping[str, Any], network: Mapping[str, Any]) -> str | None:
+    """Return the interface of a control plane that gets the virtual address; None if no interface fits. network: the node's facts."""
+    return wanted.get("interface") or interface_of(endpoint["address"], network)[0]
 
-    member: {name, address} of this node. members: all control planes. network: the node's facts.
-    """
-    interface, holds = interface_of(endpoint["address"], network)
-    interface = wish.get("interface") or interface
+
+def check_virtual_address(host: str, endpoint: Endpoint, wanted: Mapping[str, Any], network: Mapping[str, Any]) -> list[Finding]:
+    """Check that a control plane has an interface for the virtual address."""
+    interface = virtual_interface(endpoint, wanted, network)
+    known = [item["name"] for item in network.get("interfaces") or []]
     if not interface:
-        return "", [
-            "no interface's network holds the virtual address %s; set kube_api_endpoint.interface" % endpoint["address"]
-        ]
-    if interface not in [item["name"] for item in network.get("interfaces") or []]:
-        return "", ["kube_api_endpoint.interface %s does not exist" % interface]
+        text = "%s: no interface is in the network of the virtual address %s. Set kube_api_endpoint.interface to one of %s."
+        values = (host, endpoint["address"], ", ".join(known))
+        return [Finding("endpoint.no_interface", text % values, host, endpoint["address"], ", ".join(known))]
+    if interface not in known:
+        text = "%s: kube_api_endpoint.interface %s does not exist on the host, which has %s."
+        return [Finding("endpoint.unknown_interface", text % (host, interface, ", ".join(known)), host, interface, ", ".join(known))]
+    return []
+
+
+def keepalived(
+    endpoint: Endpoint, wanted: Mapping[str, Any], member: Member, members: Sequence[Member], network: Mapping[str, Any]
+) -> str:
+    """Return keepalived's configuration on one control plane, empty if it has no interface for the address.
+
+    VRRP goes to the other members by unicast. member: this node. members: all control planes. network: the node's facts.
+    """
+    interface, holds = virtual_interface(endpoint, wanted, network), interface_of(endpoint["address"], network)[1]
+    if not interface:
+        return ""
     prefix = holds.split("/")[1] if holds else ("128" if ":" in endpoint["address"] else "32")
     peers = [peer["address"] for peer in members if peer["address"] != member["address"]]
-    router = wish.get("virtual_router_id") or zlib.crc32(endpoint["address"].encode()) % 255 + 1
+    router = wanted.get("virtual_router_id") or zlib.crc32(endpoint["address"].encode()) % 255 + 1
     lines = [
         "# Made by kubewright.cluster.",
         "global_defs {",
@@ -144,23 +173,23 @@ def keepalived(endpoint: dict, wish: dict, member: dict, members: list, network:
         "  }",
         "}",
     ]
-    return "\n".join(lines) + "\n", []
+    return "\n".join(lines) + "\n"
 
 
-def files(node: dict, cluster: dict) -> list:
-    """Files of the endpoint's proxy and virtual address on one node."""
+def files(node: Node, cluster: Cluster) -> list[File]:
+    """Return the files of the endpoint's proxy and virtual address on one node."""
     endpoint = cluster["endpoint"]
     if node["role"] not in endpoint["proxied"]:
         return []
     config = DIRECTORY + "/haproxy.cfg"
-    made = [
+    made: list[File] = [
         {"path": config, "content": haproxy(endpoint, cluster["api_port"], cluster["members"]), "mode": "0644"},
         {"path": "/etc/systemd/system/kube-endpoint.service", "content": service_units.endpoint(config), "mode": "0644"},
     ]
     if endpoint["mode"] != "vip":
         return made
-    here = {"name": node["name"], "address": node["address"]}
-    text, _problems = keepalived(
+    here: Member = {"name": node["name"], "address": node["address"]}
+    text = keepalived(
         endpoint, node["inputs"]["kube_api_endpoint"], here, cluster["members"], node["info"]["network"]
     )
     return made + [

@@ -1,74 +1,99 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""K3s's own network: what each backend of flannel needs of the nodes.
+"""flannel, which K3s brings with it, and what each of its backends needs of the nodes.
 
 https://docs.k3s.io/networking/basic-network-options#flannel-options
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from ...module_utils.node import network_traces
+from ..base.findings import Finding
+from .plugin import NetworkPlugin, Options, Situation, between_nodes, one_network
+
 PAGE = "https://docs.k3s.io/networking/basic-network-options#flannel-options"
 # Kernel module, and port between the nodes: https://docs.k3s.io/installation/requirements#inbound-rules-for-k3s-nodes
-BACKENDS = {
+BACKENDS: dict[str, dict[str, Any]] = {
     "vxlan": {"module": "vxlan", "port": (8472, "udp", "flannel (VXLAN)"), "annotation": "vxlan"},
     "host-gw": {"module": None, "port": None, "annotation": "host-gw"},
     "wireguard-native": {"module": "wireguard", "port": ("51820-51821", "udp", "flannel (WireGuard)"), "annotation": "wireguard"},
 }
-GONE = {"ipsec": "1.27", "wireguard": "1.26"}
+# Backends that K3s has removed, and the release that did it.
+REMOVED = {"ipsec": "1.27", "wireguard": "1.26"}
 HINTS = {
-    "vxlan": "install the kernel's extra modules (linux-modules-extra-raspi with Ubuntu on a Raspberry Pi) and boot it",
-    "wireguard": "install it (https://www.wireguard.com/install/)",
+    "vxlan": "Install the kernel's extra modules (linux-modules-extra-raspi with Ubuntu on a Raspberry Pi) and reboot",
+    "wireguard": "Install it (https://www.wireguard.com/install/)",
 }
-# What flannel writes on each Node: https://github.com/flannel-io/flannel/blob/master/Documentation/kubernetes.md#annotations
-ANNOTATION = "flannel.alpha.coreos.com/backend-type"
+# flannel writes it on each Node.
+ANNOTATION = network_traces.FLANNEL.node_annotations[0]
 
 
-def backend(options: dict) -> str:
-    """The wanted backend."""
+class Flannel(NetworkPlugin):
+    """flannel inside of K3s, with K3s's own controller for NetworkPolicy."""
+
+    name = "flannel"
+    distributions = ("k3s",)
+    traces = network_traces.FLANNEL
+    options = ("backend",)
+
+    def check(self, situation: Situation) -> list[Finding]:
+        """Check the backend as well: that it exists, suits the machines and is the running cluster's."""
+        found = super().check(situation)
+        name = backend(situation.options)
+        if name not in BACKENDS:
+            return [*found, _unknown(name)]
+        running = running_backends(situation.running)
+        if running and running != [BACKENDS[name]["annotation"]]:
+            return [*found, switched("kube_network.options.backend", name, running)]
+        if name == "host-gw":
+            found += one_network("kube_network.options.backend: host-gw", "vxlan or wireguard-native", situation.layer2_networks)
+        return [*found, *_missing_modules(name, situation.newcomers)]
+
+    def ports(self, options: Options) -> list[dict[str, Any]]:
+        """See NetworkPlugin."""
+        port = BACKENDS.get(backend(options), BACKENDS["vxlan"])["port"]
+        return [between_nodes(*port)] if port else []
+
+
+def backend(options: Options | None) -> str:
+    """Return the backend that is asked for."""
     return (options or {}).get("backend") or "vxlan"
 
 
-def problems(plugin: str, options: dict, nodes: dict, homes: dict, live: dict) -> list:
-    """Sentences on the backend.
+def running_backends(nodes: Any) -> list[str]:
+    """Return the backends of a running cluster's Nodes. nodes: as its API has them."""
+    found = {(node.get("annotations") or {}).get(ANNOTATION) for node in nodes}
+    return sorted(text for text in found if text)
 
-    nodes: by host {info} of those that are no members yet. homes: network.homes(). live: what the running cluster's API says.
-    """
-    running = sorted({(node.get("annotations") or {}).get(ANNOTATION) for node in live.get("nodes") or []} - {None})
-    if plugin != "flannel":
-        return [_switched("plugin none", ", ".join(running))] if running else []
-    name = backend(options)
-    if name not in BACKENDS:
-        return [_unknown(name)]
-    row = BACKENDS[name]
-    if running and running != [row["annotation"]]:
-        return [_switched("options.backend %s" % name, ", ".join(running))]
+
+def _missing_modules(name: str, newcomers: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
+    module = BACKENDS[name]["module"]
+    text = "%s: kernel %s has no module %s, which kube_network.options.backend %s needs. %s, or choose another backend (%s)."
     found = []
-    if name == "host-gw" and len(homes) > 1:
-        parts = "; ".join("%s: %s" % (holds, ", ".join(hosts)) for holds, hosts in sorted(homes.items(), key=str))
-        text = "kube_network.options.backend host-gw needs all nodes in one network, they are in %d (%s); choose vxlan or wireguard-native (%s)"
-        found.append(text % (len(homes), parts, PAGE))
-    for host, node in sorted(nodes.items()):
-        if row["module"] and node["info"]["kernel"]["modules"].get(row["module"]) == "missing":
-            text = "%s: the kernel %s has no module %s, which kube_network.options.backend %s needs; %s, or choose another backend (%s)"
-            found.append(text % (host, node["info"]["kernel"]["release"], row["module"], name, HINTS[row["module"]], PAGE))
+    for host, info in sorted(newcomers.items()):
+        kernel = info["kernel"]
+        if module and kernel["modules"].get(module) == "missing":
+            values = (host, kernel["release"], module, name, HINTS[module], PAGE)
+            found.append(Finding("kernel.module_missing", text % values, host, module))
     return found
 
 
-def _unknown(name):
-    here = "kube_network.options.backend: "
+def _unknown(name: str) -> Finding:
+    known = ", ".join(BACKENDS)
+    text = "kube_network.options.backend %s: expected one of %s (%s)." % (name, known, PAGE)
     if name == "none":
-        return here + "none is kube_network: {plugin: none}; write that"
-    if name in GONE:
-        return here + "%s was taken out of K3s in %s; use wireguard-native (%s)" % (name, GONE[name], PAGE)
-    return here + "%r is none of %s" % (name, ", ".join(BACKENDS))
+        text = "kube_network.options.backend none: set kube_network.plugin: none instead."
+    elif name in REMOVED:
+        text = "kube_network.options.backend %s: K3s removed it in %s. Use wireguard-native (%s)." % (name, REMOVED[name], PAGE)
+    return Finding("network.unknown_backend", text, value=name, limit=known)
 
 
-def _switched(wish, running):
-    text = "kube_network.%s: the running cluster has flannel with %s, and to switch it all nodes are rebooted together; put it back, or make a new cluster (%s)"
-    return text % (wish, running, PAGE)
-
-
-def port(options: dict) -> tuple:
-    """(port, protocol, purpose) that is let through between the nodes, or None."""
-    return BACKENDS.get(backend(options), BACKENDS["vxlan"])["port"]
+def switched(setting: str, wanted: str, running: list[str]) -> Finding:
+    """Return the refusal of another backend, or of another plugin, in a running cluster."""
+    there = ", ".join(running)
+    text = "%s %s: the running cluster has flannel with %s, and a switch would need a reboot of all nodes together. Set it back, or create a new cluster (%s)."
+    return Finding("network.backend_fixed", text % (setting, wanted, there, PAGE), value=wanted, limit=there)

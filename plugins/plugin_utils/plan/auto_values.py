@@ -1,31 +1,43 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the plan chooses where the inventory leaves it open: Kubernetes version, network plugin, kube-proxy's mode.
+"""What the plan chooses where the inventory does not: Kubernetes version, network plugin, mode of kube-proxy.
 
-Each choice is (value, reasons, warnings, refusals). A running cluster keeps what it has: none of the three is switched under its pods.
+A running cluster keeps what it has: none of the three is switched under its pods.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
 from ..base import versions
-from ..base.distribution import Distribution
-from ..base.findings import reason
+from ..base.distribution import Distribution, Nodes, Problems, Reason
+from ..base.findings import Finding, reason
 from ..base.reference import CGROUP_V1_PAGE, CGROUP_V1_REFUSED_FROM, NFTABLES_KERNEL, PROXY_PAGE, RELEASES_PAGE
 from ..network import plugins as network
+from ..network.plugin import IPNetwork
 
 AUTO = "auto"
 
 
-def version(wanted: str, running: str, nodes: dict) -> tuple:
-    """The full Kubernetes version: the wanted one, the running one, or the newest that every node takes.
+class Choice(NamedTuple):
+    """A value that was chosen, and why."""
 
-    nodes: by host {info, inputs}. Releases of all supported versions exist for the same architectures, and containerd is brought along:
-    what holds a node back is cgroup v1 (CGROUP_V1_PAGE).
+    value: str
+    reasons: list[Reason]
+    problems: Problems = Problems([], [])
+
+
+def version(wanted: str, running: str, nodes: Nodes) -> Choice:
+    """Choose the full Kubernetes version: the wanted one, the running one, or the newest that every node can run.
+
+    nodes: by host {info, inputs}. All supported releases exist for the same architectures, and containerd is installed too, so only
+    cgroup v1 keeps a node at an older release (CGROUP_V1_PAGE).
     """
     if wanted or running:
-        chosen, warnings, refusals = versions.choose(wanted, running)
-        return chosen, [], warnings, refusals
+        chosen, problems = versions.choose(wanted, running)
+        return Choice(chosen, [], problems)
     newest = versions.newest_known()
     held = sorted(
         host
@@ -33,77 +45,90 @@ def version(wanted: str, running: str, nodes: dict) -> tuple:
         if node["info"]["cgroup"]["version"] != "v2" and not node["inputs"]["kube_allow_cgroup_v1"]
     )
     if not held or versions.parse(newest)[:2] < CGROUP_V1_REFUSED_FROM:
-        text = "Kubernetes %s: the newest release that this collection was tried with, and every node takes it" % newest
-        return newest, [reason("version", None, newest, None, RELEASES_PAGE, text)], [], []
+        text = "Kubernetes %s: the newest release that this collection was tested with, and every node can run it" % newest
+        return Choice(newest, [reason("version", None, newest, None, RELEASES_PAGE, text)])
     older = versions.newest_known(before=CGROUP_V1_REFUSED_FROM)
     limit = "%d.%d" % CGROUP_V1_REFUSED_FROM
     found = nodes[held[0]]["info"]["cgroup"]["version"]
     text = "Kubernetes %s: %s has cgroup %s, which kubelets refuse from %s on" % (older, _some(held), found, limit)
-    way_out = (
-        "cgroup %s on %s holds the cluster at Kubernetes %s; boot with systemd.unified_cgroup_hierarchy=1, or set kube_allow_cgroup_v1: true (%s)"
-        % (found, _some(held), older, CGROUP_V1_PAGE)
+    why = reason("version", held[0], found, limit, CGROUP_V1_PAGE, text)
+    text = (
+        "%s: has cgroup %s, which keeps the cluster at Kubernetes %s. Boot it with systemd.unified_cgroup_hierarchy=1, "
+        "or set kube_allow_cgroup_v1: true (%s)."
     )
-    return older, [reason("version", held[0], found, limit, CGROUP_V1_PAGE, text)], [way_out], []
+    warning = Finding("cgroup.holds_version", text % (_some(held), found, older, CGROUP_V1_PAGE), held[0], found, limit)
+    return Choice(older, [why], Problems([], [warning]))
+
+
+def no_upgrade(wanted: str, running: str) -> Finding:
+    """Return the refusal of another version than the running cluster's."""
+    text = "kube_version %s: the running cluster has %s, and site does not upgrade it. Set kube_version: %s, or leave it out."
+    return Finding("version.differs", text % (wanted, running, running), None, wanted, running)
 
 
 def plugin(
-    distribution: Distribution, wish: str, running: str | None, needs: list, pod_networks: list, layer2_networks: dict
-) -> tuple:
-    """The network plugin: the running cluster's, else the distribution's choice.
+    distribution: Distribution,
+    wanted: str,
+    running: str | None,
+    needs: Sequence[str],
+    pod_networks: Sequence[IPNetwork],
+    layer2_networks: Mapping[str | None, Sequence[str]],
+) -> Choice:
+    """Choose the network plugin: the running cluster's, otherwise the distribution's choice.
 
     running: the running cluster's, None where there is none. layer2_networks: hosts by the network that holds their addresses.
     """
     if running in distribution.plugins:
-        return _kept("kube_network.plugin", wish, running)
-    name, reasons, refusals = distribution.plugin(wish, needs, pod_networks, layer2_networks)
-    return name, reasons, [], refusals
+        return _kept("kube_network.plugin", wanted, str(running))
+    name, reasons, refusals = distribution.plugin(wanted, needs, pod_networks, layer2_networks)
+    return Choice(name, reasons, Problems(refusals, []))
 
 
-def proxy_mode(wish: str, running: str | None, needs: list, nodes: dict) -> tuple:
-    """kube-proxy's mode: upstream's default iptables; nftables where many nodes are asked for and every kernel has it. Never IPVS."""
+def proxy_mode(wanted: str, running: str | None, needs: Sequence[str], nodes: Nodes) -> Choice:
+    """Choose kube-proxy's mode: upstream's default iptables; nftables for many nodes if every kernel has it. Never IPVS."""
     if running:
-        return _kept("kube_proxy_mode", wish, running)
+        return _kept("kube_proxy_mode", wanted, running)
     old = sorted(host for host, node in nodes.items() if _kernel(node["info"]) < NFTABLES_KERNEL)
     limit = "%d.%d" % NFTABLES_KERNEL
-    if wish == "nftables":
+    if wanted == "nftables":
+        text = "%s: kube_proxy_mode nftables needs Linux %s, the kernel is %s. Boot a newer one, or set kube_proxy_mode: iptables (%s)."
+        kernels = {host: nodes[host]["info"]["kernel"]["release"] for host in old}
         refusals = [
-            "%s: kube_proxy_mode nftables needs Linux %s, the kernel is %s; boot a newer one, or set kube_proxy_mode to iptables (%s)"
-            % (host, limit, nodes[host]["info"]["kernel"]["release"], PROXY_PAGE)
-            for host in old
+            Finding("proxy_mode.old_kernel", text % (host, limit, release, PROXY_PAGE), host, release, limit)
+            for host, release in kernels.items()
         ]
-        return wish, [], [], refusals
-    if wish != AUTO or "many_nodes" not in needs:
-        return "iptables", [], [], []
+        return Choice(wanted, [], Problems(refusals, []))
+    if wanted != AUTO or "many_nodes" not in needs:
+        return Choice("iptables", [])
     if old:
         release = nodes[old[0]]["info"]["kernel"]["release"]
         text = "kube-proxy with iptables: %s has Linux %s, nftables needs %s" % (_some(old), release, limit)
-        return "iptables", [reason("proxy_mode", old[0], release, limit, PROXY_PAGE, text)], [], []
-    text = "kube-proxy with nftables: kube_needs asks for many_nodes, and its cost does not grow with the number of Services"
-    return "nftables", [reason("proxy_mode", None, "many_nodes", None, PROXY_PAGE, text)], [], []
+        return Choice("iptables", [reason("proxy_mode", old[0], release, limit, PROXY_PAGE, text)])
+    text = "kube-proxy with nftables: kube_needs has many_nodes, and its cost does not grow with the number of Services"
+    return Choice("nftables", [reason("proxy_mode", None, "many_nodes", None, PROXY_PAGE, text)])
 
 
-def running_plugin(nodes: dict) -> str | None:
-    """The network plugin of the nodes that belong to the cluster, by the CNI configuration that lies there; None where none tells."""
+def running_plugin(nodes: Nodes) -> str | None:
+    """Return the network plugin of the nodes that belong to the cluster, by their CNI configuration; None if none shows it."""
     for _host, node in sorted(nodes.items()):
         cluster = node["info"].get("cluster") or {}
-        if cluster.get("kubelet_conf"):
-            for name, file in network.CONFIGURATION.items():
-                if file in (cluster.get("cni_conf") or []):
-                    return name
+        found = network.running(cluster.get("cni_conf") or []) if cluster.get("kubelet_conf") else None
+        if found:
+            return found
     return None
 
 
-def _kept(name, wish, running):
-    if wish in (AUTO, running):
-        return running, [], [], []
-    text = "%s: the running cluster has %s, the inventory says %s, and site does not switch it under running pods; put it back, or make a new cluster"
-    return running, [], [], [text % (name, running, wish)]
+def _kept(name: str, wanted: str, running: str) -> Choice:
+    if wanted in (AUTO, running):
+        return Choice(running, [])
+    text = "%s: the running cluster has %s, the inventory has %s. It is not switched under running pods: set it back, or create a new cluster."
+    return Choice(running, [], Problems([Finding("inputs.fixed", text % (name, running, wanted), None, wanted, running)], []))
 
 
-def _kernel(info):
-    """(5, 13) of a kernel's version; one that could not be read is taken for a new one."""
-    return tuple(info["kernel"]["version"] or (99, 0))[:2]
+def _kernel(info: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return (5, 13) of a kernel's version; one that could not be read counts as new."""
+    return tuple((info["kernel"].get("version") or (99, 0))[:2])
 
 
-def _some(hosts):
+def _some(hosts: Sequence[str]) -> str:
     return hosts[0] if len(hosts) == 1 else "%s and %d more" % (hosts[0], len(hosts) - 1)

@@ -1,13 +1,13 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rules of the decision as data: the code asks them in this order, and the decision guide prints them.
-
-Plain data, and the shape of what they say.
-"""
+"""The rules of the decision as data: the code applies them in this order, and the decision guide shows them."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from ..base.distribution import Distribution
 from ..base.reference import (
     CGROUP_V1_PAGE,
     CGROUP_V1_REFUSED_FROM,
@@ -22,46 +22,46 @@ from ..base.reference import (
 )
 from . import distributions
 
-# No number and no rule of another's: what an operator must be able to rely on.
+# Our own rules, which follow no page of another project.
 OURS = "docs/decision.md"
 
-# Needs that one distribution alone meets, or meets better. hard: the other cannot.
-NEEDS = {
+# Needs that only one distribution meets (hard), or that it meets better.
+NEEDS: dict[str, dict[str, Any]] = {
     "external_database": {
         "for": "k3s",
         "hard": True,
-        "text": "stores in PostgreSQL or MySQL, kubeadm's API server in etcd alone",
+        "text": "can use PostgreSQL or MySQL as its datastore, kubeadm only etcd",
         "source": K3S_DATASTORE_PAGE,
     },
     "windows_workers": {
         "for": "kubeadm",
         "hard": True,
-        "text": "takes Windows workers, K3s runs on Linux alone",
+        "text": "supports Windows workers, K3s runs on Linux only",
         "source": WINDOWS_PAGE,
     },
     "low_footprint": {
         "for": "k3s",
         "hard": False,
-        "text": "is one process, and an agent needs a quarter of the memory",
+        "text": "is one process, and its agent needs a quarter of the memory",
         "source": K3S_PAGE,
     },
 }
 
-# What a machine must be for a distribution. hard: it does not run otherwise; soft: it runs badly.
+# Rules about machines. With a rule of HARD against it a distribution does not run; with another it runs badly.
 MACHINE_RULES = ("architecture", "init", "memory", "cpus", "etcd_disk")
 HARD = ("architecture", "init")
 
 
-def _memory(distribution):
+def _memory(distribution: Distribution) -> str:
     need = {role: row["memory"] // MIB for role, row in distribution.minimum.items()}
     return "%d MiB on a control plane and %d MiB on a worker" % (need["control_plane"], need["worker"])
 
 
-def table() -> list:
-    """Rows of the decision guide in the order in which the rules are asked: (rule, what it looks at, what it does, source)."""
+def table() -> list[tuple[str, str, str, str]]:
+    """Return the rows of the decision guide, in the order of the rules: (rule, what it looks at, what it does, source)."""
     rows = [
-        ("installed", "a cluster that is there", "its distribution is kept; another wish is refused", OURS),
-        ("wish", "`kube_distribution`", "wins; a machine that cannot run it is refused, a weak one is told", OURS),
+        ("installed", "a cluster that exists", "its distribution is kept; another `kube_distribution` is refused", OURS),
+        ("wish", "`kube_distribution`", "wins; a machine that cannot run it is refused, a weak one gets a warning", OURS),
     ]
     for name, need in NEEDS.items():
         rows.append(
@@ -99,14 +99,14 @@ def table() -> list:
         (
             "etcd",
             "number of control planes",
-            "two are refused, an even number is told; one survives no loss",
+            "two are refused, a larger even number gets a warning; one survives no loss",
             ETCD_PAGE,
         ),
-        ("default", "none of the above", "kubeadm: every node has what it needs", kubeadm.source),
+        ("default", "none of the above", "kubeadm: every node has the resources", kubeadm.source),
         (
             "version",
             "each node's cgroup version, where `kube_version` is empty",
-            "the newest release that was tried; one older than %d.%d where a node has cgroup v1 and `kube_allow_cgroup_v1` is off"
+            "the newest tested release; one older than %d.%d if a node has cgroup v1 and `kube_allow_cgroup_v1` is off"
             % CGROUP_V1_REFUSED_FROM,
             CGROUP_V1_PAGE,
         ),

@@ -1,18 +1,22 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is there already: which nodes belong to a cluster, whether they are complete, and who can be asked.
+"""What exists already: which nodes belong to a cluster, whether they are complete, and which control plane can be asked.
 
-State is read from the nodes and from a living control plane; there are no marker files.
+State is read from the nodes and from a running control plane; there are no marker files.
 """
 
 from __future__ import annotations
 
-from ..base.distribution import Distribution
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..base.distribution import Distribution, Node, Nodes
+from ..base.findings import Finding
 from . import distributions
 
-# How each maker's cluster is taken away, by its own documentation.
-TAKEN_AWAY_BY = {
+# What removes each maker's cluster, by its own documentation.
+REMOVED_BY = {
     "Kubespray": "Kubespray's reset.yml",
     "kubeadm": "`kubeadm reset`",
     "k3s-ansible": "k3s-ansible's reset playbook",
@@ -24,35 +28,34 @@ TAKEN_AWAY_BY = {
 }
 
 
-def live_of(info: dict) -> dict:
-    """What a node's own API server said, or an empty map."""
+def live_of(info: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a node's own API server said, or an empty map."""
     return ((info.get("cluster") or {}).get("live")) or {}
 
 
-def has_data(info: dict) -> bool:
-    """Whether a control plane's data or manifests are on the host."""
+def has_data(info: Mapping[str, Any]) -> bool:
+    """Return True if a control plane's data or manifests are on the host."""
     cluster = info.get("cluster") or {}
     return bool(cluster.get("etcd_data") or cluster.get("manifests"))
 
 
-def initialised(live: dict) -> bool:
+def initialised(live: Mapping[str, Any]) -> bool:
     """Return True if the start of the cluster ran to its end, by what its API says."""
     return _maker(live).initialised(live)
 
 
-def _maker(live):
-    """The distribution of a cluster that answered. kubeadm's answers carry no kind."""
+def _maker(live: Mapping[str, Any]) -> Distribution:
+    """Return the distribution of a cluster that answered. kubeadm's answers carry no kind."""
     return distributions.by_name(live.get("kind") or "kubeadm")
 
 
-def find(nodes: dict, control_planes: list) -> dict:
-    """The cluster as it is.
+def find(nodes: Nodes, control_planes: Sequence[str]) -> dict[str, Any]:
+    """Return the cluster as it is.
 
     nodes: by host {name, info}. control_planes: hosts.
     Returns {leader, initialised, start, live, known (names in the API's list), complete: {host: bool}}:
-      leader - the healthy control plane to ask, else the host to start, None where the cluster was made elsewhere;
-      start - "init" where a new cluster is to be made or a half-made
-      one finished, "wait" where the cluster's members only have to come up, else "".
+      leader - the healthy control plane to ask, otherwise the host to start; None where the cluster was made elsewhere;
+      start - "init" for a new cluster or one whose start was interrupted, "wait" if its members only have to come up, otherwise "".
     """
     if not control_planes:
         return _elsewhere(nodes)
@@ -78,13 +81,13 @@ def find(nodes: dict, control_planes: list) -> dict:
     }
 
 
-def _elsewhere(nodes):
-    """The cluster is another inventory's: nobody can be asked, and a node that has an identity has joined it."""
+def _elsewhere(nodes: Nodes) -> dict[str, Any]:
+    """Return the state of nodes whose cluster is in another inventory: nobody can be asked, and a node with an identity has joined it."""
     complete = {host: bool((node["info"].get("cluster") or {}).get("kubelet_conf")) for host, node in nodes.items()}
     return {"leader": None, "initialised": True, "start": "", "live": {}, "known": set(), "complete": complete}
 
 
-def _complete(node, is_control_plane, live):
+def _complete(node: Node, is_control_plane: bool, live: Mapping[str, Any]) -> bool:
     cluster = node["info"].get("cluster") or {}
     known = {item["name"]: item for item in live.get("nodes") or []}
     here = known.get(node["name"])
@@ -95,10 +98,12 @@ def _complete(node, is_control_plane, live):
     return _maker(cluster).complete_control_plane(node, here, live)
 
 
-def problems(nodes: dict, control_planes: list, leader: str | None, distribution: Distribution, outside: bool | None = None) -> list:
-    """Hosts that belong to other clusters, to one that others made, or to one of the other distribution.
+def refusals(
+    nodes: Nodes, control_planes: Sequence[str], leader: str | None, distribution: Distribution, outside: bool | None = None
+) -> list[Finding]:
+    """Refuse hosts that belong to other clusters, to one that others made, or to one of the other distribution.
 
-    outside: with an external datastore, whether the token is given with which servers that are all new open the cluster in it; else None.
+    outside: with an external datastore, True if the token is given with which servers that are all new open the cluster in it; otherwise None.
     """
     found = []
     authority = (nodes[leader]["info"].get("cluster") or {}).get("ca_sha256") if leader else None
@@ -107,45 +112,69 @@ def problems(nodes: dict, control_planes: list, leader: str | None, distribution
         if not (cluster.get("kubelet_conf") or has_data(node["info"]) or cluster.get("kind")):
             continue
         if cluster.get("foreign") or cluster.get("kind") not in (None, distribution.name):
-            found.append(_stranger(host, cluster, distribution))
+            found.append(_foreign(host, cluster, distribution))
         elif leader and cluster.get("ca_sha256") and authority != cluster.get("ca_sha256"):
             if authority is None and outside is not None:
                 found += [] if outside else [_orphan(host)]
-                continue
-            found.append(
-                "%s: belongs to another cluster than %s (their certificate authorities differ); reset it first (kubewright.cluster.reset --limit %s)"
-                % (host, leader, host)
-            )
-        elif (
-            cluster.get("role") == "control_plane"
-            and host not in control_planes
-            and distribution.has_control_plane(cluster)
-        ):
-            found.append(
-                "%s: is a control plane of the cluster and a worker in the inventory; put it into kube_control_plane, or reset it first"
-                % host
-            )
+            else:
+                found.append(_of_another_cluster(host, leader))
+        elif cluster.get("role") == "control_plane" and host not in control_planes and distribution.has_control_plane(cluster):
+            text = "%s: runs as a control plane and is a worker in the inventory. Move it to kube_control_plane, or reset it first (%s)."
+            found.append(Finding("member.wrong_role", text % (host, _reset(host)), host, "control_plane", "worker"))
     return found
 
 
-def _orphan(host):
-    """An agent whose servers were all rebuilt, and whose cluster may still be in the database."""
-    text = "%s: belongs to a cluster of which no server is left; if the database holds it, set k3s_token to the token that its servers had, "
-    return (text + "else reset it first (kubewright.cluster.reset --limit %s)") % (host, host)
+def _reset(host: str) -> str:
+    return "kubewright.cluster.reset --limit %s" % host
 
 
-def _stranger(host, cluster, distribution):
-    """A node of a cluster that is not to be touched: what it is, and how it is taken away."""
-    maker = cluster.get("made_by") or "somebody else"
-    role = (cluster.get("role") or "unknown role").replace("_", " ")
-    away = TAKEN_AWAY_BY.get(maker, "its maker's own means")
-    if distributions.is_known(cluster.get("kind")) and cluster["kind"] != distribution.name:
-        text = "%s: %s is installed (%s, made by %s); a running cluster is never turned into %s. "
-        text %= (host, distributions.by_name(cluster["kind"]).title, role, maker, distribution.title)
-        return text + "Move its work to a cluster on other machines, or take it away first with %s" % away
-    return "%s: a node that %s made is here (%s); leave it out, or take it away first with %s" % (
-        host,
-        maker,
-        role,
-        away,
+def _of_another_cluster(host: str, leader: str) -> Finding:
+    text = "%s: belongs to another cluster than %s (their certificate authorities differ). Reset it first (%s)."
+    return Finding("member.other_cluster", text % (host, leader, _reset(host)), host)
+
+
+def _orphan(host: str) -> Finding:
+    """Return the refusal of an agent whose servers were all rebuilt, and whose cluster may still be in the database."""
+    text = (
+        "%s: belongs to a cluster of which no server is left. If the database has it, set k3s_token to the token of its servers; "
+        "otherwise reset the node first (%s)."
     )
+    return Finding("member.no_server_left", text % (host, _reset(host)), host)
+
+
+def _foreign(host: str, cluster: Mapping[str, Any], distribution: Distribution) -> Finding:
+    """Return the refusal of a node that is not ours to change: what it is, and what removes it."""
+    maker = cluster.get("made_by") or "another tool"
+    role = (cluster.get("role") or "unknown role").replace("_", " ")
+    removal = REMOVED_BY.get(maker, "the tool that made it")
+    kind = cluster.get("kind")
+    if kind and distributions.is_known(kind) and kind != distribution.name:
+        text = (
+            "%s: %s is installed (%s, made by %s), and a running cluster is never converted to %s. "
+            "Move its workloads to a cluster on other machines, or remove it first with %s."
+        )
+        values = (host, distributions.by_name(kind).title, role, maker, distribution.title, removal)
+        return Finding("member.other_distribution", text % values, host, kind, distribution.name)
+    text = "%s: has a node that %s made (%s). Remove the host from the inventory, or remove that node first with %s."
+    return Finding("member.foreign", text % (host, maker, role, removal), host, maker)
+
+
+def not_in_inventory(
+    hosts: Mapping[str, Mapping[str, Any]], named: Mapping[str, Mapping[str, Any]], known: set[str]
+) -> list[Finding]:
+    """Warn of nodes that the cluster has and the inventory does not.
+
+    hosts: all hosts of the inventory {info}. named: the plan's nodes {name}. known: names in the API's list. A host that was not looked at
+    (--limit) may be any of them, so nothing is said then.
+    """
+    if not all(row.get("info") for row in hosts.values()):
+        return []
+    found = sorted(known - {node["name"] for node in named.values()})
+    if not found:
+        return []
+    one = len(found) == 1
+    text = (
+        "%s %s in the cluster and not in the inventory. Put %s back, or remove %s from the cluster: kubectl drain NODE --ignore-daemonsets "
+        "--delete-emptydir-data, then kubectl delete node NODE (and its etcd member, if it was a control plane)."
+    ) % (", ".join(found), "is" if one else "are", *(("it", "it") if one else ("them", "them")))
+    return [Finding("node.not_in_inventory", text, None, found)]

@@ -1,21 +1,25 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which machines should be control planes, where the inventory does not say."""
+"""Which machines should be control planes, if the inventory does not say."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from ..base.reference import SLOW_DISKS
 from .distributions import ALL
 
 SPREAD = 3  # https://etcd.io/docs/v3.6/faq/#what-is-failure-tolerance: three members survive the loss of one
+Facts = Mapping[str, Any]
 
 
-def proposal(infos: dict) -> dict:
-    """{control_planes, workers} of machines without roles.
+def proposal(infos: Mapping[str, Facts]) -> dict[str, list[str]]:
+    """Return {control_planes, workers} of machines without roles.
 
-    infos: node_info by host. Three control planes where three machines are fit for it and the cluster has more than two, else one:
-    the strongest by disk, memory and CPUs. Nothing where no machine is known.
+    infos: node_info by host. Three control planes if three machines are fit for it, otherwise one: the strongest by disk, memory and CPUs.
+    Nothing if no machine is known.
     """
     ranked = sorted(infos, key=lambda host: (*_strength(infos[host]), host))
     fit = [host for host in ranked if _fit(infos[host])]
@@ -23,29 +27,26 @@ def proposal(infos: dict) -> dict:
     return {"control_planes": sorted(chosen), "workers": sorted(host for host in infos if host not in chosen)}
 
 
-def sentence(infos: dict) -> str:
-    """The proposal in words, as the way out of an inventory without roles; empty where no machine is known."""
+def sentence(infos: Mapping[str, Facts]) -> str:
+    """Return the proposal in words, as the way out of an inventory without roles; empty if no machine is known."""
     found = proposal(infos)
     if not found["control_planes"]:
         return ""
-    text = "by what the machines are, put %s into kube_control_plane" % ", ".join(found["control_planes"])
-    return text + (" and %s into kube_node" % ", ".join(found["workers"]) if found["workers"] else "")
+    workers = " and %s into kube_node" % ", ".join(found["workers"]) if found["workers"] else ""
+    return "By their resources, put %s into kube_control_plane%s." % (", ".join(found["control_planes"]), workers)
 
 
-def _fit(info):
+def _fit(info: Facts) -> bool:
     least = [distribution.minimum["control_plane"] for distribution in ALL]
     memory, cpus = info["memory"]["usable_bytes"] or 0, info["cpus"]["count"] or 0
-    return (
-        memory >= min(need["memory"] for need in least)
-        and cpus >= min(need["cpus"] for need in least)
-        and not _slow(info)
-    )
+    enough = memory >= min(need["memory"] for need in least) and cpus >= min(need["cpus"] for need in least)
+    return enough and not _slow(info)
 
 
-def _slow(info):
+def _slow(info: Facts) -> bool:
     return ((info.get("disks") or {}).get("/var/lib/etcd") or {}).get("kind") in SLOW_DISKS
 
 
-def _strength(info):
-    """The stronger, the smaller. Memory in whole GiB: machines that are as good as alike are told apart by their names."""
+def _strength(info: Facts) -> tuple[bool, int, float]:
+    """Return what machines are sorted by, the strongest first. Memory counts in whole GiB: machines that are about equal are sorted by name."""
     return (_slow(info), -((info["memory"]["usable_bytes"] or 0) >> 30), -(info["cpus"]["count"] or 0))

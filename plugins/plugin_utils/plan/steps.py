@@ -1,35 +1,39 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a node lacks to be as it should be: from desired state and facts to steps, each with its reason.
+"""What differs between a node and its desired state: steps, each with its reason.
 
-A node that has its desired state gets no step. A service is restarted when one of its files will change, or changed after the
-service started: a run that was killed between the two is finished by the next.
+A node that has its desired state gets no step. A service is restarted when one of its files will change, or has changed since the
+service started: a run that was killed in between is finished by the next.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import unquote
 
-from ..base.distribution import Distribution
-from ..machine import memory_cgroup as board
+from ..base.distribution import Distribution, File
+from ..machine import memory_cgroup
 
-# The endpoint's reload keeps connections.
+Facts = Mapping[str, Any]
+
+# A reload of the endpoint keeps its connections.
 RELOADED = ("kube-endpoint", "kube-endpoint-vip")
 # containerd reads these at each pull, crictl at each call.
 READ_AT_USE = ("/etc/containerd/certs.d/", "/etc/crictl.yaml", "/etc/kubernetes/kubewright/", "/etc/logrotate.d/")
-# K3s looks at this folder every 15 seconds, wherever its data are.
+# K3s reads this folder every 15 seconds, wherever its data directory is.
 WATCHED = "/server/manifests/"
 
 
-def wrong_files(wanted: list, facts: dict) -> list:
-    """The files that are missing, differ in content or mode, or are to go: sentences by path, as {path: why}."""
+def wrong_files(wanted: Sequence[File], facts: Facts) -> dict[str, str]:
+    """Return {path: why} of the files that are missing, differ in content or mode, or will be removed."""
     result = {}
     for entry in wanted:
         there = (facts.get("files") or {}).get(entry["path"])
         if entry.get("state") == "absent":
-            result.update({entry["path"]: "is to go"} if there else {})
+            result.update({entry["path"]: "will be removed"} if there else {})
         elif not there:
             result[entry["path"]] = "is missing"
         elif there.get("sha256") != hashlib.sha256(entry["content"].encode()).hexdigest():
@@ -39,12 +43,12 @@ def wrong_files(wanted: list, facts: dict) -> list:
     return result
 
 
-def wrong_programs(items: list, facts: dict) -> dict:
-    """Programs that are missing or have another version: {component: why}."""
-    result = {}
+def wrong_programs(items: Sequence[Mapping[str, Any]], facts: Facts) -> dict[str, str]:
+    """Return {program: why} of the programs that are missing or have another version."""
+    result: dict[str, str] = {}
     records = facts.get("artifacts") or {}
     for item in items:
-        directory = (item.get("unpack") or {}).get("dest_dir")
+        directory = str((item.get("unpack") or {}).get("dest_dir"))
         installed = [
             record
             for path, record in records.items()
@@ -59,14 +63,14 @@ def wrong_programs(items: list, facts: dict) -> dict:
     return result
 
 
-def _same_origin(record, item):
+def _same_origin(record: Mapping[str, Any], item: Mapping[str, Any]) -> bool:
     there, wanted = (unquote(str(text).split("://", 1)[-1]) for text in (record.get("source", ""), item["url"]))
-    return record.get("version") == item["version"] and there.endswith(wanted)
+    return bool(record.get("version") == item["version"]) and there.endswith(wanted)
 
 
-def wrong_settings(wanted: dict, facts: dict) -> list:
-    """Kernel modules, sysctls and swap that are not as wanted: sentences."""
-    reasons = []
+def wrong_settings(wanted: Mapping[str, Any], facts: Facts) -> list[str]:
+    """Return why kernel modules, sysctls, swap and the journal must be changed."""
+    reasons: list[str] = []
     kernel = facts.get("kernel") or {}
     for module in wanted["modules"]:
         if kernel.get("modules", {}).get(module) not in ("loaded", "builtin"):
@@ -80,9 +84,9 @@ def wrong_settings(wanted: dict, facts: dict) -> list:
         if path not in owned or not (facts.get("files") or {}).get(path):
             reasons.append("%s is missing" % path)
     if wanted["journald"] == "volatile":
-        reasons += board.wrong_journal(facts)
+        reasons += memory_cgroup.wrong_journal(facts)
     if wanted.get("kernel_arguments"):
-        reasons.append("%s is to be in %s" % (" ".join(wanted["kernel_arguments"]["words"]), wanted["kernel_arguments"]["file"]))
+        reasons.append("%s must be in %s" % (" ".join(wanted["kernel_arguments"]["words"]), wanted["kernel_arguments"]["file"]))
     swap = facts.get("swap") or {}
     if wanted["swap"] == "off" and (swap.get("total_bytes") or swap.get("fstab")):
         reasons.append("swap is on")
@@ -90,12 +94,14 @@ def wrong_settings(wanted: dict, facts: dict) -> list:
 
 
 def read_at_use(path: str) -> bool:
-    """Whether a file is read when it is needed, so that a change of it restarts nothing."""
+    """Return True if a file is read when it is needed, so that a change of it restarts nothing."""
     return path.startswith(READ_AT_USE) or WATCHED in path
 
 
-def service_action(name: str, files: list, wrong: dict, programs_change: bool, facts: dict) -> tuple:
-    """(state for the service module or None, why) of one service.
+def service_action(
+    name: str, files: Sequence[File], wrong: Mapping[str, str], programs_change: bool, facts: Facts
+) -> tuple[str | None, str]:
+    """Return (state for the service module or None, why) of one service.
 
     files: its desired files. wrong: those that will change. programs_change: its program will be replaced.
     """
@@ -122,51 +128,61 @@ def service_action(name: str, files: list, wrong: dict, programs_change: bool, f
     return None, ""
 
 
-def steps(distribution: Distribution, desired: dict, facts: dict, joined: bool) -> tuple:
-    """(steps {name: [sentences]}, services {name: state}) of one node.
+def steps(
+    distribution: Distribution, desired: Mapping[str, Any], facts: Facts, joined: bool
+) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Return (steps {name: [why]}, services {name: state}) of one node.
 
-    desired: settings, packages, programs, files and units (both by part), perhaps script. joined: True if the node is, or is taken for, a member.
+    desired: settings, packages, programs, files and units (both by part), K3s also script. joined: True if the node is a member.
     """
-    result, services = {}, {}
+    result: dict[str, list[str]] = {}
     reasons = wrong_settings(desired["settings"], facts)
     if reasons:
         result["settings"] = reasons
-    result.update(board.steps(facts))
+    result.update(memory_cgroup.steps(facts))
     if desired["packages"]:
         result["packages"] = ["%s is not installed" % name for name in desired["packages"]]
     wrong = wrong_programs(desired["programs"], facts)
     if wrong:
         result["programs"] = list(wrong.values())
-    script = desired.get("script") or {}
-    reasons = distribution.wrong_script(script, wrong, facts)
+    reasons = distribution.wrong_script(desired.get("script") or {}, wrong, facts)
     if reasons:
         result["script"] = reasons
-    for part, names in desired["units"].items():
+    services: dict[str, str] = {}
+    for part, units in desired["units"].items():
         files = desired["files"].get(part)
-        if not files:
-            continue
-        differing = wrong_files(files, facts)
-        sentences = ["%s %s" % item for item in differing.items()]
-        for name in names:
-            own = [entry for entry in files if _belongs(entry["path"], name)]
-            if not own:
-                continue
-            changes = name in wrong or "script" in result and name in distribution.started_by_join
-            state, why = service_action(name, own, differing, changes, facts)
-            if not joined and name in distribution.started_by_join:
-                enabled = ((facts.get("services") or {}).get(name) or {}).get("enabled") == "enabled"
-                ready = enabled and not differing or not distribution.started_by_join[name]
-                state, why = (None, "") if ready else ("enabled", "%s is not set up" % name)
-            if state:
-                services[name] = state
-                sentences.append(why)
-        if sentences:
-            result[part] = sentences
+        if files:
+            changes = {name for name in units if name in wrong or "script" in result and name in distribution.started_by_join}
+            reasons, states = _part(distribution, units, files, changes, facts, joined)
+            services.update(states)
+            if reasons:
+                result[part] = reasons
     return result, services
 
 
-def _belongs(path, service):
-    """Which of the endpoint's two services reads a file."""
+def _part(
+    distribution: Distribution, units: Sequence[str], files: Sequence[File], changes: set[str], facts: Facts, joined: bool
+) -> tuple[list[str], dict[str, str]]:
+    """Return (why, services {name: state}) of one part of a node. changes: services whose program will be replaced."""
+    differing = wrong_files(files, facts)
+    reasons, services = ["%s %s" % item for item in differing.items()], {}
+    for name in units:
+        own = [entry for entry in files if _belongs(entry["path"], name)]
+        if not own:
+            continue
+        state, why = service_action(name, own, differing, name in changes, facts)
+        if not joined and name in distribution.started_by_join:
+            enabled = ((facts.get("services") or {}).get(name) or {}).get("enabled") == "enabled"
+            ready = enabled and not differing or not distribution.started_by_join[name]
+            state, why = (None, "") if ready else ("enabled", "%s is not set up" % name)
+        if state:
+            services[name] = state
+            reasons.append(why)
+    return reasons, services
+
+
+def _belongs(path: str, service: str) -> bool:
+    """Return True if a service reads a file. Only the endpoint has two services."""
     if "keepalived" in path or path.endswith("kube-endpoint-vip.service"):
         return service == "kube-endpoint-vip"
     return service != "kube-endpoint-vip"

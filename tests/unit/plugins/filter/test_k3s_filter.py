@@ -54,7 +54,7 @@ def test_all_problems_are_in_one_message():
     ("arguments", "said"),
     [
         (({}, "master"), "got 'master'"),
-        (({}, "server", "new"), "'new' is no version"),
+        (({}, "server", "new"), "'new' is not a version"),
         (({}, "server", "1.28.3"), "1.30 and later"),
         ((["debug"],), "expected a map"),
         (({"write-kubeconfig-name": "home"}, "server", "1.36.3"), "needs 1.37.0 or later"),

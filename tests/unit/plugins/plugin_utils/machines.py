@@ -9,7 +9,11 @@ import copy
 import hashlib
 
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.machine import memory_cgroup as board
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.network.plugins import CONFIGURATION
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.network import plugins as network
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import (
+    described as described,
+    ids as ids,
+)
 
 GIB = 2**30
 
@@ -143,7 +147,7 @@ def applied(facts, node, plan, joined=True):
         facts["cluster"] = {
             "kind": "kubeadm", "foreign": False, "ca_sha256": "ca", "role": node["role"], "kubelet_conf": True, "manifests": manifests,
             "etcd_data": control_plane, "live": live(plan) if control_plane else None,
-            "cni_conf": [CONFIGURATION[plan["plugin"]]] if plan["plugin"] in CONFIGURATION else [],
+            "cni_conf": list(network.by_name(plan["plugin"]).traces.cni_files[:1]),
         }  # fmt: skip
     return facts
 
@@ -185,7 +189,3 @@ def texts(found):
     """Return the sentences of a plan's refusals or warnings, or of a list of findings."""
     return [item["text"] if isinstance(item, dict) else str(item) for item in found]
 
-
-def ids(found):
-    """Return the ids of a plan's refusals or warnings, or of a list of findings."""
-    return [item["id"] if isinstance(item, dict) else item.id for item in found]

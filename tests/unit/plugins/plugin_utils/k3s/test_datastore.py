@@ -217,7 +217,7 @@ def test_what_a_dropped_database_leaves_is_taken_away():
     for path in paths:
         hosts["cp-1"]["info"]["files"][path] = {"sha256": "0", "mode": "0600", "mtime": 1.0, "owned": True}
     node = plan_of(hosts, groups)["nodes"]["cp-1"]
-    assert sorted(node["steps"]["credentials"]) == [path + " is no longer wanted" for path in sorted(paths)]
+    assert sorted(node["steps"]["credentials"]) == [path + " is no longer used" for path in sorted(paths)]
     inputs = {
         "kube_registries": {},
         "kube_http_proxy": {},
@@ -257,7 +257,7 @@ def test_a_cluster_that_grows_is_converted_before_others_join():
     }
     assert config(plan, "cp-1")["cluster-init"] is True
     lines = report.text(plan)
-    assert "SQLite becomes embedded etcd, with a backup in /var/lib/rancher/k3s/backups" in " ".join(
+    assert "SQLite becomes embedded etcd, after a backup to /var/lib/rancher/k3s/backups" in " ".join(
         map(str.strip, lines)
     )
     assert "  cp-1: restart with embedded etcd" in lines

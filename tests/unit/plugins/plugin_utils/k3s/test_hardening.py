@@ -13,7 +13,12 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
 )
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.machine import containerd as containerd_config
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory, texts
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import (
+    applied,
+    described,
+    inventory,
+    texts,
+)
 
 K3S = {"kube_distribution": "k3s"}
 HARDENED = {**K3S, "k3s_hardened": True}
@@ -135,13 +140,13 @@ def test_what_is_wrong_with_registries():
         "mirrors": {"docker.io": {"endpoint": ["https://r.example"], "overide_path": True}, "ghcr.io": {}},
         "configs": {"r.example": {"certificate": PEM, "ca": "/etc/ca.pem", "user": "u"}},
     }
-    refusals = texts(planner.cluster_plan(*inventory(1, 0, {**K3S, "kube_registries": given}))["refusals"])
-    assert [text.partition("; ")[0] for text in refusals] == [
-        "kube_registries.mirrors[docker.io] has no key overide_path",
-        "kube_registries.mirrors[ghcr.io] has no endpoints",
-        "kube_registries.configs[r.example] has no key user",
-        "kube_registries.configs[r.example]: certificate and key belong together",
-        "kube_registries.configs[r.example].ca holds no PEM text",
+    refusals = planner.cluster_plan(*inventory(1, 0, {**K3S, "kube_registries": given}))["refusals"]
+    assert described(refusals) == [
+        "inputs.unknown value=kube_registries.mirrors[docker.io].overide_path",
+        "registries.no_endpoints value=kube_registries.mirrors[ghcr.io]",
+        "inputs.unknown value=kube_registries.configs[r.example].user",
+        "registries.half_certificate value=kube_registries.configs[r.example]",
+        "registries.not_pem value=kube_registries.configs[r.example].ca",
     ]
 
 

@@ -12,6 +12,7 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
     selinux as k3s_selinux,
 )
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.network import flannel as k3s_flannel
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.network.plugin import Situation
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_text as report
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described
@@ -86,9 +87,9 @@ REFUSED = [
     (chart("cilium", bootstrap=True), "k3s_helm_charts[mine]: cilium is a pod network, and kube_network.plugin is flannel; set kube_network: {plugin: none}"),
     ({**chart("tigera-operator"), "kube_network": {"plugin": "none"}}, "set bootstrap: true"),
     ({**chart("postgresql"), "k3s_config": {"disable-helm-controller": True}}, "leaves nobody to install the charts mine"),
-    ({"kube_network": {"plugin": "flannel", "options": {"backend": "ipsec"}}}, "ipsec was taken out of K3s in 1.27; use wireguard-native"),
-    ({"kube_network": {"plugin": "flannel", "options": {"backend": "udp"}}}, "'udp' is none of vxlan, host-gw, wireguard-native"),
-    ({"kube_network": {"options": {"backend": "none"}}}, "none is kube_network: {plugin: none}; write that"),
+    ({"kube_network": {"plugin": "flannel", "options": {"backend": "ipsec"}}}, "K3s removed it in 1.27"),
+    ({"kube_network": {"plugin": "flannel", "options": {"backend": "udp"}}}, "udp: expected one of vxlan, host-gw, wireguard-native"),
+    ({"kube_network": {"options": {"backend": "none"}}}, "set kube_network.plugin: none instead"),
 ]
 
 
@@ -136,8 +137,7 @@ def test_backends(backend, port):
 def test_a_module_that_the_kernel_lacks():
     hosts, groups = inventory(1, 1, {**K3S, "kube_network": {"options": {"backend": "wireguard-native"}}})
     hosts["w-1"]["info"]["kernel"]["modules"]["wireguard"] = "missing"
-    (text,) = texts(planner.cluster_plan(hosts, groups)["refusals"])
-    assert text.startswith("w-1: the kernel 6.1.0 has no module wireguard, which kube_network.options.backend wireguard-native needs; install it")
+    assert described(planner.cluster_plan(hosts, groups)["refusals"]) == ["kernel.module_missing node=w-1 value=wireguard"]
     hosts["w-1"]["info"]["kernel"]["modules"] = {"overlay": "available", "br_netfilter": "available", "vxlan": "missing"}
     hosts["w-1"]["inputs"]["kube_network"] = hosts["cp-1"]["inputs"]["kube_network"] = {}
     (text,) = texts(planner.cluster_plan(hosts, groups)["refusals"])
@@ -145,9 +145,8 @@ def test_a_module_that_the_kernel_lacks():
 
 
 def test_host_gw_needs_one_network():
-    nodes = {"a": {"info": {"kernel": {"modules": {}}}}}
-    found = k3s_flannel.problems("flannel", {"backend": "host-gw"}, nodes, {"10.0.0.0/24": ["a"], "10.0.1.0/24": ["b"]}, {})
-    assert len(found) == 1 and "host-gw needs all nodes in one network, they are in 2 (10.0.0.0/24: a; 10.0.1.0/24: b)" in found[0]
+    situation = Situation(options={"backend": "host-gw"}, layer2_networks={"10.0.0.0/24": ["a"], "10.0.1.0/24": ["b"]})
+    assert described(k3s_flannel.Flannel().check(situation)) == ["network.several_layer2_networks value=2 limit=1"]
 
 
 @pytest.mark.parametrize(
@@ -167,8 +166,8 @@ def test_a_running_network_is_not_switched(annotation, network, refused):
         hosts[host]["inputs"]["kube_network"] = network
     for row in hosts["cp-1"]["info"]["cluster"]["live"]["nodes"]:
         row["annotations"] = {k3s_flannel.ANNOTATION: annotation}
-    found = texts(planner.cluster_plan(hosts, groups)["refusals"])
-    assert bool(found) == refused and all("the running cluster has flannel with vxlan" in text for text in found)
+    found = planner.cluster_plan(hosts, groups)["refusals"]
+    assert bool(found) == refused and all((row["id"], row["limit"]) == ("network.backend_fixed", "vxlan") for row in found)
 
 
 # -- SELinux ----------------------------------------------------------------------------------------------------------

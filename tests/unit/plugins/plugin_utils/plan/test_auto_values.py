@@ -12,14 +12,15 @@ from pathlib import Path
 import jmespath
 import pytest
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.machine import capacity
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.network import addresses
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.network import cidrs
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import (
     GIB,
     applied,
+    described,
+    ids,
     inventory,
     machine,
-    texts,
 )
 
 ROOT = Path(__file__).resolve().parents[5]
@@ -47,7 +48,7 @@ def test_cgroup_v1_holds_the_version_and_says_how_to_go_on():
     plan, _hosts, _groups = plan_of(changes={"w-1": {"cgroup__version": "v1"}})
     assert plan["refusals"] == [] and plan["version"].startswith("1.34.")
     assert said(plan, "version") == [("w-1", "v1", "1.35")]
-    assert any("w-1 holds the cluster at Kubernetes 1.34" in text for text in texts(plan["warnings"]))
+    assert "cgroup.holds_version node=w-1 value=v1 limit=1.35" in described(plan["warnings"])
     plan, _hosts, _groups = plan_of({"kube_allow_cgroup_v1": True}, {"w-1": {"cgroup__version": "v1"}})
     assert plan["version"] == "1.37.2" and plan["refusals"] == []
 
@@ -83,8 +84,8 @@ def test_kube_proxy_uses_nftables_for_many_nodes_where_kernels_have_it():
     old = {"w-1": {"kernel__version": [5, 10, 0], "kernel__release": "5.10.0-30-amd64"}}
     plan, _hosts, _groups = plan_of(many, old)
     assert plan["proxy_mode"] == "iptables" and said(plan, "proxy_mode") == [("w-1", "5.10.0-30-amd64", "5.13")]
-    refused = texts(plan_of({"kube_proxy_mode": "nftables"}, old)[0]["refusals"])
-    assert len(refused) == 1 and "w-1: kube_proxy_mode nftables needs Linux 5.13, the kernel is 5.10.0-30" in refused[0]
+    refused = plan_of({"kube_proxy_mode": "nftables"}, old)[0]["refusals"]
+    assert described(refused) == ["proxy_mode.old_kernel node=w-1 value=5.10.0-30-amd64 limit=5.13"]
     assert plan_of({"kube_proxy_mode": "nftables"}, {"w-1": {"kernel__version": None}})[0]["refusals"] == []
 
 
@@ -107,22 +108,21 @@ def test_a_running_cluster_keeps_its_network_and_its_proxy_mode():
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        ({"kube_network": {"plugin": "kube-router"}}, "kube_network.plugin: the running cluster has bridge"),
-        ({"kube_proxy_mode": "nftables"}, "kube_proxy_mode: the running cluster has iptables"),
+        ({"kube_network": {"plugin": "kube-router"}}, "inputs.fixed value=kube-router limit=bridge"),
+        ({"kube_proxy_mode": "nftables"}, "inputs.fixed value=nftables limit=iptables"),
     ],
 )
 def test_what_runs_is_not_switched(inputs, message):
     hosts, groups = running({})
     for row in hosts.values():
         row["inputs"] = inputs
-    (refusal,) = texts(planner.cluster_plan(hosts, groups)["refusals"])
-    assert refusal.startswith(message) and "put it back" in refusal
+    assert described(planner.cluster_plan(hosts, groups)["refusals"]) == [message]
 
 
 def test_a_network_that_collides_is_refused_with_one_that_does_not():
     plan, hosts, groups = plan_of({"kube_pod_cidrs": ["10.0.0.0/16"]})
-    text = next(text for text in texts(plan["refusals"]) if text.startswith("kube_pod_cidrs"))
-    proposed = re.search(r"such as (\S+)$", text)[1]
+    text = next(row["text"] for row in plan["refusals"] if row["id"] == "cidrs.used_by_host")
+    proposed = re.search(r"such as (\S+)\.$", text)[1]
     for row in hosts.values():
         row["inputs"]["kube_pod_cidrs"] = [proposed]
     assert planner.cluster_plan(hosts, groups)["refusals"] == []
@@ -130,22 +130,22 @@ def test_a_network_that_collides_is_refused_with_one_that_does_not():
 
 def test_free_networks():
     taken = [ip_network("10.0.0.0/9"), ip_network("fd00::/8"), ip_network("10.128.0.0/16")]
-    assert addresses.free(16, taken) == "10.129.0.0/16"
-    full = [ip_network(text) for text in addresses.PRIVATE]
-    assert addresses.free(16, full) is None
+    assert cidrs.free(16, taken) == "10.129.0.0/16"
+    full = [ip_network(text) for text in cidrs.PRIVATE]
+    assert cidrs.free(16, full) is None
 
 
 def test_an_air_gap_with_mirrors_is_fine():
     mirrors = {"registry.k8s.io": {"endpoints": ["https://mirror.example"]}}
     inputs = {"kube_artifacts": {"source": "http://mirror.example"}, "kube_registries": {"mirrors": mirrors}}
     assert plan_of({"kube_needs": ["air_gap"], **inputs})[0]["refusals"] == []
-    found = texts(plan_of({"kube_needs": ["air_gap", "network_policy"], **inputs})[0]["refusals"])
-    assert len(found) == 4 and all("names none for docker.io" in text for text in found)
+    found = plan_of({"kube_needs": ["air_gap", "network_policy"], **inputs})[0]["refusals"]
+    assert described(found) == ["air_gap.no_mirror node=%s value=docker.io" % host for host in ("cp-1", "cp-2", "cp-3", "w-1")]
 
 
 def test_gpu_workers_want_a_gpu():
     plan, _hosts, _groups = plan_of({"kube_needs": ["gpu_workers"]})
-    assert plan["refusals"] == [] and any("no node has an accelerator" in text for text in texts(plan["warnings"]))
+    assert plan["refusals"] == [] and ids(plan["warnings"]) == ["gpu.none"]
     card = {"gpus": [{"vendor": "nvidia", "address": "0000:3b:00.0"}]}
     plan, _hosts, _groups = plan_of({"kube_needs": ["gpu_workers"]}, {"w-1": card})
     assert plan["warnings"] == [] and plan["nodes"]["w-1"]["machine"]["gpus"] == ["nvidia"]

@@ -15,6 +15,7 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import (
 )
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import (
     GIB,
+    described,
     inventory,
     machine,
     texts,
@@ -93,56 +94,54 @@ def decided(control_planes, workers, inputs=None):
 @pytest.mark.parametrize("name, planes, workers, inputs, distribution, datastore, why", CLUSTERS)
 def test_an_expert_agrees(name, planes, workers, inputs, distribution, datastore, why):
     found = decided(planes, workers, inputs)
-    assert (found["distribution"], found["datastore"]) == (distribution, datastore), name
-    assert " ".join(row["rule"] for row in found["reasons"]) == why
-    assert all(row["text"] and row["source"] or row["rule"] in ("wish", "installed") for row in found["reasons"])
+    assert (found.distribution, found.datastore) == (distribution, datastore), name
+    assert " ".join(row["rule"] for row in found.reasons) == why
+    assert all(row["text"] and row["source"] or row["rule"] in ("wish", "installed") for row in found.reasons)
 
 
 def test_numbers_and_nodes_are_named():
     found = decided([server()] * 3, [pi(925 * MIB)])
-    (reason,) = [row for row in found["reasons"] if row["rule"] == "memory"]
+    (reason,) = [row for row in found.reasons if row["rule"] == "memory"]
     assert reason["node"] == "w-1" and reason["text"] == "K3s: w-1 has 925.0 MiB of memory, kubeadm needs 1.7 GiB"
-    assert found["alternatives"] == [
+    assert found.alternatives == [
         {"distribution": "kubeadm", "text": "To get kubeadm instead: correct this: w-1 has 925.0 MiB of memory, kubeadm needs 1.7 GiB"}
     ]
 
 
 def test_the_users_word_wins_and_is_warned_about():
     found = decided([pi(8 * GIB)], [], {"kube_distribution": "kubeadm"})
-    assert texts(found["warnings"]) == [
-        "kubeadm: cp-1 has its etcd on an SD card, which wears out and is too slow for it; an SSD is not"
-    ]
+    assert described(found.problems.warnings) == ["distribution.weak_machine node=cp-1 value=sd limit=ssd, nvme"]
     found = decided([{"memory": GIB, "cpus": 1}], [], {"kube_distribution": "k3s"})
-    assert [text.split(": ", 1)[1] for text in texts(found["warnings"])] == [
-        "cp-1 has 1.0 GiB of memory, K3s needs 1.7 GiB",
-        "cp-1 has 1 CPU, a control plane of K3s needs 2",
+    assert described(found.problems.warnings) == [
+        "distribution.weak_machine node=cp-1 value=%d limit=%d" % (GIB, 1700 * MIB),
+        "distribution.weak_machine node=cp-1 value=1 limit=2",
     ]
 
 
 @pytest.mark.parametrize(
     "planes, workers, inputs, said",
     [
-        ([server(**RISCV)], [], {}, "K3s cannot run on these machines: cp-1 is riscv64"),
-        ([server(**ALPINE)], [server(**POWER)], {}, "take w-1 out"),
-        ([server()], [], {"kube_needs": ["external_database", "windows_workers"]}, "cannot be met by one distribution"),
+        ([server(**RISCV)], [], {}, "distribution.impossible node=cp-1 value=riscv64 limit=amd64, arm64, arm"),
+        ([server(**ALPINE)], [server(**POWER)], {}, "distribution.impossible node=w-1 value=ppc64le limit=amd64, arm64, arm"),
+        ([server()], [], {"kube_needs": ["external_database", "windows_workers"]}, "needs.contradict value=external_database, windows_workers"),
         (
             [server()],
             [],
             {"kube_needs": ["external_database"], "kube_distribution": "kubeadm"},
-            "set kube_distribution to k3s",
+            "needs.unmet value=external_database limit=k3s",
         ),
         (
             [server()],
             [],
             {"kube_needs": ["windows_workers"], "kube_distribution": "k3s"},
-            "set kube_distribution to kubeadm",
+            "needs.unmet value=windows_workers limit=kubeadm",
         ),
-        ([server(**POWER)], [], {"kube_needs": ["low_footprint"]}, "K3s cannot run on these machines: cp-1 is ppc64le"),
-        ([server(cluster={"kind": "k3s"})], [], {"kube_distribution": "kubeadm"}, "K3s is what runs here"),
+        ([server(**POWER)], [], {"kube_needs": ["low_footprint"]}, "distribution.impossible node=cp-1 value=ppc64le limit=amd64, arm64, arm"),
+        ([server(cluster={"kind": "k3s"})], [], {"kube_distribution": "kubeadm"}, "distribution.fixed value=kubeadm limit=k3s"),
     ],
 )
 def test_what_cannot_be(planes, workers, inputs, said):
-    assert any(said in text for text in texts(decided(planes, workers, inputs)["refusals"]))
+    assert said in described(decided(planes, workers, inputs).problems.refusals)
 
 
 # -- properties -----------------------------------------------------------------------------------------------------------
@@ -162,10 +161,10 @@ clusters_of = st.tuples(st.lists(machines_of, min_size=1, max_size=3), st.lists(
 @given(clusters_of, st.integers(0, 6), st.integers(1, 8192))
 def test_more_memory_never_moves_a_cluster_to_k3s(cluster, which, more):
     planes, workers = cluster
-    before = decided(planes, workers)["distribution"]
+    before = decided(planes, workers).distribution
     richer = copy.deepcopy(planes + workers)
     richer[which % len(richer)]["memory"] += more * MIB
-    after = decided(richer[: len(planes)], richer[len(planes) :])["distribution"]
+    after = decided(richer[: len(planes)], richer[len(planes) :]).distribution
     assert (before, after) != ("kubeadm", "k3s")
 
 
@@ -174,7 +173,7 @@ def test_more_memory_never_moves_a_cluster_to_k3s(cluster, which, more):
 def test_another_worker_never_moves_a_cluster_to_kubeadm_where_k3s_can_be(cluster, worker):
     planes, workers = cluster
     before, after = decided(planes, workers), decided(planes, workers + [worker])
-    if before["distribution"] == "k3s" and after["distribution"] == "kubeadm":
+    if before.distribution == "k3s" and after.distribution == "kubeadm":
         # Only a machine for which K3s has no release does that.
         assert worker.get("architecture", {}).get("name") in ("ppc64le", "riscv64")
 
@@ -197,14 +196,14 @@ def test_the_order_of_hosts_does_not_matter(cluster, random):
 @settings(max_examples=200, deadline=None)
 @given(clusters_of)
 def test_a_refusal_goes_when_its_way_out_is_taken(cluster):
-    """ "take NODES out of the inventory" makes the rest work."""
+    """ "Remove NODES from the inventory" makes the rest work."""
     planes, workers = cluster
-    for text in texts(decided(planes, workers)["refusals"]):
-        gone = text.rpartition("; take ")[2].partition(" out of")[0].split(", ")
+    for text in texts(decided(planes, workers).problems.refusals):
+        gone = text.rpartition(". Remove ")[2].partition(" from the")[0].split(", ")
         left = [row for number, row in enumerate(planes) if "cp-%d" % (number + 1) not in gone]
         if left:
             rest = [row for number, row in enumerate(workers) if "w-%d" % (number + 1) not in gone]
-            assert not texts(decided(left, rest)["refusals"])
+            assert not decided(left, rest).problems.refusals
 
 
 def test_every_rule_of_the_guide_has_a_source():

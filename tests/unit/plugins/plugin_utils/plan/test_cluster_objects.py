@@ -25,8 +25,8 @@ SET = {"name": "w1.example", "labels": {"disk": "ssd"}, "annotations": {ANNOTATI
     ids=["it joins now", "it has another label", "it has its label", "the control plane takes part", "no node of the cluster"],
 )
 def test_labels_that_nobody_sets_are_told(live, part, left):
-    assert labels.left(PLAN, live, part) == left
+    assert labels.not_applied(PLAN, live, part) == left
 
 
 def test_without_a_control_plane_of_ours_there_is_nothing_to_tell():
-    assert labels.left({**PLAN, "leader": None}, [], ["w-1"]) == []
+    assert labels.not_applied({**PLAN, "leader": None}, [], ["w-1"]) == []

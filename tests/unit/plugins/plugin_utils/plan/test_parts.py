@@ -10,6 +10,7 @@ import os
 import pytest
 import yaml
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.base import (
+    labels,
     quantity,
     versions,
     yaml_documents as documents,
@@ -20,9 +21,9 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.machine import 
     kubelet as kubelet_config,
 )
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.network import addresses, endpoint, plugins as network
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import cluster_objects as labels, planner
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_text as report
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import GIB, inventory, machine
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import GIB, ids, inventory, machine
 
 GOLDEN = os.path.join(os.path.dirname(__file__), "..", "golden")
 
@@ -46,7 +47,7 @@ def test_quantity(text, number):
 
 @pytest.mark.parametrize("text", ["", "Mi", "1 GB", "1Kib", "-1", "one", None])
 def test_quantity_refuses(text):
-    with pytest.raises(ValueError, match="is no quantity"):
+    with pytest.raises(ValueError, match="is not a quantity"):
         quantity.parse(text)
 
 
@@ -66,8 +67,9 @@ def test_quantity_words():
     ],
 )
 def test_version(wanted, running, version):
-    chosen, warnings, refusals = versions.choose(wanted, running)
-    assert chosen == version and refusals == [] and bool(warnings) == (wanted == "1.38.0")
+    chosen, problems = versions.choose(wanted, running)
+    assert chosen == version and problems.refusals == []
+    assert ids(problems.warnings) == (["version.untested"] if wanted == "1.38.0" else [])
 
 
 def test_node_address():
@@ -75,11 +77,14 @@ def test_node_address():
     facts["interfaces"].append(
         {"name": "eth1", "addresses": [{"address": "192.168.5.5", "prefix": 24, "family": 4, "scope": "global"}]}
     )
-    assert addresses.node_address("", facts) == ("10.0.0.11", None)
-    assert addresses.node_address("eth1", facts) == ("192.168.5.5", None)
-    assert addresses.node_address("192.168.0.0/16", facts) == ("192.168.5.5", None)
-    assert addresses.node_address("192.168.5.5", facts) == ("192.168.5.5", None)
-    assert addresses.node_address("172.16.0.0/12", facts)[0] is None
+    ((address,), problems) = addresses.choose("cp-1", "", facts)
+    assert problems == [] and address.reason == "source address of the route to the other nodes"
+    assert (address.address, address.interface, address.prefix, address.mtu, address.family) == ("10.0.0.11", "eth0", 24, 1500, 4)
+    for wanted in ("eth1", "192.168.0.0/16", "192.168.5.5"):
+        ((address,), problems) = addresses.choose("cp-1", wanted, facts)
+        assert (address.address, address.interface, problems) == ("192.168.5.5", "eth1", [])
+    found, problems = addresses.choose("cp-1", "172.16.0.0/12", facts)
+    assert found == [] and ids(problems) == ["address.not_on_host"]
     assert addresses.interface_of("10.0.0.200", facts) == ("eth0", "10.0.0.0/24")
 
 
@@ -131,8 +136,8 @@ def test_haproxy_does_not_take_the_only_one_away_for_being_slow():
 
 def test_keepalived_talks_to_the_others_alone():
     members = [{"name": "a", "address": "10.0.0.11"}, {"name": "b", "address": "10.0.0.12"}]
-    text, problems = endpoint.keepalived({"address": "10.0.0.100"}, {}, members[0], members, machine()["network"])
-    assert problems == [] and "unicast_peer {\n    10.0.0.12\n  }" in text and "10.0.0.100/24 dev eth0" in text
+    text = endpoint.keepalived({"address": "10.0.0.100"}, {}, members[0], members, machine()["network"])
+    assert "unicast_peer {\n    10.0.0.12\n  }" in text and "10.0.0.100/24 dev eth0" in text
 
 
 def test_hosts_toml():
@@ -203,7 +208,7 @@ def test_lists_of_names_and_values_are_merged_by_name():
 @pytest.mark.parametrize("version", ["1.34", "1.36", "1.37"])
 @pytest.mark.parametrize("kind", ["init", "join"])
 def test_golden_kubeadm_files(version, kind):
-    """Set KUBEWRIGHT_GOLDEN=1 to write the files anew; then read the difference."""
+    """Set KUBEWRIGHT_GOLDEN=write to write the files again; then read the difference."""
     inputs = {
         "kube_version": version,
         "kube_api_sans": ["api.example"],
@@ -212,7 +217,7 @@ def test_golden_kubeadm_files(version, kind):
     plan = planner.cluster_plan(*inventory(inputs=inputs))
     text = plan["nodes"]["cp-1" if kind == "init" else "cp-2"]["kubeadm"][kind]
     path = os.path.join(GOLDEN, "kubeadm-%s-%s.yaml" % (kind, version))
-    if os.environ.get("KUBEWRIGHT_GOLDEN"):
+    if os.environ.get("KUBEWRIGHT_GOLDEN") == "write":
         with open(path, "w", encoding="utf-8") as stream:
             stream.write(text)
     with open(path, encoding="utf-8") as stream:
@@ -226,7 +231,7 @@ def test_older_configuration_api():
 
 
 def test_kube_router_manifest():
-    kinds = [item["kind"] for item in yaml.safe_load_all(network.kube_router({"args": ["--v=2"]}))]
+    kinds = [item["kind"] for item in yaml.safe_load_all(network.by_name("kube-router").manifest({"args": ["--v=2"]}))]
     assert kinds == ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "ConfigMap", "DaemonSet"]
 
 

@@ -39,6 +39,6 @@ def test_the_strongest_become_control_planes(infos, control_planes):
 def test_an_inventory_without_roles_is_refused_with_a_proposal():
     hosts = {name: {"info": info} for name, info in machines(a={}, b={}, c={}, d={"memory": GIB}).items()}
     (refusal,) = texts(planner.cluster_plan(hosts, {})["refusals"])
-    assert refusal.endswith("put a, b, c into kube_control_plane and d into kube_node")
+    assert refusal.endswith("put a, b, c into kube_control_plane and d into kube_node.")
     (refusal,) = texts(planner.cluster_plan(hosts, {"kube_node": ["a", "b", "c", "d"]})["refusals"])
     assert "put a, b, c into kube_control_plane" in refusal

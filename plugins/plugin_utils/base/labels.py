@@ -1,0 +1,32 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Labels and taints of Nodes: their form, and a taint's parts."""
+
+from __future__ import annotations
+
+import re
+
+EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+# https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
+_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+
+
+def is_key(text: str) -> bool:
+    """Return True if the text can be the key of a label or a taint."""
+    return bool(_KEY.fullmatch(text))
+
+
+def is_value(text: str) -> bool:
+    """Return True if the text can be the value of a label or a taint."""
+    return bool(_VALUE.fullmatch(text))
+
+
+def parse_taint(text: str) -> dict[str, str]:
+    """Return {key, value, effect} of "key=value:Effect" or "key:Effect". Raise ValueError if it has another form."""
+    head, _colon, effect = str(text).rpartition(":")
+    key, _equals, value = head.partition("=")
+    if effect not in EFFECTS or not is_key(key) or not is_value(value):
+        raise ValueError("%r is not a taint: write it as key=value:Effect, with the effect %s" % (text, ", ".join(EFFECTS)))
+    return {"key": key, "value": value, "effect": effect}

@@ -1,0 +1,111 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The networks of pods and Services: their form, and whether they overlap with anything of the hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from ipaddress import ip_interface
+from typing import Any
+
+from ...module_utils.node import paths
+from ..base.findings import Finding
+from .addresses import OWN_INTERFACES, network_of
+from .plugin import IPNetwork
+
+try:
+    import netaddr
+except ImportError:  # a network that is refused is refused without it; only the proposal of another one is missing
+    netaddr = None
+
+PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")  # https://www.rfc-editor.org/rfc/rfc1918
+
+
+def read(name: str, texts: Sequence[str]) -> tuple[list[IPNetwork], list[Finding]]:
+    """Return the networks of an input that takes one for each address family, and what is wrong with it."""
+    found: list[IPNetwork] = []
+    problems = []
+    for text in texts:
+        try:
+            given = ip_interface(str(text))
+        except ValueError:
+            message = "%s: %s is not a network. Write it as 10.244.0.0/16."
+            problems.append(Finding("cidrs.format", message % (name, text), value=text))
+            continue
+        if "/" not in str(text):
+            message = "%s: %s has no prefix length. Write it as %s/16."
+            problems.append(Finding("cidrs.no_prefix", message % (name, text, text), value=text))
+        elif given.ip != given.network.network_address:
+            message = "%s: %s has host bits set. Write it as %s."
+            problems.append(Finding("cidrs.host_bits", message % (name, text, given.network), value=text, limit=str(given.network)))
+        found.append(given.network)
+    if not texts:
+        problems.append(Finding("cidrs.empty", "%s is empty. Name one network." % name))
+    if len(found) > 2 or len({network.version for network in found}) < len(found):
+        message = "%s: expected at most one IPv4 and one IPv6 network, got %s."
+        given_texts = ", ".join(map(str, found))
+        problems.append(Finding("cidrs.too_many", message % (name, given_texts), value=given_texts))
+    return found, problems
+
+
+def overlaps(pods: Sequence[IPNetwork], services: Sequence[IPNetwork], nodes: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
+    """Refuse networks that overlap: pods with Services, and either with a host's addresses, routes and name servers.
+
+    nodes: by host name the `network` part of its facts.
+    """
+    wanted = [("kube_pod_cidrs", network) for network in pods] + [("kube_service_cidrs", network) for network in services]
+    there = {version: list(_of_hosts(nodes, version)) for version in {network.version for _label, network in wanted}}
+    taken: set[IPNetwork] = {network for rows in there.values() for _host, _source, network in rows} | {*pods, *services}
+    problems = []
+    for pod in pods:
+        for service in services:
+            if _overlap(pod, service):
+                text = "kube_pod_cidrs %s and kube_service_cidrs %s overlap. Choose separate networks%s."
+                problems.append(Finding("cidrs.overlap", text % (pod, service, _such_as(pod, taken)), value=str(pod), limit=str(service)))
+    for label, network in wanted:
+        for host, source, other in there[network.version]:
+            if _overlap(network, other):
+                text = "%s: %s %s overlaps with %s of the host (%s). Choose a network that no host uses%s."
+                values = (host, label, network, other, source, _such_as(network, taken))
+                problems.append(Finding("cidrs.used_by_host", text % values, host, str(network), str(other)))
+    return problems
+
+
+def _such_as(network: IPNetwork, taken: Iterable[IPNetwork]) -> str:
+    found = free(network.prefixlen, sorted(taken, key=str)) if network.version == 4 else None
+    return ", such as %s" % found if found else ""
+
+
+def free(prefix: int, taken: Sequence[IPNetwork]) -> str | None:
+    """Return the first private IPv4 network of this prefix length that overlaps with none of the taken ones, None if there is none."""
+    if netaddr is None:
+        return None
+    left = netaddr.IPSet(PRIVATE) - netaddr.IPSet(str(network) for network in taken if network.version == 4)
+    found = next((block for block in left.iter_cidrs() if block.prefixlen <= prefix), None)
+    return None if found is None else str(next(found.subnet(prefix)))
+
+
+def _of_hosts(nodes: Mapping[str, Mapping[str, Any]], version: int) -> Iterator[tuple[str, str, IPNetwork]]:
+    seen = set()
+    for host, network in nodes.items():
+        for route in network.get("routes") or []:
+            if route.get("dst") in (None, "default") or (route.get("dev") or "").startswith(OWN_INTERFACES) or _ours(route):
+                continue
+            found = network_of(route["dst"])
+            if found is not None and found.version == version and found.prefixlen and (host, found) not in seen:
+                seen.add((host, found))
+                yield host, "a route over %s" % route.get("dev"), found
+        for resolver in network.get("nameservers") or []:
+            found = network_of(resolver)
+            if found is not None and found.version == version:
+                yield host, "its name server", found
+
+
+def _ours(route: Mapping[str, Any]) -> bool:
+    """Return True for a route of the plugin bridge, which marks its own."""
+    return str(route.get("protocol")) == str(paths.ROUTE_PROTOCOL)
+
+
+def _overlap(one: IPNetwork, other: IPNetwork) -> bool:
+    return one.version == other.version and one.overlaps(other)

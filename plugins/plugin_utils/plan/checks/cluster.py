@@ -1,0 +1,149 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks of the cluster as a whole: its size, its needs, its names, its clocks and its networks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...base.distribution import Problems
+from ...base.findings import Finding
+from ...base.reference import GPU_PAGE
+from ...network import cidrs, plugins
+from ...network.plugin import Situation
+from .. import propose_roles
+from ..draft import Case
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+
+
+def no_control_plane(facts: Mapping[str, Mapping[str, Any]]) -> Finding:
+    """Return the refusal of an inventory without control planes, with a proposal. facts: of all hosts that are known."""
+    proposed = propose_roles.sentence(facts) or "Put one or three hosts there."
+    return Finding("control_planes.none", "No host is in the group kube_control_plane (or server). %s" % proposed)
+
+
+def size(case: Case) -> Problems:
+    """Check the number of control planes: of two etcd members neither may fail, and an even number survives no more than one less."""
+    hosts, count = ", ".join(case.control_planes), len(case.control_planes)
+    external = bool(case.cluster["datastore"].startswith("external"))
+    wanted = 2 if external else 3
+    refusals: list[Finding] = []
+    warnings: list[Finding] = []
+    if "high_availability" in case.shared["kube_needs"] and count == 1:
+        text = "kube_needs has high_availability, which needs %d control planes; the inventory has one (%s). Add hosts to kube_control_plane."
+        refusals.append(Finding("control_planes.too_few", text % (wanted, hosts), value=1, limit=wanted))
+    if external:
+        return Problems(refusals, [])
+    if count == 2:
+        text = "2 control planes (%s): with two etcd members the loss of either stops the cluster. Use one or three."
+        found = Finding("control_planes.two", text % hosts, value=2)
+        (warnings if case.state["initialised"] else refusals).append(found)
+    elif count and count % 2 == 0:
+        text = "%d control planes survive the loss of %d, no more than %d would. Use an odd number."
+        warnings.append(Finding("control_planes.even", text % (count, (count - 1) // 2, count - 1), value=count))
+    return Problems(refusals, warnings)
+
+
+def needs(case: Case) -> Problems:
+    """Check what kube_needs asks of the machines and inputs, whatever the distribution."""
+    refusals: list[Finding] = []
+    warnings: list[Finding] = []
+    if "air_gap" in case.shared["kube_needs"]:
+        registries = case.distribution.image_registries(case.cluster)
+        for host, node in sorted(case.nodes.items()):
+            refusals += _air_gap(host, node["inputs"], registries)
+    if "gpu_workers" in case.shared["kube_needs"] and not any(node["info"].get("gpus") for node in case.nodes.values()):
+        text = "kube_needs has gpu_workers, and no node has an NVIDIA or AMD accelerator on its PCI bus. Add a node with one (%s)."
+        warnings.append(Finding("gpu.none", text % GPU_PAGE))
+    return Problems(refusals, warnings)
+
+
+def _air_gap(host: str, inputs: Mapping[str, Any], registries: Sequence[str]) -> list[Finding]:
+    found = []
+    if inputs["kube_artifacts"]["source"] == "upstream":
+        text = "%s: kube_needs has air_gap, and kube_artifacts.source is upstream. Set it to a mirror or a local directory (docs/mirrors.md)."
+        found.append(Finding("air_gap.upstream", text % host, host, "upstream"))
+    mirrors = inputs["kube_registries"].get("mirrors") or {}
+    missing = ", ".join(name for name in registries if name not in mirrors and "*" not in mirrors)
+    if missing:
+        text = "%s: kube_needs has air_gap, and kube_registries.mirrors has no mirror of %s. Add one (docs/mirrors.md)."
+        found.append(Finding("air_gap.no_mirror", text % (host, missing), host, missing))
+    return found
+
+
+def names(case: Case) -> Problems:
+    """Check that node names are valid and that names and machine IDs are unique."""
+    found = []
+    by_name: dict[str, list[str]] = {}
+    by_machine: dict[str, list[str]] = {}
+    for host, node in case.nodes.items():
+        name = node["name"]
+        if not _NAME.fullmatch(name):
+            text = '%s: the node name "%s" is not a DNS name (RFC 1123). Set kube_node_name.'
+            found.append(Finding("node_name.invalid", text % (host, name), host, name))
+        by_name.setdefault(name, []).append(host)
+        if node["info"].get("machine_id"):
+            by_machine.setdefault(node["info"]["machine_id"], []).append(host)
+    for name, hosts in by_name.items():
+        if len(hosts) > 1:
+            text = "%s have the same node name %s. Rename the hosts, or set kube_node_name."
+            found.append(Finding("node_name.not_unique", text % (" and ".join(hosts), name), hosts[0], name))
+    for machine, hosts in by_machine.items():
+        if len(hosts) > 1:
+            text = (
+                "%s have the same machine ID %s. If they are copies of one disk: remove /etc/machine-id on all but one and run "
+                "systemd-machine-id-setup there. If they are one machine: list it once."
+            )
+            found.append(Finding("machine_id.not_unique", text % (" and ".join(hosts), machine), hosts[0], machine))
+    return Problems(found, [])
+
+
+def clocks(case: Case) -> Problems:
+    """Refuse nodes whose clock differs from the others' by more than kube_clock_tolerance, in seconds."""
+    tolerance = case.shared["kube_clock_tolerance"]
+    known = {host: (node["info"].get("clock") or {}).get("offset_seconds") for host, node in case.nodes.items()}
+    offsets = {host: offset for host, offset in known.items() if offset is not None}
+    if len(offsets) < 2:
+        return Problems([], [])
+    middle = sorted(offsets.values())[len(offsets) // 2]
+    text = "%s: the clock is %.0f s %s those of the other nodes, the limit is %g s. Set it (timedatectl), or set kube_time_service: chrony."
+    found = []
+    for host, offset in sorted(offsets.items()):
+        away = offset - middle
+        if abs(away) > tolerance:
+            values = (host, abs(away), "ahead of" if away > 0 else "behind", tolerance)
+            found.append(Finding("clock.differs", text % values, host, round(away), tolerance))
+    return Problems(found, [])
+
+
+def networks(case: Case) -> Problems:
+    """Check the networks of pods and Services against each other and against the hosts that are not members yet.
+
+    The routes of a member are the cluster's own, and were checked before it joined.
+    """
+    services, found = cidrs.read("kube_service_cidrs", case.shared["kube_service_cidrs"])
+    newcomers = {host: info["network"] for host, info in _newcomers(case).items()}
+    return Problems(found + cidrs.overlaps(case.cluster["pod_networks"], services, newcomers), [])
+
+
+def network_plugin(case: Case) -> Problems:
+    """Check that the network plugin can do what is asked for."""
+    situation = Situation(
+        needs=case.shared["kube_needs"],
+        options=case.shared["kube_network"]["options"],
+        pods=case.cluster["pod_networks"],
+        layer2_networks=case.cluster["layer2_networks"],
+        # Nodes that join a cluster elsewhere use what that has.
+        newcomers=_newcomers(case) if case.control_planes else {},
+        running=case.state["live"].get("nodes") or [],
+    )
+    return Problems(plugins.by_name(case.cluster["plugin"]).check(situation), [])
+
+
+def _newcomers(case: Case) -> dict[str, Mapping[str, Any]]:
+    facts = {host: node["info"] for host, node in case.nodes.items()}
+    return {host: info for host, info in facts.items() if not (info.get("cluster") or {}).get("kubelet_conf")}

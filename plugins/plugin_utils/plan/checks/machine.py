@@ -1,0 +1,195 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks of one machine and of one node's inputs, whatever the distribution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...base import quantity, versions
+from ...base.distribution import Node, Problems
+from ...base.findings import Finding
+from ...base.reference import (
+    CGROUP_V1_PAGE,
+    CGROUP_V1_REFUSED_FROM,
+    CONTROL_PLANE_PORTS,
+    DISK,
+    WORKER_PORTS,
+)
+from ...machine import capacity, containerd, kubelet, memory_cgroup
+from ...network import addresses, endpoint
+from ..draft import Case
+
+Facts = Mapping[str, Any]
+# Processes that hold the cluster's ports when the cluster is ours and half done.
+OWN_PROCESSES = (
+    "kube-apiserver",
+    "etcd",
+    "kubelet",
+    "kube-scheduler",
+    "kube-controller",
+    "kube-controller-manager",
+    "kube-proxy",
+    "haproxy",
+    "k3s",
+)
+# Without these parts of the facts nothing safe can be planned: what they hold is unknown, not absent.
+ESSENTIAL_PARTS = ("cluster", "files", "services", "artifacts", "network", "owned")
+
+
+def failed_parts(host: str, info: Facts) -> list[Finding]:
+    """Return a refusal for each part of a node's facts that the plan depends on and that could not be read."""
+    failed = info.get("failed_parts") or {}
+    text = "%s: the part %r of its facts could not be read (%s). Correct that on the node and run again."
+    return [
+        Finding("look.part_failed", text % (host, part, failed[part]), host, part) for part in ESSENTIAL_PARTS if part in failed
+    ]
+
+
+def cgroup(case: Case, host: str, node: Node) -> Problems:
+    """Check the cgroup version, which newer kubelets refuse, and the memory cgroup, which small boards have switched off."""
+    info, inputs = node["info"], node["inputs"]
+    refusals = memory_cgroup.refusals(host, info, inputs["kube_allow_reboot"])
+    version = info["cgroup"]["version"]
+    too_new = versions.parse(case.cluster["version"])[:2] >= CGROUP_V1_REFUSED_FROM
+    if version != "v2" and too_new and not inputs["kube_allow_cgroup_v1"]:
+        limit = "%d.%d" % CGROUP_V1_REFUSED_FROM
+        text = (
+            "%s: has cgroup %s, which the kubelet refuses from Kubernetes %s on. Boot it with systemd.unified_cgroup_hierarchy=1, "
+            "or set kube_allow_cgroup_v1: true (%s)."
+        )
+        refusals.append(Finding("cgroup.v1", text % (host, version, limit, CGROUP_V1_PAGE), host, version, limit))
+    return Problems(refusals, memory_cgroup.warnings(host, info, inputs["kube_journald"], inputs["kube_allow_reboot"]))
+
+
+def kernel(case: Case, host: str, node: Node) -> Problems:
+    """Check that the kernel has the modules of the container runtime."""
+    info = node["info"]
+    package = "kernel-modules-extra" if info["os"].get("family") == "redhat" else "the kernel's package of extra modules"
+    text = "%s: kernel %s has no module %s. Install %s and reboot."
+    return Problems(
+        [
+            Finding("kernel.module_missing", text % (host, info["kernel"]["release"], module, package), host, module)
+            for module in ("overlay", "br_netfilter")
+            if info["kernel"]["modules"].get(module) == "missing"
+        ],
+        [],
+    )
+
+
+def system(case: Case, host: str, node: Node) -> Problems:
+    """Warn of what makes a healthy cluster ill later: a read-only /usr, a resolver on loopback, a clock that nothing keeps."""
+    info, found = node["info"], []
+    if info.get("usr_read_only"):
+        text = "%s: /usr is read-only. Programs are installed in /usr/local, which must be writable."
+        found.append(Finding("usr.read_only", text % host, host))
+    dns = info.get("dns") or {}
+    if dns.get("loopback"):
+        text = (
+            "%s: %s names a resolver on loopback, which pods cannot reach; CoreDNS would send queries to itself. "
+            "Set kubelet_config.resolvConf to a file that names the real servers."
+        )
+        found.append(Finding("dns.loopback", text % (host, dns.get("resolv_conf")), host, dns.get("resolv_conf")))
+    if not (info.get("clock") or {}).get("synchronised") and not (info.get("virtualization") or {}).get("container"):
+        text = "%s: no time service keeps the clock correct; etcd and certificates depend on it. Set kube_time_service: chrony."
+        found.append(Finding("clock.not_synchronised", text % host, host))
+    found += [Finding("look.warning", "%s: %s" % (host, text), host) for text in info.get("warnings") or []]
+    return Problems([], found)
+
+
+def firewall(case: Case, host: str, node: Node) -> Problems:
+    """Warn of firewalls that are on: they are the host's, and not changed here."""
+    known, found = node["info"].get("firewall") or {}, []
+    for tool in ("ufw", "firewalld"):
+        if known.get(tool) == "active":
+            text = "%s: %s is active. Let through the ports that the plan lists."
+            found.append(Finding("firewall.active", text % (host, tool), host, tool))
+    if known.get("iptables_forward_policy") == "DROP":
+        text = "%s: the firewall drops forwarded packets by default. Add a rule that accepts the pods' networks."
+        found.append(Finding("firewall.drops_forwarded", text % host, host))
+    return Problems([], found)
+
+
+def disks(case: Case, host: str, node: Node) -> Problems:
+    """Check the file systems of a machine that is not a member yet: writable, large enough, and not so full that all pods are evicted."""
+    if case.joined[host]:
+        return Problems([], [])
+    info = node["info"]
+    refusals = []
+    for path, disk in sorted((info.get("disks") or {}).items()):
+        if disk and disk.get("read_only"):
+            text = "%s: %s is on a file system that is mounted read-only (%s). Mount it with write access, or set kube_data_dir."
+            refusals.append(Finding("disk.read_only", text % (host, path, disk["mount"]), host, path))
+    wanted = kubelet.config(info, node["inputs"], versions.parse(case.cluster["version"]))
+    return Problems(refusals + _pressure(host, info, wanted.get("evictionHard") or {}), _small_disk(host, node))
+
+
+def _small_disk(host: str, node: Node) -> list[Finding]:
+    need = DISK[node["role"]]
+    disk = (node["info"].get("disks") or {}).get("/var/lib/containerd") or {}
+    free = disk.get("free_bytes")
+    if free is None or free >= need:
+        return []
+    text = "%s: %s free under %s, images and logs need about %s."
+    return [Finding("disk.small", text % (host, quantity.human(free), disk["mount"], quantity.human(need)), host, free, need)]
+
+
+def _pressure(host: str, info: Facts, eviction: Mapping[str, str]) -> list[Finding]:
+    """Refuse disks so full that the kubelet would evict every pod from its first minute on.
+
+    https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/#eviction-signals
+    """
+    there, found = info.get("disks") or {}, []
+    for signal, end in (("imagefs.available", "/containerd"), ("nodefs.available", "/kubelet")):
+        disk: Facts = next((disk for path, disk in sorted(there.items()) if path.endswith(end) and disk), {})
+        total, free, limit = disk.get("total_bytes"), disk.get("free_bytes"), eviction.get(signal)
+        if total and free is not None and free < capacity.amount(limit, total):
+            text = "%s: %s of %s free under %s, and the kubelet evicts all pods below %s %s. Free some, or set kubelet_config.evictionHard."
+            values = (host, quantity.human(free), quantity.human(total), disk["mount"], signal, limit)
+            found.append(Finding("disk.full", text % values, host, free, limit))
+    return found
+
+
+def ports(case: Case, host: str, node: Node) -> Problems:
+    """Refuse a newcomer whose ports another program holds."""
+    if case.joined[host]:
+        return Problems([], [])
+    place, role = case.cluster["endpoint"], node["role"]
+    servers = [*CONTROL_PLANE_PORTS, (case.cluster["api_port"], "kube-apiserver")]
+    wanted = (servers if role == "control_plane" else list(WORKER_PORTS)) + case.distribution.ports_held(place)
+    if role in place["proxied"]:
+        wanted.append((place["port"], "API endpoint"))
+    held = {item["port"]: item for item in node["info"].get("ports") or [] if item.get("protocol") == "tcp"}
+    found = []
+    for port, purpose in wanted:
+        holder = held.get(port)
+        process = str((holder or {}).get("process") or "")
+        if holder and not process.startswith(OWN_PROCESSES):
+            text = "%s: port %d (%s) is used by %s. Stop that program, or change the port."
+            values = (host, port, purpose, process or "another program")
+            found.append(Finding("port.used", text % values, host, port, process or None))
+    return Problems(found, [])
+
+
+def virtual_address(case: Case, host: str, node: Node) -> Problems:
+    """Check that a control plane has an interface for the endpoint's virtual address."""
+    place = case.cluster["endpoint"]
+    wanted = node["inputs"]["kube_api_endpoint"]
+    if place["mode"] != "vip" or node["role"] != "control_plane" or not addresses.is_address(wanted.get("address")):
+        return Problems([], [])
+    return Problems(endpoint.check_virtual_address(host, place, wanted, node["info"]["network"]), [])
+
+
+def maps(case: Case, host: str, node: Node) -> Problems:
+    """Check the inputs that are maps for the kubelet, the registries and the manifests."""
+    values = node["inputs"]
+    shares_images = case.distribution.shares_images(values)
+    found = kubelet.refusals(values["kubelet_config"])
+    found += containerd.refusals(values["kube_registries"], case.distribution.registry_rewrites, shares_images)
+    for manifest in values["kube_manifests"]:
+        if manifest.get("state") == "present" and bool(manifest.get("content")) == bool(manifest.get("src")):
+            text = "kube_manifests[%s]: set either content or src."
+            found.append(Finding("manifests.content_or_src", text % manifest.get("name"), value=manifest.get("name")))
+    return Problems(found, [])

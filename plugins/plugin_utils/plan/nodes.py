@@ -1,0 +1,115 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan of one node: its desired state, what differs, and in which stages of a run it takes part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..base import versions
+from ..base.distribution import Cluster, Distribution, Node
+from ..base.findings import Finding
+from ..machine import capacity, kubelet
+from . import cluster_objects, distributions, membership, steps as difference
+from .draft import Draft
+
+Steps = dict[str, list[str]]
+Services = dict[str, str]
+
+
+def machine(info: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a reader of the plan wants to know about the machine."""
+    system = info.get("os") or {}
+    return {
+        "architecture": info["architecture"]["name"],
+        "cpus": info["cpus"]["count"],
+        "memory_bytes": info["memory"]["usable_bytes"],
+        "os": " ".join(filter(None, [system.get("id"), system.get("version_id")])) or "unknown system",
+        "board": (info.get("board") or {}).get("model"),
+        "gpus": sorted(row["vendor"] for row in info.get("gpus") or []),
+    }
+
+
+def plan(draft: Draft, host: str, cluster: Cluster, state: Mapping[str, Any]) -> None:
+    """Complete a node of the draft. cluster: cluster.describe(). state: membership.find()."""
+    node = draft.nodes[host]
+    info, values = node["info"], node["inputs"]
+    distribution = distributions.by_name(cluster["distribution"])
+    waits = state["start"] == "wait" and bool((info.get("cluster") or {}).get("kubelet_conf"))
+    joined = node["joined"] = state["complete"][host] or waits
+    node["taints"] = cluster_objects.taints(node, cluster["has_workers"] and distribution.taints_control_planes)
+    wanted = distribution.wanted(node, cluster)
+    if wanted["packages"] and "air_gap" in values["kube_needs"]:
+        text = "%s: kube_needs has air_gap, and %s must be installed. Make sure that the node's package sources have them, or install them first."
+        packages = ", ".join(wanted["packages"])
+        draft.warn([Finding("air_gap.packages", text % (host, packages), host, packages)])
+    steps, services = difference.steps(distribution, wanted, info, joined)
+    _credentials(node, distribution, cluster, steps, services)
+    if joined and node["role"] == "control_plane" and cluster["drift"]:
+        steps["control-plane"] = cluster["drift"]
+    node.update(wanted)
+    node["capacity"] = capacity.capacity(info, kubelet.config(info, values, versions.parse(cluster["version"])))
+    node.update({"steps": steps, "services": services, "data_dir": distribution.data_dir(values)})
+    if host == cluster["converts"]:
+        steps["datastore"] = ["SQLite becomes embedded etcd, after a backup to %s/backups" % node["data_dir"]]
+    node["rejoins"] = _rejoins(node, distribution, cluster, state)
+    node["stages"], node["action"] = _stages(host, node, cluster, state)
+    if host == cluster["leader"]:
+        node["stages"].append("leader")
+    starts = node["action"] == distribution.first_action or host == cluster["leader"] or "control-plane" in steps
+    documents = distribution.documents(node, cluster) if starts else None
+    if documents:
+        node["kubeadm"] = documents
+
+
+def _rejoins(node: Node, distribution: Distribution, cluster: Cluster, state: Mapping[str, Any]) -> bool:
+    """Return True if the cluster knows, or may know, the name of a node that comes without its data."""
+    # A node whose join was interrupted has its data and goes on with them.
+    fresh = not ((node["info"].get("cluster") or {}).get("kubelet_conf") or membership.has_data(node["info"]))
+    # A new cluster on a database that is not empty may know any of them.
+    may_know = bool(cluster["datastore"].startswith("external")) and state["start"] == "init"
+    return distribution.remembers_nodes and fresh and (may_know or node["name"] in state["known"])
+
+
+def _credentials(node: Node, distribution: Distribution, cluster: Cluster, steps: Steps, services: Services) -> None:
+    """Add the files with secrets that differ. The plan does not have them: it says only that there is something to write."""
+    unit, wanted = distribution.unit(node["role"]), distribution.secret_files(node, cluster)
+    gone = distribution.obsolete_files(node, wanted)
+    if gone or distribution.restarts_for_older_secrets:
+        node["obsolete_files"] = gone
+    read = [entry["path"] for entry in wanted if not difference.read_at_use(entry["path"])]
+    restarting = distribution.secrets_read_at_start(read + gone) if node["joined"] else []
+    wrong = {**difference.wrong_files(wanted, node["info"]), **dict.fromkeys(gone, "is no longer used")}
+    if wrong:
+        steps["credentials"] = ["%s %s" % item for item in wrong.items()]
+    if set(wrong) & set(restarting):
+        services.setdefault(unit, "restarted")
+    elif restarting and distribution.restarts_for_older_secrets:
+        # A run that was killed may have written them without the restart.
+        state, why = difference.service_action(unit, wanted, {}, False, node["info"])
+        if state == "restarted":
+            services.setdefault(unit, state)
+            steps.setdefault("credentials", []).append(why)
+
+
+def _stages(host: str, node: Node, cluster: Cluster, state: Mapping[str, Any]) -> tuple[list[str], str]:
+    """Return (stages that a node takes part in, what is done on it first: init, wait, pull, join, convert or nothing)."""
+    distribution, leads = distributions.by_name(cluster["distribution"]), host == cluster["leader"]
+    prepare = ["prepare"] if node["steps"] else []
+    if host == cluster["converts"]:  # before others join
+        return ["prepare", "start"], "convert"
+    if not node["joined"]:
+        if leads and state["start"] == "init":
+            # With K3s other nodes may join as soon as the first server answers, so it is waited for later, together with them.
+            followed = distribution.joins_during_start and (len(cluster["members"]) > 1 or cluster["has_workers"])
+            return [*prepare, "start", *(["join"] if followed else [])], "init"
+        return [*prepare, "start", "join"], distribution.first_action
+    if state["start"] == "wait":
+        # The whole cluster is down: all nodes are started together, not one after another behind the gate.
+        return ([*prepare, "start"], "wait") if leads else (prepare, "")
+    if not node["steps"]:
+        return [], ""
+    alone = node["role"] == "control_plane" or "reboot" in node["steps"]
+    return ["endpoint"] if set(node["steps"]) <= {"endpoint"} else ["change" if alone else "roll"], ""
