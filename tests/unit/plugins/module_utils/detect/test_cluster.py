@@ -38,5 +38,7 @@ def test_who_made_it(files, kind, role, maker):
     assert (found["kind"], found["role"], found["made_by"]) == (kind, role, maker)
     assert found["foreign"] == (maker not in (None, "kubewright.cluster"))
     if found["foreign"]:
-        (refusal,) = membership.problems({"one": {"name": "one", "info": {"cluster": found}}}, ["one"], "one", distributions.ALL[0])
-        assert maker in refusal and membership.TAKEN_AWAY_BY[maker] in refusal
+        nodes = {"one": {"name": "one", "info": {"cluster": found}}}
+        (refusal,) = membership.refusals(nodes, ["one"], "one", distributions.ALL[0])
+        assert refusal.id in ("member.foreign", "member.other_distribution")
+        assert maker in refusal.text and membership.REMOVED_BY[maker] in refusal.text

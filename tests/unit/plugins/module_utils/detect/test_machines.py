@@ -64,7 +64,7 @@ def test_every_machine_can_be_decided_on(path):
     facts = node.look(host=Machine(yaml.safe_load(path.read_text(encoding="utf-8"))))
     shared = {"kube_distribution": "auto", "kube_needs": [], "kube_allow_small_nodes": False}
     found = decision.decide({"one": {"role": "control_plane", "info": facts}}, shared, ["one"])
-    assert found["distribution"] in ("kubeadm", "k3s") and found["reasons"]
+    assert found.distribution in ("kubeadm", "k3s") and found.reasons
     small = facts["memory"]["usable_bytes"] is not None and facts["memory"]["usable_bytes"] < 1700 * 2**20
     narrow = facts["architecture"]["name"] == "arm"
-    assert found["distribution"] == "k3s" or not (small or narrow)
+    assert found.distribution == "k3s" or not (small or narrow)
