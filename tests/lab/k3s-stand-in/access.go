@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// access is a way to a server's supervisor: pkg/clientaccess/token.go.
+// access holds what a client needs to reach a server's supervisor: pkg/clientaccess/token.go.
 type access struct {
 	token
 	base              string
@@ -26,7 +26,7 @@ type access struct {
 	certFile, keyFile string
 }
 
-// newAccess fetches the server's CA and holds it against the hash in the token. The password is not tried here.
+// newAccess fetches the server's CA and compares it with the hash in the token. It does not check the password.
 func newAccess(server, value, user string) (*access, error) {
 	parsed, err := parseToken(value)
 	if err != nil {
@@ -66,7 +66,7 @@ func fetchCA(base string) ([]byte, error) {
 	return ca, nil
 }
 
-// statusError is an answer that is none of the good ones.
+// statusError is an HTTP response with an error status.
 type statusError struct {
 	url, status, body string
 	code              int
@@ -84,7 +84,7 @@ func (a *access) send(method, path string, body []byte, header http.Header) ([]b
 	return request(method, a.base+path, body, header, a.ca, a)
 }
 
-// request is one question to a supervisor. Without a CA nothing is verified: only to fetch the CA.
+// request sends a request to a supervisor. Without a CA nothing is verified: use that only to fetch the CA.
 func request(method, address string, body []byte, header http.Header, ca []byte, who *access) ([]byte, error) {
 	config := &tls.Config{InsecureSkipVerify: ca == nil}
 	if ca != nil {
@@ -120,7 +120,7 @@ func request(method, address string, body []byte, header http.Header, ca []byte,
 	return data, err
 }
 
-// localAccess is how this machine's own commands reach the supervisor, with the token that it wrote.
+// localAccess returns access for commands on the server itself, with the token that the server wrote.
 func localAccess(dataDir, server, value string) (*access, error) {
 	if value == "" {
 		data, err := os.ReadFile(dataDir + "/server/token")

@@ -24,8 +24,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// One file of the deploy folder: an Addon, and objects that say by a label and annotations whose they are. pkg/deploy/controller.go, and
-// pkg/apply/desiredset_apply.go of github.com/rancher/wrangler.
+// Deploy a file of the manifests directory: it becomes an Addon, and its objects refer to the Addon by a label and
+// annotations. pkg/deploy/controller.go, and pkg/apply/desiredset_apply.go of github.com/rancher/wrangler.
 const (
 	addonPath  = "/apis/k3s.cattle.io/v1/namespaces/kube-system/addons/"
 	addonKind  = "k3s.cattle.io/v1, Kind=Addon"
@@ -39,7 +39,7 @@ type addon struct {
 	Spec     struct{ Source, Checksum string }
 }
 
-// object is what names an object; the rest of it stays as it was written.
+// object has the fields that identify an object. The rest of the manifest stays as it was written.
 type object struct {
 	APIVersion string
 	Kind       string
@@ -60,7 +60,7 @@ func (o *object) key() string { return o.gvk() + "/" + o.Metadata.Namespace + "/
 
 func addonName(path string) string { return strings.SplitN(filepath.Base(path), ".", 2)[0] }
 
-// resource is a kind as kubectl takes it.
+// resource is a kind in the form that kubectl accepts.
 func resource(gvk string) string {
 	group, kind, _ := strings.Cut(gvk, ", Kind=")
 	name, version, _ := strings.Cut(group, "/")
@@ -77,7 +77,8 @@ func marks(name string) (labels, annotations map[string]string) {
 	return map[string]string{objectSet + "hash": hex.EncodeToString(digest[:])}, annotations
 }
 
-// deploy applies a file and deletes what an earlier one of its name had and this one has not. The Addon is there before its objects.
+// deploy applies a file and deletes objects that an earlier version of the file had. It creates the Addon before its
+// objects.
 func (s *server) deploy(ctx context.Context, path string, force bool) error {
 	name := addonName(path)
 	var known addon
@@ -123,7 +124,7 @@ func (s *server) deploy(ctx context.Context, path string, force bool) error {
 	return record(map[string]string{gvks: strings.Join(now, ";")}, checksum)
 }
 
-// failed says it in an event too, as `kubectl describe` shows it.
+// failed also reports the error as an event, which `kubectl describe` shows.
 func (s *server) failed(ctx context.Context, name, reason, what string, cause error) error {
 	moment := time.Now().UTC()
 	event := fmt.Sprintf("%s.%x", name, moment.UnixNano())
@@ -136,7 +137,7 @@ func (s *server) failed(ctx context.Context, name, reason, what string, cause er
 	return cause
 }
 
-// undeploy deletes the objects of a file that is disabled, the file and the Addon.
+// undeploy deletes a disabled file, its objects and its Addon.
 func (s *server) undeploy(ctx context.Context, path string) error {
 	name := addonName(path)
 	var known addon
@@ -163,7 +164,7 @@ func (s *server) undeploy(ctx context.Context, path string) error {
 	return nil
 }
 
-// applyObjects returns the objects as the API has them: with their namespaces.
+// applyObjects returns the objects as the API returns them, with their namespaces.
 func (s *server) applyObjects(documents []map[string]any) ([]*object, error) {
 	if len(documents) == 0 {
 		return nil, nil
@@ -179,7 +180,7 @@ func (s *server) applyObjects(documents []map[string]any) ([]*object, error) {
 	return objectsOf(out)
 }
 
-// prune deletes what belongs to an Addon and is not among the kept. Kinds that the API does not know are passed over.
+// prune deletes an Addon's objects that are not in the list to keep. It skips kinds that the API does not know.
 func (s *server) prune(name string, kinds []string, kept []*object) error {
 	labels, _ := marks(name)
 	keys := map[string]bool{}
@@ -221,7 +222,7 @@ func (s *server) deleteObject(item *object) {
 	}
 }
 
-// objectsOf reads kubectl's answer: one object or a List of them.
+// objectsOf parses kubectl's output: one object or a List of them.
 func objectsOf(out []byte) ([]*object, error) {
 	var list struct {
 		Kind  string
@@ -246,7 +247,7 @@ func identify(document map[string]any) *object {
 	return &found
 }
 
-// marked reads the documents of a manifest and writes on each whose it is.
+// marked parses the documents of a manifest and adds the label and annotations of the Addon to each.
 func marked(content []byte, name string) ([]map[string]any, error) {
 	labels, annotations := marks(name)
 	var found []map[string]any

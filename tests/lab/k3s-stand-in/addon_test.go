@@ -26,13 +26,13 @@ func TestObjectsOfAManifest(t *testing.T) {
 		t.Error(kinds)
 	}
 	labels := identify(documents[0]).Metadata.Labels
-	// sha1 of what GetLabelsAndAnnotations and objectSetHash put together.
+	// SHA-1 of the values that GetLabelsAndAnnotations and objectSetHash combine.
 	if labels["mine"] != "x" || labels[objectSet+"hash"] != "a0262655c6d7c4c3e232e6574734d2e6c0e415d4" {
 		t.Error(labels)
 	}
 }
 
-// The label that CoreDNS has on every K3s.
+// The label that CoreDNS has in every K3s cluster.
 func TestTheLabelIsThatOfARealCluster(t *testing.T) {
 	if labels, _ := marks("coredns"); labels[objectSet+"hash"] != "bce283298811743a0386ab510f2f67ef74240c57" {
 		t.Error(labels)

@@ -21,13 +21,13 @@ import (
 	"time"
 )
 
-// agent is `k3s agent`, and the node that a server is too: pkg/agent/run.go.
+// agent is `k3s agent`, and the node part of a server: pkg/agent/run.go.
 type agent struct {
 	*settings
 	dataDir, server, token string
 	nodeName               string
 	nodeIPs                []string
-	local                  *server // nil but on servers
+	local                  *server // only on servers
 	supervisor             *access
 	cluster                clusterConfig
 	balancer               *balancer
@@ -73,7 +73,7 @@ func (a *agent) path(parts ...string) string {
 	return filepath.Join(append([]string{a.dataDir, "agent"}, parts...)...)
 }
 
-// run goes through upstream's steps, and then keeps the node's network right.
+// run performs upstream's start steps, then keeps the node's network up to date.
 func (a *agent) run(ctx context.Context) error {
 	if err := os.MkdirAll(a.path("etc"), 0o700); err != nil {
 		return err
@@ -105,7 +105,7 @@ func (a *agent) run(ctx context.Context) error {
 	return nil
 }
 
-// connect finds the supervisor, on agents through their own balancer, and tries until it answers with the CA that the token names.
+// connect finds the supervisor, on agents through the local balancer, and retries until its CA matches the token.
 func (a *agent) connect() error {
 	address := a.server
 	if a.local == nil {
@@ -126,7 +126,7 @@ func (a *agent) connect() error {
 	}
 }
 
-// tokenOrCA: with a client certificate of an earlier start no token is needed any more.
+// tokenOrCA returns the token. With a client certificate of an earlier start, no token is needed.
 func (a *agent) tokenOrCA() string {
 	if a.token != "" {
 		return a.token
@@ -134,7 +134,7 @@ func (a *agent) tokenOrCA() string {
 	return "-"
 }
 
-// apiURL is where this node's own parts find the API.
+// apiURL returns the URL at which this node's components reach the API.
 func (a *agent) apiURL() string {
 	if a.balancer != nil {
 		return a.balancer.url()
@@ -142,7 +142,8 @@ func (a *agent) apiURL() string {
 	return a.server
 }
 
-// configure asks the server for the cluster's settings and this node's certificates until it gets them: pkg/agent/config/config.go.
+// configure requests the cluster's settings and this node's certificates from the server, and retries until it
+// succeeds: pkg/agent/config/config.go.
 func (a *agent) configure() {
 	for {
 		err := a.fetch()
@@ -176,7 +177,8 @@ func (a *agent) fetch() error {
 			return err
 		}
 	}
-	// pkg/agent/config/config.go: it is found out while the configuration is got together, and tried again with it.
+	// The snapshotter is checked while the configuration is collected, and retried with it:
+	// pkg/agent/config/config.go.
 	if root := a.path("containerd"); a.str("snapshotter") == "overlayfs" && a.str("container-runtime-endpoint") == "" {
 		if err := overlaySupported(root); err != nil {
 			return fmt.Errorf("%q snapshotter cannot be enabled for %q, try using \"fuse-overlayfs\" or \"native\": %w", "overlayfs", root, err)
@@ -191,8 +193,8 @@ func (a *agent) fetch() error {
 	return nil
 }
 
-// fetchCertificate has the server sign a key that stays here. A deleted node's certificate is refused with 401: then the token
-// counts again (pkg/agent/config/config.go, getNodeNamedCrt).
+// fetchCertificate lets the server sign a local key. The certificate of a deleted node is rejected with 401; then the
+// token is used again (pkg/agent/config/config.go, getNodeNamedCrt).
 func (a *agent) fetchCertificate(name string) error {
 	password, err := ensureNodePasswordFile()
 	if err != nil {
@@ -250,7 +252,7 @@ func ensureNodePasswordFile() (string, error) {
 	return password, os.WriteFile(nodePasswordFile, []byte(password+"\n"), 0o600)
 }
 
-// serverReady asks one server past the balancer.
+// serverReady asks one server directly, not through the balancer.
 func (a *agent) serverReady(address string) error {
 	server, err := net.DialTimeout("tcp", address, 2*time.Second)
 	if err != nil {
@@ -261,7 +263,7 @@ func (a *agent) serverReady(address string) error {
 	return err
 }
 
-// waitServer is until the server's API serves.
+// waitServer waits until the server's API serves.
 func (a *agent) waitServer() {
 	for i := 0; ; i++ {
 		_, err := a.supervisor.get("/v1-k3s/readyz")

@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// identity is who asks.
+// identity is the user of a request.
 type identity struct {
 	user   string
 	groups []string
@@ -28,7 +28,8 @@ type identity struct {
 
 var errNotAuthorized = errors.New("not authorized")
 
-// identify knows client certificates of the cluster, the two passwords, and bootstrap tokens: pkg/server/auth/auth.go.
+// identify accepts client certificates of the cluster, the two passwords, and bootstrap tokens:
+// pkg/server/auth/auth.go.
 func (s *server) identify(r *http.Request) (*identity, error) {
 	if who := s.byCertificate(r); who != nil {
 		return who, nil
@@ -63,7 +64,8 @@ func (s *server) byCertificate(r *http.Request) *identity {
 	return &identity{certificate.Subject.CommonName, certificate.Subject.Organization}
 }
 
-// byBootstrapToken: docs.k3s.io/cli/token#bootstrap; Kubernetes' own secrets, with K3s's own group.
+// byBootstrapToken checks a token against Kubernetes' Secrets for bootstrap tokens with K3s's group:
+// docs.k3s.io/cli/token#bootstrap.
 func (s *server) byBootstrapToken(r *http.Request, value string) (*identity, error) {
 	if !s.coreReady.Load() {
 		return nil, errNotAuthorized
@@ -90,7 +92,7 @@ func (s *server) byBootstrapToken(r *http.Request, value string) (*identity, err
 	return &identity{"system:bootstrap:" + id, groups}, nil
 }
 
-// only lets those in who have one of these roles.
+// only admits users with one of these roles.
 func (s *server) only(roles []string, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		who, err := s.identify(r)
@@ -107,8 +109,9 @@ func (s *server) only(roles []string, next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// apiProxy passes all else on to the API server, which is a process of its own here. Who has shown a certificate is named to it by
-// headers, as an aggregating proxy does it (kubernetes.io/docs/reference/access-authn-authz/authentication, authenticating proxy).
+// apiProxy forwards all other requests to the API server, which is a separate process here. It passes on the identity
+// of client certificates in headers (kubernetes.io/docs/reference/access-authn-authz/authentication, authenticating
+// proxy).
 func (s *server) apiProxy() http.Handler {
 	target := &url.URL{Scheme: "https", Host: s.apiAddress()}
 	named, plain := s.apiTransport(true), s.apiTransport(false)

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// balancer is an agent's own way to all servers: 127.0.0.1:6444 leads to one that answers. It keeps the list on the disk, so that an
-// agent starts while the server that it joined by is away: docs.k3s.io/architecture, pkg/agent/loadbalancer.
+// balancer is an agent's load balancer to all servers at 127.0.0.1:6444. It stores the list of servers on disk, so
+// that an agent can start while the server that it joined is down: docs.k3s.io/architecture, pkg/agent/loadbalancer.
 type balancer struct {
 	sync.Mutex
 	port    int
@@ -52,7 +52,7 @@ func startBalancer(server string, port int, file string) (*balancer, error) {
 	return b, nil
 }
 
-// recall takes up the list of the last start. It is dropped where the configuration names another server than it did then: config.go
+// recall reads the list of the last start. The list is dropped if the configured server has changed: config.go
 // (updateConfig).
 func (b *balancer) recall() {
 	var last struct {
@@ -76,8 +76,8 @@ func (b *balancer) serve(listener net.Listener) {
 	}
 }
 
-// pass connects to the first server that answers; one that does not goes to the end, and its other connections are closed, so that
-// their clients come here anew.
+// pass connects to the first server that answers. A server that does not answer moves to the end, and its connections
+// are closed so that clients reconnect to another server.
 func (b *balancer) pass(client net.Conn) {
 	defer client.Close()
 	for _, address := range b.servers() {
@@ -94,7 +94,7 @@ func (b *balancer) pass(client net.Conn) {
 	}
 }
 
-// servers in the order in which they are tried: those that are unwell last.
+// servers returns the servers in the order in which they are tried. Unhealthy servers are last.
 func (b *balancer) servers() []string {
 	b.Lock()
 	defer b.Unlock()
@@ -134,7 +134,7 @@ func (b *balancer) failed(address string) {
 	b.open[address] = nil
 }
 
-// update takes over the servers that the cluster names.
+// update replaces the list with the cluster's current servers.
 func (b *balancer) update(addresses []string) {
 	b.Lock()
 	defer b.Unlock()
@@ -166,9 +166,9 @@ func (b *balancer) save() {
 	}
 }
 
-// watch looks at the servers every second: one that is not ready loses its connections and is tried last. The real one takes a server for
-// well while its tunnel to it stands (pkg/agent/tunnel/tunnel.go; runHealthChecks in pkg/agent/loadbalancer/servers.go); here
-// there is no tunnel, and the server is asked whether it is ready.
+// watch checks the servers every second. A server that is not ready loses its connections and is tried last. Upstream
+// considers a server healthy while its tunnel is connected (pkg/agent/tunnel/tunnel.go; runHealthChecks in
+// pkg/agent/loadbalancer/servers.go). There is no tunnel here, so the server is asked if it is ready.
 func (b *balancer) watch(addresses func() []string, ready func(string) error) {
 	for i := 0; ; i++ {
 		if i%5 == 0 {
@@ -199,7 +199,7 @@ func (b *balancer) judge(address string, err error) {
 	}
 }
 
-// exchange passes data both ways until one side ends.
+// exchange copies data in both directions until one side ends.
 func exchange(one, other net.Conn) {
 	done := make(chan struct{}, 2)
 	for _, pair := range [][2]net.Conn{{one, other}, {other, one}} {

@@ -22,7 +22,8 @@ import (
 	"time"
 )
 
-// bootstrapPaths is what all servers of a cluster have in common, by upstream's names (config.ControlRuntimeBootstrap).
+// bootstrapPaths returns the files that all servers of a cluster share, by upstream's names
+// (config.ControlRuntimeBootstrap).
 var bootstrapPaths = map[string]string{
 	"ETCDServerCA":       "tls/etcd/server-ca.crt",
 	"ETCDServerCAKey":    "tls/etcd/server-ca.key",
@@ -46,7 +47,7 @@ type bootstrapFile struct {
 	Content   []byte
 }
 
-// readBootstrap collects the files that are there.
+// readBootstrap reads the files that exist.
 func (s *server) readBootstrap() ([]byte, error) {
 	found := map[string]bootstrapFile{}
 	for name, path := range bootstrapPaths {
@@ -67,7 +68,7 @@ func (s *server) readBootstrap() ([]byte, error) {
 	return json.Marshal(found)
 }
 
-// reconcileBootstrap brings the files to what the cluster has. A file that differs and is newer on this disk stops the start:
+// reconcileBootstrap updates the files to those of the cluster. It fails if a different file is newer on this disk:
 // pkg/cluster/bootstrap.go (ReconcileBootstrapData).
 func (s *server) reconcileBootstrap(data []byte) error {
 	infof("Reconciling bootstrap data between datastore and disk")
@@ -111,7 +112,7 @@ func (s *server) reconcileBootstrap(data []byte) error {
 	return nil
 }
 
-// storageKey is where the datastore has the files, by a hash of the token: pkg/cluster/encrypt.go.
+// storageKey returns the datastore key of the files, which contains a hash of the token: pkg/cluster/encrypt.go.
 func storageKey(password string) string {
 	digest := sha256.Sum256([]byte(password))
 	return "/bootstrap/" + hex.EncodeToString(digest[:])[:12]
@@ -129,7 +130,7 @@ func gcm(password string, salt []byte) (cipher.AEAD, error) {
 	return cipher.NewGCM(block)
 }
 
-// encrypt: what is in the datastore is of no use without the token.
+// encrypt encrypts data with the token, so that the datastore alone does not reveal it.
 func encrypt(password string, data []byte) ([]byte, error) {
 	salt := make([]byte, 8)
 	_, _ = rand.Read(salt)

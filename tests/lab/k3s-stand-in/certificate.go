@@ -29,10 +29,10 @@ func certificateCommand(args []string) error {
 	case "rotate":
 		return rotateCertificates(options.dataDir(), splitList([]string{options.get("service", "s")}))
 	}
-	return errors.New("certificate " + args[0] + ": not in this stand-in")
+	return errors.New("certificate " + args[0] + ": not supported by this stand-in")
 }
 
-// leafFiles are the certificates that are no CA's, below server/tls and agent.
+// leafFiles returns the certificates below server/tls and agent that are not CAs.
 func leafFiles(dataDir string) []string {
 	var found []string
 	for _, base := range []string{"server/tls", "agent"} {
@@ -69,7 +69,7 @@ func checkCertificates(dataDir string) error {
 	return table.Flush()
 }
 
-// services are the certificates of each of `--service`'s names.
+// certificateServices maps each name of `--service` to its certificates.
 var certificateServices = map[string][]string{
 	"admin": {"client-admin"}, "api-server": {"client-kube-apiserver", "serving-kube-apiserver"},
 	"controller-manager": {"client-controller"}, "scheduler": {"client-scheduler"}, "supervisor": {"client-supervisor"},
@@ -78,7 +78,7 @@ var certificateServices = map[string][]string{
 	"kubelet": {"client-kubelet", "serving-kubelet"}, "kube-proxy": {"client-kube-proxy"},
 }
 
-// rotateCertificates puts certificates and their keys aside: the next start makes them anew.
+// rotateCertificates moves certificates and their keys to a backup. The next start creates new ones.
 func rotateCertificates(dataDir string, services []string) error {
 	var wanted []string
 	for _, name := range services {
@@ -110,7 +110,7 @@ func rotateCertificates(dataDir string, services []string) error {
 	return nil
 }
 
-// backupTo copies a folder of keys to one that root alone can enter.
+// backupTo copies a directory of keys to one that only root can enter.
 func backupTo(target, source string) error {
 	if err := os.MkdirAll(target, 0o700); err != nil {
 		return err

@@ -11,7 +11,7 @@ import (
 	"os/exec"
 )
 
-// checkConfigCommand looks at a few things that the real one looks at too (contrib/util/check-config.sh).
+// checkConfigCommand performs a few of upstream's checks (contrib/util/check-config.sh).
 func checkConfigCommand([]string) error {
 	failed := 0
 	check := func(name string, good bool) {
@@ -32,7 +32,7 @@ func checkConfigCommand([]string) error {
 	}
 	if failed > 0 {
 		fmt.Printf("\nSTATUS: %d (fail)\n", failed)
-		return errors.New("the configuration does not suffice")
+		return errors.New("the kernel configuration is not sufficient")
 	}
 	fmt.Println("\nSTATUS: pass")
 	return nil

@@ -14,24 +14,24 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// usageError is what urfave/cli calls "Incorrect Usage".
+// usageError is the error that urfave/cli prints as "Incorrect Usage".
 type usageError string
 
 func (e usageError) Error() string { return string(e) }
 
-// settings are a command's options after the config file, the environment and the arguments.
+// settings are a command's options, merged from the config file, the environment and the arguments.
 type settings struct {
 	table  []row
 	values map[string][]string
 	rest   []string
-	args   []string // the command with all of the file's and its own
+	args   []string // the command with the arguments of file and command line
 }
 
 func (s *settings) list(name string) []string { return s.values[name] }
 
 func (s *settings) set(name string) bool { return len(s.values[name]) > 0 }
 
-// str is an option's last value: a later one wins.
+// str returns an option's last value, which overrides earlier ones.
 func (s *settings) str(name string) string {
 	if values := s.values[name]; len(values) > 0 {
 		return values[len(values)-1]
@@ -47,8 +47,8 @@ func (s *settings) number(name string) int {
 	return value
 }
 
-// parse reads a command's arguments with the config file's put before them, so that arguments win, or append to lists:
-// docs.k3s.io/installation/configuration#configuration-file, pkg/configfilearg/parser.go.
+// parse parses a command's arguments after those of the config file, so that arguments override the file or append to
+// lists: docs.k3s.io/installation/configuration#configuration-file, pkg/configfilearg/parser.go.
 func parse(command string, args []string) (*settings, error) {
 	table := flagsOf(command)
 	fromFile, err := readConfig(configFile(args))
@@ -65,8 +65,8 @@ func parse(command string, args []string) (*settings, error) {
 	return found, found.check()
 }
 
-// stripUnknown: `server` and `etcd-snapshot` skip keys of the file that they do not know, with a warning (k3s-io/k3s#4464);
-// `agent` does not, and fails on them (k3s-io/k3s#6565).
+// stripUnknown drops unknown keys of the file with a warning for `server` and `etcd-snapshot` (k3s-io/k3s#4464).
+// `agent` fails on them (k3s-io/k3s#6565).
 func stripUnknown(command string, table []row, args []string) []string {
 	if command == "agent" {
 		return args
@@ -100,8 +100,9 @@ func configFile(args []string) string {
 	return "/etc/rancher/k3s/config.yaml"
 }
 
-// readConfig makes arguments of the config file and of the files in FILE.d, in the order of their names. A later file's key
-// replaces an earlier one's, unless it is written key+: docs.k3s.io/installation/configuration#value-merge-behavior.
+// readConfig converts the config file and the files in FILE.d, sorted by name, to arguments. A key of a later file
+// replaces an earlier one, or appends to it if it is written as key+:
+// docs.k3s.io/installation/configuration#value-merge-behavior.
 func readConfig(file string) ([]string, error) {
 	var order []string
 	values := map[string][]string{}
@@ -155,7 +156,7 @@ type yamlKey struct {
 	values []string
 }
 
-// readYAML keeps the order of a file's keys.
+// readYAML parses a file and keeps the order of its keys.
 func readYAML(path string) ([]yamlKey, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -197,7 +198,7 @@ func scalar(node *yaml.Node) string {
 	return node.Value
 }
 
-// read takes arguments in urfave/cli's forms: --name value, --name=value, -n value, --bool.
+// read parses arguments in the forms that urfave/cli accepts: --name value, --name=value, -n value, --bool.
 func (s *settings) read(args []string) error {
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
@@ -224,7 +225,8 @@ func (s *settings) read(args []string) error {
 	return nil
 }
 
-// environment fills what neither file nor arguments say: docs.k3s.io/cli/server, the variables in brackets.
+// environment sets options that are neither in the file nor in the arguments: docs.k3s.io/cli/server, the variables
+// in brackets.
 func (s *settings) environment() {
 	for _, r := range s.table {
 		value := os.Getenv(r.env)
@@ -238,7 +240,7 @@ func (s *settings) environment() {
 	}
 }
 
-// check refuses values of the wrong kind as urfave/cli does.
+// check rejects values of the wrong type, as urfave/cli does.
 func (s *settings) check() error {
 	for _, r := range s.table {
 		for i, value := range s.values[r.name] {
@@ -259,15 +261,15 @@ func (s *settings) check() error {
 	return nil
 }
 
-// missing are options of the real K3s that this stand-in could only pretend to have; the silent ones do no harm.
+// missing has options of K3s that the stand-in does not implement. Those marked silent are harmless.
 var missing = []string{"rootless", "docker", "disable-etcd", "disable-apiserver", "etcd-s3", "vpn-auth", "vpn-auth-file"}
 var silent = []string{"embedded-registry", "default-runtime", "supervisor-metrics", "enable-pprof", "airgap-extra-registry", "flannel-conf", "flannel-cni-conf"}
 
-// refuseMissing says so rather than let a test pass that shows nothing.
+// refuseMissing rejects such options, so that no test passes without testing anything.
 func refuseMissing(s *settings) error {
 	for _, name := range missing {
 		if s.set(name) && s.str(name) != "false" && s.str(name) != "" {
-			return fmt.Errorf("%s: not in the lab's stand-in for K3s", name)
+			return fmt.Errorf("%s: not supported by the lab's stand-in for K3s", name)
 		}
 	}
 	for _, name := range silent {

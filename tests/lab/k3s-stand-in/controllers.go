@@ -14,8 +14,8 @@ import (
 
 const uninitialized = "node.cloudprovider.kubernetes.io/uninitialized"
 
-// controllers are the small ones that K3s runs in its own process: roles, cloud controller, hosts for CoreDNS, deleted nodes, and
-// the manifests.
+// controllers runs the small controllers of K3s: node roles, cloud controller, CoreDNS' hosts, deleted nodes,
+// manifests.
 func (s *server) controllers(ctx context.Context) {
 	go s.deployManifests(ctx)
 	seen := map[string]*node{}
@@ -47,8 +47,8 @@ func (s *server) controllers(ctx context.Context) {
 	}
 }
 
-// setRoles marks this server's node: control-plane, and etcd where it is in the embedded cluster (pkg/server/server.go,
-// pkg/etcd/metadata_controller.go).
+// setRoles labels this server's node as control-plane, and as etcd if it is a member of the embedded cluster
+// (pkg/server/server.go, pkg/etcd/metadata_controller.go).
 func (s *server) setRoles(ctx context.Context, n *node) {
 	labels, annotations := map[string]string{}, map[string]string{}
 	if !s.boolean("disable-apiserver") {
@@ -80,7 +80,8 @@ func (s *server) setRoles(ctx context.Context, n *node) {
 	infof("Labels and annotations have been set successfully on node: %s", n.name())
 }
 
-// initialize does the cloud controller's work: addresses, providerID, and the taint that waits for it (pkg/cloudprovider).
+// initialize does what the cloud controller does: it sets addresses and providerID and removes the taint
+// (pkg/cloudprovider).
 func (s *server) initialize(ctx context.Context, n *node) {
 	internal := splitList([]string{n.annotation("k3s.io/internal-ip")})
 	external := splitList([]string{n.annotation("k3s.io/external-ip")})
@@ -116,7 +117,7 @@ func (s *server) initialize(ctx context.Context, n *node) {
 	if !tainted && n.Spec.ProviderID != "" {
 		return
 	}
-	// The version makes sure that no taint is lost that came meanwhile.
+	// The resource version prevents losing a taint that was added meanwhile.
 	body := map[string]any{
 		"metadata": map[string]any{"resourceVersion": n.Metadata.ResourceVersion, "labels": map[string]string{
 			"node.kubernetes.io/instance-type": "k3s", "beta.kubernetes.io/instance-type": "k3s"}},
@@ -127,7 +128,7 @@ func (s *server) initialize(ctx context.Context, n *node) {
 	}
 }
 
-// nodeDeleted: with a node its password goes, so that it can come back anew, and its etcd member:
+// nodeDeleted deletes a deleted node's password, so that it can join again, and its etcd member:
 // pkg/node/controller.go, pkg/etcd/member_controller.go.
 func (s *server) nodeDeleted(ctx context.Context, n *node) {
 	if err := s.kube.delete(ctx, nodeSecret(n.name())); err != nil && !notFound(err) {
@@ -138,7 +139,7 @@ func (s *server) nodeDeleted(ctx context.Context, n *node) {
 	}
 }
 
-// nodeHosts gives CoreDNS the nodes' names: pkg/node/controller.go.
+// nodeHosts updates the nodes' names in CoreDNS' configuration: pkg/node/controller.go.
 func (s *server) nodeHosts(ctx context.Context, nodes []*node) {
 	var lines []string
 	for _, n := range nodes {

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// arguments merges a user's arguments over the computed ones: one of the same name replaces, `name+=` appends, `name-=` prepends.
-// pkg/util/args.go (GetArgs).
+// arguments merges user arguments into the computed ones. An argument with the same name replaces, `name+=` appends,
+// `name-=` prepends: pkg/util/args.go (GetArgs).
 func arguments(computed map[string]string, extra []string) []string {
 	values := map[string][]string{}
 	for name, value := range computed {
@@ -51,7 +51,8 @@ func arguments(computed map[string]string, extra []string) []string {
 	return args
 }
 
-// controlPlane starts the API server, waits for it, and starts what needs it: pkg/daemons/control/server.go.
+// controlPlane starts the API server, waits for it, and starts the components that need it:
+// pkg/daemons/control/server.go.
 func (s *server) controlPlane(ctx context.Context) error {
 	start("kube-apiserver", arguments(s.apiArguments(), s.list("kube-apiserver-arg")))
 	if err := s.forwardAPI(); err != nil {
@@ -76,13 +77,14 @@ func (s *server) controlPlane(ctx context.Context) error {
 	return nil
 }
 
-// apiHost: the port that Kubernetes' own service leads to is always the API server's. K3s's fork has a flag for another one; here
-// the API server shares the supervisor's port, at an address of the loopback that nobody else asks.
+// apiHost returns the address of the API server. The service kubernetes always points to the API server's port, and
+// only K3s's fork can advertise another one. So the API server uses the supervisor's port, on a loopback address of
+// its own.
 const apiHost = "127.0.0.2"
 
 func (s *server) apiAddress() string { return net.JoinHostPort(apiHost, strconv.Itoa(s.port)) }
 
-// forwardAPI leads from 127.0.0.1:6444, where K3s has the API server, to where it is here.
+// forwardAPI forwards 127.0.0.1:6444, where K3s serves the API, to the API server's address here.
 func (s *server) forwardAPI() error {
 	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", s.apiPort))
 	if err != nil {
@@ -144,7 +146,7 @@ func (s *server) apiArguments() map[string]string {
 	return args
 }
 
-// advertised: advertise-address, else node-external-ip, else node-ip (pkg/cli/server/server.go).
+// advertised returns advertise-address, otherwise node-external-ip, otherwise node-ip (pkg/cli/server/server.go).
 func (s *server) advertised() string {
 	if address := s.str("advertise-address"); address != "" {
 		return address

@@ -13,8 +13,8 @@ import (
 	"slices"
 )
 
-// critical are the settings that all servers with embedded etcd must share: config.CriticalControlArgs, and
-// docs.k3s.io/cli/server#critical-configuration-values. The tag is what a mismatch is called.
+// critical has the settings that all servers with embedded etcd must share: config.CriticalControlArgs, and
+// docs.k3s.io/cli/server#critical-configuration-values. The tag is the name that messages about a mismatch use.
 type critical struct {
 	ClusterDNSs           []string `cli:"cluster-dns"`
 	ClusterIPRanges       []string `cli:"cluster-cidr"`
@@ -33,7 +33,7 @@ type critical struct {
 	SupervisorMetrics     bool     `cli:"supervisor-metrics"`
 }
 
-// clusterConfig is what /v1-k3s/config answers: agents and joining servers take from it what the cluster has decided.
+// clusterConfig is the response of /v1-k3s/config. Agents and joining servers use these settings of the cluster.
 type clusterConfig struct {
 	critical
 	HTTPSPort             int
@@ -46,7 +46,8 @@ func (s *server) clusterConfig() clusterConfig {
 	return clusterConfig{s.critical, s.port, s.boolean("disable-kube-proxy"), s.str("system-default-registry"), version}
 }
 
-// readCritical works the settings out, with K3s's defaults: 10.42.0.0/16, 10.43.0.0/16, the service range's tenth address.
+// readCritical computes the settings. K3s's defaults are 10.42.0.0/16, 10.43.0.0/16 and the tenth address of the
+// service range.
 func readCritical(s *settings) (critical, error) {
 	found := critical{
 		ClusterIPRanges: splitList(s.list("cluster-cidr")), ServiceIPRanges: splitList(s.list("service-cidr")),
@@ -99,7 +100,7 @@ func checkModes(found critical) error {
 	return fmt.Errorf("Cannot configure unknown flannel backend '%s'", found.FlannelBackend)
 }
 
-// indexedIP is the nth address of a range.
+// indexedIP returns the nth address of a range.
 func indexedIP(cidr string, n byte) string {
 	_, parsed, _ := net.ParseCIDR(cidr)
 	ip := slices.Clone(parsed.IP)
@@ -107,7 +108,7 @@ func indexedIP(cidr string, n byte) string {
 	return ip.String()
 }
 
-// mismatches names the settings that differ.
+// mismatches returns the names of the settings that differ.
 func mismatches(own, other critical) []string {
 	var found []string
 	left, right := reflect.ValueOf(own), reflect.ValueOf(other)
@@ -119,7 +120,8 @@ func mismatches(own, other critical) []string {
 	return found
 }
 
-// compareConfig refuses to join where a critical setting differs: pkg/cluster/bootstrap.go (compareConfig). It asks as an agent.
+// compareConfig fails if a critical setting differs from the cluster's: pkg/cluster/bootstrap.go (compareConfig). It
+// connects with an agent's credentials.
 func (s *server) compareConfig() error {
 	value := s.token
 	if s.agentToken != "" {

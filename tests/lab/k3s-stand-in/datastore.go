@@ -18,16 +18,16 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// storage is what the API server stores in: kine's socket, or etcd.
+// storage is the datastore endpoint of the API server: kine's socket or etcd.
 type storage struct {
 	endpoints       []string
 	ca, cert, key   string
 	noLeaderElected bool
 }
 
-// chooseDatastore: an etcd database on the disk wins; then, without an endpoint, cluster-init or a server to join mean embedded
-// etcd; http(s) endpoints are an external etcd; all else goes through kine, SQLite by default: pkg/cluster/managed.go,
-// docs.k3s.io/datastore.
+// chooseDatastore selects the datastore. An etcd database on disk comes first. Without an endpoint, cluster-init or a
+// server to join select embedded etcd. http(s) endpoints are an external etcd. Everything else uses kine, with SQLite
+// by default: pkg/cluster/managed.go, docs.k3s.io/datastore.
 func (s *server) chooseDatastore() {
 	endpoint := s.str("datastore-endpoint")
 	if s.etcdInitialized() {
@@ -42,7 +42,7 @@ func (s *server) etcdInitialized() bool {
 	return err == nil && info.IsDir()
 }
 
-// startStorage makes an unmanaged datastore ready.
+// startStorage prepares a datastore other than embedded etcd.
 func (s *server) startStorage() {
 	endpoint := s.str("datastore-endpoint")
 	s.storage = storage{ca: s.str("datastore-cafile"), cert: s.str("datastore-certfile"), key: s.str("datastore-keyfile")}
@@ -50,14 +50,14 @@ func (s *server) startStorage() {
 		s.storage.endpoints = strings.Split(endpoint, ",")
 		return
 	}
-	// One server alone can use SQLite: nothing has to be elected.
+	// Only a single server can use SQLite, so leader election is not needed.
 	s.storage.noLeaderElected = endpoint == "" || strings.HasPrefix(endpoint, "sqlite")
 	s.startKine(endpoint, "kine.sock")
 	s.storage.endpoints = []string{"unix://" + filepath.Join(s.dir, "kine.sock")}
 	s.storage.ca, s.storage.cert, s.storage.key = "", "", ""
 }
 
-// startKine: the endpoint travels in the environment, for it has a password in it.
+// startKine passes the endpoint in the environment, because it can contain a password.
 func (s *server) startKine(endpoint, socket string, options ...option) *process {
 	_ = os.MkdirAll(filepath.Join(s.dir, "db"), 0o700)
 	_ = os.Remove(filepath.Join(s.dir, socket))
@@ -70,7 +70,7 @@ func (s *server) startKine(endpoint, socket string, options ...option) *process 
 	return start("kine", args, append(options, inDirectory(s.dir), withEnv("KINE_ENDPOINT="+endpoint))...)
 }
 
-// client connects to the datastore, whichever it is.
+// client connects to the datastore of any kind.
 func (st storage) client(ctx context.Context) (*clientv3.Client, error) {
 	config := clientv3.Config{
 		Endpoints: st.endpoints, Context: ctx, DialTimeout: 5 * time.Second,
@@ -92,8 +92,8 @@ func (st storage) client(ctx context.Context) (*clientv3.Client, error) {
 
 var errOtherToken = errors.New("bootstrap data already found and encrypted with different token")
 
-// storedBootstrap reads the cluster's files from the datastore; nothing where there are none yet. Where another token has
-// encrypted them the start ends: pkg/cluster/storage.go (getBootstrapKeyFromStorage).
+// storedBootstrap reads the cluster's files from the datastore, or nil if it has none yet. It fails if they are
+// encrypted with another token: pkg/cluster/storage.go (getBootstrapKeyFromStorage).
 func (s *server) storedBootstrap(ctx context.Context, password string) ([]byte, error) {
 	client, err := s.storage.client(ctx)
 	if err != nil {
@@ -117,7 +117,7 @@ func (s *server) storedBootstrap(ctx context.Context, password string) ([]byte, 
 	return nil, nil
 }
 
-// saveBootstrap stores the files once. A database that has them keeps its own.
+// saveBootstrap stores the files, unless the datastore already has them.
 func (s *server) saveBootstrap(ctx context.Context) error {
 	found, err := s.storedBootstrap(ctx, s.password)
 	if err != nil || found != nil {
@@ -126,7 +126,8 @@ func (s *server) saveBootstrap(ctx context.Context) error {
 	return s.putBootstrap(ctx, s.password)
 }
 
-// putBootstrap writes the files under a token, over what is there. Compare and put is the one form of writing that kine has.
+// putBootstrap encrypts the files with a token and replaces those in the datastore. kine supports writes only as
+// compare-and-put.
 func (s *server) putBootstrap(ctx context.Context, password string) error {
 	data, err := s.readBootstrap()
 	if err != nil {
@@ -155,7 +156,7 @@ func (s *server) putBootstrap(ctx context.Context, password string) error {
 	return err
 }
 
-// dropBootstrap deletes what was stored under an old token.
+// dropBootstrap deletes the files that are encrypted with an old token.
 func (s *server) dropBootstrap(ctx context.Context, password string) error {
 	client, err := s.storage.client(ctx)
 	if err != nil {
@@ -172,7 +173,7 @@ func (s *server) dropBootstrap(ctx context.Context, password string) error {
 	return err
 }
 
-// retried waits for a database that is not up yet.
+// retried retries while a database is starting.
 func retried[T any](ctx context.Context, ask func(context.Context) (T, error)) (T, error) {
 	var answer T
 	var err error

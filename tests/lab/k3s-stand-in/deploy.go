@@ -23,11 +23,11 @@ import (
 //go:embed manifests/*.yaml.in
 var bundled embed.FS
 
-// packaged are the names that `disable` knows; of those with no manifest here (they are images that the lab does not have)
-// nothing is deployed: docs.k3s.io/installation/packaged-components.
+// packaged has the names that `disable` accepts. Components without a manifest here are not deployed, because the lab
+// does not have their images: docs.k3s.io/installation/packaged-components.
 var packaged = []string{"coredns", "servicelb", "traefik", "local-storage", "metrics-server", "runtimes", "ccm", "rolebindings"}
 
-// baseObjects are the resource definitions that K3s registers itself.
+// baseObjects are the custom resource definitions that K3s creates itself.
 func (s *server) baseObjects(ctx context.Context) error {
 	data, err := bundled.ReadFile("manifests/crds.yaml.in")
 	if err != nil {
@@ -52,7 +52,7 @@ func (s *server) kubectl(input []byte, args ...string) ([]byte, error) {
 	return cmd.CombinedOutput()
 }
 
-// stageManifests writes the packaged components, anew at each start, without those that are disabled or skipped.
+// stageManifests writes the packaged components again at each start, except for disabled or skipped ones.
 func (s *server) stageManifests(disabled []string) error {
 	for _, name := range []string{"coredns", "rolebindings"} {
 		path := filepath.Join(s.manifests(), name+".yaml")
@@ -66,7 +66,7 @@ func (s *server) stageManifests(disabled []string) error {
 		if err != nil {
 			return err
 		}
-		// pkg/server/server.go, stageFiles
+		// See stageFiles in pkg/server/server.go.
 		servers, policy := s.critical.ClusterDNSs, "SingleStack"
 		if len(servers) > 1 {
 			policy = "RequireDualStack"
@@ -85,7 +85,7 @@ func (s *server) stageManifests(disabled []string) error {
 	return nil
 }
 
-// deployManifests looks at server/manifests every 15 seconds: pkg/deploy/controller.go.
+// deployManifests checks server/manifests every 15 seconds: pkg/deploy/controller.go.
 func (s *server) deployManifests(ctx context.Context) {
 	disabled := splitList(s.list("disable"))
 	for _, name := range disabled {
@@ -107,8 +107,9 @@ func (s *server) deployManifests(ctx context.Context) {
 	}
 }
 
-// deployAll: a disabled component's file is deleted with its objects; one with NAME.skip beside it is left alone; a file that is
-// taken away leaves its objects (docs.k3s.io/installation/packaged-components#auto-deploying-manifests-addons).
+// deployAll deploys all files. The file of a disabled component is deleted with its objects. A file with NAME.skip is
+// ignored. Objects of a removed file are kept
+// (docs.k3s.io/installation/packaged-components#auto-deploying-manifests-addons).
 func (s *server) deployAll(ctx context.Context, disabled []string, times map[string]time.Time, force bool) error {
 	var files []string
 	skipped := map[string]bool{}
@@ -145,7 +146,7 @@ func (s *server) deployAll(ctx context.Context, disabled []string, times map[str
 	return errors.Join(problems...)
 }
 
-// isDisabled: by the file's name, or by the folder below manifests that it is in.
+// isDisabled checks the file's name and its directory below manifests.
 func (s *server) isDisabled(path string, disabled []string) bool {
 	relative, _ := filepath.Rel(s.manifests(), path)
 	for part := relative; part != "."; part = filepath.Dir(part) {

@@ -33,7 +33,7 @@ func encryptCommand(args []string) error {
 		stage := "rotate_keys"
 		request.Stage, message = &stage, "keys rotated, reencryption started"
 	default:
-		return errors.New("secrets-encrypt " + args[0] + ": not in this stand-in; rotate-keys does it all since v1.30")
+		return errors.New("secrets-encrypt " + args[0] + ": not supported by this stand-in; use rotate-keys (since v1.30)")
 	}
 	body, err := json.Marshal(request)
 	if err != nil {
@@ -46,7 +46,7 @@ func encryptCommand(args []string) error {
 	return nil
 }
 
-// detail is what a server said beside its status.
+// detail returns the server's message in addition to the status.
 func detail(err error) string {
 	var status *statusError
 	if !errors.As(err, &status) {

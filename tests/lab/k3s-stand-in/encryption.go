@@ -18,8 +18,8 @@ import (
 	"time"
 )
 
-// Secrets encryption: docs.k3s.io/security/secrets-encryption, pkg/secretsencrypt. The order of the providers says whether
-// new secrets are written encrypted.
+// Secrets encryption: docs.k3s.io/security/secrets-encryption, pkg/secretsencrypt. The order of the providers decides
+// if new secrets are encrypted.
 type encryptionConfig struct {
 	Kind       string               `json:"kind"`
 	APIVersion string               `json:"apiVersion"`
@@ -71,7 +71,7 @@ func (s *server) writeEncryption(keys []encryptionKey, enabled bool, stage strin
 	return writeFile(s.cred("encryption-state.json"), []byte(stage+"-"+hex.EncodeToString(digest[:])), 0o600)
 }
 
-// readEncryption: the keys, the active one first, and whether it is used.
+// readEncryption returns the keys, the active one first, and whether encryption is enabled.
 func (s *server) readEncryption() (keys []encryptionKey, enabled bool, err error) {
 	data, err := os.ReadFile(s.cred("encryption-config.json"))
 	if err != nil {
@@ -96,7 +96,7 @@ func (s *server) readEncryption() (keys []encryptionKey, enabled bool, err error
 	return keys, enabled, nil
 }
 
-// ensureEncryption makes a key at the first start with secrets-encryption. It is no way to turn it on later: that takes
+// ensureEncryption creates a key at the first start with secrets-encryption. To enable encryption later, use
 // `secrets-encrypt enable` on a cluster that was started with the option.
 func (s *server) ensureEncryption() error {
 	if !s.critical.EncryptSecrets {
@@ -112,7 +112,7 @@ func (s *server) ensureEncryption() error {
 
 func (s *server) encrypted() bool { return s.critical.EncryptSecrets }
 
-// encryptionHash is STAGE-DIGEST, which the nodes' annotation carries to be compared.
+// encryptionHash returns STAGE-DIGEST, which is compared across the nodes' annotations.
 func (s *server) encryptionHash() string {
 	data, err := os.ReadFile(s.cred("encryption-state.json"))
 	if err != nil {
@@ -164,8 +164,8 @@ type encryptionRequest struct {
 	Enable *bool   `json:"enable,omitempty"`
 }
 
-// encryptConfig turns encryption on and off, or takes a new key. The API server reads its file anew within a minute; the other
-// servers take the change over at their next start.
+// encryptConfig enables or disables encryption, or adds a key. The API server reloads its file within a minute; other
+// servers apply the change at their next start.
 func (s *server) encryptConfig(w http.ResponseWriter, r *http.Request) {
 	var request encryptionRequest
 	if err := json.NewDecoder(r.Body).Decode(&request); err != nil {
@@ -189,7 +189,7 @@ func (s *server) encryptConfig(w http.ResponseWriter, r *http.Request) {
 			go s.reencrypt()
 		}
 	default:
-		err = errors.New("this stand-in knows enable, disable and rotate-keys")
+		err = errors.New("this stand-in supports enable, disable and rotate-keys")
 	}
 	if err == nil {
 		err = s.putBootstrap(r.Context(), s.password)
@@ -199,7 +199,7 @@ func (s *server) encryptConfig(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// reencrypt waits for the new key to be in use, writes all secrets anew, and drops the old keys.
+// reencrypt waits until the new key is in use, rewrites all secrets, and removes the old keys.
 func (s *server) reencrypt() {
 	time.Sleep(65 * time.Second)
 	data, err := s.kubectl(nil, "get", "secrets", "--all-namespaces", "-o", "json")

@@ -21,7 +21,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// member is this server's part of the embedded etcd cluster: pkg/etcd/etcd.go.
+// member is this server's member of the embedded etcd cluster: pkg/etcd/etcd.go.
 type member struct {
 	s             *server
 	name, address string
@@ -30,7 +30,7 @@ type member struct {
 
 func (s *server) newMember() (*member, error) {
 	m := &member{s: s, address: s.nodeIPs[0]}
-	// Removed from the cluster while it ran: its data is put aside, and it joins anew (pkg/etcd/etcd.go, Register).
+	// The member was removed while it ran: its data is moved aside and it joins again (pkg/etcd/etcd.go, Register).
 	if _, err := os.Stat(m.dir("tombstone")); err == nil {
 		infof("tombstone file has been detected, removing data dir to rejoin the cluster")
 		if err := os.Rename(m.dir(""), fmt.Sprintf("%s-backup-%d", m.dir(""), time.Now().Unix())); err != nil {
@@ -45,7 +45,7 @@ func (m *member) dir(name string) string { return filepath.Join(m.s.dir, "db/etc
 func (m *member) peerURL() string   { return "https://" + net.JoinHostPort(m.address, "2380") }
 func (m *member) clientURL() string { return "https://" + net.JoinHostPort(m.address, "2379") }
 
-// setName keeps NODE-xxxxxxxx from start to start.
+// setName stores the member's name NODE-xxxxxxxx, so that it stays the same across starts.
 func (m *member) setName(fresh bool) error {
 	data, err := os.ReadFile(m.dir("name"))
 	if err == nil && !fresh {
@@ -66,7 +66,7 @@ func (m *member) connect(ctx context.Context, endpoints ...string) (*clientv3.Cl
 
 const localEtcd = "https://127.0.0.1:2379"
 
-// run starts etcd. `cluster` is "" where its own data says who is in it.
+// run starts etcd. `cluster` is "" if its data already has the list of members.
 func (m *member) run(ctx context.Context, cluster, state string, reset bool) error {
 	if err := os.Chmod(m.dir(""), 0o700); err != nil {
 		return err
@@ -82,7 +82,7 @@ func (m *member) run(ctx context.Context, cluster, state string, reset bool) err
 	return nil
 }
 
-// removed leaves the mark for the next start when the cluster has put this member out.
+// removed writes a mark for the next start if a line of etcd's log says that the cluster has removed this member.
 func (m *member) removed(line string) {
 	if strings.Contains(line, "permanently removed from the cluster") {
 		_ = os.WriteFile(m.dir("tombstone"), nil, 0o600)
@@ -90,7 +90,7 @@ func (m *member) removed(line string) {
 	}
 }
 
-// config: loopback alone during a reset, so that no peer connects meanwhile.
+// config returns etcd's configuration. During a reset it listens only on loopback, so that no peer connects.
 func (m *member) config(cluster, state string, reset bool) string {
 	peers, clients, advertised := "https://127.0.0.1:2380", "https://127.0.0.1:2379", "https://127.0.0.1:2379"
 	metrics := "http://127.0.0.1:2381"
@@ -104,7 +104,7 @@ func (m *member) config(cluster, state string, reset bool) string {
 	lines := []string{
 		"name: " + m.name, "data-dir: " + m.dir(""), "logger: zap", "log-outputs: [stderr]", "log-level: warn",
 		"listen-peer-urls: " + peers, "listen-client-urls: " + clients, "listen-metrics-urls: " + metrics,
-		// The listeners above speak gRPC alone; HTTP, and with it the JSON gateway, is here (listenClientHTTPURLs).
+		// The listeners above serve only gRPC. HTTP, including the JSON gateway, is here (listenClientHTTPURLs).
 		"listen-client-http-urls: https://127.0.0.1:2382",
 		"advertise-client-urls: " + advertised, "initial-advertise-peer-urls: " + m.peerURL(),
 		"election-timeout: 5000", "heartbeat-interval: 500", "snapshot-count: 10000",
@@ -167,7 +167,7 @@ type memberList struct {
 	Members []*etcdserverpb.Member `json:"members"`
 }
 
-// join adds this server as a learner; etcd itself admits one at a time.
+// join adds this server as a learner. etcd accepts one learner at a time.
 func (m *member) join(ctx context.Context) error {
 	if m.s.remote == nil {
 		var err error
@@ -240,7 +240,7 @@ func hostOf(addresses []string) string {
 	return parsed.Hostname()
 }
 
-// test is whether this server is a voter; a learner serves no API yet: pkg/etcd/etcd.go (Test).
+// test fails unless this server is a voter. A learner does not serve the API yet: pkg/etcd/etcd.go (Test).
 func (m *member) test(ctx context.Context) error {
 	short, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -267,7 +267,7 @@ func (m *member) test(ctx context.Context) error {
 	return fmt.Errorf("this server is a not a member of the etcd cluster. Found %v, expect: %s=%s", others, m.name, m.peerURL())
 }
 
-// wait is until etcd serves with this server as a voter.
+// wait waits until etcd serves and this server is a voter.
 func (m *member) wait(ctx context.Context) {
 	for i := 0; ; i++ {
 		err := errors.New("etcd datastore is not started")

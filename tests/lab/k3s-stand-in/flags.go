@@ -28,7 +28,7 @@ const (
 	s3   = onServer | onSnapshot
 )
 
-// row is one of K3s's options; they are the same on the command line and as keys of config.yaml.
+// row is an option of K3s. It has the same name on the command line and in config.yaml.
 type row struct {
 	name, short string
 	kind        kind
@@ -50,7 +50,7 @@ func (r row) usage() string {
 	return words
 }
 
-// rows: docs.k3s.io/cli/server and /cli/agent; pkg/cli/cmds/{server,agent,etcd_snapshot}.go.
+// rows has all options: docs.k3s.io/cli/server and /cli/agent; pkg/cli/cmds/{server,agent,etcd_snapshot}.go.
 var rows = []row{
 	{"config", "c", text, "K3S_CONFIG_FILE", "/etc/rancher/k3s/config.yaml", all},
 	{"debug", "", boolean, "K3S_DEBUG", "", all},
@@ -183,7 +183,7 @@ var rows = []row{
 	{"etcd-s3-timeout", "", text, "", "5m0s", s3},
 }
 
-// flagsOf are the options of a command; nil where it reads no config file.
+// flagsOf returns the options of a command, or nil if the command reads no config file.
 func flagsOf(command string) []row {
 	bit := map[string]int{"server": onServer, "agent": onAgent, "etcd-snapshot": onSnapshot}[command]
 	var found []row
@@ -213,7 +213,7 @@ func sortedKeys[V any](table map[string]V) []string {
 	return names
 }
 
-// splitList takes a list's entries apart at commas, as K3s does for names and addresses (util.SplitStringSlice).
+// splitList splits a list at commas, as K3s does for names and addresses (util.SplitStringSlice).
 func splitList(values []string) []string {
 	var found []string
 	for _, value := range values {

@@ -15,8 +15,9 @@ import (
 
 const nodeIDFile = "/etc/rancher/node/id"
 
-// nodeIdentity: node-name or the host's name in small letters, with an id behind it on demand; node-ip, else flannel-iface's
-// address, else that of the default route: docs.k3s.io/cli/agent, pkg/util/net.go (GetHostnameAndIPs).
+// nodeIdentity returns the node's name and addresses. The name is node-name or the host's name in lower case, with an
+// ID if requested. The address is node-ip, otherwise that of flannel-iface, otherwise that of the default route:
+// docs.k3s.io/cli/agent, pkg/util/net.go (GetHostnameAndIPs).
 func nodeIdentity(s *settings) (string, []string, error) {
 	name := s.str("node-name")
 	if name == "" {
@@ -77,7 +78,7 @@ func defaultAddress(iface string) (string, error) {
 		}
 		return "", fmt.Errorf("can't find ip for interface %s", iface)
 	}
-	// Nothing is sent: the kernel chooses the route and with it the address.
+	// Nothing is sent: the kernel only selects the route and its source address.
 	connection, err := net.Dial("udp", "192.0.2.1:9")
 	if err != nil {
 		return "", errors.New("unable to select an IP from default routes.")

@@ -17,8 +17,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// importImages loads what is in agent/images before the first pod: docs.k3s.io/installation/airgap. Archives may be packed; text
-// files list images to pull.
+// importImages imports the files in agent/images before the first pod: docs.k3s.io/installation/airgap. Archives may
+// be compressed; text files list images to pull.
 func (a *agent) importImages() error {
 	entries, err := os.ReadDir(a.path("images"))
 	if err != nil {

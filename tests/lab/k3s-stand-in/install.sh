@@ -3,8 +3,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# Stands in for K3s's install script: takes its variables (docs.k3s.io/reference/env-variables) and leaves the same files. For
-# systemd alone. `sh install.sh [server|agent] [OPTIONS]`
+# A stand-in for K3s's install script: accepts its variables (docs.k3s.io/reference/env-variables) and creates the same files.
+# Only for systemd. Usage: install.sh [server|agent] [OPTIONS]
 set -eu
 
 say() { echo "[INFO]  $*"; }
@@ -20,7 +20,7 @@ case $(uname -m) in
     *) fail "Unsupported architecture $(uname -m)" ;;
 esac
 
-# The command: what INSTALL_K3S_EXEC and the arguments say, else an agent where a server is named.
+# The command is in INSTALL_K3S_EXEC or the arguments; the default is agent if K3S_URL is set, otherwise server.
 # shellcheck disable=SC2086
 set -- ${INSTALL_K3S_EXEC:-} "$@"
 case ${1:-} in
@@ -40,7 +40,7 @@ case ${INSTALL_K3S_NAME:-}:$COMMAND in
     :*) NAME=k3s-$COMMAND ;;
     *) NAME=k3s-$INSTALL_K3S_NAME ;;
 esac
-[ "$(id -u)" = 0 ] || fail "this stand-in has to be root"
+[ "$(id -u)" = 0 ] || fail "this stand-in must run as root"
 
 fetch() { # ADDRESS TARGET
     if command -v curl >/dev/null; then curl -sfL -o "$2" "$1"; else wget -qO "$2" "$1"; fi || fail "Download failed: $1"
@@ -72,7 +72,7 @@ links() {
     done
 }
 
-unit() { # the service, and its environment for root's eyes alone
+unit() { # write the service, and its environment file that only root can read
     umask 077
     env | grep -E '^(K3S_|CONTAINERD_|(NO|HTTP|HTTPS)_PROXY=|(no|http|https)_proxy=)' |
         sed -E "s/^([^=]*)=(.*)\$/\1='\2'/" >"$SYSTEMD_DIR/$NAME.service.env" || true
@@ -115,12 +115,12 @@ UNIT
 killall_script() {
     cat >"$BIN_DIR/k3s-killall.sh" <<'KILLALL'
 #!/bin/sh
-# A stand-in's: stops K3s and all its containers, and takes mounts, interfaces and rules away. Data stays.
+# Stand-in: stop K3s and all its containers, and remove mounts, interfaces and rules. Data is kept.
 for unit in /etc/systemd/system/k3s*.service; do
     [ ! -e "$unit" ] || systemctl stop "$(basename "$unit")"
 done
 data=${K3S_DATA_DIR:-/var/lib/rancher/k3s}
-below() { # each PID and all under it
+below() { # print each PID and its descendants
     for pid; do
         echo "$pid"
         # shellcheck disable=SC2046
@@ -146,7 +146,7 @@ KILLALL
 uninstall_script() {
     cat >"$BIN_DIR/$NAME-uninstall.sh" <<UNINSTALL
 #!/bin/sh
-# A stand-in's: takes K3s away with its data.
+# Stand-in: uninstall K3s and delete its data.
 $BIN_DIR/k3s-killall.sh
 systemctl disable $NAME 2>/dev/null
 rm -f $SYSTEMD_DIR/$NAME.service $SYSTEMD_DIR/$NAME.service.env

@@ -23,7 +23,7 @@ const (
 	apply     = "application/apply-patch+yaml"
 )
 
-// kube is as much of a client of the API as is needed here.
+// kube is a minimal client of the API.
 type kube struct {
 	base   string
 	client *http.Client
@@ -41,7 +41,7 @@ func notFound(err error) bool {
 	return ok && status.Code == http.StatusNotFound
 }
 
-// newKube reads the certificate for each connection: rotated ones are taken up.
+// newKube creates a client that reads the certificate for each connection, so that rotated ones are used.
 func newKube(base, caFile, certFile, keyFile string) *kube {
 	ca, _ := os.ReadFile(caFile)
 	config := &tls.Config{RootCAs: x509.NewCertPool(), GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
@@ -112,12 +112,12 @@ func (k *kube) delete(ctx context.Context, path string) error {
 	return k.do(ctx, http.MethodDelete, path, "", nil, nil)
 }
 
-// apply is a server-side apply in this program's name.
+// apply performs a server-side apply.
 func (k *kube) apply(ctx context.Context, path string, body any) error {
 	return k.patch(ctx, path+"?fieldManager=k3s&force=true", apply, body)
 }
 
-// node is what is read of a Node.
+// node has the fields of a Node that are used here.
 type node struct {
 	Metadata struct {
 		Name                string

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// prepareKernel sets what pods need, as far as it can be set; IPv6's part where the node has such an address:
-// pkg/agent/syssetup/setup.go.
+// prepareKernel sets the sysctls that pods need, as far as permitted, and those for IPv6 if the node has an IPv6
+// address: pkg/agent/syssetup/setup.go.
 func prepareKernel(addresses []string) {
 	for _, module := range []string{"overlay", "nf_conntrack", "br_netfilter", "iptable_nat", "iptable_filter"} {
 		_ = exec.Command("modprobe", module).Run()
@@ -33,8 +33,8 @@ func prepareKernel(addresses []string) {
 	}
 }
 
-// startKubelet: defaults lie in agent/etc/kubelet.conf.d, where a user's own files follow, and kubelet-arg overrides both:
-// docs.k3s.io/installation/configuration, pkg/daemons/agent/agent_linux.go.
+// startKubelet starts the kubelet. Defaults are in agent/etc/kubelet.conf.d, user files there come later, and
+// kubelet-arg overrides both: docs.k3s.io/installation/configuration, pkg/daemons/agent/agent_linux.go.
 func (a *agent) startKubelet() error {
 	data, err := json.MarshalIndent(a.kubeletDefaults(), "", "  ")
 	if err != nil {
@@ -88,7 +88,7 @@ func (a *agent) runtimeEndpoint() string {
 	return "unix://" + containerdSocket
 }
 
-// resolvConf avoids a resolver on the loopback, which pods would not reach: pkg/agent/config/config.go.
+// resolvConf avoids a resolver on loopback, which pods cannot reach: pkg/agent/config/config.go.
 func (a *agent) resolvConf() string {
 	if path := a.str("resolv-conf"); path != "" {
 		return path
@@ -133,8 +133,8 @@ func (a *agent) startKubeProxy() {
 	start("kube-proxy", arguments(computed, a.list("kube-proxy-arg")))
 }
 
-// configureNode waits for the node, then brings its labels and annotations up to date by the kubelet's own rights: a label of
-// node-label is set at each start, one that was dropped stays (pkg/agent/run.go, configureNode; docs.k3s.io/cli/agent).
+// configureNode waits for the node, then updates its labels and annotations with the kubelet's permissions. Labels of
+// node-label are set at each start; removed ones are kept (pkg/agent/run.go, configureNode; docs.k3s.io/cli/agent).
 func (a *agent) configureNode(ctx context.Context) {
 	api := newKube(a.apiURL(), a.path("server-ca.crt"), a.path("client-kubelet.crt"), a.path("client-kubelet.key"))
 	labels := map[string]string{}
@@ -164,7 +164,8 @@ func (a *agent) configureNode(ctx context.Context) {
 	}
 }
 
-// publicArgs is what k3s.io/node-args tells: name and value apart, secrets hidden (pkg/nodeconfig/nodeconfig.go).
+// publicArgs returns the value of k3s.io/node-args: names and values separately, secrets hidden
+// (pkg/nodeconfig/nodeconfig.go).
 func publicArgs(args []string) []string {
 	var shown []string
 	for _, arg := range args {

@@ -12,8 +12,9 @@ import (
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 )
 
-// Every 15 seconds, as upstream (manageTickerTime), and only where etcd's leader is: learners that have caught up are promoted, ones
-// that stall for five minutes are put out, and each node gets its condition EtcdIsVoter: pkg/etcd/etcd.go (manageLearners).
+// Every 15 seconds (upstream's manageTickerTime), etcd's leader promotes learners that have caught up, removes
+// learners that made no progress for five minutes, and sets the nodes' condition EtcdIsVoter: pkg/etcd/etcd.go
+// (manageLearners).
 const (
 	manageEvery = 15 * time.Second
 	stallTime   = 5 * time.Minute
@@ -79,7 +80,7 @@ func (m *member) promote(ctx context.Context, other *etcdserverpb.Member, learne
 	}
 }
 
-// conditions tells of each etcd node whether it votes.
+// conditions sets the condition EtcdIsVoter of each etcd node.
 func (m *member) conditions(ctx context.Context, members []*etcdserverpb.Member) {
 	if !m.s.coreReady.Load() {
 		return
@@ -141,7 +142,7 @@ func (m *member) setCondition(ctx context.Context, node *node, status, reason, m
 	}
 }
 
-// forget puts the member of a deleted node out: pkg/etcd/member_controller.go.
+// forget removes the member of a deleted node: pkg/etcd/member_controller.go.
 func (m *member) forget(ctx context.Context, name, address string) {
 	list, err := m.client.MemberList(ctx)
 	if err != nil {

@@ -18,7 +18,7 @@ var (
 	logDebug    bool
 )
 
-// logf writes as logrus does, whose lines other programs look through in journals.
+// logf writes lines in the format of logrus, because other programs search for them in journals.
 func logf(level, format string, values ...any) {
 	if level == "debug" && !logDebug {
 		return
@@ -38,7 +38,7 @@ func warnf(format string, values ...any)  { logf("warning", format, values...) }
 func errorf(format string, values ...any) { logf("error", format, values...) }
 func debugf(format string, values ...any) { logf("debug", format, values...) }
 
-// fatalf ends this process; the programs under it are told by the kernel (process.go).
+// fatalf logs an error and exits. The kernel then stops the child processes (process.go).
 func fatalf(format string, values ...any) {
 	logf("fatal", format, values...)
 	os.Exit(1)

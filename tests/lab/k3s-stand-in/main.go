@@ -2,7 +2,7 @@
 // GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-// The lab's stand-in for K3s: one executable that supervises Kubernetes' real programs and keeps K3s's own rules.
+// The lab's stand-in for K3s: one executable that supervises the real Kubernetes programs and follows K3s's rules.
 package main
 
 import (
@@ -13,7 +13,7 @@ import (
 	"runtime"
 )
 
-// Set by the linker: the version that it says it is, and the images that it deploys.
+// Set by the linker: the version to report, and the images to deploy.
 var (
 	version      = "v0.0.0+k3s1"
 	commit       = "stand-in"
@@ -23,7 +23,7 @@ var (
 
 const defaultDataDir = "/var/lib/rancher/k3s"
 
-// commandTable: K3s's own commands, as docs.k3s.io/cli lists them.
+// commandTable has K3s's commands, as docs.k3s.io/cli lists them.
 func commandTable() map[string]func(args []string) error {
 	return map[string]func(args []string) error{
 		"server":          serverCommand,
@@ -40,7 +40,7 @@ func commandTable() map[string]func(args []string) error {
 }
 
 func main() {
-	// The real one answers to the names of its symbolic links too: cmd/k3s/main.go (externalCLIAction).
+	// K3s also responds to the names of its symbolic links: cmd/k3s/main.go (externalCLIAction).
 	args := os.Args[1:]
 	if name := filepath.Base(os.Args[0]); name == "kubectl" || name == "crictl" || name == "ctr" {
 		args = append([]string{name}, args...)
@@ -74,7 +74,7 @@ func run(args []string) error {
 	return command(args[1:])
 }
 
-// help names it a stand-in first: nobody shall take it for the real one.
+// help says first that this is a stand-in, so that nobody takes it for K3s.
 func help(args []string) string {
 	text := "NAME:\n   k3s - a stand-in for K3s (kubewright's lab): Kubernetes' real programs, kine, etcd and containerd under K3s's own rules\n"
 	if len(args) > 0 && flagsOf(args[0]) != nil {

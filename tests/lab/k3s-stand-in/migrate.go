@@ -15,8 +15,8 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// migrateSQLite copies a SQLite server's objects into the new etcd and puts the file aside: docs.k3s.io/datastore/ha-embedded
-// ("existing single-node clusters"), pkg/etcd/etcd.go (migrateFromSQLite).
+// migrateSQLite copies the objects of a server with SQLite to the new etcd and moves the file aside:
+// docs.k3s.io/datastore/ha-embedded ("existing single-node clusters"), pkg/etcd/etcd.go (migrateFromSQLite).
 func (m *member) migrateSQLite(ctx context.Context) error {
 	file := filepath.Join(m.s.dir, "db/state.db")
 	if _, err := os.Stat(file); errors.Is(err, os.ErrNotExist) {

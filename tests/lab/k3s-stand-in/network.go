@@ -14,9 +14,10 @@ import (
 	"time"
 )
 
-// keepNetwork stands in for flannel, which cannot be had here, whatever its backend: a bridge for the node's pods, a route to each
-// other node's pods by the node's address (as flannel's host-gw does, so all nodes share a network), and masquerading for what
-// leaves the cluster. With flannel-backend none the network is the user's own. Network policies are not enforced.
+// keepNetwork replaces flannel, which is not available here, for every backend: a bridge for the node's pods, a route
+// to the pods of each other node by the node's address (like flannel's host-gw, so all nodes must share a network),
+// and masquerading for traffic that leaves the cluster. With flannel-backend none it does nothing. Network policies
+// are not enforced.
 func (a *agent) keepNetwork(ctx context.Context) {
 	if a.balancer != nil {
 		go a.balancer.watch(a.knownServers, a.serverReady)
@@ -56,7 +57,7 @@ func (a *agent) knownServers() []string {
 	return found
 }
 
-// configureCNI writes the plugins' configuration under flannel's name and at flannel's place.
+// configureCNI writes the CNI configuration with flannel's name and path.
 func (a *agent) configureCNI(ranges []string) bool {
 	var pools, routes []any
 	for _, cidr := range ranges {
@@ -90,7 +91,8 @@ func (a *agent) configureCNI(ranges []string) bool {
 	return true
 }
 
-// subnetFile says what the networks are, as flannel tells its CNI plugin: pkg/agent/flannel/flannel.go, WriteSubnetFile.
+// subnetFile returns the pod networks in the format of the file that flannel writes for its CNI plugin: pkg/agent/flannel/flannel.go,
+// WriteSubnetFile.
 func subnetFile(networks, ranges []string) string {
 	text := ""
 	for _, row := range []struct {
@@ -108,7 +110,7 @@ func subnetFile(networks, ranges []string) string {
 	return text + "FLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n"
 }
 
-// masquerade also lets forwarded traffic of pods through, as flannel's own chains do.
+// masquerade also accepts forwarded traffic of pods, as flannel's chains do.
 func masquerade(cidr string) {
 	program := "iptables"
 	if strings.Contains(cidr, ":") {
@@ -132,7 +134,7 @@ func masquerade(cidr string) {
 	}
 }
 
-// routes leads to the pods of every other node, and takes the routes of nodes away that are gone.
+// routes adds routes to the pods of all other nodes and removes those of deleted nodes.
 func (a *agent) routes(nodes []*node, known map[string]string) {
 	wanted := map[string]string{}
 	for _, n := range nodes {

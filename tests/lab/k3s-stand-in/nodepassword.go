@@ -25,7 +25,7 @@ const nodePasswordFile = "/etc/rancher/node/password"
 
 var errVerify = errors.New("hash does not match")
 
-// hashPassword: $1:SALT:N:R:P:HASH, N as a power of two: pkg/authenticator/hash/scrypt.go.
+// hashPassword returns $1:SALT:N:R:P:HASH, where N is a power of two: pkg/authenticator/hash/scrypt.go.
 func hashPassword(password string) (string, error) {
 	salt := make([]byte, 8)
 	_, _ = rand.Read(salt)
@@ -64,8 +64,9 @@ func nodeSecret(name string) string {
 	return "/api/v1/namespaces/kube-system/secrets/" + strings.ToLower(name) + ".node-password.k3s"
 }
 
-// ensureNodePassword holds a node's password against its secret, or makes that: pkg/nodepassword/nodepassword.go. A node that
-// comes back under its old name with another password is refused until secret (or node) is deleted.
+// ensureNodePassword compares a node's password with its Secret, or creates the Secret:
+// pkg/nodepassword/nodepassword.go. A node that returns with the same name and another password is rejected until the
+// Secret or the node is deleted.
 func (s *server) ensureNodePassword(ctx context.Context, name, password string) error {
 	var secret struct{ Data map[string]string }
 	err := s.kube.get(ctx, nodeSecret(name), &secret)
@@ -91,7 +92,7 @@ func (s *server) ensureNodePassword(ctx context.Context, name, password string) 
 		"metadata": map[string]any{"name": strings.ToLower(name) + ".node-password.k3s", "namespace": "kube-system"},
 		"data":     map[string]string{"hash": base64.StdEncoding.EncodeToString([]byte(hash))},
 	})
-	// Both of a kubelet's certificates are asked for at once: the first has made it.
+	// A kubelet requests its two certificates at the same time: the first request has created the Secret.
 	var status *apiError
 	if errors.As(err, &status) && status.Code == http.StatusConflict {
 		return s.ensureNodePassword(ctx, name, password)
@@ -99,7 +100,7 @@ func (s *server) ensureNodePassword(ctx context.Context, name, password string) 
 	return err
 }
 
-// checkNode is asked before a kubelet's certificates are signed: pkg/nodepassword/validate.go.
+// checkNode runs before a kubelet's certificates are signed: pkg/nodepassword/validate.go.
 func (s *server) checkNode(r *http.Request) (string, int, error) {
 	name, password := strings.ToLower(r.Header.Get("k3s-Node-Name")), r.Header.Get("k3s-Node-Password")
 	if name == "" {
@@ -128,14 +129,14 @@ func (s *server) checkNode(r *http.Request) (string, int, error) {
 		errorf("Sending HTTP/1.1 403 response to %s: %v", r.RemoteAddr, err)
 		return "", http.StatusForbidden, err
 	} else if err != nil {
-		// What keeps Secrets from being made must not keep nodes out that would mend it (verifyRemotePassword).
+		// If Secrets cannot be created, nodes that could fix that must still be admitted (verifyRemotePassword).
 		infof("Password verification deferred for node %s", name)
 		go s.ensureLater(name, password)
 	}
 	return name, http.StatusOK, nil
 }
 
-// ensureLater tries every five seconds until the secret is there, or says that the node has another password.
+// ensureLater retries every five seconds until the Secret exists or the password turns out to be different.
 func (s *server) ensureLater(name, password string) {
 	for {
 		if s.coreReady.Load() {
@@ -152,7 +153,7 @@ func (s *server) ensureLater(name, password string) {
 	}
 }
 
-// checkLocally is for the server's own node before there is an API; the secret is made once there is one.
+// checkLocally checks the server's own node before the API serves. The Secret is created when it does.
 func (s *server) checkLocally(name, password string) (string, int, error) {
 	data, err := os.ReadFile(nodePasswordFile)
 	if err != nil {

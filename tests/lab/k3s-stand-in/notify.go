@@ -13,13 +13,13 @@ import (
 
 var notifySocket string
 
-// takeNotifySocket keeps the socket from children, as the real one does (pkg/cli/server/server.go).
+// takeNotifySocket hides the socket from child processes, as K3s does (pkg/cli/server/server.go).
 func takeNotifySocket() {
 	notifySocket = os.Getenv("NOTIFY_SOCKET")
 	os.Unsetenv("NOTIFY_SOCKET")
 }
 
-// notifyReady tells systemd, for units of Type=notify.
+// notifyReady notifies systemd, for units with Type=notify.
 func notifyReady() {
 	if notifySocket == "" {
 		return
@@ -33,7 +33,7 @@ func notifyReady() {
 	_, _ = connection.Write([]byte("READY=1\n"))
 }
 
-// waitForSignal ends everything in order when this process is told to stop.
+// waitForSignal stops everything in order when this process is asked to stop.
 func waitForSignal() {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)

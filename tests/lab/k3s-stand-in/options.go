@@ -6,7 +6,7 @@ package main
 
 import "strings"
 
-// options of the small commands: --name value, --name=value, -n value.
+// options are those of the small commands: --name value, --name=value, -n value.
 type options struct {
 	values map[string]string
 	rest   []string
@@ -29,7 +29,7 @@ func simpleOptions(args []string) options {
 	return found
 }
 
-// switches take no value.
+// switches are options without a value.
 var switches = map[string]bool{"force": true, "f": true, "skip": true, "debug": true}
 
 func (o options) get(names ...string) string {
@@ -41,7 +41,7 @@ func (o options) get(names ...string) string {
 	return ""
 }
 
-// dataDir: the option's, else the config file's.
+// dataDir returns the option's value, otherwise the config file's.
 func (o options) dataDir() string {
 	if value := o.get("data-dir", "d"); value != "" {
 		return value

@@ -40,7 +40,7 @@ func readAccounts(path string) (map[string]account, error) {
 	return found, nil
 }
 
-// writeAccounts leaves a file alone that says the same: its time counts when it is compared with the datastore's.
+// writeAccounts does not touch an unchanged file, because its time is compared with the datastore's.
 func writeAccounts(path string, accounts map[string]account) error {
 	var text strings.Builder
 	writer := csv.NewWriter(&text)
@@ -56,8 +56,8 @@ func writeAccounts(path string, accounts map[string]account) error {
 	return writeFile(path, []byte(text.String()), 0o600)
 }
 
-// ensureAccounts: the server's password is the token given, else the one there, else a random one; the agents' is the agent token,
-// else the server's (pkg/daemons/control/deps/deps.go, genUsers).
+// ensureAccounts sets the passwords. The server's is the given token, otherwise the existing one, otherwise a random
+// one. The agents' is the agent token, otherwise the server's (pkg/daemons/control/deps/deps.go, genUsers).
 func (s *server) ensureAccounts() error {
 	accounts, err := readAccounts(s.cred("passwd"))
 	if err != nil {
@@ -82,7 +82,8 @@ func (s *server) ensureAccounts() error {
 	return writeAccounts(s.cred("passwd"), accounts)
 }
 
-// writeTokens: server/token, agent-token, and node-token for those who know the old name. 0600: docs.k3s.io/cli/token.
+// writeTokens writes server/token, agent-token, and node-token as an alias of the old name, with mode 0600:
+// docs.k3s.io/cli/token.
 func (s *server) writeTokens() error {
 	for file, credentials := range map[string]string{"token": "server:" + s.password, "agent-token": "node:" + s.nodePassword} {
 		value, err := formatToken(credentials, s.tls("server-ca.crt"))

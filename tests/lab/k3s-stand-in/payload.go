@@ -19,18 +19,19 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// The programs are a .tar.zst behind this executable, then its length, its digest and this mark (pack/main.go writes it).
+// The payload is appended to this executable: a .tar.zst, its length, its digest and this mark (written by
+// pack/main.go).
 const (
 	payloadMagic   = "kubewright-k3s-1"
 	payloadTrailer = 8 + 32 + len(payloadMagic)
 )
 
-// kubernetesPrograms are one file by several names (_kubernetes/main.go).
+// kubernetesPrograms are links to one program (_kubernetes/main.go).
 var kubernetesPrograms = []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl"}
 
-var errNoPayload = errors.New("this executable carries no programs: make it with `lab` (tests/lab/README.md)")
+var errNoPayload = errors.New("this executable has no payload: build it with `lab build --k3s` (tests/lab/README.md)")
 
-// payload finds the archive in a file: where it begins, how long it is, its digest.
+// payload returns the offset, length and digest of the archive in a file.
 func payload(file *os.File) (offset, length int64, digest string, err error) {
 	end, err := file.Seek(-int64(payloadTrailer), io.SeekEnd)
 	if err != nil {
@@ -47,8 +48,8 @@ func payload(file *os.File) (offset, length int64, digest string, err error) {
 	return end - length, length, hex.EncodeToString(trailer[8:40]), nil
 }
 
-// extract puts the programs in DATA-DIR/data/HASH/bin, with `current` and `previous` beside it, as the real one does:
-// cmd/k3s/main.go (extract). It returns the directory of the programs.
+// extract extracts the programs to DATA-DIR/data/HASH/bin, with the links `current` and `previous` beside HASH, as
+// K3s does: cmd/k3s/main.go (extract). It returns the directory of the programs.
 func extract(dataDir string) (string, error) {
 	file, err := os.Open("/proc/self/exe")
 	if err != nil {
@@ -123,8 +124,8 @@ func unpack(source io.Reader, target string) error {
 	}
 }
 
-// linkCurrent: `current` is this version, `previous` the one before, and data/cni has a link for each plugin, whose place does
-// not change with upgrades: docs.k3s.io/networking (since v1.30), pkg/agent/config (CNIBinDir).
+// linkCurrent links `current` to this version and `previous` to the one before. data/cni has a link to each plugin,
+// so that its path does not change with upgrades: docs.k3s.io/networking (since v1.30), pkg/agent/config (CNIBinDir).
 func linkCurrent(base, digest string) error {
 	current := filepath.Join(base, "current")
 	if old, err := os.Readlink(current); err == nil && filepath.Base(old) != digest {
@@ -171,7 +172,7 @@ func lockFile(path string) (func(), error) {
 	return func() { file.Close() }, nil
 }
 
-// runBundled replaces this process by a program of the payload: pkg/cli/{kubectl,crictl,ctr}.
+// runBundled replaces this process with a program of the payload: pkg/cli/{kubectl,crictl,ctr}.
 func runBundled(name string, args []string) error {
 	dataDir := defaultDataDir
 	if value := configValue("data-dir"); value != "" {
@@ -199,7 +200,7 @@ func runBundled(name string, args []string) error {
 	return syscall.Exec(filepath.Join(bin, name), append([]string{name}, args...), env)
 }
 
-// extractAnywhere: users who may not write the data directory have their own (datadir.LocalHome).
+// extractAnywhere uses a directory of the user's own if the data directory is not writable (datadir.LocalHome).
 func extractAnywhere(dataDir string) (string, error) {
 	if os.Getuid() == 0 {
 		return extract(dataDir)
@@ -215,7 +216,7 @@ func extractAnywhere(dataDir string) (string, error) {
 	return extract(filepath.Join(home, ".rancher/k3s"))
 }
 
-// configValue reads one key of the config file for the commands that have few options of their own (MustFindString).
+// configValue reads one key of the config file, for commands with few options (MustFindString).
 func configValue(name string) string {
 	args, err := readConfig(configFile(nil))
 	if err != nil {

@@ -25,7 +25,7 @@ import (
 	"time"
 )
 
-// Certificates live 365 days, CAs ten years, and what has less than 120 days left is made anew at a start:
+// Certificates are valid for 365 days, CAs for ten years. A start renews what expires in less than 120 days:
 // docs.k3s.io/cli/certificate.
 const (
 	certDays  = 365
@@ -86,7 +86,7 @@ func parseKey(data []byte) (crypto.Signer, error) {
 	}
 }
 
-// ensureKey reads a key, or makes one.
+// ensureKey reads a key, or creates it.
 func ensureKey(path string) (crypto.Signer, error) {
 	if data, err := os.ReadFile(path); err == nil {
 		return parseKey(data)
@@ -102,7 +102,7 @@ func ensureKey(path string) (crypto.Signer, error) {
 	return key, writeFile(path, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: data}), 0o600)
 }
 
-// ensureRSA is for the key that signs service accounts' tokens.
+// ensureRSA creates the key that signs service account tokens.
 func ensureRSA(path string) error {
 	if _, err := os.Stat(path); err == nil {
 		return nil
@@ -126,7 +126,7 @@ func serial() *big.Int {
 	return number
 }
 
-// ensureCA makes a CA where there is none; its name carries the time, as in k3s-server-ca@1700000000.
+// ensureCA creates a CA if it does not exist. Its name contains the time, as in k3s-server-ca@1700000000.
 func ensureCA(name, certFile, keyFile string) error {
 	if readCertificate(certFile) != nil {
 		return nil
@@ -153,7 +153,7 @@ func ensureCA(name, certFile, keyFile string) error {
 	return writeFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: data}), 0o644)
 }
 
-// sign makes a certificate for a public key, with its CA's behind it.
+// sign creates a certificate for a public key and appends the CA's certificate.
 func sign(spec certificateSpec, public crypto.PublicKey, caFile, caKeyFile string) ([]byte, error) {
 	caData, err := os.ReadFile(caFile)
 	if err != nil {
@@ -190,7 +190,7 @@ func sign(spec certificateSpec, public crypto.PublicKey, caFile, caKeyFile strin
 	return append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: data}), caData...), nil
 }
 
-// ensureCertificate makes a certificate that is missing, ends soon, is another CA's, or lacks a name.
+// ensureCertificate creates a certificate if it does not exist, expires soon, has another CA, or lacks a name.
 func ensureCertificate(spec certificateSpec, certFile, keyFile, caFile, caKeyFile string) error {
 	if current(readCertificate(certFile), spec, readCertificate(caFile)) {
 		if _, err := os.Stat(keyFile); err == nil {

@@ -18,15 +18,15 @@ import (
 	"time"
 )
 
-// In the real K3s these are parts of one process: when one of them ends, all of it does, and systemd starts it again. Here each is
-// a process that the kernel ends with this one.
+// In K3s these programs are one process: if one ends, all end, and systemd restarts it. Here each one is a child
+// process that the kernel kills when this one ends.
 type process struct {
 	name  string
 	cmd   *exec.Cmd
 	done  chan struct{}
 	err   error
 	watch func(line string)
-	soft  bool // its end is no failure
+	soft  bool // it may end without being a failure
 	log   io.WriteCloser
 }
 
@@ -49,7 +49,7 @@ func withSignal(sig syscall.Signal) option {
 	return func(p *process) { p.cmd.SysProcAttr.Pdeathsig = sig }
 }
 
-// loggingTo keeps a program's lines out of the journal.
+// loggingTo writes a program's output to a file instead of the journal.
 func loggingTo(path string) option {
 	return func(p *process) {
 		if file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600); err == nil {
@@ -58,7 +58,7 @@ func loggingTo(path string) option {
 	}
 }
 
-// start runs a program of the payload until it ends, which ends everything.
+// start runs a program of the payload. When it ends, everything ends.
 func start(program string, args []string, options ...option) *process {
 	p := &process{name: program, done: make(chan struct{}), cmd: exec.Command(filepath.Join(binDir, program), args...), log: os.Stderr}
 	p.cmd.Env = os.Environ()
@@ -76,7 +76,7 @@ func start(program string, args []string, options ...option) *process {
 	return p
 }
 
-// hidden keeps database passwords out of the log; the real one writes "<REDACTED>" there too.
+// hidden keeps database passwords out of the log. K3s writes "<REDACTED>" too.
 func hidden(args []string) []string {
 	shown := append([]string{}, args...)
 	for i, arg := range shown {
@@ -87,7 +87,7 @@ func hidden(args []string) []string {
 	return shown
 }
 
-// keep holds on to its thread: the kernel's signal to children comes with the end of the thread that made them.
+// keep locks its OS thread: the kernel's parent death signal is sent when the thread that started the child ends.
 func (p *process) keep(begun chan struct{}) {
 	runtime.LockOSThread()
 	defer close(p.done)
@@ -126,7 +126,7 @@ func (p *process) signal(sig syscall.Signal) {
 	}
 }
 
-// end asks, waits, and then ends a process.
+// end stops a process: it sends SIGTERM, waits, and then kills it.
 func (p *process) end(patience time.Duration) {
 	p.signal(syscall.SIGTERM)
 	select {
@@ -137,11 +137,11 @@ func (p *process) end(patience time.Duration) {
 	}
 }
 
-// atStop hangs up on everybody: the real one is a single process, whose listener does not outlive its API server.
+// atStop closes all client connections. K3s is one process, so its listener ends with its API server.
 var atStop = func() error { return nil }
 
-// stopAll ends what runs, the datastore after its clients, and containerd last; its shims and the pods go on, as
-// docs.k3s.io/upgrades/killall says of a stopped K3s.
+// stopAll stops all programs: the datastore after its clients, containerd last. Shims and pods keep running, as
+// docs.k3s.io/upgrades/killall describes.
 func stopAll() {
 	stopping.Store(true)
 	_ = atStop()
@@ -165,7 +165,7 @@ func stopAll() {
 	last.Wait()
 }
 
-// once runs a program of the payload to its end.
+// once runs a program of the payload and waits until it ends.
 func once(program string, args ...string) ([]byte, error) {
 	cmd := exec.Command(filepath.Join(binDir, program), args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

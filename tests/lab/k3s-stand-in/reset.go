@@ -18,7 +18,8 @@ import (
 
 func (s *server) resetFlag() string { return filepath.Join(s.dir, "db/reset-flag") }
 
-// checkReset refuses what cannot be: pkg/cli/server/server.go, docs.k3s.io/cli/etcd-snapshot#restoring-snapshots.
+// checkReset rejects invalid combinations: pkg/cli/server/server.go,
+// docs.k3s.io/cli/etcd-snapshot#restoring-snapshots.
 func (s *server) checkReset() error {
 	restore := s.str("cluster-reset-restore-path")
 	if !s.boolean("cluster-reset") {
@@ -50,7 +51,8 @@ func (s *server) checkReset() error {
 	return nil
 }
 
-// reset makes this server the only member, from its own data or from a snapshot, takes the cluster's files out of it, and ends.
+// reset makes this server the only member, from its data or a snapshot, restores the cluster's files from it, and
+// exits.
 func (s *server) reset(ctx context.Context) error {
 	var err error
 	if s.etcd, err = s.newMember(); err != nil {
@@ -84,7 +86,7 @@ func (s *server) reset(ctx context.Context) error {
 	return nil
 }
 
-// alone waits until this is the only member, and gives it this node's address.
+// alone waits until this is the only member, and updates its address to this node's.
 func (m *member) alone(ctx context.Context) error {
 	for range 60 {
 		short, cancel := context.WithTimeout(ctx, 5*time.Second)
@@ -118,7 +120,7 @@ func (s *server) resetFiles(ctx context.Context) error {
 	return s.reconcileBootstrap(data)
 }
 
-// restore puts the database of a snapshot in place of the one there, which is kept aside.
+// restore replaces the database with that of a snapshot. The old database is kept.
 func (m *member) restore(path string) error {
 	if strings.HasSuffix(path, ".zip") {
 		unpacked, err := unzip(path, filepath.Join(m.s.dir, "db"))

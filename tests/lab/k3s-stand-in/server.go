@@ -97,7 +97,7 @@ func newServer(args []string) (*server, error) {
 	return s, s.identity()
 }
 
-// fileOr is an option, or what the file that its -file sibling names has in it: the file wins.
+// fileOr returns an option's value, or the content of the file in its -file counterpart, which takes precedence.
 func fileOr(s *settings, name string) (string, error) {
 	if path := s.str(name + "-file"); path != "" {
 		data, err := os.ReadFile(path)
@@ -106,7 +106,7 @@ func fileOr(s *settings, name string) (string, error) {
 	return s.str(name), nil
 }
 
-// identity: the node's name and addresses, and all names that the server's certificates are for.
+// identity determines the node's name and addresses, and all names of the server's certificates.
 func (s *server) identity() error {
 	var err error
 	if s.nodeName, s.nodeIPs, err = nodeIdentity(s.settings); err != nil {
@@ -122,7 +122,7 @@ func (s *server) identity() error {
 	return nil
 }
 
-// prepare gets the cluster's files, from the server that is joined or from the datastore, and makes what is missing.
+// prepare gets the cluster's files from the server to join or from the datastore, and creates missing ones.
 func (s *server) prepare(ctx context.Context) error {
 	s.chooseDatastore()
 	if err := s.bootstrap(ctx); err != nil {
@@ -137,7 +137,8 @@ func (s *server) prepare(ctx context.Context) error {
 	if err := s.ensureAccounts(); err != nil {
 		return err
 	}
-	// Read once: what `token rotate` writes counts from the next start on (pkg/authenticator/passwordfile).
+	// Read only once: after `token rotate`, the new token is used from the next start on
+	// (pkg/authenticator/passwordfile).
 	var err error
 	if s.accounts, err = readAccounts(s.cred("passwd")); err != nil {
 		return err
@@ -194,7 +195,7 @@ func (s *server) httpBootstrap() error {
 	return s.reconcileBootstrap(data)
 }
 
-// storageBootstrap: the token is the one given, else the one on the disk; a first start has none.
+// storageBootstrap uses the given token, otherwise the one on disk. A first start has none.
 func (s *server) storageBootstrap(ctx context.Context) error {
 	value := s.token
 	if value == "" {
@@ -215,7 +216,8 @@ func (s *server) storageBootstrap(ctx context.Context) error {
 	return s.reconcileBootstrap(data)
 }
 
-// start brings the parts up in upstream's order: listener, container runtime, datastore, API, the rest; then tells systemd.
+// start starts the components in upstream's order (listener, container runtime, datastore, API, everything else),
+// then notifies systemd.
 func (s *server) start(ctx context.Context) error {
 	s.kube = newKube("https://"+s.apiAddress(), s.tls("server-ca.crt"), s.tls("client-supervisor.crt"), s.tls("client-supervisor.key"))
 	if s.managed {
@@ -235,7 +237,7 @@ func (s *server) start(ctx context.Context) error {
 	}
 	go s.runAgent(ctx)
 	if s.managed {
-		// A joining server first needs its container runtime: pkg/etcd/etcd.go (Start).
+		// A joining server starts its container runtime first: pkg/etcd/etcd.go (Start).
 		<-s.runtimeReady
 		if err := s.etcd.begin(ctx); err != nil {
 			return err
@@ -264,7 +266,7 @@ func (s *server) start(ctx context.Context) error {
 	return nil
 }
 
-// writeKubeconfig: docs.k3s.io/cluster-access; 0600 unless told otherwise.
+// writeKubeconfig writes the kubeconfig, with mode 0600 by default: docs.k3s.io/cluster-access.
 func (s *server) writeKubeconfig() error {
 	host := s.str("bind-address")
 	if host == "" {
@@ -301,7 +303,7 @@ func (s *server) writeKubeconfig() error {
 	return nil
 }
 
-// runAgent runs this server's own node, which asks its own supervisor as any agent would.
+// runAgent runs the node part of this server. It uses its own supervisor like any agent.
 func (s *server) runAgent(ctx context.Context) {
 	if s.boolean("disable-agent") {
 		close(s.runtimeReady)
@@ -318,7 +320,7 @@ func (s *server) runAgent(ctx context.Context) {
 	}
 }
 
-// waitAPI is until the API server says that it is ready.
+// waitAPI waits until the API server is ready.
 func (s *server) waitAPI(ctx context.Context) {
 	for i := 0; ; i++ {
 		if err := s.kube.raw(ctx, "/readyz"); err == nil {
@@ -330,7 +332,7 @@ func (s *server) waitAPI(ctx context.Context) {
 	}
 }
 
-// extendPath: what is bundled is found by name too.
+// extendPath adds the directory of the bundled programs to PATH.
 func extendPath() {
 	os.Setenv("PATH", binDir+":"+os.Getenv("PATH"))
 }

@@ -19,12 +19,12 @@ var (
 	bothUses  = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 )
 
-// tls is a file's place below server/tls. The layout is upstream's: pkg/daemons/control/deps/deps.go.
+// tls returns the path of a file below server/tls. The layout is upstream's: pkg/daemons/control/deps/deps.go.
 func (s *server) tls(name string) string { return filepath.Join(s.dir, "tls", name) }
 
 func (s *server) cred(name string) string { return filepath.Join(s.dir, "cred", name) }
 
-// prepareCertificates makes what is missing of CAs, certificates, keys and the control plane's kubeconfigs.
+// prepareCertificates creates missing CAs, certificates, keys, and the control plane's kubeconfigs.
 func (s *server) prepareCertificates() error {
 	for name, file := range map[string]string{
 		"k3s-client": "client-ca", "k3s-server": "server-ca", "k3s-request-header": "request-header-ca",
@@ -66,7 +66,7 @@ type leaf struct {
 	spec     certificateSpec
 }
 
-// leaves are all certificates of a server but those of its node.
+// leaves returns all certificates of a server except those of its node.
 func (s *server) leaves() []leaf {
 	client := func(file, name string, groups ...string) leaf {
 		return leaf{file, "client-ca", certificateSpec{name, groups, nil, clientUse}}
@@ -109,7 +109,7 @@ func (s *server) leafCertificates() error {
 	return nil
 }
 
-// kubeconfigFiles names its files; kubeconfigData carries them.
+// kubeconfigFiles returns a kubeconfig with paths of certificates; kubeconfigData embeds them.
 func kubeconfigFiles(address, ca, cert, key string) string {
 	return kubeconfig("local", "Default", "user", address,
 		"certificate-authority: "+ca, "client-certificate: "+cert, "client-key: "+key)

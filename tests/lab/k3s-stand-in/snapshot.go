@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// Snapshots of embedded etcd: docs.k3s.io/cli/etcd-snapshot. The command asks the running server, which has the database.
+// Snapshots of embedded etcd: docs.k3s.io/cli/etcd-snapshot. The command sends requests to the running server.
 type snapshotOrder struct {
 	Operation string   `json:"operation"`
 	Name      []string `json:"name"`
@@ -86,7 +86,7 @@ func (s *server) snapshotRequest(w http.ResponseWriter, r *http.Request) {
 	sendJSON(w, found)
 }
 
-// saveSnapshot writes NAME-NODE-UNIXTIME.
+// saveSnapshot writes a snapshot named NAME-NODE-UNIXTIME.
 func (s *server) saveSnapshot(ctx context.Context, base, dir string, compress bool) (snapshotFile, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return snapshotFile{}, err
@@ -151,7 +151,7 @@ func (s *server) listSnapshots(dir string) ([]snapshotFile, error) {
 	return found, nil
 }
 
-// pruneSnapshots keeps the newest of those with one base name.
+// pruneSnapshots keeps the newest snapshots with a base name.
 func (s *server) pruneSnapshots(dir, base string, keep int) ([]snapshotFile, error) {
 	every, err := s.listSnapshots(dir)
 	if err != nil {
@@ -175,7 +175,7 @@ func (s *server) pruneSnapshots(dir, base string, keep int) ([]snapshotFile, err
 	return own[keep:], nil
 }
 
-// scheduleSnapshots: every twelve hours by default, five are kept.
+// scheduleSnapshots takes a snapshot every twelve hours and keeps five, by default.
 func (s *server) scheduleSnapshots(ctx context.Context) {
 	if s.boolean("etcd-disable-snapshots") {
 		infof("etcd snapshots are disabled")
@@ -197,7 +197,7 @@ func (s *server) scheduleSnapshots(ctx context.Context) {
 	}
 }
 
-// due is whether a plan in cron's five fields names this minute.
+// due returns true if a cron schedule with five fields matches this minute.
 func due(plan string, now time.Time) bool {
 	fields := strings.Fields(plan)
 	if len(fields) != 5 {

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// snapshotCommand is `k3s etcd-snapshot save|ls|delete|prune`; without a word it saves.
+// snapshotCommand is `k3s etcd-snapshot save|ls|delete|prune`. The default is save.
 func snapshotCommand(args []string) error {
 	operation := "save"
 	if len(args) > 0 && args[0][0] != '-' {

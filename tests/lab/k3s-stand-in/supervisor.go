@@ -24,7 +24,7 @@ import (
 	"time"
 )
 
-const reusePort = 15 // SO_REUSEPORT, which package syscall has not: see apiHost
+const reusePort = 15 // SO_REUSEPORT, missing in package syscall; see apiHost
 
 // listen serves the supervisor and the API on one port: pkg/cluster/https.go, pkg/server/handlers/router.go.
 func (s *server) listen() error {
@@ -57,7 +57,7 @@ func (s *server) listen() error {
 	return nil
 }
 
-// notAPI hangs up on who asks for the API server's own address before that is there.
+// notAPI closes connections to the API server's address while the API server does not run yet.
 type notAPI struct{ net.Listener }
 
 func (l notAPI) Accept() (net.Conn, error) {
@@ -73,7 +73,7 @@ func (l notAPI) Accept() (net.Conn, error) {
 	}
 }
 
-// listenerCertificate is made for each start, for all names that tls-san and the node give.
+// listenerCertificate creates a certificate at each start, with all names of tls-san and of the node.
 func (s *server) listenerCertificate() (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -124,7 +124,7 @@ func (s *server) routes() http.Handler {
 	return mux
 }
 
-// sendError answers as the API does: pkg/util/apierrors.go (SendError).
+// sendError sends an error in the API's format: pkg/util/apierrors.go (SendError).
 func sendError(w http.ResponseWriter, err error, code int) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
@@ -161,7 +161,7 @@ func (s *server) readyz(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write([]byte("ok"))
 }
 
-// sendBootstrap gives a joining server the cluster's keys. Only servers with embedded etcd do.
+// sendBootstrap sends the cluster's keys to a joining server. Only servers with embedded etcd do that.
 func (s *server) sendBootstrap(w http.ResponseWriter, r *http.Request) {
 	if !s.managed {
 		warnf("Received HTTP bootstrap request from %s, but embedded etcd is not enabled.", r.RemoteAddr)
@@ -177,7 +177,7 @@ func (s *server) sendBootstrap(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(data)
 }
 
-// apiservers are the addresses that the cluster's own service has, for agents' balancers.
+// apiservers returns the endpoints of the service kubernetes, for the agents' balancers.
 func (s *server) apiservers(w http.ResponseWriter, r *http.Request) {
 	var slices struct {
 		Items []struct {
@@ -245,7 +245,8 @@ func (s *server) clientCertificate(name, key string) http.HandlerFunc {
 	}
 }
 
-// signAndSend signs a client's own key, or gives out the common one to who sends none: pkg/server/handlers/handlers.go.
+// signAndSend signs a client's key, or sends the shared key and certificate to clients without one:
+// pkg/server/handlers/handlers.go.
 func (s *server) signAndSend(w http.ResponseWriter, r *http.Request, spec certificateSpec, ca, keyFile string) {
 	var key []byte
 	body, _ := io.ReadAll(r.Body)

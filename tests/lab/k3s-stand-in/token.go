@@ -21,8 +21,8 @@ const tokenPrefix = "K10"
 
 var bootstrapPattern = regexp.MustCompile(`^([a-z0-9]{6})\.([a-z0-9]{16})$`)
 
-// token is one that servers and agents join with: docs.k3s.io/cli/token. Secure: K10<hash of the CA>::<user>:<password>; short:
-// the password alone; bootstrap: <id>.<secret>, alone or behind the hash.
+// token is a token to join with: docs.k3s.io/cli/token. A secure one is K10<hash of the CA>::<user>:<password>; a
+// short one is only the password; a bootstrap token is <id>.<secret>, with or without the hash.
 type token struct {
 	caHash, user, password, bootstrap string
 }
@@ -58,7 +58,7 @@ func parseToken(value string) (token, error) {
 	return found, nil
 }
 
-// normalizeToken is the password alone, with which bootstrap data is encrypted (pkg/util/token.go).
+// normalizeToken returns only the password, which encrypts bootstrap data (pkg/util/token.go).
 func normalizeToken(value string) (string, error) {
 	parsed, err := parseToken(value)
 	if err != nil || parsed.bootstrap != "" {
@@ -67,7 +67,7 @@ func normalizeToken(value string) (string, error) {
 	return parsed.password, nil
 }
 
-// formatToken puts the hash of the cluster's CA before credentials.
+// formatToken adds the hash of the cluster's CA to credentials.
 func formatToken(credentials, caFile string) (string, error) {
 	ca, err := os.ReadFile(caFile)
 	if err != nil {
@@ -76,7 +76,8 @@ func formatToken(credentials, caFile string) (string, error) {
 	return tokenPrefix + hashCA(ca) + "::" + credentials, nil
 }
 
-// hashCA: of one certificate its file's digest; of a chain that of its root, so that CAs can be renewed below it.
+// hashCA returns the digest of a file with one certificate, or of the root certificate of a chain, so that CAs below
+// the root can be renewed.
 func hashCA(data []byte) string {
 	certificates := parseCertificates(data)
 	if len(certificates) > 1 {
@@ -110,14 +111,14 @@ func parseCertificates(data []byte) []*x509.Certificate {
 	}
 }
 
-// randomHex is a secret of n bytes.
+// randomHex returns a random secret of n bytes.
 func randomHex(n int) string {
 	data := make([]byte, n)
 	_, _ = rand.Read(data)
 	return hex.EncodeToString(data)
 }
 
-// randomBootstrap is <id>.<secret> of the letters that Kubernetes' pattern allows.
+// randomBootstrap returns a random <id>.<secret> that matches Kubernetes' pattern.
 func randomBootstrap() string {
 	const letters = "0123456789abcdefghijklmnopqrstuvwxyz"
 	data := make([]byte, 22)

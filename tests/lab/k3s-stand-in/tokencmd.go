@@ -48,7 +48,7 @@ func adminKube(o options) *kube {
 
 const secretsPath = "/api/v1/namespaces/kube-system/secrets"
 
-// createToken makes a bootstrap token that ends after a day unless told otherwise; 0 is for ever.
+// createToken creates a bootstrap token. It expires after a day by default; 0 means never.
 func createToken(ctx context.Context, o options) error {
 	value := randomBootstrap()
 	if len(o.rest) > 0 {
@@ -165,8 +165,8 @@ func rotateCommand(o options) error {
 	return nil
 }
 
-// rotateToken changes the servers' password, and the agents' where it was the same, and stores the cluster's files under it. Until it is
-// started anew, this server lets in who has the old one: pkg/server/handlers/token.go.
+// rotateToken changes the servers' password, and the agents' if it was the same, and stores the cluster's files
+// encrypted with it. Until it restarts, this server still accepts the old password: pkg/server/handlers/token.go.
 func (s *server) rotateToken(w http.ResponseWriter, r *http.Request) {
 	var request rotateRequest
 	if err := json.NewDecoder(r.Body).Decode(&request); err != nil {

@@ -2,8 +2,8 @@
 // GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-// Kubernetes' programs in one, as K3s has them: which it is, its name says. Built in the module of tests/lab/go/kubernetes-VERSION
-// (lablib/k3s.py), from the same sources as the lab's own programs.
+// All Kubernetes programs in one, as in K3s; its name selects the program. lablib/k3s.py builds it in the module
+// tests/lab/go/kubernetes-VERSION, from the same source code as the lab's own programs.
 package main
 
 import (

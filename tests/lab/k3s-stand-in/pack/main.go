@@ -2,7 +2,7 @@
 // GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-// Packs files with Zstandard: programs behind the stand-in's executable, or one file by itself.
+// Pack files with Zstandard: programs appended to the stand-in's executable, or a single file.
 //
 //	pack k3s STUB TARGET FILE...
 //	pack file SOURCE TARGET
@@ -58,7 +58,7 @@ func packFile(source, target string) error {
 	return errors.Join(err, packed.Close(), out.Close())
 }
 
-// packProgram: the stub, the archive, its length, its digest, the mark.
+// packProgram writes the stub, the archive, its length, its digest and the mark.
 func packProgram(stub, target string, files []string) error {
 	out, err := os.OpenFile(target, os.O_CREATE|os.O_RDWR|os.O_TRUNC, 0o755)
 	if err != nil {
@@ -97,7 +97,7 @@ func packProgram(stub, target string, files []string) error {
 	return err
 }
 
-// add writes a program without its time and owner, so that the same programs make the same archive.
+// add writes a program without time and owner, so that archives are reproducible.
 func add(archive *tar.Writer, path string) error {
 	in, err := os.Open(path)
 	if err != nil {
