@@ -67,19 +67,34 @@ class Placement(str, enum.Enum):
     """Where a datastore runs."""
 
     STACKED = "stacked"  # etcd as a static pod of each control plane
-    EMBEDDED = "embedded"  # inside of K3s
-    EXTERNAL = "external"
+    EMBEDDED = "embedded"  # inside of K3s's servers
+    EXTERNAL = "external"  # the user runs it
+    ELSEWHERE = "elsewhere"  # in the cluster of another inventory that the nodes join
 
 
 @dataclass(frozen=True)
 class Datastore:
-    """What a cluster stores its objects in.
+    """What a cluster stores its objects in. The plan shows it as text; parse() reads that text.
 
-    kind: etcd, sqlite, postgres, mysql, or database for an external one of unknown kind.
+    kind: etcd, SQLite, PostgreSQL, MySQL, or database for an external one of unknown kind.
     """
 
     kind: str
     placement: Placement
+
+    def __str__(self) -> str:
+        if self.placement is Placement.ELSEWHERE:
+            return "of the cluster that is joined"
+        return self.kind if self.kind == "SQLite" else "%s %s" % (self.placement.value, self.kind)
+
+    @classmethod
+    def parse(cls, text: str) -> Datastore:
+        """Return the datastore that str() gives this text for."""
+        first, _space, kind = text.partition(" ")
+        known = {placement.value: placement for placement in Placement}
+        if text == "SQLite":
+            return cls(text, Placement.EMBEDDED)
+        return cls(kind, known[first]) if first in known else cls("etcd", Placement.ELSEWHERE)
 
     @property
     def is_external(self) -> bool:
@@ -88,7 +103,7 @@ class Datastore:
 
     @property
     def is_embedded_etcd(self) -> bool:
-        """Return True if K3s's servers run etcd themselves."""
+        """Return True if K3s's servers run etcd."""
         return self.kind == "etcd" and self.placement is Placement.EMBEDDED
 
 

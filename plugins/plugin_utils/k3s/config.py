@@ -17,6 +17,7 @@ from typing import Any
 from ..base import versions
 from ..base.distribution import Cluster, File, Inputs, Node
 from ..base.findings import Finding
+from ..base.model import Datastore
 from ..base.reference import K3S_BALANCER_PORT
 from ..base.yaml_documents import dump, merge
 from ..machine import kubelet as kubelet_config
@@ -62,7 +63,7 @@ def config(node: Node, cluster: Cluster) -> Keys:
     made: Keys = {"node-name": node["name"], "node-ip": _node_ip(node)}
     if joins(node, cluster):
         made["server"] = "https://" + _server_to_join(node, cluster)
-    elif cluster["datastore"] == "embedded etcd" and starts(node, cluster):
+    elif Datastore.parse(cluster["datastore"]).is_embedded_etcd and starts(node, cluster):
         made["cluster-init"] = True
     made["token-file"] = TOKEN_FILE
     if _loopback(cluster["endpoint"]["address"]) and cluster["endpoint"]["port"] != K3S_BALANCER_PORT:
@@ -119,7 +120,7 @@ def _shared(cluster: Cluster) -> Keys:
         made["secrets-encryption"] = True
     if cluster.get("embedded_registry"):
         made["embedded-registry"] = True
-    if cluster["datastore"].startswith("external"):
+    if Datastore.parse(cluster["datastore"]).is_external:
         files = cluster.get("datastore_files") or {}
         made.update({"datastore-" + name: files[name] for name in ("cafile", "certfile", "keyfile") if files.get(name)})
     return made
@@ -135,7 +136,7 @@ def joins(node: Node, cluster: Cluster) -> bool:
     if ROLES[node["role"]] == AGENT:
         return True
     # Without the address, a server that lost its data would start a second cluster.
-    return cluster["datastore"] == "embedded etcd" and len(cluster["members"]) > 1 and not starts(node, cluster)
+    return Datastore.parse(cluster["datastore"]).is_embedded_etcd and len(cluster["members"]) > 1 and not starts(node, cluster)
 
 
 def _server_to_join(node: Node, cluster: Cluster) -> str:

@@ -15,13 +15,15 @@ from urllib.parse import parse_qs, urlsplit
 
 from ..base.distribution import File, Inputs, Node, Nodes, Reason, etcd_reason
 from ..base.findings import Finding, reason
+from ..base.model import Datastore, Placement
 from ..base.reference import K3S_DATASTORE_PAGE, K3S_ETCD
 
 PAGE = "https://docs.k3s.io/datastore#datastore-endpoint-format-and-functionality"
 CONVERT_PAGE = "https://docs.k3s.io/datastore/ha-embedded#existing-single-node-clusters"
-SQLITE, ETCD = "SQLite", "embedded etcd"
+SQLITE = str(Datastore("SQLite", Placement.EMBEDDED))
+ETCD = str(Datastore("etcd", Placement.EMBEDDED))
 # Of an inventory of agents.
-ELSEWHERE = "of the cluster that is joined"
+ELSEWHERE = str(Datastore("etcd", Placement.ELSEWHERE))
 KINDS = {"postgres": "PostgreSQL", "postgresql": "PostgreSQL", "mysql": "MySQL", "http": "etcd", "https": "etcd"}
 FORMS = {
     "PostgreSQL": "postgres://USER:PASSWORD@HOST:5432/DATABASE",
@@ -46,7 +48,7 @@ def choose(nodes: Nodes, shared: Inputs, control_planes: Sequence[str]) -> tuple
     if not count:
         return ELSEWHERE, []
     if "external_database" in shared["kube_needs"]:
-        name = "external %s" % (kind(shared.get("k3s_datastore_endpoint") or "") or "database")
+        name = _external(kind(shared.get("k3s_datastore_endpoint") or ""))
         text = "%s: kube_needs asks for an external database; the cluster is as available as the database" % name
         return name, [reason("datastore", None, count, None, K3S_DATASTORE_PAGE, text)]
     if count == 1 and wanted == "auto" and ETCD in there(nodes, control_planes).values():
@@ -56,6 +58,10 @@ def choose(nodes: Nodes, shared: Inputs, control_planes: Sequence[str]) -> tuple
         text = "SQLite: a single server needs no etcd cluster; the cluster does not survive the loss of this server"
         return SQLITE, [reason("datastore", control_planes[0], count, None, K3S_DATASTORE_PAGE, text)]
     return ETCD, [etcd_reason(count)]
+
+
+def _external(kind_: str) -> str:
+    return str(Datastore(kind_ or "database", Placement.EXTERNAL))
 
 
 def disk(disks: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -258,7 +264,7 @@ def there(nodes: Nodes, control_planes: Sequence[str]) -> dict[str, str]:
         cluster = nodes[host]["info"].get("cluster") or {}
         name, _space, scheme = str(cluster.get("datastore") or "").partition(" ")
         if name and not cluster.get("foreign"):
-            external = "external %s" % KINDS.get(scheme, "database")
+            external = _external(KINDS.get(scheme, ""))
             found[host] = {"sqlite": SQLITE, "etcd": ETCD, "external": external}.get(name, name)
     return found
 

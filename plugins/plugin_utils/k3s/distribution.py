@@ -21,6 +21,7 @@ from ..base.distribution import (
     unsupported_plugin,
 )
 from ..base.findings import Finding, reason
+from ..base.model import Datastore
 from ..base.reference import K3S_ARCHITECTURES, K3S_BALANCER_PORT, K3S_MINIMUM, K3S_PAGE, K3S_REVISION
 from ..machine import os_settings
 from ..network import endpoint, plugins as network
@@ -89,7 +90,7 @@ class K3s(Distribution):
 
     def can_reopen(self, shared: Inputs, datastore: str) -> bool | None:
         """See Distribution. The token opens the cluster in an external datastore."""
-        return bool(shared["k3s_token"]) if datastore.startswith("external") else None
+        return bool(shared["k3s_token"]) if Datastore.parse(datastore).is_external else None
 
     def joins_elsewhere(self, inputs: Inputs) -> bool:
         """See Distribution."""
@@ -123,7 +124,7 @@ class K3s(Distribution):
 
     def datastore_shown(self, shared: Inputs, datastore_name: str) -> str:
         """See Distribution."""
-        return datastore.shown(shared["k3s_datastore_endpoint"]) if datastore_name.startswith("external ") else ""
+        return datastore.shown(shared["k3s_datastore_endpoint"]) if Datastore.parse(datastore_name).is_external else ""
 
     def installed_version(self, nodes: Nodes) -> str:
         """See Distribution."""

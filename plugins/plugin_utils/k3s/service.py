@@ -13,10 +13,10 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ..base.distribution import Cluster, File, Inputs, Node, port_row as row
+from ..base.model import Datastore
 from ..base.reference import K3S_BALANCER_PORT
 from ..machine import service_units as units
 from ..network import plugins as network
-from . import datastore
 
 # Actions of the first server after which others can join.
 STARTS = ("init", "convert")
@@ -75,7 +75,7 @@ def ports(cluster: Cluster) -> list[dict[str, Any]]:
     """Return who must reach whom, {port, protocol, to, from, purpose}: https://docs.k3s.io/installation/requirements#networking"""
     shared = cluster["shared"]
     rows = [row(cluster["api_port"], "tcp", "control planes", "all nodes, administrators", "K3s supervisor and API")]
-    if cluster["datastore"] == datastore.ETCD:
+    if Datastore.parse(cluster["datastore"]).is_embedded_etcd:
         rows.append(row("2379-2380", "tcp", "control planes", "control planes", "etcd"))
     rows.append(row(10250, "tcp", "all nodes", "all nodes", "kubelet"))
     rows += network.by_name(cluster["plugin"]).ports(shared["kube_network"]["options"])

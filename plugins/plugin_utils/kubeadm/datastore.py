@@ -13,17 +13,18 @@ from typing import Any
 
 from ..base.distribution import Inputs, Reason, etcd_reason
 from ..base.findings import reason
+from ..base.model import Datastore, Placement
 from ..base.reference import KUBEADM_ETCD_PAGE
 
-STACKED = "stacked etcd"
-EXTERNAL = "external etcd"
+STACKED = str(Datastore("etcd", Placement.STACKED))
+EXTERNAL = str(Datastore("etcd", Placement.EXTERNAL))
 
 
 def choose(shared: Inputs, control_planes: Sequence[str]) -> tuple[str, list[Reason]]:
     """Return the datastore and the reasons for it."""
     count = len(control_planes)
     if is_external(shared):
-        text = "external etcd: kubeadm_cluster_config names it, and the cluster survives what that survives"
+        text = "external etcd: set in kubeadm_cluster_config; the cluster depends on it"
         return EXTERNAL, [reason("datastore", None, count, None, KUBEADM_ETCD_PAGE, text)]
     return STACKED, [etcd_reason(count)]
 

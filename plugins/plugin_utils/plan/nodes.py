@@ -11,6 +11,7 @@ from typing import Any
 from ..base import versions
 from ..base.distribution import Cluster, Distribution, Node
 from ..base.findings import Finding
+from ..base.model import Datastore
 from ..machine import capacity, kubelet
 from . import cluster_objects, distributions, membership, steps as difference
 from .draft import Draft
@@ -69,7 +70,7 @@ def _rejoins(node: Node, distribution: Distribution, cluster: Cluster, state: Ma
     # A node whose join was interrupted has its data and goes on with them.
     fresh = not ((node["info"].get("cluster") or {}).get("kubelet_conf") or membership.has_data(node["info"]))
     # A new cluster on a database that is not empty may know any of them.
-    may_know = bool(cluster["datastore"].startswith("external")) and state["start"] == "init"
+    may_know = Datastore.parse(cluster["datastore"]).is_external and state["start"] == "init"
     return distribution.remembers_nodes and fresh and (may_know or node["name"] in state["known"])
 
 

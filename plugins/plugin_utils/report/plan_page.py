@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from ..base import quantity, resources
-from ..base.model import Plan, PlanNode
+from ..base.model import Datastore, Plan, PlanNode
 from . import lines, summary, todo
 
 _ADDRESS = re.compile(r"(https?://[^\s<>\"')]*[^\s<>\"').,;:])")
@@ -228,7 +228,7 @@ def _figure(plan: Plan, rows: list[Row]) -> dict[str, Any] | None:
 
 
 def _store_place(store: str, planes: int) -> str:
-    if not planes or store.startswith("external"):
+    if not planes or Datastore.parse(store).is_external:
         return "outside of these nodes"
     return "on the control plane" if planes == 1 else "on the control planes"
 

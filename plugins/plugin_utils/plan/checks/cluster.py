@@ -11,6 +11,7 @@ from typing import Any
 
 from ...base.distribution import Problems
 from ...base.findings import Finding
+from ...base.model import Datastore
 from ...base.reference import GPU_PAGE
 from ...network import cidrs, plugins
 from ...network.plugin import Situation
@@ -29,7 +30,7 @@ def no_control_plane(facts: Mapping[str, Mapping[str, Any]]) -> Finding:
 def size(case: Case) -> Problems:
     """Check the number of control planes: of two etcd members neither may fail, and an even number survives no more than one less."""
     hosts, count = ", ".join(case.control_planes), len(case.control_planes)
-    external = bool(case.cluster["datastore"].startswith("external"))
+    external = Datastore.parse(case.cluster["datastore"]).is_external
     wanted = 2 if external else 3
     refusals: list[Finding] = []
     warnings: list[Finding] = []
