@@ -11,33 +11,48 @@ short_description: Keep labels, taints and manifests in a cluster
 version_added: 0.1.0
 author: kubewright contributors (@kubewright)
 description:
-  - Runs on a control plane. Sets labels and taints of nodes and applies manifests (server side), in one call.
-  - Moves one of CoreDNS' pods where all of them sit on one node, as they do when the first node was alone. The loss of that node would take DNS along.
-  - Owns what it sets. A label, a taint or an object that is dropped from the input is taken away; what others set stays.
+  - Runs on a control plane, as root. In one call it sets labels and taints of nodes, applies manifests with
+    server-side apply, and deletes what an earlier run set and the inputs no longer have.
+  - Removes only what it set itself. Labels, taints and objects of others are never removed. The record is kept in the
+    cluster - an annotation C(kubewright.cluster/owned) on each node, and the ConfigMap C(kubewright-manifests) in
+    C(kube-system).
+  - Moves one of CoreDNS' pods if all of them run on one node, as they do after the first node has joined. Otherwise the
+    loss of that node would stop DNS for the whole cluster.
+  - If the API server does not answer, repeats the request for a minute, then fails.
 extends_documentation_fragment: [kubewright.cluster.attributes]
 options:
   nodes:
-    description: By node name a map with C(labels) (a map) and C(taints) (list of C(key), C(value), C(effect); null leaves taints alone).
+    description:
+      - Labels and taints by node name. Nodes that are not named here, or are not in the cluster, are left as they are.
+      - Each value has C(labels), a map of strings, and C(taints), a list of maps with C(key), C(value) and C(effect).
+        If C(taints) is null, the node's taints are left as they are, except those that an earlier run set.
     type: dict
     default: {}
   manifests:
-    description: Manifests, each with C(name), C(content) (YAML text) and C(state).
+    description:
+      - Manifests to apply, each with a unique C(name), its YAML text in C(content), and C(state).
+      - With C(state=absent), or without the entry, the objects that the manifest created are deleted.
     type: list
     elements: dict
     default: []
   addons:
     description:
-      - On a K3s server, what its auto-deploy folder is to hold - C(wanted), by file name without its ending the file's SHA-256, and C(kept), names of
-        files that are still on a server.
-      - Waits half a minute until K3s has applied what is wanted, and warns of what it has not. Deletes the objects of our files that are no
-        longer wanted, which K3s itself leaves.
+      - For K3s servers, the files in K3s's auto-deploy folder, which the collection wrote before. C(wanted) is a map of
+        file names without C(.yaml) to the SHA-256 of the file. C(kept) lists the names of files that are still on a
+        server.
+      - Waits up to 35 seconds until K3s has applied the wanted files, and warns about those that it has not applied.
+      - Deletes the objects of our files that are neither wanted nor kept, because K3s itself does not delete them.
     type: dict
   spread_dns:
-    description: Whether to move a CoreDNS pod where all sit on one node. New nodes are waited for then, for a minute at most.
+    description:
+      - Whether to move one of CoreDNS' pods if all of them run on one node and another node can take one.
+      - Waits up to a minute for new nodes to become Ready.
     type: bool
     default: true
   kubeconfig:
-    description: Kubeconfig on the control plane.
+    description:
+      - The administrator's kubeconfig on the control plane. With a path below C(/etc/rancher/k3s) the module runs
+        C(k3s kubectl) instead of C(kubectl).
     type: path
     default: /etc/kubernetes/admin.conf
 """
@@ -52,28 +67,41 @@ EXAMPLES = r"""
     manifests:
       - name: quota
         content: "{{ lookup('ansible.builtin.file', 'quota.yml') }}"
+
+- name: Reserve a node for GPU jobs
+  kubewright.cluster.cluster_objects:
+    nodes:
+      gpu-1:
+        labels: {accelerator: nvidia}
+        taints:
+          - {key: nvidia.com/gpu, value: "true", effect: NoSchedule}
 """
 
 RETURN = r"""
 changes:
-  description: What was changed, in words.
+  description: What was changed, or in check mode would be, one sentence each.
   type: list
   elements: str
   returned: always
+  sample: ["manifest quota: v1|ResourceQuota|default|compute"]
 """
 
 import json
 import os
 import time
+from typing import Any, Dict, List
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubewright.cluster.plugins.module_utils.api import owned_objects as objects
+from ansible_collections.kubewright.cluster.plugins.module_utils.api.owned_objects import Object
 from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import addons as k3s_addons
 
+# The identities of the objects that each manifest created.
+Record = Dict[str, List[str]]
 KUBECTL = ["/usr/local/bin/kubectl"]
 K3S = ["/usr/local/bin/k3s", "kubectl"]
 WAIT_SECONDS = 60
-# K3s looks every 15 seconds.
+# K3s reads its files every 15 seconds.
 ADDON_SECONDS = 35
 NONE = '{"kind": "List", "items": []}'
 
@@ -81,10 +109,20 @@ NONE = '{"kind": "List", "items": []}'
 class Cluster:
     """kubectl with the administrator's rights, and the record of what was changed."""
 
-    def __init__(self, module):
-        self.module, self.changes = module, []
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module = module
+        self.changes: List[str] = []
 
-    def kubectl(self, *arguments, text=None, may_fail=False):
+    def change(self, sentence: str) -> bool:
+        """Record a change. Return True if it is to be carried out."""
+        self.changes.append(sentence)
+        return not self.module.check_mode
+
+    def kubectl(self, *arguments: str, text: str | None = None, may_fail: bool = False) -> tuple[int, str, str]:
+        """Return (exit status, output, errors) of kubectl. Fail the module on an error, unless may_fail.
+
+        text: its input. An API server that does not answer is asked again for WAIT_SECONDS, and then always fails it.
+        """
         config = self.module.params["kubeconfig"]
         argv = [*(K3S if config.startswith("/etc/rancher/k3s/") else KUBECTL), "--kubeconfig", config, *arguments]
         deadline = time.monotonic() + WAIT_SECONDS
@@ -94,20 +132,18 @@ class Cluster:
             if not unreached or time.monotonic() > deadline:
                 break
             time.sleep(2)
-        # An API that does not answer says nothing of what is there: no caller may take that for "there is none".
+        # No answer does not mean that there is nothing: no caller may go on after it.
         if status and (unreached or not may_fail):
-            self.module.fail_json(
-                msg="kubectl %s: %s" % (" ".join(arguments[:3]), errors.strip()), changes=self.changes
-            )
+            text = "kubectl %s: %s" % (" ".join(arguments[:3]), errors.strip())
+            self.module.fail_json(msg=text, changes=self.changes)
         return status, output, errors
 
-    def keep_dns_spread(self, nodes):
-        """Once the nodes are Ready (new ones take a moment), move a CoreDNS pod where all sit on one node."""
+    def keep_dns_spread(self, nodes: list[Object]) -> None:
+        """Move a CoreDNS pod if all of them run on one node, once the nodes are Ready: new ones take a moment."""
         deadline = time.monotonic() + (0 if self.module.check_mode else WAIT_SECONDS)
+        query = ("-n", "kube-system", "get", "pods", "-l", "k8s-app=kube-dns", "-o", "json")
         while True:
-            pods = objects.items_of(
-                self.kubectl("-n", "kube-system", "get", "pods", "-l", "k8s-app=kube-dns", "-o", "json")[1]
-            )
+            pods = objects.items_of(self.kubectl(*query)[1])
             if not objects.may_crowd(pods, nodes):
                 return
             nodes = objects.items_of(self.kubectl("get", "nodes", "-o", "json")[1])
@@ -116,48 +152,42 @@ class Cluster:
             time.sleep(1)
         crowded = objects.crowded(pods, nodes)
         if crowded:
-            self.changes.append("move %s away from %s" % (crowded["metadata"]["name"], crowded["spec"]["nodeName"]))
-            if not self.module.check_mode:
-                name = crowded["metadata"]["name"]
+            name = crowded["metadata"]["name"]
+            if self.change("move %s away from %s" % (name, crowded["spec"]["nodeName"])):
                 self.kubectl("-n", "kube-system", "delete", "pod", "--wait=false", "--ignore-not-found", name)
 
-    def keep_nodes(self, nodes):
-        wishes = self.module.params["nodes"]
+    def keep_nodes(self, nodes: list[Object]) -> None:
+        """Set the labels and taints of the nodes, and remove our dropped ones."""
+        wanted = self.module.params["nodes"]
         for node in nodes:
             name = node["metadata"]["name"]
-            patch = objects.node_patch(node, wishes[name]) if name in wishes else {}
-            if patch:
-                self.changes.append("node %s: %s" % (name, json.dumps(patch, sort_keys=True)))
-                if not self.module.check_mode:
-                    self.kubectl("patch", "node", name, "--type=merge", "--patch", json.dumps(patch))
+            patch = objects.node_patch(node, wanted[name]) if name in wanted else {}
+            if patch and self.change("node %s: %s" % (name, json.dumps(patch, sort_keys=True))):
+                self.kubectl("patch", "node", name, "--type=merge", "--patch", json.dumps(patch))
 
-    def keep_manifests(self):
+    def keep_manifests(self) -> None:
+        """Apply the manifests, and delete the objects of dropped ones."""
         record = self.record()
         wanted = {
             item["name"]: item for item in self.module.params["manifests"] if item.get("state", "present") == "present"
         }
-        new = {}
-        for name, item in wanted.items():
-            new[name] = self.apply(name, item.get("content") or "")
+        new = {name: self.apply(name, item.get("content") or "") for name, item in wanted.items()}
+        applied = {identity for identities in new.values() for identity in identities}
         for name, known in record.items():
-            for gone in [
-                entry
-                for entry in known
-                if entry not in new.get(name, []) and not any(entry in others for others in new.values())
-            ]:
-                self.changes.append("manifest %s: delete %s" % (name, gone))
-                if not self.module.check_mode:
-                    self.kubectl(
-                        "delete", "--ignore-not-found", "--wait=false", *objects.kubectl_target(gone), may_fail=False
-                    )
+            for identity in known:
+                if identity not in applied and self.change("manifest %s: delete %s" % (name, identity)):
+                    self.delete(identity)
         if new != record and not self.module.check_mode:
             self.write_record(new)
 
-    def addons(self):
+    def addons(self) -> list[Object]:
         return objects.items_of(self.kubectl("-n", k3s_addons.NAMESPACE, "get", k3s_addons.RESOURCE, "-o", "json")[1])
 
-    def keep_addons(self, wanted, kept):
-        """Wait for K3s to apply its files, then delete what it leaves of those that went: an object that moved to another file is that one's by then."""
+    def keep_addons(self, wanted: dict[str, str], kept: list[str]) -> None:
+        """Wait until K3s has applied its files, then delete the objects of dropped files, which K3s leaves.
+
+        An object that moved to another file belongs to that file's AddOn by then.
+        """
         deadline = time.monotonic() + (0 if self.module.check_mode else ADDON_SECONDS)
         found = self.addons()
         while k3s_addons.late(found, wanted) and time.monotonic() < deadline:
@@ -165,72 +195,69 @@ class Cluster:
             found = self.addons()
         if not self.module.check_mode:
             for name in k3s_addons.late(found, wanted):
-                self.tell_late(name)
-        gone = k3s_addons.dropped(found, wanted, kept)
-        for name, known in self.objects_of(gone).items():
-            self.changes.append("addon %s: delete %s" % (name, ", ".join(known) or "its record"))
-            if not self.module.check_mode:
+                self.warn_not_applied(name)
+        dropped = k3s_addons.dropped(found, wanted, kept)
+        for name, known in self.objects_of(dropped).items():
+            if self.change("addon %s: delete %s" % (name, ", ".join(known) or "its record")):
                 for identity in known:
-                    self.kubectl("delete", "--ignore-not-found", "--wait=false", *objects.kubectl_target(identity))
+                    self.delete(identity)
                 self.kubectl("-n", k3s_addons.NAMESPACE, "delete", "--ignore-not-found", k3s_addons.RESOURCE, name)
 
-    def tell_late(self, name):
-        output = self.kubectl("-n", k3s_addons.NAMESPACE, "get", "events", "-o", "json", may_fail=True)[1]
-        why = k3s_addons.last_event(objects.items_of(output or NONE), name) or "it was not looked at yet"
-        self.module.warn("K3s has not applied %s.yaml: %s. It tries again every 15 seconds" % (name, why))
+    def delete(self, identity: str) -> None:
+        """Delete an object by its identity, without waiting until it is gone."""
+        self.kubectl("delete", "--ignore-not-found", "--wait=false", *objects.kubectl_target(identity))
 
-    def objects_of(self, names):
-        """Of each AddOn the objects that it made; kinds that cannot be listed are passed over."""
+    def warn_not_applied(self, name: str) -> None:
+        output = self.kubectl("-n", k3s_addons.NAMESPACE, "get", "events", "-o", "json", may_fail=True)[1]
+        reason = k3s_addons.last_event(objects.items_of(output or NONE), name) or "K3s has not read it yet"
+        self.module.warn("K3s has not applied %s.yaml: %s. It tries again every 15 seconds." % (name, reason))
+
+    def objects_of(self, names: list[str]) -> dict[str, list[str]]:
+        """Return the objects that each AddOn created. Kinds that cannot be listed are skipped."""
         if not names:
             return {}
-        kinds = k3s_addons.resources(self.kubectl("api-resources", "--verbs=list,delete", "--output=name", may_fail=True)[1])
-        output = self.kubectl("get", ",".join(kinds), "-A", "-l", k3s_addons.selector(names), "-o", "json", may_fail=True)[1]
+        listed = self.kubectl("api-resources", "--verbs=list,delete", "--output=name", may_fail=True)[1]
+        kinds = ",".join(k3s_addons.resources(listed))
+        query = ("get", kinds, "-A", "-l", k3s_addons.selector(names), "-o", "json")
+        output = self.kubectl(*query, may_fail=True)[1]
         return k3s_addons.owned(objects.items_of(output or NONE), names)
 
-    def apply(self, name, content):
-        """Apply one manifest. Returns the identities of its objects."""
+    def apply(self, name: str, content: str) -> list[str]:
+        """Apply one manifest. Return the identities of its objects."""
         flags = ["--server-side", "--force-conflicts", "--field-manager=" + objects.MANAGER]
-        status, output, errors = self.kubectl("diff", *flags, "-f", "-", text=content, may_fail=True)
+        status, _output, errors = self.kubectl("diff", *flags, "-f", "-", text=content, may_fail=True)
         if status > 1:
-            self.module.fail_json(
-                msg="manifest %s cannot be applied: %s" % (name, errors.strip()), changes=self.changes
-            )
-        # Without the API (a client-side dry run) the objects' identities are read from the text itself.
+            text = "manifest %s cannot be applied: %s" % (name, errors.strip())
+            self.module.fail_json(msg=text, changes=self.changes)
+        # A client-side dry run reads the identities of the objects from the text, without the API.
         listed = self.kubectl("create", "--dry-run=client", "-o", "json", "-f", "-", text=content, may_fail=True)[1]
         identities = sorted(objects.identity(item) for item in _documents(listed))
-        if status == 1:
-            self.changes.append("manifest %s: %s" % (name, ", ".join(identities)))
-            if not self.module.check_mode:
-                self.kubectl("apply", *flags, "-f", "-", text=content)
+        if status == 1 and self.change("manifest %s: %s" % (name, ", ".join(identities))):
+            self.kubectl("apply", *flags, "-f", "-", text=content)
         return identities
 
-    def record(self):
+    def record(self) -> Record:
+        """Return the record in the cluster, {} if there is none."""
         status, output, _errors = self.kubectl(
             "-n", "kube-system", "get", "configmap", objects.CONFIG_MAP, "-o", "json", may_fail=True
         )
         return json.loads(json.loads(output)["data"]["manifests"]) if status == 0 else {}
 
-    def write_record(self, record):
-        document = {
+    def write_record(self, record: Record) -> None:
+        document: Dict[str, Any] = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {"name": objects.CONFIG_MAP, "namespace": "kube-system"},
             "data": {"manifests": json.dumps(record, sort_keys=True)},
         }
-        self.kubectl(
-            "apply",
-            "--server-side",
-            "--force-conflicts",
-            "--field-manager=" + objects.MANAGER,
-            "-f",
-            "-",
-            text=json.dumps(document),
-        )
+        flags = ("--server-side", "--force-conflicts", "--field-manager=" + objects.MANAGER)
+        self.kubectl("apply", *flags, "-f", "-", text=json.dumps(document))
 
 
-def _documents(text):
-    """The objects of several JSON documents that follow one another."""
-    decoder, position, found = json.JSONDecoder(), 0, []
+def _documents(text: str) -> list[Object]:
+    """Return the objects in a text of several JSON documents, one after the other."""
+    decoder, position = json.JSONDecoder(), 0
+    found: List[Object] = []
     while text[position:].strip():
         position += len(text[position:]) - len(text[position:].lstrip())
         item, end = decoder.raw_decode(text[position:])
@@ -239,7 +266,7 @@ def _documents(text):
     return found
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "nodes": {"type": "dict", "default": {}},
@@ -251,14 +278,14 @@ def main():
         supports_check_mode=True,
     )
     if module.check_mode and not os.path.exists(module.params["kubeconfig"]):
-        module.exit_json(changed=True, changes=["there is no cluster yet: everything is to be applied"])
+        module.exit_json(changed=True, changes=["there is no cluster yet: everything would be applied"])
     cluster = Cluster(module)
     nodes = objects.items_of(cluster.kubectl("get", "nodes", "-o", "json")[1])
     cluster.keep_nodes(nodes)
     cluster.keep_manifests()
     if module.params["addons"]:
         cluster.keep_addons(module.params["addons"]["wanted"], module.params["addons"]["kept"])
-    # After the manifests: the network among them makes the nodes Ready.
+    # After the manifests: one of them may be the network, without which nodes are not Ready.
     if module.params["spread_dns"]:
         cluster.keep_dns_spread(nodes)
     module.exit_json(

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kubeconfig
-short_description: Bring the administrator's kubeconfig to the controller
+short_description: Fetch the administrator's kubeconfig to the controller
 version_added: 0.1.0
 author: kubewright contributors (@kubewright)
 description:
-  - Reads C(admin.conf) on a control plane and writes a kubeconfig with its certificates on the controller, with mode 0600 and an
-    address that the controller reaches.
-  - Fails rather than replace the kubeconfig of another cluster, or a file that it did not write.
-  - Changes the user's own C(~/.kube/config) only if O(merge_into) asks for it. The old file is kept beside it, and a cluster, user or context of the
-    same name that belongs to another cluster (one with another CA) is an error.
+  - Reads the administrator's kubeconfig on a control plane, and writes a kubeconfig with its certificates on the
+    controller, with mode 0600 and an API server address that the controller can reach.
+  - Fails instead of replacing the kubeconfig of another cluster, or a file that it did not write.
+  - Changes another kubeconfig, such as C(~/.kube/config), only if O(merge_into) names it. A copy of that file with the
+    time in its name is kept beside it. A cluster, user or context of the same name that belongs to another cluster (one
+    with another CA) is an error.
 extends_documentation_fragment: [kubewright.cluster.attributes.action]
 options:
   path:
@@ -29,31 +30,43 @@ options:
     type: str
   state:
     description:
-      - V(absent) deletes the file that an earlier run wrote, by the inputs kube_kubeconfig and kube_cluster_name of the host. A file that another
-        program made, or that is for another cluster, stays; so does every file if C(--limit) leaves a part of the cluster.
+      - V(present) writes the file, and merges it if O(merge_into) is set.
+      - V(absent) deletes the file that an earlier run wrote for this cluster, and removes the cluster from
+        C(~/.kube/config) if it was merged. The host's inputs C(kube_kubeconfig) and C(kube_cluster_name) are used
+        instead of the other options.
+      - V(absent) keeps a file of another program or for another cluster. It changes nothing if the run has C(--limit),
+        because the rest of the cluster may still exist.
     type: str
     choices: [present, absent]
     default: present
   merge_into:
-    description: A kubeconfig on the controller into which the cluster is merged as well.
+    description: A kubeconfig on the controller to merge the cluster into as well. Its current context stays as it is.
     type: path
   source:
-    description: The administrator's kubeconfig on the node.
+    description: The administrator's kubeconfig on the node. K3s has it at C(/etc/rancher/k3s/k3s.yaml).
     type: path
     default: /etc/kubernetes/admin.conf
 """
 
 EXAMPLES = r"""
-- name: Bring the kubeconfig
+- name: Fetch the kubeconfig
   kubewright.cluster.kubeconfig:
     path: ./kubeconfig
     server: https://10.0.0.11:6443
     cluster_name: prod
+
+- name: Fetch the kubeconfig of a K3s cluster, and add it to the user's own
+  kubewright.cluster.kubeconfig:
+    path: ./kubeconfig
+    server: https://10.0.0.21:6443
+    cluster_name: edge
+    source: /etc/rancher/k3s/k3s.yaml
+    merge_into: ~/.kube/config
 """
 
 RETURN = r"""
 path:
-  description: The file that was written.
+  description: The file that was written or deleted.
   type: str
-  returned: success
+  returned: success, unless there was nothing to delete
 """

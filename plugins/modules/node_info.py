@@ -349,7 +349,7 @@ from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 from ansible_collections.kubewright.cluster.plugins.module_utils.detect import look as node  # noqa: E402
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "keep": {"type": "bool", "default": False},

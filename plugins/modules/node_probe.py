@@ -7,15 +7,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: node_probe
-short_description: Prove a cluster from one node
+short_description: Verify a cluster from one node
 version_added: 0.1.0
 author: kubewright contributors (@kubewright)
 description:
-  - From within the node's own pod of the proof - UDP and TCP to the pods of other nodes and whether their addresses stay the same on the way,
-    DNS by name, a Service's cluster IP. In a cluster of more than eight nodes the next three are reached, in a ring over all.
-  - From the node itself - the API through its endpoint, the API server of a control plane, services, kubelet, containerd, days that the
-    certificates have left, and an image's manifest and configuration from each registry mirror.
-  - Changes nothing.
+  - Run it on every node, as root, after M(kubewright.cluster.cluster_verify) has started a pod there.
+  - Checks from the node itself - its services, the kubelet, containerd, the API through the node's endpoint, a control
+    plane's own API server, the days until certificates expire, and an image's manifest and configuration from each
+    registry mirror.
+  - Checks from within the node's pod - UDP and TCP to the pods of other nodes, whether they see the pod's own address,
+    DNS names of Services, and a Service's cluster IP. With more than eight nodes each pod reaches only the next three.
+  - Changes nothing. Failed checks are in the result and do not fail the task. M(kubewright.cluster.verify_report)
+    reports them.
 extends_documentation_fragment: [kubewright.cluster.attributes]
 attributes:
   diff_mode:
@@ -26,21 +29,24 @@ options:
     type: str
     required: true
   begun:
-    description: What M(kubewright.cluster.cluster_verify) returned. Without it only the node itself is looked at.
+    description:
+      - The value C(begun) that M(kubewright.cluster.cluster_verify) returned. Without it only the node itself is
+        checked.
+      - For a K3s agent whose servers are not in the inventory, C(elsewhere=true) also checks that its Node is Ready.
     type: dict
     default: {}
   certificate_days:
-    description: A certificate with fewer days left is warned about.
+    description: A certificate with fewer days left than this is a warning. An expired one is a failed check.
     type: int
     default: 30
   seconds:
-    description: How long a check is tried again before it fails.
+    description: How long a check is repeated before it fails, in seconds.
     type: int
     default: 15
 """
 
 EXAMPLES = r"""
-- name: Probe
+- name: Check the node and its pod
   kubewright.cluster.node_probe:
     node_name: w-1
     begun: "{{ verify_begun.begun }}"
@@ -49,10 +55,36 @@ EXAMPLES = r"""
 
 RETURN = r"""
 checks:
-  description: Each with C(name), C(status) (ok, warn, fail), C(text), C(node), C(hint) (the way out) and C(ms).
+  description: The checks, each with C(name), C(status) (ok, warn, fail), C(text), C(node), C(hint) and C(ms).
   type: list
   elements: dict
   returned: always
+  contains:
+    name:
+      description: What was checked, such as C(pod to pod).
+      type: str
+    status:
+      description: V(ok), V(warn) or V(fail).
+      type: str
+    text:
+      description: What was found, with values.
+      type: str
+    node:
+      description: Name of the node, null for the cluster as a whole.
+      type: str
+    hint:
+      description: What to do about it, empty for V(ok).
+      type: str
+    ms:
+      description: How long the check took in milliseconds, null if it was not measured.
+      type: int
+  sample:
+    - name: certificates
+      status: warn
+      text: apiserver has 9 days left
+      node: cp-1
+      hint: "`kubeadm certs renew all` there, then restart the static pods"
+      ms: null
 member:
   description: Whether this machine is, or was, a node of a cluster.
   type: bool
@@ -67,7 +99,7 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.node import pat
 from ansible_collections.kubewright.cluster.plugins.module_utils.verify import node, pod
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "node_name": {"type": "str", "required": True},

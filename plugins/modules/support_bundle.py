@@ -7,50 +7,60 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: support_bundle
-short_description: Bring what helps to find a failure's cause to the controller, secrets masked
+short_description: Collect logs and state of nodes on the controller, with secrets masked
 version_added: 0.1.0
 author: kubewright contributors (@kubewright)
 description:
-  - Gathers a node's journals, states, configurations, container logs and, where wanted, the API's objects, and packs those of all nodes into one file.
-  - Private keys, tokens, passwords and logins are masked on the node, before anything leaves it. Secret objects are never asked for, values of
-    pods' environments are left out.
+  - Collects what helps to find the cause of a failure - a node's journals, service states, configuration, network and
+    disk state, container logs and, with O(api=true), the API's objects.
+  - Run it with O(state=gathered) on every node, then once with O(state=packed), which packs the parts of all nodes into
+    one file.
+  - Private keys, tokens, passwords and logins are masked on the node, before anything leaves it. Secrets are never
+    requested from the API, and the values of pods' environment variables are left out.
+  - Changes nothing on the nodes and never reports a change. The files on the controller are written in check mode too.
 extends_documentation_fragment: [kubewright.cluster.attributes]
 attributes:
   action:
     support: full
-    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
+    description: >-
+      Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
   diff_mode:
     support: none
 options:
   path:
-    description: The file on the controller, of mode 0600. Its parts wait beside it until it is packed.
+    description:
+      - The bundle on the controller, a C(.tar.gz) file with mode 0600.
+      - Until it is packed, the parts of the nodes are in the directory of this name with C(.parts) at the end.
     type: path
     required: true
   state:
-    description: V(gathered) brings the node's part, V(packed) makes the file of all parts (run that once).
+    description:
+      - V(gathered) collects the node's part.
+      - V(packed) packs all parts into the file and deletes them. Use it with C(run_once).
     type: str
     default: gathered
     choices: [gathered, packed]
   api:
-    description: Whether this node is asked for the API's objects too. One control plane is enough.
+    description: Whether to collect the API's objects too. Set it for one control plane only.
     type: bool
     default: false
   report:
-    description: Lines for the file C(report.txt) (O(state=packed)).
+    description: Lines of the file C(report.txt) in the bundle, such as the report of a verification (O(state=packed)).
     type: list
     elements: str
     default: []
   host:
-    description: Name of the node's directory in the bundle. Set by the action plugin.
+    description: Directory of the node in the bundle. The action plugin sets it to the inventory name.
     type: str
 """
 
 EXAMPLES = r"""
-- name: Gather
+- name: Collect the logs and state of every node
   kubewright.cluster.support_bundle:
     path: /tmp/support.tar.gz
+    api: "{{ inventory_hostname == 'cp-1' }}"
 
-- name: Pack
+- name: Pack the bundle
   kubewright.cluster.support_bundle:
     path: /tmp/support.tar.gz
     state: packed
@@ -59,16 +69,16 @@ EXAMPLES = r"""
 
 RETURN = r"""
 path:
-  description: The file on the controller.
+  description: The bundle on the controller.
   type: str
   returned: when O(state=packed)
 hosts:
-  description: Hosts whose part is in it.
+  description: Names of the hosts whose parts are in the bundle.
   type: list
   elements: str
   returned: when O(state=packed)
 files:
-  description: How many files the node's part has.
+  description: Number of files in the node's part.
   type: int
   returned: when O(state=gathered)
 """
@@ -77,7 +87,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubewright.cluster.plugins.module_utils.support import bundle
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},
