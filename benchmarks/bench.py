@@ -168,10 +168,10 @@ def ask(host, url):
 
 def answers(client):
     """Stop the client. Return (longest gap in seconds, number of answers, number of failures)."""
-    said, error = client.communicate()
-    words = said.split()
+    output, error = client.communicate()
+    words = output.split()
     if len(words) != 3 or words[1] == "0":
-        sys.exit("The client never got an answer: " + (said + error)[-400:])
+        sys.exit("The client never got an answer: " + (output + error)[-400:])
     return float(words[0]), int(words[1]), int(words[2])
 
 

@@ -51,7 +51,7 @@ def missing(request):
                 print("\nwaiting for another run of these tests on this machine", flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         with loud():
-            failed = roots.have(names)
+            failed = roots.ensure(names)
         try:
             with emulator.emulated(emulator.ARCHITECTURES[name] for name in names):
                 yield failed

@@ -85,7 +85,7 @@ def finish(root: Path) -> None:
     (root / "etc" / "group").write_text("root:x:0:\n", encoding="utf-8")
 
 
-def have(wanted: Iterable[str]) -> dict:
+def ensure(wanted: Iterable[str]) -> dict:
     """Build missing root file systems and print progress. Return {architecture: why it is still missing}."""
     for left in cache().glob(".new-*"):
         shutil.rmtree(left, ignore_errors=True)

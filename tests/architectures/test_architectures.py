@@ -130,5 +130,5 @@ def test_plan(found, one):
     if one.name in catalog.K3S_ARCHITECTURES:
         assert plan["refusals"] == [] and plan["nodes"]["one"]["programs"][0]["url"].endswith(f"/k3s-{one.debian}")
         return
-    said = [row["text"] for row in plan["refusals"]]
-    assert any(text.startswith(f"K3s cannot run on these machines: one is {one.name}, for which K3s has no release") for text in said)
+    texts = [row["text"] for row in plan["refusals"]]
+    assert any(text.startswith(f"K3s cannot run on these machines: one is {one.name}, for which K3s has no release") for text in texts)

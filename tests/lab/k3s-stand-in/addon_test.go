@@ -33,13 +33,13 @@ func TestObjectsOfAManifest(t *testing.T) {
 }
 
 // The label that CoreDNS has in every K3s cluster.
-func TestTheLabelIsThatOfARealCluster(t *testing.T) {
+func TestLabelMatchesARealCluster(t *testing.T) {
 	if labels, _ := marks("coredns"); labels[objectSet+"hash"] != "bce283298811743a0386ab510f2f67ef74240c57" {
 		t.Error(labels)
 	}
 }
 
-func TestWhatIsNoManifest(t *testing.T) {
+func TestInvalidManifests(t *testing.T) {
 	for _, text := range []string{"a: [", "metadata: {name: a}", "- a"} {
 		if _, err := marked([]byte(text), "web"); err == nil {
 			t.Errorf("%q is taken", text)

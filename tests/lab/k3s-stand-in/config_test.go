@@ -60,7 +60,7 @@ func TestUnknownKeys(t *testing.T) {
 	}
 }
 
-func TestValuesOfTheWrongKind(t *testing.T) {
+func TestValuesOfTheWrongType(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "none")
 	for _, args := range [][]string{{"--https-listen-port=x"}, {"--cluster-init=perhaps"}, {"--token"}} {
 		if _, err := parse("server", append([]string{"--config", missing}, args...)); err == nil {
@@ -103,7 +103,7 @@ func TestSecretsAreHidden(t *testing.T) {
 	}
 }
 
-func TestWhatTheStandInHasNotIsRefused(t *testing.T) {
+func TestUnsupportedOptionsAreRejected(t *testing.T) {
 	none := filepath.Join(t.TempDir(), "none")
 	for args, refused := range map[string]bool{"--disable-etcd": true, "--rootless": true, "--disable-etcd=false": false, "--embedded-registry": false} {
 		s, err := parse("server", []string{"--config", none, args})

@@ -73,7 +73,7 @@ func (s *server) reset(ctx context.Context) error {
 	if err := s.etcd.run(ctx, "", "", true); err != nil {
 		return err
 	}
-	if err := s.etcd.alone(ctx); err != nil {
+	if err := s.etcd.onlyMember(ctx); err != nil {
 		return err
 	}
 	if err := s.resetFiles(ctx); err != nil {
@@ -86,8 +86,8 @@ func (s *server) reset(ctx context.Context) error {
 	return nil
 }
 
-// alone waits until this is the only member, and updates its address to this node's.
-func (m *member) alone(ctx context.Context) error {
+// onlyMember waits until this is the only member, and updates its address to this node's.
+func (m *member) onlyMember(ctx context.Context) error {
 	for range 60 {
 		short, cancel := context.WithTimeout(ctx, 5*time.Second)
 		list, err := m.client.MemberList(short)

@@ -47,7 +47,7 @@ func TestNormalizedToken(t *testing.T) {
 	}
 }
 
-func TestFormattedTokenCarriesTheCA(t *testing.T) {
+func TestFormattedTokenContainsTheCA(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key")
 	if err := ensureCA("k3s-server", cert, key); err != nil {
@@ -64,7 +64,7 @@ func TestFormattedTokenCarriesTheCA(t *testing.T) {
 	}
 }
 
-func TestCertificatesAreKeptUntilTheyLackAName(t *testing.T) {
+func TestCertificatesAreKeptUnlessANameIsMissing(t *testing.T) {
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
 	if err := ensureCA("k3s-server", in("ca.crt"), in("ca.key")); err != nil {
@@ -79,7 +79,7 @@ func TestCertificatesAreKeptUntilTheyLackAName(t *testing.T) {
 	}
 	first := make("localhost", "127.0.0.1")
 	if make("localhost", "127.0.0.1") != first {
-		t.Error("made anew without a reason")
+		t.Error("created again without a reason")
 	}
 	if make("localhost", "127.0.0.1", "10.0.0.1") == first {
 		t.Error("a new name is missing")

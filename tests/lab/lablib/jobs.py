@@ -109,11 +109,11 @@ class Runner:
         workers = [threading.Thread(target=self.work, daemon=True) for _number in range(WORKERS)]
         for worker in workers:
             worker.start()
-        said = time.monotonic()
+        reported = time.monotonic()
         while any(worker.is_alive() for worker in workers):
             for worker in workers:
                 worker.join(0.1)
-            if time.monotonic() - said >= EVERY and self.running:
-                said = time.monotonic()
+            if time.monotonic() - reported >= EVERY and self.running:
+                reported = time.monotonic()
                 self.progress()
         return not self.failed

@@ -174,7 +174,7 @@ def build(table, kubernetes, arch):
         if arch == catalog.host_arch():
             archives(table, kubernetes, arch, work, log)
     script(kubernetes, SOURCE / "install.sh")
-    spelt(target)
+    link_encoded_name(target)
     note(kubernetes, arch, key(table, kubernetes, arch))
 
 
@@ -236,7 +236,7 @@ def place(source, target, arch):
     artifacts.write(sums, artifacts.merged(text, target.name, digest))
 
 
-def spelt(target):
+def link_encoded_name(target):
     """Link the directory under its URL-encoded name too, for users who read it without a server."""
     link = target.with_name(target.name.replace("+", "%2B"))
     if not link.is_symlink():
@@ -280,7 +280,7 @@ def take_real(kubernetes, arch):
             raise LabError(f"{path} does not match its digest in {sums.name}.")
         artifacts.link(path, target / path.name)
     script(kubernetes, source / "install.sh")
-    spelt(target)
+    link_encoded_name(target)
     note(kubernetes, arch, real_key())
 
 

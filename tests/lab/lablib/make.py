@@ -16,7 +16,7 @@ MODULES, AUTO = "modules", "auto"
 ROOT_SECONDS = 25
 
 
-def settled():
+def default_source():
     """Return the source of programs: upstream's downloads if they are reachable, otherwise Go modules."""
     return gobuild.UPSTREAM if upstream.reachable() else MODULES
 
@@ -106,7 +106,7 @@ def plan(kubernetes, arch, source=AUTO, registry=None):
     copied = source == gobuild.UPSTREAM or bool(registry)
     components, stale = missing(wanted, of_all, arch, source, copied)
     if source == AUTO and (components or stale):
-        source = settled()
+        source = default_source()
         copied = copied or source == gobuild.UPSTREAM
         components = [pair for pair in components if published(*pair, arch) or not copied]
     jobs = [program_job(*pair, arch, source) for pair in components]

@@ -2,8 +2,8 @@
  * GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
  * SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Holds a pod's namespaces until it is told to stop, and reaps what is orphaned there. -v prints the version:
- * kubeadm's upgrade runs it so and waits a minute for a program that does not end.
+ * Hold a pod's namespaces until a signal arrives, and reap orphaned processes. -v prints the version and exits:
+ * kubeadm's upgrade runs it that way and would wait a minute for a program that does not end.
  */
 #include <signal.h>
 #include <stdio.h>

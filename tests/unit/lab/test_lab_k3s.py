@@ -26,25 +26,25 @@ def cache(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_all_that_it_carries_is_pinned():
+def test_all_programs_are_pinned():
     for name, version in k3s.parts(TABLE, NEWEST):
         assert (catalog.MODULES / f"{name}-{version}" / "go.sum").exists()
         assert name == "kubernetes" or set(k3s.PAYLOAD[name]) <= set(COMPONENTS[name].programs)
 
 
-def test_the_address_is_upstreams(cache):
+def test_the_path_is_upstreams(cache):
     assert k3s.folder("1.36.3").name == "v1.36.3+k3s1"
     assert k3s.folder("1.36.3").parent == cache / "artifacts/github.com/k3s-io/k3s/releases/download"
 
 
-def test_without_anything_all_components_are_made_first(cache):
+def test_an_empty_cache_builds_all_components_first(cache):
     todo = k3s.plan(NEWEST, "amd64")
     names = [job.name for job in todo]
     assert names[-1] == f"k3s v{NEWEST}+k3s1" and f"kine {k3s.KINE}" in names
     assert set(todo[-1].needs) == set(names[:-1])
 
 
-def test_other_programs_are_another_artifact(cache, monkeypatch):
+def test_the_key_changes_with_the_programs(cache, monkeypatch):
     before = k3s.key(TABLE, NEWEST, "amd64")
     monkeypatch.setattr(gobuild, "built", lambda *_pair: "modules:other")
     assert k3s.key(TABLE, NEWEST, "amd64") != before
@@ -66,7 +66,7 @@ def test_images_are_combined(tmp_path):
             assert oci.digest_of(blob) == manifest["digest"]
 
 
-def test_real_files_are_served_when_they_are_given(cache, tmp_path, monkeypatch):
+def test_real_files_are_served_if_given(cache, tmp_path, monkeypatch):
     given = tmp_path / "real"
     given.mkdir()
     (given / "k3s").write_text("real")
@@ -86,5 +86,5 @@ def test_the_install_script_is_a_shell_script():
     subprocess.run(["sh", "-n", str(k3s.SOURCE / "install.sh")], check=True)
 
 
-def test_a_release_is_made_after_the_job_of_its_component():
+def test_jobs_are_named_after_component_and_version():
     assert make.program_job("kine", k3s.KINE, "amd64", make.MODULES).name == f"kine {k3s.KINE}"

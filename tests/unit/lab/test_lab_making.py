@@ -22,7 +22,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def programs(cache, name, version, arch="amd64", kind="upstream"):
-    """Puts small files where the programs of a component are."""
+    """Write small files in place of a component's programs."""
     made = cache / "made"
     made.mkdir()
     for program in COMPONENTS[name].programs:
@@ -42,12 +42,12 @@ def test_every_version_of_the_table_is_pinned():
             assert f"{module} v{version}" in text
 
 
-def test_the_libraries_of_kubernetes_are_of_its_own_version():
+def test_kubernetes_libraries_have_its_version():
     text = (catalog.MODULES / "kubernetes-1.36.3" / "go.mod").read_text()
     assert "k8s.io/client-go => k8s.io/client-go v0.36.3" in text
 
 
-def test_one_whole_cluster_comes_before_the_next_version():
+def test_a_complete_cluster_comes_before_the_next_version():
     order = catalog.builds(TABLE, ["1.36.3", "1.37.2"])
     assert order[0] == ("kubernetes", "1.36.3")
     assert order.index(("etcd", "3.6.8")) < order.index(("kube-router", TABLE["kube-router"]))
@@ -59,11 +59,11 @@ def test_one_whole_cluster_comes_before_the_next_version():
     "words, found",
     [([], ["1.36.3", "1.37.2"]), (["1.36"], ["1.36.3"]), (["v1.37.2", "1.37"], ["1.37.2"])],
 )
-def test_versions_are_named_whole_or_by_minor(words, found):
+def test_versions_are_selected_by_version_or_minor(words, found):
     assert catalog.chosen(TABLE, words) == found
 
 
-def test_an_unknown_version_names_those_there_are():
+def test_an_unknown_version_lists_the_known_ones():
     with pytest.raises(catalog.LabError, match=r"1\.12 is not among .*1\.36\.3"):
         catalog.chosen(TABLE, ["1.12"])
 
@@ -74,14 +74,14 @@ def test_staging_modules_come_from_the_go_mod_of_kubernetes():
     assert "k8s.io/api => k8s.io/api v0.36.3" in pin.go_mod(COMPONENTS["kubernetes"], "1.36.3", pin.staging(text))
 
 
-def test_the_versions_that_a_kubeadm_names():
+def test_versions_that_kubeadm_uses():
     text = 'DefaultEtcdVersion = "3.6.8-0"\nCoreDNSVersion = "v1.14.2"\nPauseVersion = "3.10.2"\n'
     assert pin.named_versions(text) == TABLE["kubernetes"]["1.36.3"]
     with pytest.raises(catalog.LabError, match="CoreDNSVersion"):
         pin.named_versions('DefaultEtcdVersion = "3.6.8-0"')
 
 
-def test_the_table_is_written_as_it_is_committed():
+def test_the_table_is_written_in_the_committed_format():
     assert pin.dump(TABLE) == catalog.VERSIONS.read_text()
 
 
@@ -93,7 +93,7 @@ def test_the_table_is_written_as_it_is_committed():
         ("github.com/containerd/containerd/v2/cmd/ctr", "ctr"),
     ],
 )
-def test_what_go_build_calls_a_program(package, name):
+def test_program_name_of_go_build(package, name):
     assert gobuild.default_name(package) == name
 
 
@@ -130,17 +130,17 @@ def test_a_build_is_static_versioned_and_read_only(tmp_path):
         ("etcd", "3.6.8", "github.com/etcd-io/etcd/releases/download/v3.6.8/etcd-v3.6.8-linux-arm64.tar.gz"),
     ],
 )
-def test_artifacts_have_upstreams_addresses(name, version, path):
+def test_artifacts_have_upstreams_paths(name, version, path):
     assert artifacts.artifacts(name, version, "arm64")[0].path == path
 
 
-def test_a_list_of_digests_keeps_other_architectures():
+def test_a_checksum_file_keeps_other_architectures():
     assert (
         artifacts.merged("aa  runc.arm64\nbb  runc.amd64\n", "runc.amd64", "cc") == "cc  runc.amd64\naa  runc.arm64\n"
     )
 
 
-def test_archives_have_upstreams_members_and_sums(cache):
+def test_archives_have_upstreams_members_and_checksums(cache):
     programs(cache, "etcd", "3.6.8")
     artifacts.layout("etcd", "3.6.8", "amd64")
     artifact = artifacts.artifacts("etcd", "3.6.8", "amd64")[0]
@@ -153,7 +153,7 @@ def test_archives_have_upstreams_members_and_sums(cache):
     assert [path.name for path in file.parent.iterdir() if path.name.startswith(".")] == []
 
 
-def test_single_programs_are_one_file_on_the_disk_and_have_a_marker(cache):
+def test_single_programs_are_hard_links_and_update_stable_txt(cache):
     programs(cache, "kubernetes", "1.36.3")
     artifacts.layout("kubernetes", "1.36.3", "amd64")
     release = cache / "artifacts" / "dl.k8s.io" / "release"
@@ -163,7 +163,7 @@ def test_single_programs_are_one_file_on_the_disk_and_have_a_marker(cache):
     assert (release / "stable-1.36.txt").read_text() == "v1.36.3"
 
 
-def test_a_directory_of_artifacts_takes_the_place_of_builds(cache, tmp_path, monkeypatch):
+def test_a_directory_of_artifacts_replaces_builds(cache, tmp_path, monkeypatch):
     programs(cache, "containerd", "2.2.9", kind="modules:x")
     artifacts.layout("containerd", "2.2.9", "amd64")
     monkeypatch.setenv("KUBEWRIGHT_CACHE", str(tmp_path / "other"))
@@ -172,7 +172,7 @@ def test_a_directory_of_artifacts_takes_the_place_of_builds(cache, tmp_path, mon
     assert (gobuild.folder("containerd", "2.2.9", "amd64") / "ctr").read_text() == "containerd ctr"
 
 
-def test_a_wrong_digest_puts_nothing_in_place(cache, tmp_path, monkeypatch):
+def test_a_wrong_digest_installs_nothing(cache, tmp_path, monkeypatch):
     programs(cache, "runc", "1.4.3", kind="modules:x")
     artifacts.layout("runc", "1.4.3", "amd64")
     file = cache / "artifacts" / artifacts.artifacts("runc", "1.4.3", "amd64")[0].path
@@ -191,7 +191,7 @@ def test_a_wrong_digest_puts_nothing_in_place(cache, tmp_path, monkeypatch):
         ("/srv", "file:///srv/dl.k8s.io/x"),
     ],
 )
-def test_where_an_artifact_is(base, url):
+def test_url_of_an_artifact(base, url):
     assert upstream.address(base, "dl.k8s.io/x") == url
 
 
@@ -241,7 +241,7 @@ def test_an_empty_cache_needs_everything_in_order(cache):
     assert {f"{name} {version}" for name, version in catalog.builds(TABLE, ["1.36.3"])} <= set(built)
 
 
-def test_upstreams_images_are_copied_and_need_no_build(cache):
+def test_upstream_images_are_copied_without_builds(cache):
     jobs = make.plan(["1.36.3"], catalog.host_arch(), gobuild.UPSTREAM)
     assert not [job for job in jobs if job.needs or job.name.startswith("kube-router ")]
 
@@ -251,14 +251,14 @@ def test_another_architecture_has_no_images(cache):
     assert not [job for job in jobs if ":" in job.name or "root" in job.name]
 
 
-def test_whatever_is_there_is_good_enough_when_nothing_is_asked_for(cache, monkeypatch):
+def test_existing_programs_are_used_by_default(cache, monkeypatch):
     monkeypatch.setattr(upstream, "reachable", lambda: False)
     programs(cache, "runc", "1.4.3")
     names = [job.name for job in make.plan(["1.36.3"], catalog.host_arch())]
     assert "runc 1.4.3" not in names and "artifacts of runc 1.4.3" in names and "kubernetes 1.36.3" in names
 
 
-def test_a_failure_shows_the_end_of_its_log_and_where_it_is(tmp_path):
+def test_a_failure_shows_the_path_and_end_of_its_log(tmp_path):
     with pytest.raises(catalog.LabError) as caught:
         gobuild.run_logged(["sh", "-c", "echo undefined: x; exit 3"], tmp_path / "a.log")
     assert "exit code 3" in str(caught.value) and "undefined: x" in str(caught.value)

@@ -38,7 +38,7 @@ def test_capability_from_the_effective_set():
     assert not hostcaps.raises_limits("CapEff:\t0000000000ffffff\n")
 
 
-def test_limits_are_asked_for_only_below_the_engines_own():
+def test_limits_are_set_only_below_the_engines_defaults():
     assert hostcaps.limit_arguments({"nofile": 20000, "nproc": -1}) == ["--ulimit", "nofile=20000:20000"]
     assert hostcaps.limit_arguments({"nofile": 1048576, "nproc": 4194304}) == []
 
@@ -51,12 +51,12 @@ def test_the_first_free_subnet():
         hostcaps.free_subnet(networks("10.0.0.0/8"))
 
 
-def test_routes_other_than_the_default():
+def test_routes_without_the_default():
     table = [{"dst": "default"}, {"dst": "10.131.0.0/24"}, {"dst": "192.0.2.1"}]
     assert hostcaps.routed(table) == networks("10.131.0.0/24", "192.0.2.1/32")
 
 
-def test_jobs_wait_for_what_they_need():
+def test_jobs_wait_for_their_dependencies():
     done = []
     todo = [
         Job("image", lambda: done.append("image"), needs=("program", "root")),
@@ -67,7 +67,7 @@ def test_jobs_wait_for_what_they_need():
     assert done[-1] == "image" and len(done) == 3
 
 
-def test_a_failure_drops_what_needs_it_and_nothing_else():
+def test_a_failure_drops_only_dependent_jobs():
     done, lines = [], []
 
     def fail():
@@ -103,7 +103,7 @@ def test_a_dropped_job_is_not_started_while_another_waits():
     assert done == ["slow", "after"]
 
 
-def test_what_remains_is_the_sum_over_the_workers_or_the_longest():
+def test_estimate_of_the_remaining_time():
     long, short = Job("a", print, 400), Job("b", print, 20)
     assert jobs.remaining([short], {long: 0.0}, 100.0) == 300
     assert jobs.remaining([short] * 10, {short: 0.0}, 10.0) == 105
@@ -111,12 +111,12 @@ def test_what_remains_is_the_sum_over_the_workers_or_the_longest():
     assert jobs.clock(75) == "1:15"
 
 
-def test_an_address_keeps_its_hardware_address():
+def test_mac_address_of_an_address():
     assert services.hardware_address("10.131.0.2") == "02:42:0a:83:00:02"
 
 
 @pytest.mark.parametrize("name, alive, running", [("podman", True, True), ("podman", False, False), ("docker", False, True)])
-def test_a_server_that_podman_only_believes_to_run_is_made_again(monkeypatch, name, alive, running):
+def test_a_dead_container_that_podman_reports_as_running_is_replaced(monkeypatch, name, alive, running):
     box = {"State": {"Running": True, "Pid": os.getpid() if alive else 2**22 + 1}, "Config": {"Labels": {"kubewright.lab": "d"}}}
 
     class Engine:

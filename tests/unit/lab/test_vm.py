@@ -24,19 +24,19 @@ def made(tmp_path, monkeypatch):
     return one
 
 
-def test_the_inventory_leads_to_the_machine_and_to_the_labs_servers(made):
+def test_inventory(made):
     found = yaml.safe_load(inventory.text(made))["all"]
     assert found["children"]["kube_control_plane"]["hosts"] == {"one": {"ansible_port": 40022}}
     assert found["vars"]["ansible_ssh_private_key_file"] == str(made.folder / "id_ed25519")
     assert found["vars"]["kube_artifacts"] == {"source": f"http://{qemu.HOST}:8080"}
 
 
-def test_ssh_is_let_in_on_loopback_alone(made):
+def test_ssh_is_forwarded_from_loopback_only(made):
     words = " ".join(map(str, qemu.command(made, made.folder, 40022)))
     assert "hostfwd=tcp:127.0.0.1:40022-" in words and words.count("hostfwd") == 1
 
 
-def test_the_number_of_a_process_may_be_anothers_by_now(made):
+def test_a_pid_of_another_process_is_ignored(made):
     assert made.pid() is None
     (made.folder / "pid").write_text(str(os.getpid()))
     assert made.pid() is None
@@ -53,32 +53,32 @@ def test_the_number_of_a_process_may_be_anothers_by_now(made):
         ("x" * 500, "x" * 120),
     ],
 )
-def test_the_last_word_of_a_console(made, log, word):
+def test_last_console_line(made, log, word):
     if log is not None:
         (made.folder / "serial.log").write_text(log, newline="")
-    assert made.last_word() == word
+    assert made.last_console_line() == word
 
 
-def test_a_machine_that_is_not_there_is_said_with_what_makes_it(made):
+def test_a_missing_machine_is_reported_with_the_command_to_create_it(made):
     with pytest.raises(LabError, match="no machine two. To create it, run `vm create two`"):
         machine.load("two")
     (made.folder / "machine.json").write_text('{"memory": 2048, "cpus": 2, "base": "/base"}')
     assert machine.machines() == [made] == [machine.load("one")]
 
 
-def test_a_machine_that_ended_is_not_waited_for(made, monkeypatch):
-    monkeypatch.setattr(machine, "greets", lambda _port: False)
+def test_wait_fails_if_the_machine_ended(made, monkeypatch):
+    monkeypatch.setattr(machine, "ssh_answers", lambda _port: False)
     (made.folder / "serial.log").write_text("Kernel panic\n")
-    with pytest.raises(LabError, match="one ended while booting. Last line of its console: Kernel panic"):
+    with pytest.raises(LabError, match="one ended while booting. Last console line: Kernel panic"):
         made.wait(5)
 
 
 @pytest.mark.parametrize("name", ["", "-a", "a_b", "A", "a" * 64, "a/b"])
-def test_what_is_no_host_name(name):
+def test_invalid_host_names(name):
     with pytest.raises(argparse.ArgumentTypeError):
         cli.host_name(name)
 
 
-def test_a_server_that_says_nothing_does_not_greet():
+def test_a_silent_port_is_not_ssh():
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        assert not machine.greets(silent.getsockname()[1], timeout=0.1)
+        assert not machine.ssh_answers(silent.getsockname()[1], timeout=0.1)

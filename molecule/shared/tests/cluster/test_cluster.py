@@ -14,8 +14,8 @@ testinfra_hosts = ["ansible://kube_control_plane"]
 ETCD = "curl -sS --cacert {0}/ca.crt --cert {0}/healthcheck-client.crt --key {0}/healthcheck-client.key".format("/etc/kubernetes/pki/etcd")
 
 
-def conditions(thing):
-    return {condition["type"]: condition["status"] for condition in thing["status"]["conditions"]}
+def conditions(item):
+    return {condition["type"]: condition["status"] for condition in item["status"]["conditions"]}
 
 
 def test_every_node_is_ready(kubectl, inputs, members, expected_addresses):

@@ -22,8 +22,8 @@ def kubectl(host):
     return lambda *words: json.loads(host.check_output("k3s kubectl get -o json " + " ".join(words)))["items"]
 
 
-def conditions(thing):
-    return {condition["type"]: condition["status"] for condition in thing["status"]["conditions"]}
+def conditions(item):
+    return {condition["type"]: condition["status"] for condition in item["status"]["conditions"]}
 
 
 def test_every_node_is_ready(kubectl, inputs, members, expected_addresses):

@@ -91,7 +91,7 @@ def make(target):
         base.rename(target)
 
 
-def have():
+def ensure():
     """Return the directory of disk and kernel. Build them if they do not exist."""
     target = folder()
     target.parent.mkdir(parents=True, exist_ok=True)

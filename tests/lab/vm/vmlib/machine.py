@@ -68,7 +68,7 @@ class Machine:
 
     def create(self):
         """Create the directory, with a disk over the base."""
-        base = image.have()
+        base = image.ensure()
         self.base = str(base)
         self.folder.mkdir(parents=True, mode=0o700)
         if self.board:
@@ -103,16 +103,16 @@ class Machine:
 
     def wait(self, seconds):
         """Wait until SSH works and print progress. Return the seconds it took."""
-        started = said = time.monotonic()
-        while not (greets(self.port) and self.ssh("true", 20)):
+        started = reported = time.monotonic()
+        while not (ssh_answers(self.port) and self.ssh("true", 20)):
             now = time.monotonic()
             if self.pid() is None:
-                raise LabError(f"{self.name} ended while booting. Last line of its console: {self.last_word()}")
+                raise LabError(f"{self.name} ended while booting. Last console line: {self.last_console_line()}")
             if now - started > seconds:
-                raise LabError(f"{self.name}: no SSH after {seconds} s. Last line of its console: {self.last_word()}")
-            if now - said >= EVERY:
-                said = now
-                print(f"{self.name} is booting, {now - started:.0f} s: {self.last_word()}", flush=True)
+                raise LabError(f"{self.name}: no SSH after {seconds} s. Last console line: {self.last_console_line()}")
+            if now - reported >= EVERY:
+                reported = now
+                print(f"{self.name} is booting, {now - started:.0f} s: {self.last_console_line()}", flush=True)
             time.sleep(0.5)
         return time.monotonic() - started
 
@@ -124,7 +124,7 @@ class Machine:
         except subprocess.TimeoutExpired:
             return False
 
-    def last_word(self):
+    def last_console_line(self):
         """Return the last line of the console, or "nothing"."""
         try:
             lines = (self.folder / "serial.log").read_text(encoding="utf-8", errors="replace").split("\n")
@@ -136,12 +136,12 @@ class Machine:
     def stop(self, seconds):
         """Press the machine's power button, and end the process if it still runs after `seconds`."""
         if seconds and self.pid() and press_power(self.folder / "monitor"):
-            gone(self, seconds)
+            wait_until_stopped(self, seconds)
         for number in (signal.SIGTERM, signal.SIGKILL):
             pid = self.pid()
             if pid:
                 os.kill(pid, number)
-                gone(self, 10)
+                wait_until_stopped(self, 10)
 
     def destroy(self):
         """Delete the machine, and bases that no machine needs any more."""
@@ -181,7 +181,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def greets(port, timeout=5):
+def ssh_answers(port, timeout=5):
     """Return True if an SSH server answers. QEMU itself accepts connections long before that."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
@@ -204,7 +204,7 @@ def press_power(monitor):
         return False
 
 
-def gone(machine, seconds):
+def wait_until_stopped(machine, seconds):
     """Wait until the process has ended, at most `seconds`."""
     end = time.monotonic() + seconds
     while machine.pid() and time.monotonic() < end:
