@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What K3s needs of a machine, what is wrong with a cluster's inputs, and what cannot change on a running one."""
+"""Check machines and a cluster's inputs for K3s, and that nothing changes that is fixed on a running cluster."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from ..inputs import lifecycle
 from ..network import flannel
 from . import auto_deploy, config, datastore, hardening, node_files, packaged_components
 
-# What K3s never changes in a running cluster, and the input for it: https://docs.k3s.io/cli/server#critical-configuration-values
+# Keys that K3s never changes in a running cluster, and their inputs:
+# https://docs.k3s.io/cli/server#critical-configuration-values
 FIXED = lifecycle.settings()
 
 
@@ -38,40 +39,51 @@ def cluster(nodes: Nodes, shared: Inputs, described: Cluster, state: Mapping[str
 def _flannel_left(plugin: str, live: Mapping[str, Any]) -> list[Finding]:
     """Refuse to take a running cluster away from flannel."""
     running = flannel.running_backends(live.get("nodes") or [])
-    return [flannel.switched("kube_network.plugin", plugin, running)] if running and plugin != flannel.Flannel.name else []
+    return (
+        [flannel.switched("kube_network.plugin", plugin, running)] if running and plugin != flannel.Flannel.name else []
+    )
 
 
-def problems(values: Inputs) -> list[Any]:
+def problems(values: Inputs) -> list[Finding]:
     """Check inputs that only K3s has."""
-    found = datastore.problems(values)
-    ttl = values["k3s_bootstrap_token_ttl"]
-    if ttl and not re.fullmatch(r"([0-9]+[hms])+", ttl):
-        found.append("k3s_bootstrap_token_ttl %r is no span of time; write it as 2h or 90m" % ttl)
-    elif ttl and not re.search("[1-9]", ttl):
-        # https://docs.k3s.io/cli/token: with 0 the token never expires.
-        found.append("k3s_bootstrap_token_ttl %r would make a token that never expires; write it as 2h or 90m" % ttl)
-    pods, services = ({":" in cidr for cidr in values[name]} for name in ("kube_pod_cidrs", "kube_service_cidrs"))
-    if pods != services:
-        found.append(
-            "kube_pod_cidrs %s and kube_service_cidrs %s differ in their address families; K3s needs both alike"
-            % (", ".join(values["kube_pod_cidrs"]), ", ".join(values["kube_service_cidrs"]))
-        )
+    found = datastore.problems(values) + _check_token_ttl(values["k3s_bootstrap_token_ttl"])
+    pods, services = values["kube_pod_cidrs"], values["kube_service_cidrs"]
+    if {":" in cidr for cidr in pods} != {":" in cidr for cidr in services}:
+        text = (
+            "kube_service_cidrs: K3s needs the address families of kube_pod_cidrs (%s), got %s. "
+            "Set both for IPv4, both for IPv6, or both for IPv4 and IPv6."
+        ) % (", ".join(pods), ", ".join(services))
+        found.append(Finding("kube_service_cidrs.families", text, value=list(services), limit=list(pods)))
     plugin = values["kube_network"]["plugin"]
     wrong = auto_deploy.problems(values)
     # Checks of charts need their names.
     return found + (wrong or packaged_components.problems(values, plugin))
 
 
-def fixed(nodes: Nodes, shared: Inputs) -> list[Any]:
+def _check_token_ttl(ttl: str) -> list[Finding]:
+    """Check the lifetime of the token that agents join with."""
+    if ttl and not re.fullmatch(r"([0-9]+[hms])+", ttl):
+        text = "k3s_bootstrap_token_ttl: expected a duration such as 2h or 90m, got %r." % ttl
+        return [Finding("k3s_bootstrap_token_ttl.format", text, value=ttl)]
+    if ttl and not re.search("[1-9]", ttl):
+        # https://docs.k3s.io/cli/token: with 0 the token never expires.
+        text = "k3s_bootstrap_token_ttl %s: K3s's token would never expire. Set a duration such as 2h or 90m." % ttl
+        return [Finding("k3s_bootstrap_token_ttl.never_expires", text, value=ttl)]
+    return []
+
+
+def fixed(nodes: Nodes, shared: Inputs) -> list[Finding]:
     """Refuse inputs that differ from what running servers were started with."""
     found = []
     for host, node in sorted(nodes.items()):
-        there = (node["info"].get("cluster") or {}).get("settings") or {}
+        settings = (node["info"].get("cluster") or {}).get("settings") or {}
         for key, name in FIXED.items():
             wanted = shared[name] if isinstance(shared[name], list) else [shared[name]]
-            if there.get(key) and there[key] != wanted:
-                text = "%s is %s, and %s was started with %s, which K3s cannot change; set it back, or make a new cluster"
-                found.append(text % (name, ", ".join(wanted), host, ", ".join(there[key])))
+            running = settings.get(key)
+            if running and running != wanted:
+                shown, before = ", ".join(wanted), ", ".join(running)
+                text = "%s: %s is %s, but this server was started with %s. Set it back, or create a new cluster."
+                found.append(Finding("inputs.fixed", text % (host, name, shown, before), host, shown, before))
     return found
 
 
@@ -91,7 +103,9 @@ def _openrc(host: str, node: Node) -> list[Finding]:
     endpoint = inputs["kube_api_endpoint"]
     vip = endpoint.get("mode") == "vip" or endpoint.get("address") and not endpoint.get("mode")
     if node["role"] == "control_plane" and vip:
-        text = "%s runs OpenRC; kube_api_endpoint.mode vip needs systemd on control planes. Set the mode local or external."
+        text = (
+            "%s runs OpenRC; kube_api_endpoint.mode vip needs systemd on control planes. Set mode: local or external."
+        )
         found.append(Finding("endpoint.needs_systemd", text % host, host, "openrc", "systemd"))
     if inputs["kube_journald"] == "volatile":
         text = "%s runs OpenRC; kube_journald: volatile needs systemd. Set kube_journald: keep for this node."

@@ -51,9 +51,9 @@ def config(node: Node, cluster: Cluster) -> Keys:
     node: name, role (control_plane or worker), address, inputs, taints [{key, value, effect}]; addresses if its pods
     have both address families.
     cluster: datastore ("SQLite", "embedded etcd", or "external" with its kind), init (True if no server of the
-    inventory has data), leader (name of the node that then starts the cluster), members (all servers, [{name, address}]),
-    endpoint {address, port} (at which a joining node finds a running server, or a loopback address if each node has a
-    load balancer of its own), pod_cidrs, service_cidrs, domain, plugin.
+    inventory has data), leader (name of the node that then starts the cluster), members (all servers,
+    [{name, address}]), endpoint {address, port} (at which a joining node finds a running server, or a loopback address
+    if each node has a load balancer of its own), pod_cidrs, service_cidrs, domain, plugin.
     Optional: living (address of a running server), sans, api_port, plugin_options, proxy_mode, disable (packaged
     components), agent_token (True if agents have a token of their own), secrets_encryption, hardened,
     embedded_registry (bool), datastore_files {cafile, certfile, keyfile}.

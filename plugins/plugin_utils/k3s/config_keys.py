@@ -54,8 +54,8 @@ _BOTH = {
 _SERVER = {
     LIST: """
         cluster-cidr cluster-dns disable etcd-arg helm-controller-arg kube-apiserver-arg kube-cloud-controller-arg
-        kube-cloud-controller-manager-arg kube-controller-arg kube-controller-manager-arg kube-scheduler-arg service-cidr
-        tls-san
+        kube-cloud-controller-manager-arg kube-controller-arg kube-controller-manager-arg kube-scheduler-arg
+        service-cidr tls-san
     """,
     BOOL: """
         cluster-init cluster-reset disable-agent disable-apiserver disable-cloud-controller disable-controller-manager

@@ -131,7 +131,11 @@ class K3s(Distribution):
         return artifacts.present(nodes)
 
     def plugin(
-        self, wanted: str, needs: Sequence[str], pods: Sequence[Any], layer2_networks: Mapping[str | None, Sequence[str]]
+        self,
+        wanted: str,
+        needs: Sequence[str],
+        pods: Sequence[Any],
+        layer2_networks: Mapping[str | None, Sequence[str]],
     ) -> tuple[str, list[Reason], list[Any]]:
         """Return flannel, which K3s brings with a controller for NetworkPolicy, unless another plugin is asked for."""
         if wanted != "auto":

@@ -1,15 +1,19 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""K3s as its hardening guide has it: https://docs.k3s.io/security/hardening-guide ("v1.29 and Newer").
+"""The profile of K3s's hardening guide: https://docs.k3s.io/security/hardening-guide ("v1.29 and Newer").
 
-The files are below /etc/rancher/k3s: in the server's data directory, where the guide has them, they would be there before K3s makes it, and
-for its eyes alone.
+The files are below /etc/rancher/k3s. The guide has them in the server's data directory, but K3s creates that itself,
+with permissions of its own.
 """
 
 from __future__ import annotations
 
-from ..base.distribution import Inputs, Nodes
+from collections.abc import Mapping
+from typing import Any
+
+from ..base.distribution import File, Inputs, Node, Nodes
+from ..base.findings import Finding
 from ..base.yaml_documents import dump
 
 PAGE = "https://docs.k3s.io/security/hardening-guide"
@@ -17,7 +21,8 @@ SECRETS_PAGE = "https://docs.k3s.io/cli/secrets-encrypt"
 DIRECTORY = "/etc/rancher/k3s/hardening/"
 ADMISSION, AUDIT = DIRECTORY + "admission.yaml", DIRECTORY + "audit.yaml"
 MANIFEST = "kubewright-hardening"
-# What the kubelet asks for with protect-kernel-defaults: the guide, and for the two of keys pkg/kubelet/cm/container_manager_linux.go.
+# What the kubelet needs with protect-kernel-defaults: the guide, and pkg/kubelet/cm/container_manager_linux.go for
+# kernel.keys.
 SYSCTLS = {
     "kernel.keys.root_maxbytes": "25000000",
     "kernel.keys.root_maxkeys": "1000000",
@@ -34,9 +39,9 @@ _CIPHERS = (
     "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305",
     "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305",
 )
-# The guide exempts the namespace of K3s's own parts.
+# The guide exempts the namespace of K3s's packaged components.
 _EXEMPT = ["kube-system"]
-# EventRateLimit does not start without limits; these are the example of
+# EventRateLimit does not start without limits. These are from the example in
 # https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#eventratelimit
 _EVENTS = [
     {"type": "Namespace", "qps": 50, "burst": 100, "cacheSize": 2000},
@@ -44,9 +49,9 @@ _EVENTS = [
 ]
 
 
-def keys(server: bool, data_dir: str) -> dict:
-    """K3s's settings of the profile on a server or an agent."""
-    made = {
+def keys(server: bool, data_dir: str) -> dict[str, Any]:
+    """Return the profile's keys of config.yaml on a server or an agent."""
+    made: dict[str, Any] = {
         "protect-kernel-defaults": True,
         "kubelet-arg": ["streaming-connection-idle-timeout=5m", "tls-cipher-suites=" + ",".join(_CIPHERS)],
     }
@@ -65,9 +70,9 @@ def keys(server: bool, data_dir: str) -> dict:
     return made
 
 
-def files() -> list:
-    """A server's files: what pods may be, and what is logged of each request: [{path, content, mode}]."""
-    level = {}
+def files() -> list[File]:
+    """Return a server's configuration of admission and audit: [{path, content, mode}]."""
+    level: dict[str, str] = {}
     for name in ("enforce", "audit", "warn"):
         level.update({name: "restricted", name + "-version": "latest"})
     security = {
@@ -80,7 +85,10 @@ def files() -> list:
     admission = {
         "apiVersion": "apiserver.config.k8s.io/v1",
         "kind": "AdmissionConfiguration",
-        "plugins": [{"name": "PodSecurity", "configuration": security}, {"name": "EventRateLimit", "configuration": events}],
+        "plugins": [
+            {"name": "PodSecurity", "configuration": security},
+            {"name": "EventRateLimit", "configuration": events},
+        ],
     }
     audit = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [{"level": "Metadata"}]}
     return [
@@ -89,32 +97,42 @@ def files() -> list:
     ]
 
 
-def manifests(shared: dict, nodes: dict) -> list:
-    """The profile's objects; where it is no longer wanted and was there, their removal. nodes: {info} by host."""
+def manifests(shared: Inputs, nodes: Nodes) -> list[dict[str, Any]]:
+    """Return the manifest with the profile's objects, or its removal if the profile was on and is off now.
+
+    nodes: {info} by host.
+    """
     if shared["k3s_hardened"]:
         return [{"name": MANIFEST, "content": "---\n".join(dump(item) for item in _objects()), "state": "present"}]
-    there = any(((node["info"].get("files") or {}).get(ADMISSION) or {}).get("owned") for node in nodes.values())
-    return [{"name": MANIFEST, "state": "absent"}] if there else []
+    was_on = any(((node["info"].get("files") or {}).get(ADMISSION) or {}).get("owned") for node in nodes.values())
+    return [{"name": MANIFEST, "state": "absent"}] if was_on else []
 
 
-def warnings(shared: dict, encrypts: bool, nodes: dict) -> list:
-    """What the profile cannot do here, and what of it a node's own settings take back. encrypts: whether Secrets are. nodes: {role, inputs}."""
+def warnings(shared: Inputs, encrypts: bool, nodes: Nodes) -> list[Finding]:
+    """Warn of parts of the profile that have no effect here.
+
+    encrypts: True if Secrets are encrypted. nodes: {role, inputs} by host.
+    """
     if not shared["k3s_hardened"]:
         return []
     found = []
-    if shared["kube_network"]["plugin"] == "none" or (shared.get("k3s_config") or {}).get("disable-network-policy") in (True, "true"):
-        found.append("k3s_hardened: K3s's controller of network policies is off; the profile's policies need another one (%s)" % PAGE)
+    policies_off = str((shared.get("k3s_config") or {}).get("disable-network-policy")).lower() == "true"
+    if shared["kube_network"]["plugin"] == "none" or policies_off:
+        text = "k3s_hardened: K3s's network policy controller is off. Install another one to enforce its policies (%s)."
+        found.append(Finding("k3s_hardened.no_policy_controller", text % PAGE))
     if not encrypts:
-        found.append(
-            "k3s_hardened: a running cluster's Secrets stay as they are; K3s encrypts them only where it was first started so (%s)" % SECRETS_PAGE
+        text = (
+            "k3s_hardened: Secrets are not encrypted, because the cluster was started without encryption. "
+            "To encrypt them, create a new cluster (%s)."
         )
+        found.append(Finding("k3s_hardened.secrets_not_encrypted", text % SECRETS_PAGE))
     for host, node in sorted(nodes.items()):
-        found += ["%s: %s" % (host, text) for text in _taken_back(node)]
+        found += _overrides(host, node)
     return found
 
 
 def encrypted(nodes: Nodes, shared: Inputs, exists: bool) -> bool:
-    """Return True if Secrets are encrypted: as asked for, as the servers have it already, or in a new cluster by the profile."""
+    """Return True if Secrets are encrypted: as requested, as on running servers, or by the profile in a new cluster."""
     return bool(shared["k3s_secrets_encryption"] or encrypts(nodes) or shared["k3s_hardened"] and not exists)
 
 
@@ -123,59 +141,72 @@ def encrypts(nodes: Nodes) -> bool:
     return any((node["info"].get("cluster") or {}).get("secrets_encryption") for node in nodes.values())
 
 
-def problems(host: str, node: dict, hardened: bool) -> list:
-    """Sentences on kernel settings that the kubelet would insist on and that cannot be set on this node. node: {info}.
+def problems(host: str, node: Node, hardened: bool) -> list[Finding]:
+    """Refuse kernel settings that the kubelet needs and that cannot be set on this node. node: {info}.
 
-    A container has its host's, which are not its own to change: other nodes and the host's programs live by them.
+    A container has the settings of its host, which other nodes and the host's own programs depend on.
     """
-    info, found = node["info"], []
-    there = (info.get("kernel") or {}).get("sysctls") or {}
     if not hardened:
         return []
+    info, found = node["info"], []
+    sysctls = (info.get("kernel") or {}).get("sysctls") or {}
+    in_container = (info.get("virtualization") or {}).get("container")
     for name, wanted in SYSCTLS.items():
-        value = there.get(name, "")
+        value = sysctls.get(name, "")
         if value is None:
-            text = "%s: its kernel has no %s, which k3s_hardened needs as %s; take another kernel, or leave k3s_hardened off"
-            found.append(text % (host, name, wanted))
-        elif value not in ("", wanted) and (info.get("virtualization") or {}).get("container"):
-            text = "%s is a container and %s of its host is %s; k3s_hardened needs %s: run `sysctl -w %s=%s` on the host, or leave k3s_hardened off"
-            found.append(text % (host, name, value, wanted, name, wanted))
+            text = "%s: its kernel has no %s, which k3s_hardened needs. Use another kernel, or set k3s_hardened: false."
+            found.append(Finding("k3s_hardened.no_kernel_setting", text % (host, name), host, name, wanted))
+        elif value not in ("", wanted) and in_container:
+            text = (
+                "%s: %s is %s on the host of this container, k3s_hardened needs %s. "
+                "Run `sysctl -w %s=%s` on the host, or set k3s_hardened: false."
+            )
+            values = (host, name, value, wanted, name, wanted)
+            found.append(Finding("k3s_hardened.kernel_setting_of_host", text % values, host, value, wanted))
     return found
 
 
-def fixed(shared: dict, nodes: dict, exists: bool, encrypts: bool) -> list:
-    """The refusal of k3s_secrets_encryption on a cluster that was started without. encrypts: whether a server has it already."""
+def fixed(shared: Inputs, nodes: Nodes, exists: bool, encrypts: bool) -> list[Finding]:
+    """Refuse to turn on the encryption of Secrets later. encrypts: True if a server has it already."""
     servers = [host for host, node in sorted(nodes.items()) if node["role"] == "control_plane"]
     if not (shared["k3s_secrets_encryption"] and exists and servers) or encrypts:
         return []
-    text = "k3s_secrets_encryption: %s was started without, and K3s does not support to turn it on later (%s); set it to false, or make a new cluster"
-    return [text % (servers[0], SECRETS_PAGE)]
+    text = (
+        "%s was started without k3s_secrets_encryption, and K3s cannot turn it on later. "
+        "Set k3s_secrets_encryption: false, or create a new cluster (%s)."
+    )
+    return [Finding("k3s_secrets_encryption.fixed", text % (servers[0], SECRETS_PAGE), servers[0], True, False)]
 
 
-# Arguments that Kubernetes takes several times and joins; of all others the last one counts (k3s-io/k3s, pkg/util/args.go).
+# Kubernetes joins the values of these arguments; of all others the last one takes effect (pkg/util/args.go of K3s).
 _JOINED = ("enable-admission-plugins", "tls-cipher-suites")
 
 
-def _taken_back(node):
-    """Sentences on what a node's k3s_config sets otherwise than the profile."""
+def _overrides(host: str, node: Node) -> list[Finding]:
+    """Warn of keys and arguments in a node's k3s_config that override the profile."""
     given, found = node["inputs"].get("k3s_config") or {}, []
     for key, wanted in keys(node["role"] == "control_plane", "").items():
         own = given.get(key, given.get(key + "+"))
         if own is None:
             continue
-        if not isinstance(wanted, list):
-            if str(own).lower() != str(wanted).lower():
-                found.append("k3s_config.%s is %s and takes back that of k3s_hardened" % (key, own))
-            continue
-        names = {str(item).lstrip("-").partition("=")[0].rstrip("+-") for item in (own if isinstance(own, list) else [own])}
-        ours = {item.partition("=")[0] for item in wanted}
-        text = "k3s_config.%s has its own %s, which counts in place of that of k3s_hardened"
-        found += [text % (key, name) for name in sorted((names & ours) - set(_JOINED))]
+        if isinstance(wanted, list):
+            items = own if isinstance(own, list) else [own]
+            names = {str(item).lstrip("-").partition("=")[0].rstrip("+-") for item in items}
+            ours = {item.partition("=")[0] for item in wanted}
+            for name in sorted((names & ours) - set(_JOINED)):
+                text = "%s: %s in k3s_config.%s overrides k3s_hardened. Remove it to keep the profile's value."
+                found.append(Finding("k3s_hardened.argument_overridden", text % (host, name, key), host, name))
+        elif str(own).lower() != str(wanted).lower():
+            text = "%s: k3s_config.%s is %s and overrides k3s_hardened, which needs %s. Remove it to keep that."
+            found.append(Finding("k3s_hardened.key_overridden", text % (host, key, own, wanted), host, key, wanted))
     return found
 
 
-def _objects():
-    policies = [_policy(space, "intra-namespace", {}, [{"from": [{"namespaceSelector": _labels(space)}]}]) for space in _SPACES]
+def _objects() -> list[dict[str, Any]]:
+    """Return the profile's network policies and service accounts."""
+    policies = [
+        _policy(space, "intra-namespace", {}, [{"from": [{"namespaceSelector": _labels(space)}]}]) for space in _SPACES
+    ]
     dns = [{"ports": [{"port": 53, "protocol": kind} for kind in ("TCP", "UDP")]}]
     policies.append(_policy("kube-system", "default-network-dns-policy", {"k8s-app": "kube-dns"}, dns))
     for name, labels in _OPEN.items():
@@ -200,14 +231,18 @@ _OPEN = {
 }
 
 
-def _labels(space):
+def _labels(space: str) -> dict[str, Any]:
     return {"matchLabels": {"kubernetes.io/metadata.name": space}}
 
 
-def _policy(space, name, labels, ingress):
+def _policy(space: str, name: str, labels: Mapping[str, str], ingress: list[Any]) -> dict[str, Any]:
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
         "metadata": {"name": name, "namespace": space},
-        "spec": {"podSelector": {"matchLabels": labels} if labels else {}, "ingress": ingress, "policyTypes": ["Ingress"]},
+        "spec": {
+            "podSelector": {"matchLabels": dict(labels)} if labels else {},
+            "ingress": ingress,
+            "policyTypes": ["Ingress"],
+        },
     }

@@ -26,7 +26,7 @@ def files(node: Node, cluster: Cluster) -> list[File]:
 
 
 def secret_files(node: Node, cluster: Cluster) -> list[File]:
-    """Return the files with secrets that the inputs call for. Tokens are made on the first server and are not among them."""
+    """Return the files with secrets that the inputs call for. The tokens are created on the first server instead."""
     values = node["inputs"]
     given = registries.files(values["kube_registries"], values["k3s_embedded_registry"])
     found = [entry for entry in given if entry["secret"]]
@@ -42,23 +42,24 @@ def secret_files(node: Node, cluster: Cluster) -> list[File]:
 
 
 def obsolete_files(node: Node, wanted: Sequence[File]) -> list[str]:
-    """Return the datastore's files that are here, are ours and are no longer wanted: K3s would go on reading them."""
-    there, kept = node["info"].get("files") or {}, [entry["path"] for entry in wanted]
+    """Return our files of a datastore that is no longer used: K3s would still read them."""
+    existing, kept = node["info"].get("files") or {}, [entry["path"] for entry in wanted]
     known = [config.SECRET_PATH, *(path for _key, path, _block in datastore.TLS.values())]
-    return [path for path in known if path not in kept and (there.get(path) or {}).get("owned")]
+    return [path for path in known if path not in kept and (existing.get(path) or {}).get("owned")]
 
 
 def config_of(node: Node, cluster: Cluster) -> dict[str, Any]:
     """Return the cluster as config.py takes it.
 
-    A server that started the cluster keeps cluster-init, which K3s ignores once it has data. One that lost its data joins the others.
+    A server that started the cluster keeps cluster-init, which K3s ignores once it has data. A server that lost its
+    data joins the others.
     """
     there = node["info"].get("cluster") or {}
     began = bool(there.get("etcd_data")) and bool(there.get("cluster_init"))
     leads = node["host"] == cluster["leader"] and (cluster["converts"] or not cluster["exists"])
-    names = "version datastore members endpoint pod_cidrs service_cidrs domain sans api_port plugin proxy_mode disable".split()
+    names = "version datastore members endpoint pod_cidrs service_cidrs domain sans api_port plugin proxy_mode disable"
     return {
-        **{name: cluster[name] for name in names},
+        **{name: cluster[name] for name in names.split()},
         "init": leads or began,
         "leader": node["name"],
         "living": cluster["leader_address"],

@@ -42,7 +42,11 @@ def files(node: Node) -> list[File]:
     """Return the files of the service: [{path, content, mode}]."""
     role, binary = node["role"], node["inputs"]["k3s_binary"]
     if _openrc(node):
-        rotation = {"path": "/etc/logrotate.d/" + unit(role), "content": units.k3s_logrotate(unit(role)), "mode": "0644"}
+        rotation = {
+            "path": "/etc/logrotate.d/" + unit(role),
+            "content": units.k3s_logrotate(unit(role)),
+            "mode": "0644",
+        }
         return [{"path": unit_path(node), "content": units.k3s_openrc(role, binary), "mode": "0755"}, rotation]
     in_container = bool((node["info"].get("virtualization") or {}).get("container"))
     return [{"path": unit_path(node), "content": units.k3s(role, in_container, binary), "mode": "0644"}]
@@ -72,7 +76,10 @@ def _openrc(node: Node) -> bool:
 
 
 def ports(cluster: Cluster) -> list[dict[str, Any]]:
-    """Return who must reach whom, {port, protocol, to, from, purpose}: https://docs.k3s.io/installation/requirements#networking"""
+    """Return who must reach whom: {port, protocol, to, from, purpose}.
+
+    https://docs.k3s.io/installation/requirements#networking
+    """
     shared = cluster["shared"]
     rows = [row(cluster["api_port"], "tcp", "control planes", "all nodes, administrators", "K3s supervisor and API")]
     if Datastore.parse(cluster["datastore"]).is_embedded_etcd:
@@ -114,7 +121,7 @@ def actions(
 
 
 def _start(node: Node, plan: Mapping[str, Any], part: Collection[str]) -> dict[str, Any] | None:
-    """Return what a node does while the first server starts: start, unpack K3s so that it can join at once, or nothing."""
+    """Return what a node does while the first server starts: start too, unpack K3s to join at once, or nothing."""
     action = node["action"]
     if action in ("init", "wait", "convert"):
         return {

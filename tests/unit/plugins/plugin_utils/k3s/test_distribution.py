@@ -37,7 +37,12 @@ def todo(plan):
 
 def test_a_bare_cluster():
     plan = planner.cluster_plan(*inventory(3, 1, K3S))
-    assert (plan["distribution"], plan["datastore"], plan["plugin"], plan["images"]) == ("k3s", "embedded etcd", "flannel", [])
+    assert (plan["distribution"], plan["datastore"], plan["plugin"], plan["images"]) == (
+        "k3s",
+        "embedded etcd",
+        "flannel",
+        [],
+    )
     assert {host: (node["action"], node["stages"]) for host, node in plan["nodes"].items()} == {
         "cp-1": ("init", ["prepare", "start", "join", "leader"]),
         "cp-2": ("join", ["prepare", "start", "join"]),
@@ -62,7 +67,9 @@ def test_a_plan_is_told_in_words_and_as_a_page():
     plan = planner.cluster_plan(*inventory(3, 1, K3S))
     lines = report.text(plan)
     assert lines[0].startswith("New cluster kubernetes: K3s 1.37.2 on 4 nodes (3 control planes, 1 worker)")
-    assert lines[1].startswith("  datastore embedded etcd; API endpoint 127.0.0.1:6444 (K3s's own load balancer on every node)")
+    assert lines[1].startswith(
+        "  datastore embedded etcd; API endpoint 127.0.0.1:6444 (K3s's own load balancer on every node)"
+    )
     assert "  cp-1: initialise the cluster" in lines and "  3 new nodes (cp-2, cp-3, w-1): join the cluster" in lines
     text = page.html(plan)
     assert "join the cluster" in text and "embedded etcd" in text
@@ -157,7 +164,9 @@ def test_a_server_that_is_half_joined_goes_on_with_what_it_has():
         next(row for row in rows if row["name"] == plan["nodes"]["cp-2"]["name"])["etcd_voter"] = False
     hosts["cp-2"]["info"]["cluster"]["live"] = None
     again = planner.cluster_plan(hosts, groups)
-    assert again["refusals"] == [] and again["nodes"]["cp-2"]["action"] == "join" and not again["nodes"]["cp-2"]["rejoins"]
+    assert (
+        again["refusals"] == [] and again["nodes"]["cp-2"]["action"] == "join" and not again["nodes"]["cp-2"]["rejoins"]
+    )
 
 
 def test_an_agent_of_another_architecture_gets_its_own_program():
@@ -186,7 +195,16 @@ def test_secrets_are_in_no_plan():
     assert plan["refusals"] == [] and plan["datastore"] == "external PostgreSQL"
     assert "hunter" not in repr(plan)
     assert plan["nodes"]["cp-1"]["steps"]["credentials"] and plan["nodes"]["w-1"]["steps"]["credentials"]
-    node = {"role": "control_plane", "inputs": {**inputs, "kube_http_proxy": {}, "k3s_config": {}, "k3s_datastore_tls": {}, "k3s_embedded_registry": False}}
+    node = {
+        "role": "control_plane",
+        "inputs": {
+            **inputs,
+            "kube_http_proxy": {},
+            "k3s_config": {},
+            "k3s_datastore_tls": {},
+            "k3s_embedded_registry": False,
+        },
+    }
     files = {entry["path"]: entry for entry in node_files.secret_files(node, plan)}
     assert all(entry["mode"] == "0600" for entry in files.values())
     assert secret in files["/etc/rancher/k3s/config.yaml.d/50-kubewright-secrets.yaml"]["content"]

@@ -94,7 +94,7 @@ def test_inputs(inputs, message):
 K3S = [
     ({"kube_needs": ["external_database"]}, "datastore.no_endpoint"),
     ({"k3s_datastore_endpoint": "postgres://u:p@db:5432/k"}, "datastore.unused_endpoint"),
-    ({"k3s_disable": ["ingress"]}, "untyped"),
+    ({"k3s_disable": ["ingress"]}, "k3s_disable.unknown value=ingress limit=coredns, local-storage, metrics-server, runtimes, servicelb, traefik"),
     ({"k3s_config": {"write-kubeconfig-mod": "0644"}}, "k3s_config.unknown_key value=write-kubeconfig-mod limit=write-kubeconfig-mode"),
     ({"k3s_config": {"token": "x"}}, "inputs.owned_key value=k3s_config.token"),
     ({"k3s_config": {"cluster-cidr": "10.1.0.0/16"}}, "inputs.owned_key value=k3s_config.cluster-cidr"),
