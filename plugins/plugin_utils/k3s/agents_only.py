@@ -24,7 +24,7 @@ _BOOTSTRAP = re.compile(r"[a-z0-9]{6}\.[a-z0-9]{16}")
 _LOGIN = re.compile(r"//[^/]*@")
 
 
-def settled(shared: Inputs) -> dict[str, Any]:
+def joining_inputs(shared: Inputs) -> dict[str, Any]:
     """Return the cluster's inputs for agents only: K3s, and the server elsewhere as external endpoint."""
     url = _split(shared["k3s_server_url"])
     distribution = "k3s" if shared["kube_distribution"] == "auto" else shared["kube_distribution"]

@@ -136,7 +136,11 @@ def joins(node: Node, cluster: Cluster) -> bool:
     if ROLES[node["role"]] == AGENT:
         return True
     # Without the address, a server that lost its data would start a second cluster.
-    return Datastore.parse(cluster["datastore"]).is_embedded_etcd and len(cluster["members"]) > 1 and not starts(node, cluster)
+    return (
+        Datastore.parse(cluster["datastore"]).is_embedded_etcd
+        and len(cluster["members"]) > 1
+        and not starts(node, cluster)
+    )
 
 
 def _server_to_join(node: Node, cluster: Cluster) -> str:

@@ -22,7 +22,7 @@ PAGE = "https://docs.k3s.io/datastore#datastore-endpoint-format-and-functionalit
 CONVERT_PAGE = "https://docs.k3s.io/datastore/ha-embedded#existing-single-node-clusters"
 SQLITE = str(Datastore("SQLite", Placement.EMBEDDED))
 ETCD = str(Datastore("etcd", Placement.EMBEDDED))
-# Of an inventory of agents.
+# The datastore of an inventory with agents only.
 ELSEWHERE = str(Datastore("etcd", Placement.ELSEWHERE))
 KINDS = {"postgres": "PostgreSQL", "postgresql": "PostgreSQL", "mysql": "MySQL", "http": "etcd", "https": "etcd"}
 FORMS = {
@@ -51,7 +51,7 @@ def choose(nodes: Nodes, shared: Inputs, control_planes: Sequence[str]) -> tuple
         name = _external(kind(shared.get("k3s_datastore_endpoint") or ""))
         text = "%s: kube_needs asks for an external database; the cluster is as available as the database" % name
         return name, [reason("datastore", None, count, None, K3S_DATASTORE_PAGE, text)]
-    if count == 1 and wanted == "auto" and ETCD in there(nodes, control_planes).values():
+    if count == 1 and wanted == "auto" and ETCD in in_use(nodes, control_planes).values():
         text = "embedded etcd: %s uses it already, and K3s cannot convert it to SQLite" % control_planes[0]
         return ETCD, [reason("datastore", control_planes[0], count, None, K3S_DATASTORE_PAGE, text)]
     if wanted == "sqlite" or wanted == "auto" and count == 1:
@@ -246,7 +246,7 @@ def among_servers(nodes: Nodes, control_planes: Sequence[str]) -> list[Finding]:
 def reach(host: str, node: Node, joined: bool) -> tuple[list[Finding], list[Finding]]:
     """Return (refusals, warnings) on a server's way to its database, as node_info tried it."""
     tried = node["info"].get("reach") or {}
-    failed = {place: why for place, why in tried.items() if why}
+    failed = {address: why for address, why in tried.items() if why}
     if not failed:
         return [], []
     database = kind(node["inputs"]["k3s_datastore_endpoint"]) or "the database"
@@ -257,7 +257,7 @@ def reach(host: str, node: Node, joined: bool) -> tuple[list[Finding], list[Find
     return ([], found) if joined or len(failed) < len(tried) else (found, [])
 
 
-def there(nodes: Nodes, control_planes: Sequence[str]) -> dict[str, str]:
+def in_use(nodes: Nodes, control_planes: Sequence[str]) -> dict[str, str]:
     """Return {host: datastore} of the servers that have data; "torn" after an interrupted conversion."""
     found = {}
     for host in control_planes:
@@ -274,7 +274,7 @@ def settle(
 ) -> tuple[str, str | None, list[Finding]]:
     """Return (datastore, host to convert or None, refusals), given what the servers use already.
 
-    wanted: what the inventory calls for. known: there(). convert: the input k3s_convert_datastore. healthy: True if an
+    wanted: what the inventory calls for. known: in_use(). convert: the input k3s_convert_datastore. healthy: True if an
     API server answers.
     """
     kinds = set(known.values())

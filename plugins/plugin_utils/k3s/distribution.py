@@ -102,7 +102,7 @@ class K3s(Distribution):
 
     def inputs_to_join_elsewhere(self, shared: Inputs) -> dict[str, Any]:
         """See Distribution."""
-        return agents_only.settled(shared)
+        return agents_only.joining_inputs(shared)
 
     def datastore(self, nodes: Nodes, shared: Inputs, control_planes: Sequence[str]) -> tuple[str, list[Reason]]:
         """See Distribution."""
@@ -112,7 +112,7 @@ class K3s(Distribution):
         self, wanted: str, nodes: Nodes, shared: Inputs, control_planes: Sequence[str], healthy: bool
     ) -> DatastoreChoice:
         """Return the datastore; what K3s's servers use already matters more than the size of the inventory."""
-        known = datastore.there(nodes, control_planes)
+        known = datastore.in_use(nodes, control_planes)
         name, converts, refusals = datastore.settle(wanted, known, shared["k3s_convert_datastore"], healthy)
         if not converts:
             return DatastoreChoice(name, None, Problems(refusals, []))

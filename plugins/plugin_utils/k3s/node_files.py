@@ -54,8 +54,8 @@ def config_of(node: Node, cluster: Cluster) -> dict[str, Any]:
     A server that started the cluster keeps cluster-init, which K3s ignores once it has data. A server that lost its
     data joins the others.
     """
-    there = node["info"].get("cluster") or {}
-    began = bool(there.get("etcd_data")) and bool(there.get("cluster_init"))
+    found = node["info"].get("cluster") or {}
+    began = bool(found.get("etcd_data")) and bool(found.get("cluster_init"))
     leads = node["host"] == cluster["leader"] and (cluster["converts"] or not cluster["exists"])
     names = "version datastore members endpoint pod_cidrs service_cidrs domain sans api_port plugin proxy_mode disable"
     return {

@@ -29,8 +29,8 @@ def unit(role: str) -> str:
 
 def unit_path(node: Node) -> str:
     """Return the path of the file that describes the service."""
-    place = "/etc/init.d/%s" if _openrc(node) else "/etc/systemd/system/%s.service"
-    return place % unit(node["role"])
+    path = "/etc/init.d/%s" if _openrc(node) else "/etc/systemd/system/%s.service"
+    return path % unit(node["role"])
 
 
 def environment_path(node: Node) -> str:

@@ -44,7 +44,7 @@ def test_they_join_the_server_elsewhere():
     assert "of the cluster that is joined" in report.text(plan)[1] and "k3s.example:6443" in page.html(plan)
 
 
-def test_those_that_have_joined_are_left():
+def test_joined_agents_do_not_change():
     hosts, groups = agents()
     plan = planner.cluster_plan(hosts, groups)
     for host, row in hosts.items():
@@ -107,6 +107,6 @@ def test_every_form_of_a_token_is_accepted(token):
     assert planner.cluster_plan(*agents(k3s_join_token=token))["refusals"] == []
 
 
-def test_servers_of_ones_own_are_another_cluster():
+def test_servers_in_the_inventory_are_refused():
     refusals = planner.cluster_plan(*inventory(1, 1, ELSEWHERE))["refusals"]
     assert described(refusals) == ["k3s_server_url.with_servers value=https://k3s.example:6443 limit=['cp-1']"]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How K3s gets onto a node, by each method."""
+"""How a node gets K3s, by each method."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def components(plan, host="cp-1"):
     return [item["component"] for item in plan["nodes"][host]["programs"]]
 
 
-def test_by_default_the_program_and_a_service_of_ours():
+def test_the_default_is_the_binary_and_our_own_service():
     plan = plan_of({})
     assert components(plan) == ["k3s"] and plan["nodes"]["cp-1"]["programs"][0]["links"] == ["kubectl", "crictl", "ctr"]
     assert "/etc/systemd/system/k3s.service" in {entry["path"] for entry in plan["nodes"]["cp-1"]["files"]["k3s"]}
@@ -60,12 +60,12 @@ def made_by_script(inputs=None):
     return hosts, groups
 
 
-def test_what_the_script_made_is_left():
+def test_files_of_the_script_do_not_change():
     plan = planner.cluster_plan(*made_by_script())
     assert {host: node["steps"] for host, node in plan["nodes"].items()} == {"cp-1": {}, "w-1": {}}
 
 
-def test_a_script_that_did_not_come_to_its_end_runs_again():
+def test_an_interrupted_script_runs_again():
     hosts, groups = made_by_script()
     hosts["w-1"]["info"]["files"]["/usr/local/bin/k3s-agent-uninstall.sh"] = None
     plan = planner.cluster_plan(hosts, groups)
@@ -95,7 +95,7 @@ def existing(version, path="/usr/bin/k3s"):
     return {"installed": {"k3s": {"path": path, "version": version}}}
 
 
-def test_a_program_that_is_there_is_used():
+def test_an_existing_binary_is_used():
     inputs = {"k3s_install_method": "existing", "k3s_binary": "/usr/bin/k3s", "kube_version": ""}
     plan = plan_of(inputs, existing("v1.36.3+k3s2"))
     assert plan["refusals"] == [] and (plan["version"], plan["release"]) == ("1.36.3", "v1.36.3+k3s2")
@@ -177,7 +177,7 @@ def test_on_openrc_a_second_run_does_nothing_and_a_change_restarts():
     assert planner.cluster_plan(hosts, groups)["nodes"]["w-1"]["services"] == {"k3s-agent": "restarted"}
 
 
-def test_on_openrc_the_script_of_upstream_makes_its_own():
+def test_on_openrc_upstreams_script_makes_the_service():
     plan = planner.cluster_plan(*openrc(SCRIPT))
     assert plan["nodes"]["cp-1"]["script"]["makes"][0] == "/etc/init.d/k3s"
     assert plan["nodes"]["cp-1"]["script"]["perhaps"][0] == "/etc/rancher/k3s/k3s.env"

@@ -69,7 +69,7 @@ def test_every_server_has_the_files_and_agents_have_none():
     assert sorted(plan["addons"]["wanted"]) == [name[:-5] for name in names]
 
 
-def test_a_chart_in_the_words_of_k3s():
+def test_a_chart_becomes_a_helm_chart_object():
     item = {
         "name": "db", "chart": "postgresql", "repo": "https://charts.example", "version": "1.2", "namespace": "db",
         "create_namespace": True, "values": {"auth": {"user": "x"}}, "set": {"a": "b"}, "auth_secret": "login",
@@ -115,7 +115,7 @@ def test_a_file_that_is_newer_than_the_service_restarts_nothing():
 @pytest.mark.parametrize(
     "given", [[], [manifest(state="absent")], [{"name": "web", "state": "absent"}], [manifest("other")]]
 )
-def test_a_dropped_one_goes_from_every_server(given):
+def test_a_dropped_manifest_is_removed_from_every_server(given):
     hosts, groups, _plan = running(k3s_manifests=[manifest()])
     plan = again(hosts, groups, k3s_manifests=given)
     assert plan["refusals"] == []
@@ -126,7 +126,7 @@ def test_a_dropped_one_goes_from_every_server(given):
     assert "kubewright-web" not in plan["addons"]["wanted"]
 
 
-def test_files_of_others_and_what_is_gone_already_are_left():
+def test_foreign_and_missing_files_are_ignored():
     hosts, groups, _plan = running(1, 0, k3s_manifests=[manifest()])
     info = hosts["cp-1"]["info"]
     info["files"][FOLDER + "kubewright-web.yaml"] = None
@@ -135,7 +135,7 @@ def test_files_of_others_and_what_is_gone_already_are_left():
     assert entries(plan, "cp-1") == {} and plan["nodes"]["cp-1"]["steps"] == {}
 
 
-def test_a_server_that_is_left_out_holds_what_it_has():
+def test_a_server_outside_of_the_run_keeps_its_files():
     hosts, groups, _plan = running(k3s_manifests=[manifest()])
     plan = again(hosts, groups, k3s_manifests=[])
     servers = {host: plan["nodes"][host] for host in plan["control_planes"]}
@@ -165,7 +165,7 @@ def test_a_secret_is_in_no_plan_and_restarts_nothing():
     assert list(plan["nodes"]["cp-1"]["steps"]) == ["credentials"] and plan["nodes"]["cp-1"]["services"] == {}
 
 
-def test_a_list_with_a_secret_is_one_too():
+def test_a_list_may_contain_a_secret():
     secret = "{apiVersion: v1, kind: Secret, metadata: {name: a}}"
     assert k3s_addons.has_secret("apiVersion: v1\nkind: List\nitems: [%s]\n" % secret)
     assert not k3s_addons.has_secret(MAP) and not k3s_addons.has_secret(MAP + "data: {when: 2026-01-01, equals: =}\n")

@@ -68,10 +68,10 @@ def text(*arguments):
     return k3s_config.text(k3s_config.config(*arguments))
 
 
-def test_the_only_server_stores_in_sqlite_and_joins_nobody():
+def test_a_single_server_uses_sqlite_and_joins_no_other():
     for init in (True, False):
-        alone = cluster(datastore="SQLite", init=init, members=MEMBERS[:1])
-        assert text(node(), alone) == "node-name: cp-1\nnode-ip: 10.0.0.11\n" + SHARED
+        single = cluster(datastore="SQLite", init=init, members=MEMBERS[:1])
+        assert text(node(), single) == "node-name: cp-1\nnode-ip: 10.0.0.11\n" + SHARED
 
 
 def test_the_server_that_starts_etcd_and_those_that_join_it():
@@ -93,7 +93,7 @@ def test_a_cluster_is_started_only_where_no_server_has_data():
     assert k3s_config.config(node(), cluster())["server"] == "https://10.0.0.10:6443"
 
 
-def test_nobody_joins_itself():
+def test_no_node_joins_itself():
     mine = cluster(endpoint={"address": "10.0.0.11", "port": 6443})
     assert k3s_config.config(node(), mine)["server"] == "https://10.0.0.12:6443"
     assert k3s_config.config(node(), {**mine, "api_port": 7443})["server"] == "https://10.0.0.12:7443"
@@ -121,7 +121,7 @@ def test_a_server_of_several_either_starts_the_cluster_or_joins_it(name, address
     ],
 )
 def test_a_running_node_keeps_the_taints_that_it_registered_with_and_is_not_restarted(there, registers):
-    """What was changed since is in the Node object alone."""
+    """What was changed since is in the Node object only."""
     agent = node("w-1", "worker", taints=[{"key": "new", "value": "", "effect": "NoSchedule"}])
     agent["info"]["cluster"] = {**agent["info"]["cluster"], **there}
     assert k3s_config.config(agent, cluster()).get("node-taint") == registers

@@ -57,7 +57,7 @@ def test_no_refusal_shows_a_secret(given):
     assert "hush" not in repr(found)
 
 
-def test_what_is_right_is_not_refused():
+def test_correct_settings_are_not_refused():
     server = {
         "debug": "true",
         "etcd-snapshot-retention": "7",
@@ -93,7 +93,7 @@ def test_keys_by_version(key, version, known):
     assert (k3s_check.problems({key: value}, "server", version) == []) is known
 
 
-def test_an_agents_key_may_be_younger_than_the_servers():
+def test_agents_may_know_a_key_later_than_servers():
     given = {"bind-address": "10.0.0.1"}
     assert k3s_check.problems(given, "server", "1.30.0") == []
     found = k3s_check.problems(given, "agent", "1.30.0")
@@ -108,7 +108,7 @@ def test_an_agents_key_may_be_younger_than_the_servers():
         ("server", "1.29.4", "K3s 1.29.4 is too old: only the settings of 1.30 and later are known"),
     ],
 )
-def test_a_role_or_version_that_there_is_none_of(role, version, said):
+def test_an_unknown_role_or_version(role, version, said):
     with pytest.raises(ValueError, match=said):
         k3s_check.problems({}, role, version)
 

@@ -188,7 +188,7 @@ def test_an_address_that_was_written_and_not_yet_read_restarts_k3s():
     assert node["steps"]["credentials"] == [files[0]["path"] + " changed after it started"]
 
 
-def test_a_database_that_was_filled_before_may_know_every_node():
+def test_a_used_database_may_know_every_node():
     hosts, groups = inventory(2, 1, {"kube_distribution": "k3s", **DATABASE})
     nodes = plan_of(hosts, groups)["nodes"]
     assert nodes["cp-2"]["rejoins"] and nodes["w-1"]["rejoins"]
@@ -211,7 +211,7 @@ def test_servers_that_were_all_rebuilt_open_the_database_with_its_token():
     assert not plan["nodes"]["w-1"]["rejoins"]
 
 
-def test_what_a_dropped_database_leaves_is_taken_away():
+def test_files_of_a_dropped_database_are_removed():
     hosts, groups = inventory(1, 0, {"kube_distribution": "k3s"})
     paths = [k3s_datastore.TLS["ca"][1], "/etc/rancher/k3s/config.yaml.d/50-kubewright-secrets.yaml"]
     for path in paths:
@@ -263,7 +263,7 @@ def test_a_cluster_that_grows_is_converted_before_others_join():
     assert "  cp-1: restart with embedded etcd" in lines
 
 
-def test_a_conversion_that_was_killed_before_the_restart_goes_on():
+def test_a_conversion_killed_before_the_restart_continues():
     hosts, groups = grown(True)
     hosts["cp-1"]["info"]["cluster"].update(cluster_init=True)  # its configuration is written already
     plan = plan_of(hosts, groups)

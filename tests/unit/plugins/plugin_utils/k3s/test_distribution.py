@@ -58,12 +58,12 @@ def test_a_bare_cluster():
     assert program["checksum_url"].endswith("/sha256sum-amd64.txt")
 
 
-def test_a_lone_server_is_waited_for_when_it_starts():
+def test_the_start_of_a_single_server_is_awaited():
     plan = planner.cluster_plan(*inventory(1, 0, K3S))
     assert plan["nodes"]["cp-1"]["stages"] == ["prepare", "start", "leader"]
 
 
-def test_a_plan_is_told_in_words_and_as_a_page():
+def test_a_plan_as_text_and_as_a_page():
     plan = planner.cluster_plan(*inventory(3, 1, K3S))
     lines = report.text(plan)
     assert lines[0].startswith("New cluster kubernetes: K3s 1.37.2 on 4 nodes (3 control planes, 1 worker)")
@@ -75,7 +75,7 @@ def test_a_plan_is_told_in_words_and_as_a_page():
     assert "join the cluster" in text and "embedded etcd" in text
 
 
-def test_one_server_stores_in_sqlite_and_is_alone():
+def test_a_single_server_uses_sqlite():
     plan = planner.cluster_plan(*inventory(1, 0, K3S))
     assert plan["datastore"] == "SQLite"
     assert not {"cluster-init", "server"} & set(config(plan, "cp-1"))
@@ -100,7 +100,7 @@ def test_a_changed_setting_restarts_one_node_after_another():
     assert plan["nodes"]["cp-2"]["services"] == {"k3s": "restarted"}
 
 
-def test_changed_agents_go_a_few_at_a_time_after_the_servers():
+def test_agents_change_a_few_at_a_time_after_the_servers():
     hosts, groups, _plan = running(1, 3)
     for row in hosts.values():
         row["inputs"].update(kubelet_config={"maxPods": 50}, kube_workers_at_once="2")
@@ -125,7 +125,7 @@ def joined_by(hosts, server):
         row["info"]["cluster"]["server"] = server
 
 
-def test_agents_keep_the_server_that_they_joined_by_as_long_as_it_is_one():
+def test_agents_keep_their_server_as_long_as_it_is_one():
     hosts, groups, _plan = running()
     joined_by(hosts, "https://10.0.0.11:6443")
     hosts["cp-1"]["info"]["cluster"]["live"] = None  # it is down for a while
@@ -138,7 +138,7 @@ def test_agents_keep_the_server_that_they_joined_by_as_long_as_it_is_one():
     assert config(plan, "w-1")["server"] == "https://10.0.0.12:6443" and plan["nodes"]["w-1"]["stages"] == ["roll"]
 
 
-def test_a_new_agent_joins_by_a_living_server():
+def test_a_new_agent_joins_through_a_running_server():
     hosts, groups, _plan = running(3, 1)
     hosts["cp-1"]["info"]["cluster"]["live"] = None
     hosts["w-1"]["info"] = machine("w-1", hosts["w-1"]["info"]["network"]["probe_source"])
@@ -151,13 +151,13 @@ def test_another_port_of_the_local_endpoint_is_that_of_k3ss_balancer():
     assert plan["refusals"] == [] and config(plan, "w-1")["lb-server-port"] == 7443
 
 
-def test_a_virtual_address_has_a_proxy_on_the_servers_alone():
+def test_a_virtual_address_has_a_proxy_on_servers_only():
     plan = planner.cluster_plan(*inventory(3, 1, {**K3S, "kube_api_endpoint": {"address": "10.0.0.100"}}))
     assert config(plan, "w-1")["server"] == "https://10.0.0.100:7443" and plan["nodes"]["cp-1"]["files"]["endpoint"]
     assert not plan["nodes"]["w-1"]["files"]["endpoint"]
 
 
-def test_a_server_that_is_half_joined_goes_on_with_what_it_has():
+def test_a_half_joined_server_continues():
     hosts, groups, plan = running()
     for host in ("cp-1", "cp-3"):
         rows = hosts[host]["info"]["cluster"]["live"]["nodes"]
@@ -176,7 +176,7 @@ def test_an_agent_of_another_architecture_gets_its_own_program():
     assert plan["refusals"] == [] and plan["nodes"]["w-1"]["programs"][0]["url"].endswith("/k3s-armhf")
 
 
-def test_weak_machines_get_k3s_by_themselves():
+def test_k3s_is_chosen_for_small_machines():
     hosts, groups = inventory(1, 1)
     hosts["w-1"]["info"]["memory"]["usable_bytes"] = 900 << 20
     plan = planner.cluster_plan(hosts, groups)

@@ -74,7 +74,7 @@ def test_every_namespace_of_k3s_has_a_policy_and_dns_stays_open():
     assert all(item["automountServiceAccountToken"] is False for item in objects if item["kind"] == "ServiceAccount")
 
 
-def test_arguments_of_ones_own_come_after_and_none_is_lost():
+def test_own_arguments_follow_those_of_the_profile():
     plan = planner.cluster_plan(
         *inventory(1, 0, {**HARDENED, "k3s_config": {"kube-apiserver-arg": ["audit-log-maxage=90"]}})
     )
@@ -82,7 +82,7 @@ def test_arguments_of_ones_own_come_after_and_none_is_lost():
     assert given[-1] == "audit-log-maxage=90" and "audit-log-maxage=30" in given
 
 
-def test_turned_on_later_it_leaves_secrets_as_they_are_and_says_so():
+def test_turned_on_later_it_does_not_encrypt_secrets_and_warns():
     hosts, groups = running(K3S)
     for row in hosts.values():
         row["inputs"]["k3s_hardened"] = True
@@ -92,7 +92,7 @@ def test_turned_on_later_it_leaves_secrets_as_they_are_and_says_so():
     assert plan["nodes"]["cp-1"]["stages"] == ["change", "leader"] and plan["nodes"]["w-1"]["stages"] == ["roll"]
 
 
-def test_a_second_run_changes_nothing_and_turning_it_off_takes_its_objects_away():
+def test_a_second_run_changes_nothing_and_turning_it_off_removes_its_objects():
     hosts, groups = running(HARDENED)
     hosts["cp-1"]["info"]["cluster"]["secrets_encryption"] = True
     again = planner.cluster_plan(hosts, groups)
@@ -109,7 +109,7 @@ def test_a_profile_without_a_controller_of_policies_is_warned_of():
     assert described(plan["warnings"]) == ["k3s_hardened.no_policy_controller"]
 
 
-def test_a_token_that_expires_is_made_when_agents_join_alone():
+def test_an_expiring_token_is_made_only_if_agents_join():
     inputs = {**K3S, "k3s_bootstrap_token_ttl": "2h"}
     assert planner.cluster_plan(*inventory(1, 1, inputs))["bootstrap_ttl"] == "2h"
     assert planner.cluster_plan(*inventory(3, 0, inputs))["bootstrap_ttl"] == ""
@@ -189,7 +189,7 @@ def test_a_container_does_not_change_its_hosts_kernel():
     assert not hardening_only(sysctls("1", "podman")["refusals"])
 
 
-def test_a_kernel_that_lacks_a_setting_is_refused_and_one_that_differs_is_set():
+def test_a_missing_kernel_setting_is_refused_and_another_value_is_set():
     wanted = ["k3s_hardened.no_kernel_setting node=w-1 value=vm.overcommit_memory limit=1"]
     assert described(sysctls(None, None)["refusals"]) == wanted
     plan = sysctls("0", None)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""K3s with pods of both address families, and networks that stay for life."""
+"""K3s with pods of both address families, and networks that cannot change."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_what_a_server_was_started_with_is_read():
         ({"kube_cluster_domain": "other.local"}, ["inputs.fixed node=cp-1 value=other.local limit=cluster.local"]),
     ],
 )
-def test_networks_and_domain_stay_for_life(inputs, wanted):
+def test_networks_and_domain_cannot_change(inputs, wanted):
     given = {
         "kube_distribution": "k3s",
         "kube_pod_cidrs": ["10.42.0.0/16"],

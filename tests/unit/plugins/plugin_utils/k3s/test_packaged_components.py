@@ -127,7 +127,7 @@ def test_switches_that_need_a_replacement():
     assert described(plan["warnings"]) == wanted
 
 
-def test_agents_alone_have_the_parts_of_the_cluster_that_they_join():
+def test_agents_of_another_cluster_turn_nothing_off():
     given = {
         "k3s_server_url": "https://k3s.example:6443",
         "k3s_join_token": "t",
@@ -145,7 +145,7 @@ def test_agents_alone_have_the_parts_of_the_cluster_that_they_join():
     assert described(refusals) == ["auto_deploy.no_server value=k3s_helm_charts"]
 
 
-def test_kubeadm_knows_no_parts():
+def test_kubeadm_has_no_packaged_components():
     assert "disable" not in planner.cluster_plan(*inventory(1, 0))
 
 
@@ -255,7 +255,7 @@ def test_where_it_is_not_enforcing_nothing_is_done(selinux):
     assert "selinux" not in config(plan) and plan["nodes"]["cp-1"]["packages"] == []
 
 
-def test_the_users_word_wins():
+def test_the_users_setting_wins():
     plan = planned(given={"k3s_config": {"selinux": False}, "kube_data_dir": "/srv"}, **ROCKY)
     assert plan["refusals"] == [] and config(plan)["selinux"] is False and plan["nodes"]["cp-1"]["packages"] == []
 
