@@ -11,17 +11,20 @@ short_description: Download, check and install programs in one call
 version_added: 0.1.0
 author: kubewright contributors (@kubewright)
 description:
-  - Downloads several files at the same time and checks each against its SHA-256. Only when all are right they are installed, each in one step.
-  - A file of the right origin and version that was not changed since it was installed is not downloaded again.
+  - Downloads several files at the same time and checks each against its SHA-256. They are installed only if all of them
+    are right, each in one step.
+  - A file that has the right origin and version and is unchanged is not downloaded again.
   - Fails without a change if the record of ownership (C(/etc/kubewright/owned.json)) is damaged.
 extends_documentation_fragment: [kubewright.cluster.attributes]
 options:
   source:
-    description: V(upstream), a base URL with upstream's layout (its addresses without C(https://)), or a directory on the node with that layout.
+    description: V(upstream), a base URL with upstream's layout (its addresses without C(https://)), or a directory on
+      the node with that layout.
     type: str
     default: upstream
   from_controller:
-    description: O(source) is a directory on the controller. The files that the items need are copied to the node while the task runs.
+    description: O(source) is a directory on the controller. The files that the items need are copied to the node while
+      the task runs.
     type: bool
     default: false
   items:
@@ -55,12 +58,14 @@ options:
         type: str
         default: "0755"
       links:
-        description: Further names of a single file, as links in its directory. A name that is a command of the node already is left out.
+        description: Other names of a single file, as links in its directory. Names that are commands on the node
+          already are skipped.
         type: list
         elements: str
         default: []
       unpack:
-        description: For an archive, C(dest_dir), C(strip) (number of leading path components to drop) and C(only) (patterns of names).
+        description: For an archive, C(dest_dir), C(strip) (number of leading path components to drop) and C(only)
+          (patterns of names).
         type: dict
   proxy:
     description: URL of an HTTP proxy.
@@ -279,7 +284,8 @@ def main() -> None:
             changed=bool(wanted),
             changed_paths=[],
             artifacts=[
-                {"url": item["url"], "status": "to be installed" if item in wanted else "as it should be"} for item in items
+                {"url": item["url"], "status": "to be installed" if item in wanted else "as it should be"}
+                for item in items
             ],
             diff=[{"before": "", "after": "%s %s\n" % (item["url"], item["version"])} for item in wanted],
         )
@@ -290,7 +296,9 @@ def main() -> None:
         module.fail_json(msg=str(error))
     if lock:
         lock.close()
-    rows = [{"url": item["url"], "status": "installed", "seconds": seconds[number]} for number, item in enumerate(wanted)]
+    rows = [
+        {"url": item["url"], "status": "installed", "seconds": seconds[number]} for number, item in enumerate(wanted)
+    ]
     module.exit_json(changed=True, changed_paths=changed_paths, artifacts=rows)
 
 

@@ -77,8 +77,8 @@ EXAMPLES = r"""
 RETURN = r"""
 begun:
   description: >-
-    What was found, for M(kubewright.cluster.node_probe) - C(checks), C(namespace), C(pods) by node with C(ips) and C(uid),
-    C(service_ips), C(port), C(servers) and C(nothing).
+    What was found, for M(kubewright.cluster.node_probe) - C(checks), C(namespace), C(pods) by node with C(ips) and
+    C(uid), C(service_ips), C(port), C(servers) and C(nothing).
   type: dict
   returned: when O(state=begin)
   contains:

@@ -169,7 +169,7 @@ def put(entry: Entry, record: Record) -> None:
 
 
 def take_back(path: str, record: Record) -> None:
-    """Remove a file of ours and restore what was there before. A run that is killed in between is continued by the next."""
+    """Remove a file of ours and restore what was there before. If a run is killed in between, the next continues."""
     backup = record["files"][path].get("backup")
     if backup and os.path.lexists(backup):
         ownership.copy_whole(backup, path)
@@ -180,8 +180,10 @@ def take_back(path: str, record: Record) -> None:
     ownership.write(record)
 
 
-def carry_out(entries: list[Entry], record: Record, check_mode: bool) -> tuple[list[str], list[dict[str, str]], list[str]]:
-    """Return (changed paths, diff, errors). A file that fails does not keep the others back."""
+def carry_out(
+    entries: list[Entry], record: Record, check_mode: bool
+) -> tuple[list[str], list[dict[str, str]], list[str]]:
+    """Write the files and return (changed paths, diff, errors). If one fails, the others are still written."""
     changed: List[str] = []
     diff: List[Dict[str, str]] = []
     errors: List[str] = []

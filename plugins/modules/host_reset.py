@@ -11,10 +11,11 @@ short_description: Bring a host back to its state before the collection
 version_added: 0.1.0
 author: kubewright contributors (@kubewright)
 description:
-  - Stops the node, ends its pods, and removes what the collection and the cluster made there - programs, files, services, data, the cluster's own
-    chains, tables, links and routes. Files that were there before are restored, as are swap and kernel settings.
-  - Removes only what the record of ownership (C(/etc/kubewright/owned.json)) names, and fails without a change if the record is damaged.
-    No firewall is flushed and no interface of the host is touched.
+  - Stops the node, ends its pods, and removes what the collection and the cluster made there - programs, files,
+    services, data, and the cluster's own iptables chains, nftables tables, interfaces and routes. Files that existed
+    before are restored, and so are swap and kernel settings.
+  - Removes only what the record of ownership (C(/etc/kubewright/owned.json)) names, and fails without a change if the
+    record is damaged. No firewall is flushed and no interface of the host is touched.
   - A host on which the collection made nothing is left alone, whatever cluster runs there.
 extends_documentation_fragment: [kubewright.cluster.attributes]
 attributes:

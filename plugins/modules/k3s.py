@@ -11,7 +11,7 @@ short_description: Start and join K3s nodes
 version_added: 0.1.0
 author: kubewright contributors (@kubewright)
 description:
-  - Runs the K3s steps that the plan names for a node. The program, its configuration and its service are in place already.
+  - Runs the K3s steps that the plan has for a node. The program, its configuration and its service must exist already.
   - Tokens are only in files of mode 0600, never in arguments or units.
 extends_documentation_fragment: [kubewright.cluster.attributes]
 attributes:
@@ -20,9 +20,11 @@ attributes:
 options:
   state:
     description:
-      - V(installed) runs upstream's install script O(script), which the role downloaded and checked. Nothing is enabled or started.
-      - V(credentials) reads on a running server what others join with. Use C(no_log) on the task.
-      - V(unpacked) lets the program unpack what it carries, as its first start would; this takes a while on a slow disk.
+      - V(installed) runs upstream's install script O(script), which the role downloaded and checked. Nothing is enabled
+        or started.
+      - V(credentials) reads on a running server what others need to join. Use C(no_log) on the task.
+      - V(unpacked) lets the program unpack its embedded files, as its first start would. This takes a while on a slow
+        disk.
       - V(started) starts the service (with O(restart) restarts it) and waits as O(until) says.
     type: str
     required: true
@@ -47,19 +49,22 @@ options:
     description: What O(state=credentials) returned on a server, for a node that joins.
     type: dict
   forget:
-    description: Names of nodes that come back without their data; their Node and the password that K3s keeps are deleted (O(state=credentials)).
+    description: Names of reinstalled nodes. Their Nodes and the passwords that K3s keeps of them are deleted
+      (O(state=credentials)).
     type: list
     elements: str
     default: []
   convert:
     description:
       - Converts a server from SQLite to embedded etcd (O(state=started)). Its database, keys and tokens are copied to
-        C(backups/sqlite-TIME) in O(data_dir) and the copy is checked, before K3s is restarted with its new configuration.
+        C(backups/sqlite-TIME) in O(data_dir) and the copy is checked, before K3s is restarted with its new
+        configuration.
     type: bool
     default: false
   joins:
     description: >-
-      The node joins in this task. Servers do that one at a time, whatever C(--forks) is; then each node waits until it is ready.
+      The node joins in this task. Servers join one at a time, whatever C(--forks) is, and each then waits until it is
+      ready.
     type: bool
     default: false
   init:
@@ -67,7 +72,8 @@ options:
     type: bool
     default: false
   database:
-    description: The external datastore in words without secrets, for messages if it refuses K3s (O(state=started)).
+    description: Description of the external datastore without secrets, for messages if it refuses K3s
+      (O(state=started)).
     type: str
     default: ""
   token:
@@ -76,11 +82,12 @@ options:
     default: ""
   script:
     description:
-      - What O(state=installed) runs - C(path) of the script, and the files that belong to the collection afterwards, C(makes) (always written)
-        and C(perhaps) (only if nothing is there).
+      - The install script (O(state=installed)) - its C(path), and the files that belong to the collection afterwards,
+        C(makes) (always written) and C(perhaps) (written only if they do not exist).
     type: dict
   ttl:
-    description: Lifetime of a token for agents that is made for this run (O(state=credentials)); empty for the permanent token.
+    description: Lifetime of a token for agents that is made for this run (O(state=credentials)); empty for the
+      permanent token.
     type: str
     default: ""
   restart:
@@ -118,7 +125,8 @@ backup:
   type: str
   returned: when O(state=started)
 credentials:
-  description: C(server), the token for servers, C(agent), the token for agents, and C(agent_token), the secret that all servers share.
+  description: C(server), the token for servers, C(agent), the token for agents, and C(agent_token), the secret that all
+    servers share.
   type: dict
   returned: when O(state=credentials)
 seconds:

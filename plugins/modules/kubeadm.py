@@ -11,8 +11,8 @@ short_description: Start, join and resume kubeadm nodes
 version_added: 0.1.0
 author: kubewright contributors (@kubewright)
 description:
-  - Runs the kubeadm steps that the plan names for a node, and finishes what an earlier run left half done.
-  - A kubeadm that still runs on the node, left behind by a killed run, is waited for and not disturbed.
+  - Runs the kubeadm steps that the plan has for a node, and finishes what an earlier run left half done.
+  - If a killed run left a running kubeadm on the node, waits until that has finished.
 extends_documentation_fragment: [kubewright.cluster.attributes]
 attributes:
   diff_mode:
@@ -23,17 +23,19 @@ options:
       - V(init) initialises a new cluster, or finishes a half-made one.
       - V(wait) waits for the API server of a control plane whose kubelet starts it.
       - V(pull) pulls O(images) that are missing.
-      - V(credentials) creates a token, and with O(control_plane) a certificate key, for others to join. Use C(no_log) on the task.
+      - V(credentials) creates a token, and with O(control_plane) a certificate key, for others to join. Use C(no_log)
+        on the task.
       - V(join) joins the node, or finishes a half-done join.
       - V(reconfigure) writes the static pods of a control plane and the API server's certificate again from O(config).
       - V(upload) stores O(config) in the cluster, once every control plane has it.
-      - V(gate) waits until a changed node serves again - its node is Ready and, on a control plane, its API server answers, its static pods are
-        ready and its etcd member votes.
+      - V(gate) waits until a changed node serves again - its node is Ready and, on a control plane, its API server
+        answers, its static pods are ready and its etcd member votes.
     type: str
     required: true
     choices: [init, wait, pull, credentials, join, reconfigure, upload, gate]
   config:
-    description: Content of kubeadm's configuration file, with C(@token@), C(@ca_hash@) and C(@certificate_key@) in place of secrets.
+    description: Content of kubeadm's configuration file, with C(@token@), C(@ca_hash@) and C(@certificate_key@) in
+      place of secrets.
     type: str
   images:
     description: Images to pull (O(state=pull)).
@@ -82,7 +84,8 @@ reason:
   type: str
   returned: when O(state=join) failed and not O(last_try)
 credentials:
-  description: C(token), C(ca_hash) (of the certificate authority's public key) and C(certificate_key) (of the uploaded certificates).
+  description: C(token), C(ca_hash) (of the certificate authority's public key) and C(certificate_key) (of the uploaded
+    certificates).
   type: dict
   returned: when O(state=credentials)
 pulled:

@@ -12,9 +12,11 @@ version_added: 0.1.0
 author:
   - kubewright contributors (@kubewright)
 description:
-  - Makes, starts, stops, removes and lists the nodes of named local clusters as containers of Podman or Docker, all nodes at the same time.
-  - Each node runs Debian with systemd and is reached by SSH at an address of its own, which it keeps when it is stopped and started.
-  - The host is examined first (engine, OCI runtime, cgroups, limits, kernel modules); the engine's arguments follow from that.
+  - Creates, starts, stops, removes and lists the nodes of named local clusters as containers of Podman or Docker, all
+    nodes at the same time.
+  - Each node runs Debian with systemd and is reached by SSH at its own address, which it keeps when it is stopped and
+    started.
+  - The engine's arguments depend on the host's engine, OCI runtime, cgroups, limits and kernel modules.
   - Containers without the cluster's label are never touched. If one has the name of a wanted node, the module fails.
 requirements:
   - Podman or Docker, running as root
@@ -25,7 +27,7 @@ options:
     type: str
   state:
     description:
-      - V(present) makes missing nodes and starts stopped ones. Nodes that are no longer wanted are kept.
+      - V(present) creates missing nodes and starts stopped ones. Nodes that are no longer wanted are kept.
       - V(started) and V(stopped) start and stop the nodes, V(absent) removes them with their data, key and directory.
       - V(listed) changes nothing and returns what exists.
     type: str
@@ -59,7 +61,8 @@ options:
         description: Memory limit, in place of O(memory).
         type: str
       ports:
-        description: Ports of the host that are forwarded to it, as C([ADDRESS:]HOST_PORT:NODE_PORT[/PROTOCOL]). The default address is loopback.
+        description: Ports of the host that are forwarded to the node, as C([ADDRESS:]HOST_PORT:NODE_PORT[/PROTOCOL]).
+          The default address is 127.0.0.1.
         type: list
         elements: str
       env:
@@ -92,20 +95,23 @@ options:
     type: str
     default: kubewright
   subnet:
-    description: Subnet of the network if it is made. The default is 10.131.0.0/24 or the next /24 that the host does not use.
+    description: Subnet of the network if it is made. The default is 10.131.0.0/24 or the next /24 that the host does
+      not use.
     type: str
   engine:
-    description: The engine. V(auto) takes Podman if it works, else Docker.
+    description: The container engine. V(auto) uses Podman if it works, otherwise Docker.
     type: str
     choices: [auto, podman, docker]
     default: auto
   vars:
-    description: Variables for the inventory, such as C(kube_artifacts) and C(kube_registries). They win over those that follow from the host.
+    description: Variables for the inventory, such as C(kube_artifacts) and C(kube_registries). They override those that
+      the module sets.
     type: dict
     default: {}
   images:
     description:
-      - Images to load into every node's containerd, which has to run. Paths of archives, or names of images that the engine has.
+      - Images to load into every node's containerd, which must be running. Paths of archives, or names of images in the
+        engine's store.
     type: list
     elements: str
     default: []
@@ -131,7 +137,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Make three control planes and a worker
+- name: Create three control planes and a worker
   kubewright.cluster.local_cluster:
     name: demo
     control_planes: 3
@@ -167,7 +173,7 @@ inventory:
   returned: when O(state=present)
   type: dict
 summary:
-  description: What was done and what exists, a line each.
+  description: What was done and what exists, one line each.
   returned: always
   type: list
   elements: str
@@ -180,7 +186,7 @@ network:
   returned: always
   type: dict
 seconds:
-  description: Seconds by what was done.
+  description: How long each step took, in seconds, by its name.
   returned: always
   type: dict
 """

@@ -7,81 +7,86 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: node_info
-short_description: Look at a machine once
+short_description: Gather the facts of a machine that Kubernetes depends on
 version_added: 0.1.0
 author: kubewright contributors (@kubewright)
 description:
-  - Tells in one call what Kubernetes needs to know of a machine - architecture, CPUs, memory, disks, cgroups, kernel, network, clock - and what is
-    installed there already, with the state of the files and services that the collection manages.
-  - On a control plane of kubeadm it also asks the local API server and etcd, with the certificates that lie there; none of them leaves the machine.
-  - Changes nothing. What cannot be found out is null, with a sentence in RV(node.warnings).
-  - Needs Python 3.8 or later on the machine and nothing else. What only root may read is unknown to others.
+  - Gathers in one call what Kubernetes depends on - architecture, CPUs, memory, disks, cgroups, kernel, network,
+    clock - and what is installed already, with the state of the files and services that the collection manages.
+  - On a control plane it also asks the local API server and etcd, with the certificates on the machine. No certificate
+    leaves the machine.
+  - Changes nothing. A fact that cannot be found is null, and RV(node.warnings) says why.
+  - Needs only Python 3.8 or later on the machine. Run it as root; other users do not get all facts.
 extends_documentation_fragment: [kubewright.cluster.attributes]
 attributes:
   action:
-    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
+    description: >-
+      Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
     support: full
   diff_mode:
     support: none
 options:
   keep:
     description:
-      - Keep the result for M(kubewright.cluster.plan) of this run instead of returning it, together with the host's inputs.
-      - All other options then follow from the inputs. A busy node is waited for, and a failure is left to the plan to report.
+      - Keep the result and the host's inputs for M(kubewright.cluster.plan) in this run instead of returning them.
+      - All other options then follow from the inputs. The task waits for a busy node, and a failure is reported by the
+        plan.
     type: bool
     default: false
   host:
-    description: Inventory name of the host that is looked at, with O(keep) and C(delegate_to). The default is the host of the task.
+    description: Inventory name of the host, for O(keep) with C(delegate_to). The default is the host of the task.
     type: str
   address_probe:
-    description: Address of another node. The own address that packets to it would carry is C(probe_source) in RV(node.network). Nothing is sent.
+    description:
+      - Address of another node. RV(node.network) then has the machine's own address on the route to it as
+        C(probe_source). Nothing is sent.
     type: str
   controller_epoch:
     description: The controller's time in seconds since 1970, to compare the clock with.
     type: float
   paths:
-    description: Further files to report, beside those that the collection manages.
+    description: Files to report in addition to those that the collection manages.
     type: list
     elements: path
     default: []
   data_paths:
     description:
-      - Directories whose disks are reported; of one that is not there the nearest parent that is.
-      - Default is C(/var/lib/etcd), C(/var/lib/containerd), C(/var/lib/kubelet).
+      - Directories whose disks are reported. For one that does not exist, the disk of its nearest existing parent.
+      - The default is C(/var/lib/etcd), C(/var/lib/containerd) and C(/var/lib/kubelet).
     type: list
     elements: path
     default: []
   programs:
-    description: Paths by name of programs that may be elsewhere than usual, where they are looked for first.
+    description: Paths of programs in unusual places, by name. They are looked for there first.
     type: dict
     default: {}
   reach:
-    description: Where a TCP connection is tried to, each as C(host:port). Nothing is sent.
+    description: Targets to which a TCP connection is tried, each as C(host:port). Nothing is sent.
     type: list
     elements: str
     default: []
 """
 
 EXAMPLES = r"""
-- name: Look
+- name: Gather facts
   kubewright.cluster.node_info:
     controller_epoch: "{{ now(utc=true).timestamp() }}"
-  register: node_look
+  register: machine
 
-- name: Which own address leads to another node, and is a file as it was
+- name: Find the own address on the route to another node, and the digest of a file
   kubewright.cluster.node_info:
     address_probe: 10.0.0.12
     paths: [/etc/hosts]
-  register: node_look
+  register: machine
 
-- name: Show what is short
+- name: Show the usable resources
   ansible.builtin.debug:
-    msg: "{{ node_look.node.memory.usable_bytes }} bytes of memory, {{ node_look.node.cpus.count }} CPUs"
+    msg: "{{ machine.node.memory.usable_bytes }} bytes of memory, {{ machine.node.cpus.count }} CPUs"
 """
 
 RETURN = r"""
 node:
-  description: What was found. What is unknown is null.
+  description: The facts. Unknown values are null.
   type: dict
   returned: success
   contains:
@@ -105,45 +110,47 @@ node:
       sample: 4c4c4544003957108052b4c04f384833
     product_uuid:
       description: >-
-        Identity that the firmware gives; only root sees it.
+        UUID of the machine in its firmware, which only root can read.
       type: str
       returned: always
     architecture:
       description: >-
-        C(name) as Kubernetes has it (amd64, arm64, arm, 386, ppc64le, s390x, riscv64), C(raw) as the kernel has it, C(bits) of its
-        programs.
+        C(name) as Kubernetes uses it (amd64, arm64, arm, 386, ppc64le, s390x, riscv64), C(raw) as the kernel reports
+        it, C(bits) of its programs.
       type: dict
       returned: always
       sample: {name: amd64, raw: x86_64, bits: 64}
     cpus:
       description: >-
-        C(count) that may be used (affinity and quota, rounded down, at least 1), C(host_count), C(limit) of the control group in CPUs.
+        C(count) of usable CPUs (by affinity and quota, rounded down, at least 1), C(host_count) of the machine,
+        C(limit) of the cgroup in CPUs.
       type: dict
       returned: always
       sample: {count: 2, host_count: 8, limit: 2.5}
     memory:
       description: >-
-        Bytes - C(total_bytes), C(limit_bytes) of the control group, C(usable_bytes) the smaller of them, C(available_bytes) now.
+        C(total_bytes), C(limit_bytes) of the cgroup, C(usable_bytes), the smaller of both, and C(available_bytes) now.
       type: dict
       returned: always
       sample: {total_bytes: 8589934592, limit_bytes: null, usable_bytes: 8589934592, available_bytes: 7516192768}
     swap:
       description: >-
-        C(total_bytes) in use, C(devices) with C(name), C(kind) (partition, file, zram) and C(size_bytes), C(fstab) the lines that turn
-        swap on.
+        C(total_bytes) of the active swap, C(devices) with C(name), C(kind) (partition, file, zram, virtual) and
+        C(size_bytes), C(fstab) with the lines of C(/etc/fstab) that turn swap on.
       type: dict
       returned: always
       sample: {total_bytes: 0, devices: [], fstab: []}
     gpus:
-      description: NVIDIA's and AMD's accelerators with C(vendor) and C(address) on the PCI bus, whether or not their driver is there.
+      description: Accelerators of NVIDIA and AMD, with C(vendor) and C(address) on the PCI bus, with or without a
+        driver.
       type: list
       elements: dict
       returned: always
       sample: [{vendor: nvidia, address: "0000:3b:00.0"}]
     disks:
       description: >-
-        By directory C(mount), C(fs), C(device), C(total_bytes), C(free_bytes), C(kind) (nvme, ssd, hdd, sd, emmc, virtual, network,
-        unknown; of a volume over several disks the slowest), C(read_only).
+        For each directory C(mount), C(fs), C(device), C(total_bytes), C(free_bytes), C(kind) (nvme, ssd, hdd, sd, emmc,
+        virtual, network, unknown; for a volume over several disks, the slowest), C(read_only).
       type: dict
       returned: always
       sample:
@@ -163,10 +170,15 @@ node:
       sample: {version: v2, controllers: [cpu, memory, pids]}
     kernel:
       description: >-
-        C(release), C(version) as three numbers, C(modules) by name (loaded, builtin, available, missing, unknown), C(sysctls) by name.
+        C(release), C(version) as three numbers, C(modules) by name (loaded, builtin, available, missing, unknown),
+        C(sysctls) by name.
       type: dict
       returned: always
-      sample: {release: 6.1.0-18-amd64, version: [6, 1, 0], modules: {overlay: loaded}, sysctls: {net.ipv4.ip_forward: "1"}}
+      sample:
+        release: 6.1.0-18-amd64
+        version: [6, 1, 0]
+        modules: {overlay: loaded}
+        sysctls: {net.ipv4.ip_forward: "1"}
     init:
       description: >-
         Init system - systemd, openrc, other.
@@ -175,21 +187,23 @@ node:
       sample: systemd
     os:
       description: >-
-        C(id), C(id_like), C(version_id), C(name) from os-release, C(family) (debian, redhat, suse, alpine, arch, other).
+        C(id), C(id_like), C(version_id), C(name) from os-release, C(family) (debian, redhat, suse, alpine, arch,
+        other).
       type: dict
       returned: always
       sample: {id: debian, id_like: [], version_id: "12", name: Debian GNU/Linux 12 (bookworm), family: debian}
     virtualization:
       description: >-
-        C(container) (podman, docker, lxc, systemd-nspawn, wsl, other) and C(vm) (kvm, qemu without acceleration, vmware, hyperv, xen,
-        firecracker, other).
+        C(container) (podman, docker, lxc, systemd-nspawn, wsl, other) and C(vm) (kvm, qemu without acceleration,
+        vmware, hyperv, xen, firecracker, other).
       type: dict
       returned: always
       sample: {container: null, vm: kvm}
     board:
       description: >-
-        C(model), C(raspberry_pi), C(cmdline_file) that its firmware reads, C(cmdline_next) in it, which counts from the next boot on, C(cmdline) of
-        the kernel, the number of this C(boot) where there is such a file, C(journal) (memory, or null where it may be on a disk).
+        C(model), C(raspberry_pi), C(cmdline_file) that its firmware reads, C(cmdline_next), the kernel arguments in
+        that file, which take effect at the next boot, C(cmdline) of the running kernel, the ID of this C(boot) if there
+        is such a file, and C(journal) (memory, or null if it may be on a disk).
       type: dict
       returned: always
       sample:
@@ -202,57 +216,58 @@ node:
         journal: null
     clock:
       description: >-
-        C(epoch) in seconds since 1970, C(offset_seconds) to the controller, C(synchronised), C(source) (chrony, systemd-timesyncd, ntpd,
-        openntpd).
+        C(epoch) in seconds since 1970, C(offset_seconds) from the controller's clock, C(synchronised), C(source)
+        (chrony, systemd-timesyncd, ntpd, openntpd).
       type: dict
       returned: always
       sample: {epoch: 1795594158.8, offset_seconds: 0.02, synchronised: true, source: chrony}
     network:
       description: >-
-        C(interfaces) with C(name), C(mac), C(mtu), C(up), C(addresses); C(routes) with C(dst), C(via), C(dev), C(src), C(metric),
-        C(family), C(protocol); C(default_ipv4), C(default_ipv6) with C(address), C(interface), C(gateway); C(probe_source).
+        C(interfaces) with C(name), C(mac), C(mtu), C(up), C(addresses); C(routes) with C(dst), C(via), C(dev), C(src),
+        C(metric), C(family), C(protocol); C(default_ipv4), C(default_ipv6) with C(address), C(interface), C(gateway);
+        C(probe_source).
       type: dict
       returned: always
     dns:
       description: >-
-        C(resolv_conf) with the real servers, for the kubelet; its C(nameservers) and C(search); C(loopback) when it names a resolver on
-        the machine itself.
+        C(resolv_conf), the file with the real servers, for the kubelet; its C(nameservers) and C(search); C(loopback),
+        whether it names a resolver on the machine itself.
       type: dict
       returned: always
       sample: {resolv_conf: /run/systemd/resolve/resolv.conf, nameservers: [192.0.2.53], search: [], loopback: false}
     usr_read_only:
       description: >-
-        Whether programs cannot be put under C(/usr).
+        Whether programs cannot be installed below C(/usr).
       type: bool
       returned: always
       sample: false
     python:
       description: >-
-        C(version) and C(executable) of the Python that ran.
+        C(version) and C(executable) of the Python that ran the module.
       type: dict
       returned: always
       sample: {version: 3.11.2, executable: /usr/bin/python3}
     user:
       description: >-
-        C(uid) and C(name) of the user that Ansible is on the machine. Facts that only root can read are missing for others.
+        C(uid) and C(name) of the user that ran the module.
       type: dict
       returned: always
       sample: {uid: 0, name: root}
     commands:
       description: >-
-        By name the path of each program that Kubernetes calls on a node, or null.
+        Paths of the programs that Kubernetes calls on a node, by name; null if one is missing.
       type: dict
       returned: always
       sample: {conntrack: /usr/sbin/conntrack, ipset: null}
     selinux:
       description: >-
-        Mode - enforcing, permissive, disabled.
+        Mode of SELinux - enforcing, permissive, disabled.
       type: str
       returned: always
       sample: disabled
     selinux_k3s:
       description: >-
-        Whether K3s's policy (the package k3s-selinux) is installed; null where SELinux is not enforcing.
+        Whether K3s's policy (the package k3s-selinux) is installed; null if SELinux is not enforcing.
       type: bool
       returned: always
       sample: null
@@ -270,19 +285,20 @@ node:
       sample: {ufw: null, firewalld: null, nftables: inactive, iptables_forward_policy: ACCEPT}
     installed:
       description: >-
-        By program C(path) and C(version), or null.
+        C(path) and C(version) of programs, by name; null if one is not installed.
       type: dict
       returned: always
       sample: {kubelet: {path: /usr/local/bin/kubelet, version: v1.36.3}, k3s: null}
     services:
       description: >-
-        By service C(exists), C(active), C(enabled), C(started_epoch), C(newest_process_epoch) (a reload that makes a worker shows there),
-        C(restarts).
+        For each service C(exists), C(active), C(enabled), C(started_epoch), C(newest_process_epoch) (later than the
+        start if a reload started a new process), C(restarts).
       type: dict
       returned: always
     files:
       description: >-
-        By path C(sha256), C(mode), C(size) in bytes, C(mtime) in seconds since 1970, C(owned); null where there is none.
+        For each path C(sha256), C(mode), C(size) in bytes, C(mtime) in seconds since 1970, C(owned); null if the file
+        does not exist.
       type: dict
       returned: always
     owned:
@@ -292,27 +308,30 @@ node:
       returned: always
     artifacts:
       description: >-
-        By path C(version), C(sha256), C(source), and C(intact) while the program is as it was put there.
+        For each program that the collection installed, by path, C(version), C(sha256), C(source), and C(intact),
+        whether it is unchanged.
       type: dict
       returned: always
     cluster:
       description: >-
-        C(kind) (kubeadm, k3s, rke2, microk8s, k0s) of the cluster that the machine belongs to, C(foreign) when the collection did not make it,
-        C(made_by) (as Kubespray, k3s-ansible), C(ca_sha256) its identity, C(role) (control_plane, worker), C(kubelet_conf), C(admin_conf),
-        C(manifests), C(etcd_data), C(datastore) of a K3s server (C(sqlite), C(etcd), C(external) with its scheme), C(server) that the kubelet
-        asks, C(node_taints) that K3s registered the node with, C(cni_conf), C(certificates) by name with C(expires_epoch) and C(days_left), and
-        on a control plane C(live), what its API and etcd say (C(healthy), C(version), C(nodes), C(kubeadm_config), C(etcd_members), C(config_maps),
-        C(daemonsets), C(deployments), C(error), C(etcd_error)).
+        C(kind) (kubeadm, k3s, rke2, microk8s, k0s) of the cluster that the machine belongs to, C(foreign), whether
+        another tool made it, C(made_by) (such as Kubespray or k3s-ansible), C(ca_sha256), the digest of its certificate
+        authority, C(role) (control_plane, worker), C(kubelet_conf), C(admin_conf), C(manifests), C(etcd_data),
+        C(datastore) of a K3s server (C(sqlite), C(etcd), C(external) with the scheme of its address), C(server) that
+        the kubelet uses, C(node_taints) with which K3s registered the node, C(cni_conf), C(certificates) by name with
+        C(expires_epoch) and C(days_left), and on a control plane C(live), the state that its API and etcd report
+        (C(healthy), C(version), C(nodes), C(kubeadm_config), C(etcd_members), C(config_maps), C(daemonsets),
+        C(deployments), C(error), C(etcd_error)).
       type: dict
       returned: always
     reach:
       description: >-
-        Of each place that O(reach) names, why no connection came about, or null.
+        For each target in O(reach), why it cannot be reached, or null.
       type: dict
       returned: always
     busy:
       description: >-
-        Whether a kubeadm that an earlier run started is still at work.
+        Whether a kubeadm that an earlier run started is still running.
       type: bool
       returned: always
       sample: false
@@ -324,18 +343,18 @@ node:
       returned: always
     failed_parts:
       description: >-
-        By name of a part of this structure why it could not be read. What the part holds is unknown then, not absent.
+        Parts of this structure that could not be read, with the reason. Their values are unknown, not absent.
       type: dict
       returned: always
       sample: {}
     warnings:
       description: >-
-        What could not be found out.
+        Sentences about what could not be found.
       type: list
       elements: str
       returned: always
 seconds:
-  description: How long the look took, in seconds, without Ansible's own time.
+  description: How long it took on the machine, in seconds.
   type: float
   returned: success
   sample: 0.131

@@ -11,7 +11,8 @@ short_description: Write the files of a node's parts and start their services
 version_added: 0.1.0
 author: kubewright contributors (@kubewright)
 description:
-  - Writes the files that the plan of this run has for parts of the node, then starts, restarts or enables their services.
+  - Writes the files that the plan of this run has for parts of the node, then starts, restarts or enables their
+    services.
   - Files with credentials are written without a trace in the output.
   - Needs a plan, which M(kubewright.cluster.plan) makes earlier in the same run.
 extends_documentation_fragment: [kubewright.cluster.attributes.action]

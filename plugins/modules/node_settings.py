@@ -12,7 +12,7 @@ version_added: 0.1.0
 author: kubewright contributors (@kubewright)
 description:
   - Sets them now and for the next boot, and records the former state for M(kubewright.cluster.host_reset).
-  - In a container, where modules cannot be loaded, it is enough that the kernel has the feature.
+  - In a container, where modules cannot be loaded, it is enough if the host's kernel has the feature.
   - Fails without a change if the record of ownership (C(/etc/kubewright/owned.json)) is damaged.
 extends_documentation_fragment: [kubewright.cluster.attributes]
 options:
@@ -26,17 +26,19 @@ options:
     type: dict
     default: {}
   swap:
-    description: V(off) turns swap off - active devices, lines of C(/etc/fstab), swap units and zram services. V(keep) leaves it.
+    description: V(off) turns swap off - active devices, lines of C(/etc/fstab), swap units and zram services. V(keep)
+      does not change it.
     type: str
     default: keep
     choices: ["off", keep]
   kernel_arguments:
     description:
-      - C(words) for the kernel's command line, and the C(file) that the board's firmware reads it from. They take effect at the next boot.
+      - C(words) to add to the kernel's command line, and the C(file) from which the board's firmware reads it. They
+        take effect at the next boot.
     type: dict
     default: {}
   journald:
-    description: V(volatile) keeps the journal in memory. V(keep) leaves it.
+    description: V(volatile) keeps the journal in memory. V(keep) does not change it.
     type: str
     default: keep
     choices: [keep, volatile]
@@ -129,10 +131,11 @@ class Node:
             hint = "install the package that has it (RHEL: kernel-modules-extra) and boot that kernel"
             if self.in_container:
                 hint = "load it on the host of this container"
-            self.problem("the kernel %s cannot load the module %s (%s); %s" % (os.uname()[2], name, errors.strip(), hint))
+            text = "the kernel %s cannot load the module %s (%s); %s"
+            self.problem(text % (os.uname()[2], name, errors.strip(), hint))
 
     def record_cluster_sysctls(self) -> None:
-        """Record, before there is a cluster, the settings that it will change. Containers share most of them with others."""
+        """Record the settings that the cluster will change, before there is one. Containers share most of them."""
         if self.module.check_mode or paths.SYSCTL_FILE in self.record["files"]:
             return
         noted = self.record["settings"].setdefault("sysctls", {})
@@ -182,7 +185,8 @@ class Node:
                 self.run(["systemctl", "mask", unit])
         for device in devices:
             # Stopping a unit may have turned it off already.
-            if self.change("turn off swap on %s" % device) and device in os_settings.swap_devices(read_text("/proc/swaps")):
+            carry_out = self.change("turn off swap on %s" % device)
+            if carry_out and device in os_settings.swap_devices(read_text("/proc/swaps")):
                 self.run(["swapoff", device])
         if lines and not self.module.check_mode and os.path.isdir("/run/systemd/system"):
             self.run(["systemctl", "daemon-reload"])
@@ -197,7 +201,7 @@ class Node:
             write_atomically(paths.FSTAB, after.encode(), info.st_mode & 0o777, info.st_uid, info.st_gid)
 
     def swap_units(self) -> list[str]:
-        """Return the units that would turn swap on again at boot: swap units not made from fstab, and zram's services."""
+        """Return the units that would turn swap on again at boot: swap units that are not from fstab, and zram's."""
         if not os.path.isdir("/run/systemd/system"):
             return []
         listing = ["systemctl", "list-units", "--type=swap", "--no-legend", "--plain", "--full"]
@@ -252,7 +256,7 @@ class Node:
             self.problem("%s cannot be written: %s" % (path, error.strerror))
 
     def record_boot(self, noted: dict[str, Any]) -> None:
-        """Record the boot in which the words were first in the file: if a later boot does not have them, no boot will."""
+        """Record the boot in which the words were added. If a later boot does not have them, no boot will."""
         if self.module.check_mode or noted.get("boot"):
             return
         noted["boot"] = read_text("/proc/sys/kernel/random/boot_id").strip()
@@ -260,7 +264,7 @@ class Node:
         ownership.write(self.record)
 
     def keep_journal_in_memory(self) -> None:
-        """Write journald's configuration and restart it; recorded afterwards, so that a killed run is finished by the next."""
+        """Write journald's configuration and restart it. Record it last, so that the next run finishes a killed one."""
         before = len(self.changes)
         self.keep_file(paths.JOURNAL_FILE, os_settings.journal_text())
         if len(self.changes) == before and self.record["settings"].get("journald") == "volatile":

@@ -11,10 +11,12 @@ short_description: Plan the cluster from facts and inputs
 version_added: 0.1.0
 author: kubewright contributors (@kubewright)
 description:
-  - Plans with what M(kubewright.cluster.node_info) (with O(kubewright.cluster.node_info#module:keep=true)) found on every host of the groups
-    C(kube_control_plane) and C(kube_node) in this run, prints the plan, and keeps each host's part of it for the roles.
+  - Plans with the facts that M(kubewright.cluster.node_info) (with O(kubewright.cluster.node_info#module:keep=true))
+    gathered on every host of the groups C(kube_control_plane) and C(kube_node) in this run, prints the plan, and keeps
+    each host's part of it for the roles.
   - Every problem of every node is printed at once, before anything is changed.
-  - Runs on the controller; use it with C(run_once). Roles and hooks read the plan with P(kubewright.cluster.planned#lookup).
+  - Runs on the controller; use it with C(run_once). Roles and hooks read the plan with
+    P(kubewright.cluster.planned#lookup).
 extends_documentation_fragment: [kubewright.cluster.attributes.action]
 options:
   refuse:
@@ -27,11 +29,13 @@ options:
     choices: [all, changes, nothing]
     default: changes
   fail:
-    description: Whether a plan with refusals fails the task even if O(refuse=false). The playbook C(plan) sets it to C(plan_fail).
+    description: Whether a plan with refusals fails the task even if O(refuse=false). The playbook C(plan) sets it to
+      C(plan_fail).
     type: bool
     default: false
   json:
-    description: File on the controller for the plan as JSON, relative to the working directory. Only its owner can read it. Written in check mode too.
+    description: File on the controller for the plan as JSON, relative to the working directory. Only its owner can read
+      it. Written in check mode too.
     type: path
   html:
     description: File on the controller for the plan as an HTML page, as for O(json).

@@ -22,7 +22,8 @@ options:
     type: dict
     default: {}
   json:
-    description: File on the controller for the report as JSON, relative to the working directory. Only its owner can read it. Written in check mode too.
+    description: File on the controller for the report as JSON, relative to the working directory. Only its owner can
+      read it. Written in check mode too.
     type: path
   bundle:
     description: Whether a cluster that is not healthy gets a support bundle.
