@@ -67,4 +67,5 @@ def run(
         return Result(TIMED_OUT, "", "%s did not finish within %d s" % (os.path.basename(argv[0]), timeout or 0))
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         return Result(NOT_STARTED, "", "%s: %s" % (argv[0], getattr(error, "strerror", None) or error))
-    return Result(done.returncode, done.stdout.decode("utf-8", "replace"), (done.stderr or b"").decode("utf-8", "replace"))
+    errors = (done.stderr or b"").decode("utf-8", "replace")
+    return Result(done.returncode, done.stdout.decode("utf-8", "replace"), errors)

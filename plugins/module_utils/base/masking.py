@@ -13,7 +13,8 @@ import re
 MASK = "********"
 # A key that ends with one of these words holds a secret: DB_PASSWORD, client-secret. secretName and tokenTTL do not.
 _WORDS = (
-    r"pass(?:word|wd|phrase|code)s?|[_-]pwd|secrets?|tokens?|(?:api|access|private|secret|certificate|encryption|signing|master|psk)[_-]?keys?"
+    r"pass(?:word|wd|phrase|code)s?|[_-]pwd|secrets?|tokens?"
+    r"|(?:api|access|private|secret|certificate|encryption|signing|master|psk)[_-]?keys?"
     r"|client-key-data|credentials?|authorization|auth[_-]?pass|(?<![a-z-])_?auth|(?<![a-z])psk"
 )
 _KEY = r"(?<![\w.-])-{0,2}[\w.-]*?(?:%s)[0-9]*" % _WORDS
@@ -34,7 +35,8 @@ _SCHEME = re.compile(r"(?i)\b(bearer|basic)(\s+)(?!realm)[A-Za-z0-9+/=._~-]{6,}"
 _LOGIN_IN_URL = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)[^\s/@\"']+@")
 # An environment: {"name": "X_TOKEN", "value": "..."} in YAML and JSON.
 _NAMED = re.compile(
-    r"""(?i)(name\\?["']?\s*[:=]\s*\\?["']?[\w.-]*?(?:%s)[0-9]*\\?["']?\s*,?\s*\\?["']?value\\?["']?\s*[:=]\s*)(%s|[^\s,}]+)"""
+    r"""(?i)(name\\?["']?\s*[:=]\s*\\?["']?[\w.-]*?(?:%s)[0-9]*\\?["']?\s*,?\s*"""
+    r"""\\?["']?value\\?["']?\s*[:=]\s*)(%s|[^\s,}]+)"""
     % (_WORDS, _STRING)
 )
 # Arguments in a list: ["--token", "..."], or one on each line.
@@ -44,7 +46,8 @@ _LISTED = re.compile(
 _FLAG = re.compile(r"""(?i)((?<![\w-])--?[\w-]*?(?:%s)[ \t]+)(?!-)(%s|\S+)""" % (_WORDS, _STRING))
 # A YAML block scalar: password: | and the more indented lines below it.
 _FOLDED = re.compile(
-    r"""(?im)^([ \t]*)((?:-[ \t]+)?["']?[\w.-]*?(?:%s)[0-9]*["']?[ \t]*:[ \t]*[|>][+-]?[0-9]*)[ \t]*\n(?:(?:\1[ \t]+\S.*|[ \t]*)(?:\n|\Z))+"""
+    r"""(?im)^([ \t]*)((?:-[ \t]+)?["']?[\w.-]*?(?:%s)[0-9]*["']?[ \t]*:[ \t]*[|>][+-]?[0-9]*)[ \t]*\n"""
+    r"""(?:(?:\1[ \t]+\S.*|[ \t]*)(?:\n|\Z))+"""
     % _WORDS
 )
 _WHOLE_LINE = re.compile(

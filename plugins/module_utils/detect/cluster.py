@@ -137,7 +137,7 @@ def _datastore(host: Host, place: str) -> str | None:
     If etcd and an unconverted SQLite database are both there, a conversion was interrupted ("torn"): K3s renames
     SQLite's file after the last key is copied (pkg/etcd/etcd.go, migrateFromSQLite). Otherwise etcd wins
     (pkg/cluster/managed.go). With an external datastore a server has no database, but a certificate authority once the
-    datastore has accepted it. The directories prove nothing: they are made before (pkg/daemons/control/server.go, prepare).
+    datastore has accepted it. Its directories are made before that (pkg/daemons/control/server.go, prepare).
     """
     sqlite = host.exists(place + "/db/state.db")
     if host.exists(place + "/db/etcd/member/wal"):

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run kubeadm on a node: init, join, and resuming what was left half done. Standard library only.
 
-Each step is safe to repeat: what kubeadm has finished is recognised by its traces, and what it left half done is resumed by
-the same command, with the phases and preflight checks that the traces call for.
+Each step is safe to repeat: finished steps are recognised by the files and objects that kubeadm made, and half-done
+ones are resumed by the same command, without the phases and preflight checks that would fail.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ..base.masking import masked_message
 from ..node import paths
 
 STATIC_PODS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
-# What an interrupted run leaves behind and kubeadm's preflight would refuse.
+# Preflight errors about what an interrupted run leaves behind.
 LEFTOVERS = [
     "DirAvailable--etc-kubernetes-manifests",
     "DirAvailable--var-lib-etcd",
@@ -95,14 +95,14 @@ class Runner:
         return self.has("kubelet.conf") and os.path.exists(self.root + paths.KUBELET_CLIENT)
 
     def api(self, kubeconfig: str, timeout: float = 5) -> Api:
-        """Return a client with one of the node's kubeconfigs: its own API server first, then the one that the file names."""
+        """Return a client with one of the node's kubeconfigs. It asks the own API server first, then the file's."""
         path = "%s/%s" % (self.kubernetes, kubeconfig)
         own = kubernetes.local_server(self.root + paths.API_SERVER_MANIFEST) if kubeconfig == "admin.conf" else None
         return Api([own, kubernetes.server_in(path)], path, timeout=timeout, patience=0)
 
     @contextlib.contextmanager
     def only_one(self, timeout: float) -> Iterator[None]:
-        """Hold the node's lock. A kubeadm that a killed run left behind finishes first."""
+        """Hold the node's lock, after a kubeadm that a killed run left behind has finished. Raise KubeadmError."""
         with open(self.root + paths.KUBEADM_LOCK, "w", encoding="utf-8") as lock:
             os.set_inheritable(lock.fileno(), True)
             deadline = time.monotonic() + timeout
@@ -113,7 +113,7 @@ class Runner:
                 except OSError:
                     if time.monotonic() > deadline:
                         raise KubeadmError(
-                            "another kubeadm still runs after %d s; look at `ps -C kubeadm` on the node" % timeout
+                            "another kubeadm is still running after %d s; look at `ps -C kubeadm` on the node" % timeout
                         ) from None
                     time.sleep(0.5)
             yield
@@ -151,7 +151,7 @@ class Runner:
             return False  # a half-made cluster has no API, or one that allows the administrator nothing yet
 
     def init(self, config: str, timeout: float) -> bool:
-        """Make a new cluster here, or finish a half-made one. Return True if anything was done."""
+        """Create a new cluster, or finish a half-made one. Return True if anything was done. Raise KubeadmError."""
         with self.only_one(timeout):
             if self.initialised():
                 return False
@@ -175,7 +175,7 @@ class Runner:
 
     @contextlib.contextmanager
     def _former_certificate_kept(self) -> Iterator[None]:
-        """Move the serving certificate aside, for kubeadm keeps one that exists; bring it back if none is made."""
+        """Rename the serving certificate, because kubeadm keeps an existing one; restore it if no new one is made."""
         files = ["%s/pki/%s" % (self.kubernetes, name) for name in ("apiserver.crt", "apiserver.key")]
         for path in files:
             if os.path.exists(path):
@@ -197,7 +197,10 @@ class Runner:
             self.kubeadm(["init", "phase", "upload-config", "kubeadm", "--config", path, *self._as_admin()], timeout)
 
     def credentials(self, config: str, control_planes: bool, timeout: float) -> dict[str, str]:
-        """Return what others need to join: {token, ca_hash, certificate_key}, valid for half an hour (the key for two hours)."""
+        """Return what others need to join: {token, ca_hash, certificate_key}. Raise KubeadmError.
+
+        The token is valid for half an hour, the key for two hours.
+        """
         with self.only_one(timeout):
             output = self.kubeadm(["token", "create", "--ttl", "30m", "--print-join-command", *self._as_admin()], 60)
             token, ca_hash = (_word_after(output, flag) for flag in ("--token", "--discovery-token-ca-cert-hash"))
@@ -245,7 +248,7 @@ class Runner:
                 config = config.replace("@%s@" % key, secret[key])
             flags = self.ignored_preflight()
             if self.has_kubelet_identity():
-                # The kubelet's bootstrap would refuse a node that exists already. If it does not start, kubeadm join says so.
+                # The kubelet's bootstrap refuses a node that exists. If the kubelet does not start, join says so.
                 flags.append("--skip-phases=kubelet-start,kubelet-wait-bootstrap")
                 self.run(["systemctl", "start", "kubelet"], 30)
             with self.config_file(config) as path:
@@ -255,14 +258,15 @@ class Runner:
     # -- waiting ---------------------------------------------------------------------------------------------------
 
     def wait_api(self, timeout: float) -> None:
-        """Wait for this node's own API server, which its kubelet starts."""
+        """Wait for this node's own API server, which its kubelet starts. Raise KubeadmError after `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while True:
             problem = self._api_problem()
             if not problem:
                 return
             if time.monotonic() > deadline:
-                raise KubeadmError("the API server was not ready within %d s: %s" % (timeout, masked_message(problem[-400:])))
+                reason = masked_message(problem[-400:])
+                raise KubeadmError("the API server was not ready within %d s: %s" % (timeout, reason))
             time.sleep(1)
 
     def _api_problem(self) -> str:
@@ -276,7 +280,7 @@ class Runner:
         return "" if status == 200 else kubernetes.reason(status, text.strip())
 
     def gate(self, name: str, control_plane: bool, timeout: float) -> None:
-        """Wait until this node serves: API ready, node Ready, etcd member started and voting."""
+        """Wait until this node serves: API ready, node Ready, etcd member started and voting. Raise KubeadmError."""
         if control_plane:
             self.wait_api(timeout)
         deadline = time.monotonic() + timeout

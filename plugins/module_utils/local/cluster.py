@@ -21,9 +21,9 @@ from .nodes import LocalError
 
 INOTIFY = "/proc/sys/fs/inotify/max_user_instances"
 SUITES = {"debian12": "bookworm", "debian13": "trixie"}
-# systemd stops in a second or two; what takes longer is killed.
+# systemd stops in a second or two; a node that takes longer is killed.
 STOP_SECONDS = "20"
-# What is done, and what check mode says in its place.
+# What was done, and what check mode reports instead.
 WOULD = {
     "built": "would build",
     "gave a new key to": "would give a new key to",
@@ -73,8 +73,8 @@ class Cluster:
         if state in ("present", "started"):
             self._finish(result, nodes)
         result["changed"] = bool(self.actions)
-        told = {name: nodes for name, nodes in result["clusters"].items() if state == "listed" or name == self.name}
-        result["summary"] = local_nodes.summary(told, self.actions, None if state == "listed" else self.name)
+        shown = {name: nodes for name, nodes in result["clusters"].items() if state == "listed" or name == self.name}
+        result["summary"] = local_nodes.summary(shown, self.actions, None if state == "listed" else self.name)
         return result
 
     def _nodes(self) -> list[local_nodes.Node]:
@@ -213,7 +213,7 @@ class Cluster:
         return subnet
 
     def _key(self) -> str:
-        """Return the cluster's public key; the pair is made once and the private key stays in the cluster's directory."""
+        """Return the cluster's public key. The pair is created once, in the cluster's directory."""
         os.makedirs(self.directory, mode=0o700, exist_ok=True)
         if not os.path.exists(self.key_file):
             comment = f"kubewright-{self.name}"

@@ -64,7 +64,8 @@ def locked(path: str, seconds: int = 300) -> Iterator[None]:
                 break
             except BlockingIOError as error:
                 if time.monotonic() > end:
-                    raise LocalError(f"Another run has held {path} for {seconds} s: wait until it ends, or stop it.") from error
+                    text = f"Another run has held {path} for {seconds} s: wait until it ends, or stop it."
+                    raise LocalError(text) from error
                 time.sleep(POLL_SECONDS)
         yield
 
@@ -101,7 +102,7 @@ class Engine:
         raise LocalError(f"{self.host['engine']} inspect failed: {words(done.err)}")
 
     def _lost(self, state: dict[str, Any]) -> bool:
-        """Return True if Podman reports a container as running whose processes were killed together with its monitor."""
+        """Return True if Podman reports a container as running although it was killed together with its monitor."""
         here = self.host["engine"] == "podman" and os.path.isdir("/proc/self")
         return bool(here and state.get("Pid") and not os.path.isdir(f"/proc/{state['Pid']}"))
 
@@ -118,7 +119,7 @@ def _subnets(net: dict[str, Any]) -> list[str | None]:
 
 
 def described(box: dict[str, Any], network: str, lost: bool = False) -> Box:
-    """Return {name, cluster, groups, address, spec, image, running, lost, status, attached} of an inspected container."""
+    """Return {name, cluster, groups, address, spec, image, running, lost, status, attached} of a container."""
     labels = box["Config"].get("Labels") or {}
     attached = (box["NetworkSettings"].get("Networks") or {}).get(network) or {}
     wanted = (attached.get("IPAMConfig") or {}).get("IPv4Address")

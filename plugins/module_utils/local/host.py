@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the host allows, and the engine's arguments for a node that follow from it. Only the readers at the end have side effects."""
+"""What the host allows, and the engine's arguments for a node that follow from it.
+
+Only the functions at the end that read the host have side effects.
+"""
 
 from __future__ import annotations
 
@@ -92,8 +95,9 @@ def refusals(host: Host) -> list[str]:
     found = []
     if host["rootless"]:
         found.append(
-            f"{host['engine']} does not run as the host's root here: a node needs the kernel's settings, real devices and an"
-            " address that this machine can reach. Run the playbook as root (sudo), or use a Docker daemon that runs as root."
+            f"{host['engine']} does not run as the host's root here: a node needs the kernel's settings, real devices"
+            " and an address that this machine can reach. Run the playbook as root (sudo), or use a Docker daemon that"
+            " runs as root."
         )
     if global_arguments(host) and "runc" not in host["runtimes"]:
         found.append(f"{host['runtime']} does not run with cgroups in hybrid mode, which this host has: install runc.")
@@ -111,8 +115,8 @@ def init_arguments(host: Host) -> list[str]:
     """Return the arguments that make systemd the first process."""
     if host["engine"] == "podman" and host["cgroup"] == "v2":
         return ["--systemd=always"]
-    # On cgroup v1 Podman's systemd mode shares the host's named hierarchy among all containers: a node that starts removes
-    # the groups of the others. So each gets a namespace of its own, and what systemd needs is set here.
+    # On cgroup v1 Podman's systemd mode shares the host's named hierarchy among all containers: a node that starts
+    # removes the groups of the others. So each gets its own namespace, and what systemd needs is set here.
     arguments = ["--cgroupns=private", "--env", f"container={host['engine']}", "--stop-signal", "SIGRTMIN+3"]
     if host["engine"] == "podman":
         arguments.insert(1, "--systemd=false")
@@ -134,7 +138,7 @@ def limit_arguments(host: Host) -> list[str]:
 
 
 def network_arguments(host: Host, network: str, address: str, resolv_conf: str | None) -> list[str]:
-    """Return the arguments of a fixed address and of the host's resolvers, without a search list, which pods would inherit."""
+    """Return the arguments for a fixed address and the host's resolvers. Pods would inherit a search list: set none."""
     arguments = ["--network", network, "--ip", address]
     if host["engine"] == "podman":
         return arguments + ["--mac-address", mac_of(address), "--dns-search", "."]
@@ -193,7 +197,7 @@ def process_limit(hard: int, pid_max: str) -> int:
 
 def read_host() -> Host:
     """Return what this machine allows, with any engine."""
-    import resource  # not there on every platform that sanity checks import on
+    import resource  # not available on every platform where sanity tests import this
 
     return {
         "cgroup": cgroup_version(read_text("/proc/mounts")),
@@ -229,8 +233,8 @@ def choose_engine(wanted: str, run: Callable[[list[str]], Result]) -> tuple[str,
         done = run([program, "info", "--format", "{{json .}}"])
         info = json.loads(done.out) if done.rc == 0 else {}
         if not info or info.get("ServerErrors"):
-            as_root = "" if os.geteuid() == 0 else " Nodes need an engine that runs as root: run the playbook as root (sudo)."
-            reasons.append(f"{name} does not answer: {(done.err.strip() or done.out.strip())[-300:]}.{as_root}")
+            hint = " Nodes need an engine that runs as root: run the playbook as root (sudo)." if os.geteuid() else ""
+            reasons.append(f"{name} does not answer: {(done.err.strip() or done.out.strip())[-300:]}.{hint}")
             continue
         facts = dict(read_host(), **engine_facts(name, info))
         problems = refusals(facts)

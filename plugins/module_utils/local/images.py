@@ -23,7 +23,7 @@ Digests = Dict[str, str]
 
 
 def archive_images(path: str) -> Digests:
-    """Return the images of a Docker or OCI archive, none if it does not name them. Raise LocalError if it is not an archive."""
+    """Return the images of a Docker or OCI archive, {} if it does not name them. Raise LocalError if it is not one."""
     try:
         with tarfile.open(path) as archive:
             names = set(archive.getnames())
@@ -90,7 +90,7 @@ class Loader:
         self.check_mode = check_mode
 
     def load(self, images: list[str], nodes: list[dict[str, Any]]) -> list[tuple[str, str]]:
-        """Load into each node the images that it does not have. Return [(image, node)] that were (or would be) loaded."""
+        """Load missing images into each node. Return [(image, node)] of those that were, or would be, loaded."""
         wanted = [(image, self._holds(image)) for image in images]
         present = together(self._present, nodes)
         todo = [

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A local cluster as data: its nodes, their addresses, what is to be done, and its inventory. No side effects."""
+"""A local cluster as data: its nodes, their addresses, the actions to take, and its inventory. No side effects."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SPEC_LABEL = "kubewright.spec"
 NETWORK_LABEL = "kubewright.network"
 
 CONTROL_PLANE, WORKER = "kube_control_plane", "kube_node"
-# .1 is the gateway, the next ones are free for servers of the user's; from .200 on addresses are free for virtual IPs of clusters.
+# .1 is the gateway, .2 to .9 are free for the user's own servers, and .200 and above for virtual IPs of clusters.
 FIRST_HOST, LAST_HOST = 10, 199
 NAME = re.compile(r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")
 # As Podman and Docker take it: https://docs.podman.io/en/latest/markdown/podman-run.1.html (--memory)
@@ -33,7 +33,7 @@ PORT = re.compile(
     r"^(?:(?P<address>\d+\.\d+\.\d+\.\d+|\[[0-9a-f:]+\]):)?(?P<host>\d+):(?P<node>\d+)(?:/(?P<protocol>tcp|udp|sctp))?$"
 )
 SSH_ARGS = "-o ControlMaster=auto -o ControlPersist=600s"
-# Node containers come and go at the same addresses, so their host keys prove nothing. Keep-alives notice a node that dies.
+# Nodes are replaced at the same addresses, so their host keys prove nothing. Keep-alives notice a node that dies.
 SSH_COMMON_ARGS = (
     "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o IdentitiesOnly=yes"
     " -o ServerAliveInterval=5 -o ServerAliveCountMax=6"
@@ -78,7 +78,7 @@ def wanted_nodes(
 
 
 def count_problems(control_planes: int, workers: int) -> list[str]:
-    """Return what is wrong with the numbers of nodes, where nodes are not given one by one."""
+    """Return what is wrong with the numbers of nodes, if the nodes are not given one by one."""
     problems = []
     if control_planes < 1:
         problems.append(f"local_control_planes is {control_planes}, a cluster needs at least 1.")
@@ -86,8 +86,9 @@ def count_problems(control_planes: int, workers: int) -> list[str]:
         problems.append("local_control_planes is 2: two etcd members do not survive the loss of one. Use 1 or 3.")
     if workers < 0:
         problems.append(f"local_workers is {workers}, it must be 0 or more.")
-    if control_planes + workers > LAST_HOST - FIRST_HOST + 1:
-        problems.append(f"{control_planes + workers} nodes are wanted, a network has addresses for {LAST_HOST - FIRST_HOST + 1}.")
+    count, most = control_planes + workers, LAST_HOST - FIRST_HOST + 1
+    if count > most:
+        problems.append(f"{count} nodes are wanted, a network has addresses for {most}.")
     return problems
 
 
@@ -101,8 +102,9 @@ def problems_of(cluster: str, nodes: list[Node]) -> list[str]:
         problems.append(f"Two nodes are called {name}.")
     taken: Dict[Any, str] = {}
     for node in nodes:
-        if not NAME.match(node["name"]):
-            problems.append(f"The node's name {node['name']!r} must be lower-case letters, digits and dashes, at most 40.")
+        name = node["name"]
+        if not NAME.match(name):
+            problems.append(f"The node's name {name!r} must be lower-case letters, digits and dashes, at most 40.")
         if node["memory"] and not MEMORY.match(str(node["memory"])):
             problems.append(f"The memory {node['memory']!r} of {node['name']} is not a size such as 2g or 1500m.")
         if node["cpus"] is not None and not node["cpus"] > 0:
@@ -131,14 +133,14 @@ def port_argument(port: str) -> str:
 
 
 def spec_of(node: Node) -> str:
-    """Return a digest of what is fixed when a container is made."""
+    """Return a digest of the settings that are fixed when a container is created."""
     fixed = {key: node.get(key) for key in ("cpus", "memory", "env")}
     fixed["ports"] = sorted(port_argument(port) for port in node.get("ports") or [])
     return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def decide(state: str, cluster: str, nodes: list[Node], containers: list[Box]) -> dict[str, list[str]]:
-    """Return names by action, refusals and warnings. Containers that are not the cluster's are never among the names."""
+    """Return names by action, refusals and warnings. The names never include containers outside of the cluster."""
     ours = {box["name"]: box for box in containers if box["cluster"] == cluster}
     todo: Dict[str, List[str]] = {"create": [], "start": [], "stop": [], "remove": [], "refusals": [], "warnings": []}
     if state == "absent":
@@ -148,14 +150,15 @@ def decide(state: str, cluster: str, nodes: list[Node], containers: list[Box]) -
     elif state == "started":
         todo["start"] = sorted((name for name, box in ours.items() if not box["running"]), key=natural)
         if not ours:
-            todo["refusals"].append(f"The cluster {cluster} does not exist: make it with state present.")
+            todo["refusals"].append(f"The cluster {cluster} does not exist: create it with state present.")
     elif state == "present":
         _decide_present(cluster, nodes, containers, ours, todo)
     lost = sorted((name for name, box in ours.items() if box.get("lost")), key=natural)
     if lost and state in ("present", "started"):
         todo["refusals"].append(
-            f"{', '.join(lost)}: Podman reports it as running, but its processes are gone (killed together with Podman's own"
-            f" monitor), and Podman cannot start it again. Remove the cluster {cluster} with state absent, then make it again."
+            f"{', '.join(lost)}: Podman reports it as running, but its processes were killed together with Podman's own"
+            f" monitor, and Podman cannot start it again. Remove the cluster {cluster} with state absent, then create"
+            " it again."
         )
     return todo
 
@@ -174,7 +177,8 @@ def _decide_present(
             todo["create"].append(name)
         elif ours[name]["spec"] and ours[name]["spec"] != spec_of(node):
             todo["warnings"].append(
-                f"{name} was made with other ports, limits or environment: remove it and make it again for them to apply."
+                f"{name} was created with other ports, limits or environment: they apply once it is removed and created"
+                " again."
             )
     todo["start"] = sorted((name for name, box in ours.items() if not box["running"]), key=natural)
     surplus = sorted(set(ours) - {node["name"] for node in nodes}, key=natural)
@@ -203,7 +207,8 @@ def choose_subnet(wanted: str | None, occupied: Iterable[str]) -> str:
         network = ipaddress.ip_network(wanted)
         hit = [str(route) for route in routes if route.version == network.version and route.overlaps(network)]
         if hit:
-            raise LocalError(f"The subnet {wanted} overlaps {', '.join(hit)}, which this host uses already; choose another.")
+            used = ", ".join(hit)
+            raise LocalError(f"The subnet {wanted} overlaps {used}, which this host already uses; choose another.")
         return str(network)
     for second in range(131, 200):  # clear of Kubernetes' own default for Services, 10.96.0.0/12
         network = ipaddress.ip_network(f"10.{second}.0.0/24")
@@ -213,7 +218,7 @@ def choose_subnet(wanted: str | None, occupied: Iterable[str]) -> str:
 
 
 def mac_of(address: str) -> str:
-    """Return the hardware address of a node. One that comes back keeps it, so that neighbours' caches stay right."""
+    """Return the MAC address of a node. A node that is created again keeps it, so that ARP caches stay right."""
     return ":".join(f"{byte:02x}" for byte in b"\x02\x42" + ipaddress.ip_address(address).packed[-4:])
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring a host back to its state before the collection: remove what the record of ownership names, restore what was there.
+"""Bring a host back to its state before the collection: remove what the record of ownership names, restore the rest.
 
 Standard library only. It may be killed at any point and run again: the record is removed last.
 """
@@ -87,7 +87,10 @@ MOUNTS = ("/var/lib/kubelet/", "/run/containerd/", "/run/k3s/", "/run/netns/cni-
 
 
 class Cleanup:
-    """The reset of one host. check: only report what would be removed. keep_images, keep_programs: for a quick new install."""
+    """The reset of one host.
+
+    check: only report what would be removed. keep_images, keep_programs: for a quick new installation.
+    """
 
     def __init__(self, check: bool = False, keep_images: bool = False, keep_programs: bool = False) -> None:
         """Raise OwnershipError if the record is damaged."""
@@ -173,7 +176,7 @@ class Cleanup:
 
     @staticmethod
     def containerd_root() -> str | None:
-        """Return containerd's data directory, by its configuration; None unless its name says that it is containerd's."""
+        """Return containerd's data directory by its configuration, None if its name does not end with /containerd."""
         found = re.search(r'^root = "([^"]+)"', read_text(paths.CONTAINERD_CONFIG), re.M)
         return found.group(1) if found and found.group(1).endswith("/containerd") else None
 
@@ -267,7 +270,8 @@ class Cleanup:
             return
         before = os_settings.command_line(boot["file"])
         after = os_settings.without_arguments(before, boot["words"])
-        if before != after and self.note("remove %s from %s, for the next boot" % (" ".join(boot["words"]), boot["file"])):
+        text = "remove %s from %s, for the next boot" % (" ".join(boot["words"]), boot["file"])
+        if before != after and self.note(text):
             write_atomically(boot["file"], after.encode("latin-1"), os.stat(boot["file"]).st_mode & 0o777)
 
     # -- programs and files ----------------------------------------------------------------------------------------
@@ -297,7 +301,7 @@ class Cleanup:
         return bool(entry.get("backup")) and not os.path.lexists(entry["backup"])
 
     def take_back(self, path: str, entry: dict[str, Any]) -> None:
-        """Restore what was there before, else remove what is ours. The backup goes last: a killed reset continues here."""
+        """Restore the former file, or remove ours if there was none. The backup goes last: a reset may be killed."""
         if entry.get("backup"):
             if self.note("restore %s" % path):
                 os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -361,7 +365,7 @@ def inode(path: str) -> int | None:
 
 
 def network_namespaces() -> set[int]:
-    """Return the inodes of network namespaces that others than our pods use: Podman's are mounted under the same names."""
+    """Return the inodes of network namespaces that other programs use: Podman's have the same kind of names."""
     ours = set(pods())
     others = [pid for pid in filter(str.isdigit, os.listdir("/proc")) if int(pid) not in ours]
     return {found for found in (inode("/proc/%s/ns/net" % pid) for pid in others) if found is not None}
@@ -379,7 +383,7 @@ def pods() -> list[int]:
         except OSError:
             continue
         shim = b"containerd-shim" in command.split(b"\0")[0] and b"k8s.io" in command
-        # A node in a container on this host has shims and pods too: other process namespace, control group further down.
+        # A node in a container on this host has shims and pods too: another PID namespace, a cgroup further down.
         if ":/kubepods" in group or (shim and inode("/proc/%s/ns/pid" % pid) == here):
             found.append(int(pid))
     return found

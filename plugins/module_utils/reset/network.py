@@ -22,8 +22,10 @@ KUBE_ROUTER_PROTOCOL, KUBE_ROUTER_TABLE = traces.KUBE_ROUTER_ROUTES.protocol, tr
 
 
 def removal(saved: str) -> str:
-    """Return the input of iptables-restore --noflush that removes the chains and rules of kube-proxy, kubelet, kube-router
-    and the CNI plugins from the text of iptables-save; "" if there are none. Other rules are not named and keep their counters.
+    """Return the input of iptables-restore --noflush that removes the cluster's chains and rules, "" if there are none.
+
+    saved: the text of iptables-save. Only chains and rules of kube-proxy, kubelet, kube-router and the CNI plugins are
+    named; the others keep their counters.
     """
     tables: List[Tuple[str, List[str], List[str]]] = []
     for line in saved.splitlines():

@@ -134,7 +134,7 @@ def test_a_failed_init_says_what_kubeadm_said_without_secrets(machine):
 def test_a_kubeadm_that_still_runs_is_waited_for_and_then_named(machine):
     with open(machine.place / "run/kubewright-kubeadm.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(KubeadmError, match="another kubeadm still runs after 0 s"):
+        with pytest.raises(KubeadmError, match="another kubeadm is still running after 0 s"):
             machine.init("x", 0)
     assert machine.commands == []
 
