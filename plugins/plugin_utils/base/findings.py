@@ -67,8 +67,6 @@ def as_dicts(found: Iterable[Finding]) -> list[dict[str, Any]]:
 
 def _add(found: Iterable[Finding], known: list[Finding]) -> None:
     for finding in found:
-        if not isinstance(finding, Finding):
-            finding = Finding("untyped", str(finding))
         if finding not in known:
             known.append(finding)
 

@@ -147,7 +147,7 @@ def cidr(value: str) -> Problem:
         ipaddress.ip_network(value)
     except ValueError:
         return _why_no_network(value)
-    return None
+    return None if "/" in value else ('"%s" has no prefix length' % value, "write it as 10.244.0.0/16")
 
 
 def _why_no_network(value: str) -> tuple[str, str]:

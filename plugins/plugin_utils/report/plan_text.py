@@ -22,16 +22,17 @@ def text(plan: Plan, inventory: str = "") -> list[str]:
 def lines(plan: Plan, inventory: str = "", brief: bool = False) -> list[Line]:
     """Return the report on a plan.
 
-    inventory: as it was given with -i, for the command to go on with. brief: only what a run that applies the plan should say: what the cluster
-    is, what will be done, warnings and refusals.
+    inventory: as it was given with -i, for the next command. brief: only what a run that applies the plan should say: what the cluster is,
+    what will be done, warnings and refusals.
     """
     result = wrapped(summary.headline(plan), Kind.HEADING)
-    result += wrapped("; ".join("%s %s" % row for row in summary.facts(plan)[2:]), indent="  ", hanging="")
+    if not brief or not todo.is_idle(plan):
+        result += wrapped("; ".join("%s %s" % row for row in summary.facts(plan)[2:]), indent="  ", hanging="")
     if not brief:
         for reason in summary.reasons(plan):
             result += wrapped("Why %s: %s" % (reason.title, reason.text) if reason.title else "Why: " + reason.text)
         result += _section("Nodes", table(plan))
-    result += _todo(plan)
+    result += _todo(plan, brief)
     if not brief:
         result += _section("Open in your firewall", summary.firewall(plan))
     for warning in summary.found(plan["warnings"], plan["nodes"]):
@@ -81,9 +82,10 @@ def _fitting(rows: list[tuple[str, ...]]) -> list[str]:
     return ["  ".join(row[column].ljust(widths[column]) for column in keep).rstrip() for row in cut]
 
 
-def _todo(plan: Plan) -> list[Line]:
+def _todo(plan: Plan, brief: bool) -> list[Line]:
     if todo.is_idle(plan):
-        return [Line(Kind.PLAIN, "Every node is as it should be: nothing to do.")] if plan["nodes"] else []
+        # The headline says it too.
+        return [Line(Kind.PLAIN, "Every node is as it should be: nothing to do.")] if plan["nodes"] and not brief else []
     return _section("To do", [str(task) for task in todo.tasks(plan)])
 
 

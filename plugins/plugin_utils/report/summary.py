@@ -53,7 +53,7 @@ def distribution(plan: Plan) -> Distribution | None:
 def headline(plan: Plan) -> str:
     """Return the plan in one line."""
     counts = "%s, %s" % (lines.count(len(plan["refusals"]), "problem"), lines.count(len(plan["warnings"]), "warning"))
-    problems = counts if plan["refusals"] or plan["warnings"] else "no problems"
+    problems = counts if plan["refusals"] or plan["warnings"] else ""
     chosen, name = distribution(plan), plan.get("name")
     what = "Cluster %s" % name if name else "The cluster"
     if not plan.get("control_planes") and plan.get("version"):
@@ -61,7 +61,8 @@ def headline(plan: Plan) -> str:
     elif plan.get("version") and not plan["exists"]:
         what = "New cluster %s" % name
     release = " ".join(filter(None, [chosen.title if chosen else "", plan.get("version")]))
-    text = "%s: %s; %s" % (what, " on ".join(filter(None, [release, nodes(plan)])), _change(plan) + problems)
+    parts = [" on ".join(filter(None, [release, nodes(plan)])), _change(plan), problems]
+    text = "%s: %s" % (what, "; ".join(filter(None, parts)))
     return text + (". Nothing is changed." if plan["refusals"] else ".")
 
 
@@ -82,9 +83,9 @@ def _change(plan: Plan) -> str:
         return ""
     states = [todo.state(node) for node in plan["nodes"].values()]
     if todo.is_idle(plan):
-        return "nothing to do; "
+        return "nothing to do"
     words = {"new": "new", "starts": "to start", "changes": "to change", "unchanged": "unchanged"}
-    return ", ".join("%d %s" % (states.count(key), word) for key, word in words.items() if key in states) + "; "
+    return ", ".join("%d %s" % (states.count(key), word) for key, word in words.items() if key in states)
 
 
 def facts(plan: Plan) -> list[tuple[str, str]]:

@@ -11,7 +11,13 @@ import pytest
 from ansible.errors import AnsibleError
 from ansible_collections.kubewright.cluster.plugins.action import plan as plan_action
 from ansible_collections.kubewright.cluster.plugins.lookup import cluster_hosts, planned
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import inventory
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import (
+    applied,
+    described,
+    ids,
+    inventory,
+)
 
 SECRET = "{apiVersion: v1, kind: Secret, metadata: {name: login}, stringData: {password: hunter2hunter2}}"
 
@@ -123,3 +129,53 @@ def test_running_nodes_change_control_planes_first(action, store):
     assert plan_action.slices.batches({"workers_at_once": "20%"}, slices, list(slices)) == [1, 1, "20%"]
     assert plan_action.slices.batches({"workers_at_once": "20%"}, slices, ["cp-1"]) == [1]
     assert plan_action.slices.batches({"workers_at_once": "20%"}, slices, ["w-1"]) == ["20%"]
+
+
+# -- findings that only the controller can make --------------------------------------------------------------------------
+
+
+def found(action, store, hosts, groups, tmp_path, **more):
+    """Return (refusals, warnings) of the plan that was written."""
+    run(action, store, hosts, groups, args={"json": str(tmp_path / "plan.json")}, **more)
+    plan = json.loads((tmp_path / "plan.json").read_text(encoding="utf-8"))
+    return described(plan["refusals"]), described(plan["warnings"])
+
+
+def test_who_is_not_root_is_named(action, store, tmp_path):
+    hosts, groups = inventory(1, 1)
+    hosts["w-1"]["info"]["user"] = {"uid": 1000, "name": "admin"}
+    assert found(action, store, hosts, groups, tmp_path)[0] == ["user.not_root node=w-1 value=admin"]
+
+
+def test_inputs_that_cannot_be_read_are_named(action, store, tmp_path):
+    problem = {"problems": ["kube_version: nope"]}
+    refusals, _warnings = found(action, store, *inventory(1, 1), tmp_path, cp_1=problem, w_1=problem)
+    assert refusals == ["inputs.unreadable"]
+
+
+def test_a_manifest_that_cannot_be_read_is_named(action, store, tmp_path):
+    inputs = {"kube_manifests": [{"name": "web", "src": "/no/web.yaml", "state": "present"}]}
+    assert found(action, store, *inventory(1, 0, inputs), tmp_path)[0] == ["manifests.unreadable value=/no/web.yaml"]
+
+
+def test_limits_that_leave_out_what_is_needed(action, store, tmp_path):
+    hosts, groups = inventory(1, 2, {"kube_node_labels": {"a": "b"}})
+    assert found(action, store, hosts, groups, tmp_path, part=["w-1"])[0] == ["limit.leader_left_out node=cp-1"]
+    hosts["w-2"].update(info=None, error="cannot be reached: no route")
+    assert found(action, store, hosts, groups, tmp_path, part=["cp-1", "w-1"])[1] == ["limit.left_out node=w-2"]
+
+
+def test_files_on_a_server_that_a_limit_leaves_out():
+    gone = {"path": "/var/lib/rancher/k3s/server/manifests/kubewright-web.yaml", "state": "absent"}
+    nodes = {"cp-1": {"files": {"k3s": []}}, "cp-2": {"files": {"k3s": [gone]}}}
+    plan = {"addons": {"wanted": {}, "kept": []}, "control_planes": ["cp-1", "cp-2"], "nodes": nodes}
+    assert ids(plan_action._kept(plan, ["cp-1"])) == ["limit.addons_kept"] and plan["addons"]["kept"] == ["kubewright-web"]
+
+
+def test_labels_that_a_limit_leaves_for_later(action, store, tmp_path):
+    hosts, groups = inventory(1, 1)
+    plan = planner.cluster_plan(hosts, groups)
+    for host, row in hosts.items():
+        row["info"] = applied(row["info"], plan["nodes"][host], plan)
+        row["inputs"] = {"kube_node_labels": {"a": "b"}}
+    assert found(action, store, hosts, groups, tmp_path, part=["w-1"])[1] == ["limit.labels_not_applied node=w-1"]

@@ -3,10 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import artifact_directory
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import inventory
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import described, ids, inventory
 
 
 def missing(source, planes=3, workers=1):
@@ -20,13 +22,13 @@ def test_a_mirror_is_not_looked_at(source):
 
 
 def test_a_directory_that_does_not_exist_is_one_finding(tmp_path):
-    (found,) = missing(tmp_path / "none")
-    assert (found.id, found.node, found.value) == ("artifacts.no_directory", None, str(tmp_path / "none"))
+    assert described(missing("/no/mirror")) == ["artifacts.no_directory value=/no/mirror"]
 
 
 def test_files_that_are_missing_are_one_finding(tmp_path):
     (found,) = missing(tmp_path)
-    assert found.id == "artifacts.file_missing" and found.node is None and len(found.value) == 14
+    found = replace(found, text=found.text.replace(str(tmp_path), "DIRECTORY"))
+    assert ids([found]) == ["artifacts.file_missing"] and found.node is None and len(found.value) == 14
     assert "14 files" in found.text and "10 more" in found.text
     (found,) = missing(tmp_path, 1, 0)
     assert found.node == "cp-1"

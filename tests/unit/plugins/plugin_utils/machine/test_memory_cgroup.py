@@ -163,7 +163,7 @@ def test_ansible_does_not_reboot_its_own_machine():
     hosts, groups = boards({"kube_allow_reboot": True})
     plan = planner.cluster_plan(hosts, groups)
     told = action._cannot_reboot(plan, {"cp-1": {}, "w-1": {"local": True}})
-    assert len(told) == 1 and told[0].id == "reboot.ansible_runs_here" and told[0].node == "w-1" and FILE in told[0].text
+    assert described(told) == ["reboot.ansible_runs_here node=w-1"] and FILE in told[0].text
 
 
 def test_k3s_has_its_etcd_below_its_own_directory():

@@ -30,7 +30,7 @@ INPUTS = [
     ({"kube_version": "1.33"}, "version.too_old value=1.33 limit=1.34"),
     ({"kube_version": "1.99"}, "version.unknown value=1.99 limit=1.37"),
     ({"kube_version": "latest"}, "inputs.format value=kube_version"),
-    ({"kube_pod_cidrs": ["10.244.0.0"]}, "cidrs.no_prefix value=10.244.0.0"),
+    ({"kube_pod_cidrs": ["10.244.0.0"]}, "inputs.format value=kube_pod_cidrs[0]"),
     ({"kube_pod_cidrs": ["10.244.0.5/16"]}, "inputs.format value=kube_pod_cidrs[0]"),
     ({"kube_pod_cidrs": ["pods"]}, "inputs.format value=kube_pod_cidrs[0]"),
     ({"kube_pod_cidrs": []}, "cidrs.empty"),

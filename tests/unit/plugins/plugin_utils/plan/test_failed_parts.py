@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.detect.look import EMPTY
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import ids, inventory
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import described, ids, inventory
 
 
 @pytest.mark.parametrize("part", ["cluster", "files", "services", "artifacts", "network", "owned"])
@@ -16,8 +16,7 @@ def test_an_unknown_part_is_refused(part):
     hosts, groups = inventory()
     hosts["w-1"]["info"].update({part: EMPTY.get(part), "failed_parts": {part: "OSError: broken"}})
     plan = planner.cluster_plan(hosts, groups)
-    found = [refusal for refusal in plan["refusals"] if refusal["id"] == "look.part_failed"]
-    assert [(refusal["node"], refusal["value"]) for refusal in found] == [("w-1", part)]
+    assert described(plan["refusals"]) == ["look.part_failed node=w-1 value=%s" % part]
 
 
 def test_a_part_that_decides_nothing_is_only_a_warning():

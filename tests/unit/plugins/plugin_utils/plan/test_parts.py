@@ -245,6 +245,6 @@ def test_taint(text, taint):
 
 def test_reports():
     lines = report.text(planner.cluster_plan(*inventory()))
-    assert lines[0] == "New cluster kubernetes: kubeadm 1.37.2 on 4 nodes (3 control planes, 1 worker); no problems."
+    assert lines[0] == "New cluster kubernetes: kubeadm 1.37.2 on 4 nodes (3 control planes, 1 worker)."
     assert "  6443/tcp, all nodes and administrators → control planes (kube-apiserver)" in lines
     assert lines[-1] == "Next: ansible-playbook kubewright.cluster.site -i INVENTORY"

@@ -79,7 +79,7 @@ def test_new_changed_and_unchanged_nodes_are_told_apart():
     more, groups = inventory(3, 2)
     plan = planner.cluster_plan({**more, **hosts}, groups)
     assert [todo.state(plan["nodes"][host]) for host in ("cp-1", "w-1", "w-2")] == ["unchanged", "changes", "new"]
-    assert summary.headline(plan).endswith("; 1 new, 1 to change, 3 unchanged; no problems.")
+    assert summary.headline(plan).endswith("; 1 new, 1 to change, 3 unchanged.")
     texts = [str(task) for task in todo.tasks(plan)]
     assert texts[0].startswith("w-1: containerd (/etc/containerd/config.toml is missing")
     assert texts[1].startswith("w-2: set kernel modules and sysctls; install about 317 MB of programs: containerd ")

@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a plan warns of on machines, and what it refuses of inputs that only some clusters have."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import (
+    GIB,
+    described,
+    inventory,
+    machine,
+)
+
+SMALL = {"/var/lib/containerd": {"mount": "/", "free_bytes": 4 * GIB, "kind": "ssd", "read_only": False}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "warning"),
+    [
+        ({"usr_read_only": True}, "usr.read_only node=w-1"),
+        ({"dns": {"resolv_conf": "/etc/resolv.conf", "loopback": True}}, "dns.loopback node=w-1 value=/etc/resolv.conf"),
+        ({"clock": {"synchronised": False, "offset_seconds": 0.1}}, "clock.not_synchronised node=w-1"),
+        ({"disks": SMALL}, "disk.small node=w-1 value=%d limit=%d" % (4 * GIB, 5 * GIB)),
+        ({"warnings": ["the board could not be read"]}, "look.warning node=w-1"),
+    ],
+)
+def test_warnings(changes, warning):
+    hosts, groups = inventory()
+    hosts["w-1"]["info"] = machine("w-1", "10.0.0.14", **changes)
+    plan = planner.cluster_plan(hosts, groups)
+    assert plan["refusals"] == [] and described(plan["warnings"]) == [warning]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "refusal"),
+    [
+        ({"kube_api_endpoint": {"mode": "local", "address": "10.0.0.100"}}, "endpoint.unused_address value=10.0.0.100 limit=local"),
+        (
+            {"kube_api_endpoint": {"address": "10.0.0.100", "interface": "eth9"}},
+            "endpoint.unknown_interface node=cp-1 value=eth9 limit=eth0",
+        ),
+        ({"kube_registries": {"mirrors": {"docker.io": "x"}}}, "registries.not_a_map value=kube_registries.mirrors[docker.io]"),
+        ({"kube_registries": {"configs": {"docker.io": "x"}}}, "registries.not_a_map value=kube_registries.configs[docker.io]"),
+        (
+            {"kube_registries": {"mirrors": {"docker.io": {"endpoints": ["https://m.example"], "rewrites": {"a": "b"}}}}},
+            "registries.rewrites value=kube_registries.mirrors[docker.io]",
+        ),
+    ],
+)
+def test_refusals(inputs, refusal):
+    found = described(planner.cluster_plan(*inventory(inputs={"kube_distribution": "kubeadm", **inputs}))["refusals"])
+    assert refusal in found, found
+
+
+def test_a_node_without_an_address_of_the_second_family():
+    both = {"kube_pod_cidrs": ["10.244.0.0/16", "fd00:1::/56"], "kube_service_cidrs": ["10.96.0.0/12", "fd00:2::/112"]}
+    found = planner.cluster_plan(*inventory(1, 0, {"kube_distribution": "k3s", **both}))["refusals"]
+    assert described(found) == ["address.family_missing node=cp-1 value=10.0.0.11 limit=6"]
+
+
+def test_packages_without_a_network():
+    mirrors = {"registry.k8s.io": {"endpoints": ["https://mirror.example"]}}
+    inputs = {"kube_artifacts": {"source": "http://mirror.example"}, "kube_registries": {"mirrors": mirrors}, "kube_needs": ["air_gap"]}
+    hosts, groups = inventory(1, 0, inputs)
+    hosts["cp-1"]["info"]["commands"].pop("conntrack")
+    plan = planner.cluster_plan(hosts, groups)
+    assert plan["refusals"] == [] and described(plan["warnings"]) == ["air_gap.packages node=cp-1 value=conntrack"]
+
+
+def test_the_other_distribution_on_one_host():
+    hosts, groups = inventory(1, 2)
+    for host, kind in (("cp-1", "kubeadm"), ("w-1", "kubeadm"), ("w-2", "k3s")):
+        hosts[host]["info"]["cluster"].update(kind=kind, foreign=False, role="worker", kubelet_conf=True)
+    found = described(planner.cluster_plan(hosts, groups)["refusals"])
+    assert "member.other_distribution node=w-2 value=k3s limit=kubeadm" in found, found
