@@ -42,7 +42,7 @@ def read(
             try:
                 found[name] = plain(template(variables[name]))
             except Exception as error:  # pylint: disable=broad-except  # whatever Jinja's filters and lookups raise
-                problems.append("%s: %s" % (name, str(error).strip().splitlines()[0]))
+                problems.append("%s: %s" % (name, _why(name, error)))
         elif schema.is_input(name):
             found[name] = None  # unknown: refused by its name, never evaluated
     problems += [finding.text for finding in schema.unknown(variables)]
@@ -52,6 +52,13 @@ def read(
     given, unread = auto_deploy.read(given, folders)
     values, _problems = schema.validate(given)  # the plan says what is wrong, once for all hosts
     return given, values, problems + [finding.text for finding in unread]
+
+
+def _why(name: str, error: Exception) -> str:
+    """Return why an input cannot be evaluated. The message may quote the value, which a secret input must not show."""
+    if schema.is_secret(name):
+        return "cannot be evaluated (%s). Correct its Jinja." % type(error).__name__
+    return str(error).strip().splitlines()[0]
 
 
 def look_arguments(values: Mapping[str, Any], server: bool, neighbour: str) -> dict[str, Any]:

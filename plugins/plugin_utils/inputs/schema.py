@@ -212,21 +212,26 @@ def _is_choice(path: str, value: Any, choices: list[Any], problems: list[Finding
 
 # Inputs that hold secrets, or may hold them: their values appear in no message.
 SECRET = re.compile(
-    r"(k3s_token|k3s_join_token|k3s_datastore_endpoint|k3s_datastore_tls|kube_registries|kube_http_proxy)\b"
+    r"(k3s_token|k3s_join_token|k3s_datastore_endpoint|k3s_datastore_tls|k3s_config|kube_registries|kube_http_proxy)\b"
     r"|.*\.(content|chart_content|values|set)\b|(kube|k3s)_(manifests|helm_charts|helm_configs)(\[\d+\])?$"
 )
 
 
 def shown_repr(name: str, text: str) -> str:
     """Return a value, given as its repr(), as it is shown in a message; of a secret input only that it has one."""
-    if SECRET.match(name):
+    if is_secret(name):
         return "one value"
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def is_secret(path: str) -> bool:
+    """Return True if an input holds a secret, or may hold one."""
+    return bool(SECRET.match(path))
+
+
 def shown(path: str, value: Any) -> str:
     """Return a value as it is shown in a message: text in quotes, cut after 60 characters; of a secret input only its type."""
-    if SECRET.match(path):
+    if is_secret(path):
         return {"str": "text", "dict": "a map", "list": "a list"}.get(type(value).__name__, "another value")
     text = '"%s"' % value if isinstance(value, str) else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -100,7 +100,7 @@ K3S = [
     ({"k3s_config": {"cluster-cidr": "10.1.0.0/16"}}, "inputs.owned_key value=k3s_config.cluster-cidr"),
     ({"k3s_config": {"etcd-snapshot-retention": "many"}}, "k3s_config.value value='many' limit=a whole number"),
     ({"k3s_config": {"write-kubeconfig-mode": 420}}, 'k3s_config.value value=420 limit=a file mode in quotes such as "0600"'),
-    ({"k3s_config": ["debug"]}, "inputs.type value=['debug'] limit=dict"),
+    ({"k3s_config": ["debug"]}, "inputs.type value=a list limit=dict"),
     ({"k3s_disabel": ["traefik"]}, "inputs.unknown value=k3s_disabel"),
     ({"k3s_secrets_encryption": "perhaps"}, 'inputs.type value="perhaps" limit=bool'),
     ({"kube_network": {"plugin": "bridge"}}, "network_plugin.unsupported value=bridge limit=auto, flannel, none"),
