@@ -134,10 +134,10 @@ def directory_of(item: Item) -> str:
     return os.path.dirname(item["dest"]) if item["dest"] else item["unpack"]["dest_dir"]
 
 
-def bring(source: Source, item: Item, temporaries: list[str]) -> list[Fetched]:
+def fetch_item(source: Source, item: Item, temporaries: list[str]) -> list[Fetched]:
     """Fetch and check one item, without installing it. Raise FetchError or OSError."""
     directory = directory_of(item)
-    downloads.room(directory, ROOM)
+    downloads.check_space(directory, ROOM)
     path, digest = downloads.fetch(source, item, directory)
     temporaries.append(path)
     if item["dest"]:
@@ -149,7 +149,7 @@ def bring(source: Source, item: Item, temporaries: list[str]) -> list[Fetched]:
     return [(temporary, os.path.join(directory, relative), digest) for temporary, relative, digest in files]
 
 
-def bring_all(
+def fetch_all(
     source: Source, items: list[Item], temporaries: list[str]
 ) -> tuple[dict[int, list[Fetched]], dict[int, float], list[str]]:
     """Fetch all items at the same time. Return (files by item number, seconds by item number, errors)."""
@@ -160,7 +160,7 @@ def bring_all(
     def one(number: int) -> None:
         started = time.monotonic()
         try:
-            files[number] = bring(source, items[number], temporaries)
+            files[number] = fetch_item(source, items[number], temporaries)
         except (FetchError, OSError) as error:
             errors.append(str(error))
         seconds[number] = round(time.monotonic() - started, 2)
@@ -186,7 +186,7 @@ def put(item: Item, files: list[Fetched], record: Record, source: Source) -> Non
         former = record["artifacts"].get(path)
         if former is None and os.path.lexists(path):
             # A program of this name that is not ours: reset restores it.
-            ownership.keep_former(path, record)
+            ownership.back_up_former(path, record)
             entry["backup"] = record["files"].pop(path)["backup"]
         elif former and former.get("backup"):
             entry["backup"] = former["backup"]
@@ -231,7 +231,7 @@ def install(source: Source, wanted: list[Item], record: Record) -> tuple[list[st
         ownership.make_directory(directory_of(item), record)
     temporaries: List[str] = []
     try:
-        files, seconds, errors = bring_all(source, wanted, temporaries)
+        files, seconds, errors = fetch_all(source, wanted, temporaries)
         if errors:
             ownership.write(record)  # it names the directories that were made
             raise FetchError("Nothing was installed. " + "; ".join(errors))
@@ -244,29 +244,29 @@ def install(source: Source, wanted: list[Item], record: Record) -> tuple[list[st
     return sorted(path for group in files.values() for _temporary, path, _digest in group), seconds
 
 
+ITEM = {
+    "component": {"type": "str"},
+    "url": {"type": "str", "required": True},
+    "checksum": {"type": "str"},
+    "checksum_url": {"type": "str"},
+    "version": {"type": "str", "required": True},
+    "dest": {"type": "path"},
+    "mode": {"type": "str", "default": "0755"},
+    "links": {"type": "list", "elements": "str", "default": []},
+    "unpack": {"type": "dict"},
+}
+ARGUMENTS = {
+    "source": {"type": "str", "default": "upstream"},
+    "from_controller": {"type": "bool", "default": False},
+    "items": {"type": "list", "elements": "dict", "required": True, "options": ITEM},
+    "proxy": {"type": "str"},
+    "timeout": {"type": "int", "default": 60},
+    "retries": {"type": "int", "default": 3},
+}
+
+
 def main() -> None:
-    item_spec = {
-        "component": {"type": "str"},
-        "url": {"type": "str", "required": True},
-        "checksum": {"type": "str"},
-        "checksum_url": {"type": "str"},
-        "version": {"type": "str", "required": True},
-        "dest": {"type": "path"},
-        "mode": {"type": "str", "default": "0755"},
-        "links": {"type": "list", "elements": "str", "default": []},
-        "unpack": {"type": "dict"},
-    }
-    module = AnsibleModule(
-        argument_spec={
-            "source": {"type": "str", "default": "upstream"},
-            "from_controller": {"type": "bool", "default": False},
-            "items": {"type": "list", "elements": "dict", "required": True, "options": item_spec},
-            "proxy": {"type": "str"},
-            "timeout": {"type": "int", "default": 60},
-            "retries": {"type": "int", "default": 3},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     parameters = module.params
     items = parameters["items"]
     wrong = problems(items)
@@ -274,7 +274,7 @@ def main() -> None:
         module.fail_json(msg="; ".join(wrong))
     lock = None
     try:
-        lock = None if module.check_mode else ownership.take_turn()
+        lock = None if module.check_mode else ownership.lock_node()
         record = ownership.read()
     except OwnershipError as error:
         module.fail_json(msg=str(error))
@@ -284,7 +284,7 @@ def main() -> None:
             changed=bool(wanted),
             changed_paths=[],
             artifacts=[
-                {"url": item["url"], "status": "to be installed" if item in wanted else "as it should be"}
+                {"url": item["url"], "status": "would be installed" if item in wanted else "up to date"}
                 for item in items
             ],
             diff=[{"before": "", "after": "%s %s\n" % (item["url"], item["version"])} for item in wanted],

@@ -114,7 +114,7 @@ class Cluster:
         self.changes: List[str] = []
 
     def change(self, sentence: str) -> bool:
-        """Record a change. Return True if it is to be carried out."""
+        """Record a change. Return True if it has to be made, False in check mode."""
         self.changes.append(sentence)
         return not self.module.check_mode
 

@@ -153,7 +153,7 @@ def differs(entry: Entry, record: Record) -> bool:
 
 
 def put(entry: Entry, record: Record) -> None:
-    """Carry out one entry. What is made is recorded before; what is removed is forgotten afterwards."""
+    """Apply one entry. It is recorded before it is written, and its record is deleted after it is removed."""
     path = entry["path"]
     if entry["state"] == "directory":
         ownership.make_directory(path, record, wanted_mode(entry))
@@ -163,7 +163,7 @@ def put(entry: Entry, record: Record) -> None:
     else:
         content, mode, owner, group = wanted(entry)
         ownership.make_directory(os.path.dirname(path), record)
-        ownership.keep_former(path, record)
+        ownership.back_up_former(path, record)
         ownership.write(record)
         write_atomically(path, content, mode, owner, group)
 
@@ -172,7 +172,7 @@ def take_back(path: str, record: Record) -> None:
     """Remove a file of ours and restore what was there before. If a run is killed in between, the next continues."""
     backup = record["files"][path].get("backup")
     if backup and os.path.lexists(backup):
-        ownership.copy_whole(backup, path)
+        ownership.copy_with_attributes(backup, path)
         os.unlink(backup)
     elif not backup and os.path.lexists(path):
         os.unlink(path)
@@ -221,7 +221,7 @@ def main() -> None:
         module.fail_json(msg="; ".join(wrong))
     lock = None
     try:
-        lock = None if module.check_mode else ownership.take_turn()
+        lock = None if module.check_mode else ownership.lock_node()
         record = ownership.read()
     except OwnershipError as error:
         module.fail_json(msg=str(error))

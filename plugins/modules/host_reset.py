@@ -16,7 +16,7 @@ description:
     before are restored, and so are swap and kernel settings.
   - Removes only what the record of ownership (C(/etc/kubewright/owned.json)) names, and fails without a change if the
     record is damaged. No firewall is flushed and no interface of the host is touched.
-  - A host on which the collection made nothing is left alone, whatever cluster runs there.
+  - Does not change a host on which the collection made nothing, even if another cluster runs there.
 extends_documentation_fragment: [kubewright.cluster.attributes]
 attributes:
   diff_mode:
@@ -68,14 +68,14 @@ def main() -> None:
     )
     name, lock = os.uname()[1], None
     try:
-        lock = None if module.check_mode else ownership.take_turn()
+        lock = None if module.check_mode else ownership.lock_node()
         work = Cleanup(module.check_mode, module.params["keep_images"], module.params["keep_programs"])
     except OwnershipError as error:
         module.fail_json(msg="%s: %s" % (name, error))
     if not work.anything():
         if os.path.exists(paths.KUBELET_CONF):
             module.warn(
-                "%s: the collection did not make the cluster node here and leaves it alone; "
+                "%s: the collection did not make the cluster node here, so nothing was changed; "
                 "reset it with the tool that made it (such as kubeadm reset)" % name
             )
         module.exit_json(changed=False, removed=[], left=[])

@@ -87,7 +87,7 @@ class Node:
         )
 
     def change(self, sentence: str) -> bool:
-        """Record a change. Return True if it is to be carried out."""
+        """Record a change. Return True if it has to be made, False in check mode."""
         self.changes.append(sentence)
         return not self.module.check_mode
 
@@ -105,7 +105,7 @@ class Node:
         self.show(path, before, content)
         if self.change("write %s" % path):
             ownership.make_directory(os.path.dirname(path), self.record)
-            ownership.keep_former(path, self.record)
+            ownership.back_up_former(path, self.record)
             ownership.write(self.record)
             write_atomically(path, content.encode(), 0o644)
 
@@ -294,7 +294,7 @@ def main() -> None:
     )
     lock = None
     try:
-        lock = None if module.check_mode else ownership.take_turn()
+        lock = None if module.check_mode else ownership.lock_node()
         node = Node(module)
     except OwnershipError as error:
         module.fail_json(msg="%s: %s" % (os.uname()[1], error))

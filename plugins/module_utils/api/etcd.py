@@ -30,7 +30,7 @@ class Etcd:
     def __init__(
         self, servers: list[str], context: ssl.SSLContext | None, timeout: float = 3, own_only: bool = False
     ) -> None:
-        """servers: client URLs. own_only: a member answers requests of its own node only, as K3s's do."""
+        """servers: client URLs. own_only: a member answers only requests of its own node, as K3s's members do."""
         self.servers, self.context, self.timeout, self.own_only = servers, context, timeout, own_only
         self.own_id: str | None = None
 
@@ -62,7 +62,7 @@ class Etcd:
         return answer.get("members") or []
 
     def status(self, member: Member) -> dict[str, Any]:
-        """Return the state of a member that has started: etcd's status, or {reached: True} if it tells others nothing.
+        """Return the state of a member that has started: etcd's status, or {reached: True} if it answers only its node.
 
         Raise one of tls.NO_ANSWER.
         """
@@ -121,7 +121,7 @@ def not_voting_reason(name: str, members: list[Member]) -> str:
 
 
 def peers(data_dir: str, port: int = paths.ETCD_PEER_PORT) -> list[Member] | None:
-    """Return the members as a K3s server's etcd tells its peers, also before it serves clients; None if it refuses.
+    """Return the members that a K3s server's etcd reports to its peers, before it serves clients; None if it refuses.
 
     Raise one of tls.NO_ANSWER. server/etcdserver/api/etcdhttp/peer.go of etcd-io/etcd
     """

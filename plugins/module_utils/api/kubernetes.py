@@ -59,8 +59,9 @@ class Api:
         patience: float = 10,
         context: Any = None,
     ) -> None:
-        """kubeconfig: whose certificate is used, the administrator's by default; context: one in its place.
+        """Raise ApiError if there is no usable kubeconfig.
 
+        kubeconfig: the file with the certificate to use, the administrator's by default. context: replaces it.
         timeout: seconds for one answer. patience: seconds in which a busy or silent API is asked again.
         """
         self.patience = patience

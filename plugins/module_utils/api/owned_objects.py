@@ -98,7 +98,6 @@ def settled(pods: list[Object], nodes: list[Object]) -> bool:
     return all(pod["spec"].get("nodeName") for pod in pods) and all(is_ready(node) for node in nodes)
 
 
-
 def crowded(pods: list[Object], nodes: list[Object]) -> Object:
     """Return the pod to move if all pods run on one node and another node can take one, otherwise {}.
 

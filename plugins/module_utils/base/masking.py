@@ -36,8 +36,7 @@ _LOGIN_IN_URL = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)[^\s/@\"']+@")
 # An environment: {"name": "X_TOKEN", "value": "..."} in YAML and JSON.
 _NAMED = re.compile(
     r"""(?i)(name\\?["']?\s*[:=]\s*\\?["']?[\w.-]*?(?:%s)[0-9]*\\?["']?\s*,?\s*"""
-    r"""\\?["']?value\\?["']?\s*[:=]\s*)(%s|[^\s,}]+)"""
-    % (_WORDS, _STRING)
+    r"""\\?["']?value\\?["']?\s*[:=]\s*)(%s|[^\s,}]+)""" % (_WORDS, _STRING)
 )
 # Arguments in a list: ["--token", "..."], or one on each line.
 _LISTED = re.compile(
@@ -47,8 +46,7 @@ _FLAG = re.compile(r"""(?i)((?<![\w-])--?[\w-]*?(?:%s)[ \t]+)(?!-)(%s|\S+)""" % 
 # A YAML block scalar: password: | and the more indented lines below it.
 _FOLDED = re.compile(
     r"""(?im)^([ \t]*)((?:-[ \t]+)?["']?[\w.-]*?(?:%s)[0-9]*["']?[ \t]*:[ \t]*[|>][+-]?[0-9]*)[ \t]*\n"""
-    r"""(?:(?:\1[ \t]+\S.*|[ \t]*)(?:\n|\Z))+"""
-    % _WORDS
+    r"""(?:(?:\1[ \t]+\S.*|[ \t]*)(?:\n|\Z))+""" % _WORDS
 )
 _WHOLE_LINE = re.compile(
     r"""(?im)^([ \t]*(?:-[ \t]+|export[ \t]+|[A-Za-z]+="?)?["']?%s["']?[ \t]*[:=][ \t]*)(\S.*)$""" % _KEY

@@ -20,7 +20,7 @@ from .host import Host
 KUBERNETES = "/etc/kubernetes"
 RANCHER = "/var/lib/rancher/k3s"
 # Settings that a K3s cluster keeps for its whole life.
-FIXED = ("cluster-cidr", "service-cidr", "cluster-domain")
+PERMANENT_SETTINGS = ("cluster-cidr", "service-cidr", "cluster-domain")
 K3S_CONFIG = "/etc/rancher/k3s/config.yaml"
 K3S_ADMIN = "/etc/rancher/k3s/k3s.yaml"
 K3S_SECRETS = "/etc/rancher/k3s/config.yaml.d/50-kubewright-secrets.yaml"
@@ -64,7 +64,7 @@ def cluster(
         "kind": _other(host) or ("kubeadm" if is_kubeadm else "k3s" if is_k3s else None),
         "foreign": False,
         "made_by": None,
-        "ca_sha256": authority(host, k3s_state.get("data_dir")),
+        "ca_sha256": ca_digest(host, k3s_state.get("data_dir")),
         "role": None,
         "kubelet_conf": bool(kubelet_conf),
         "admin_conf": admin,
@@ -114,7 +114,7 @@ def k3s(host: Host) -> dict[str, Any]:
         "server": first(r"^server:\s*[\"']?([^\s\"']+)", settings),
         "cluster_init": bool(first(r"^cluster-init:\s*(true)", settings)),
         "secrets_encryption": bool(first(r"^secrets-encryption:\s*(true)", settings)),
-        "settings": _values(settings or "", FIXED) if server_data else {},
+        "settings": _values(settings or "", PERMANENT_SETTINGS) if server_data else {},
         "node_taints": _values(settings or "", ["node-taint"]).get("node-taint", []),
         "port": int(port or 6443),
     }
@@ -179,7 +179,7 @@ def first(pattern: str, text: str | None) -> str | None:
     return found.group(1) if found else None
 
 
-def authority(host: Host, data_dir: str | None = None) -> str | None:
+def ca_digest(host: Host, data_dir: str | None = None) -> str | None:
     """Return the SHA-256 of the cluster's certificate authority, which no two clusters share; None if there is none."""
     data_dir = data_dir or RANCHER
     for path in (KUBERNETES + "/pki/ca.crt", data_dir + "/server/tls/server-ca.crt", data_dir + "/agent/server-ca.crt"):
@@ -209,7 +209,7 @@ def certificates(host: Host, now: float) -> dict[str, dict[str, int]]:
         + host.list(KUBERNETES + "/pki/etcd/*.crt")
         + host.list("/var/lib/kubelet/pki/kubelet-client-current.pem")
     ):
-        expires = moment(host.expires(path))
+        expires = certificate_time(host.expires(path))
         if expires is None:
             host.warn("%s: the expiry date of this certificate cannot be read" % path)
             continue
@@ -221,7 +221,7 @@ def certificates(host: Host, now: float) -> dict[str, dict[str, int]]:
     return found
 
 
-def moment(text: str | None) -> int | None:
+def certificate_time(text: str | None) -> int | None:
     """Return the seconds since 1970 of a certificate's time like "Nov 25 07:59:00 2027 GMT", or None."""
     found = re.fullmatch(r"([A-Z][a-z]{2})\s+([0-9]{1,2}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([0-9]{4}) GMT", text or "")
     if not found or found.group(1) not in MONTHS or found.group(6) == "0000":

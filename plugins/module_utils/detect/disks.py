@@ -57,7 +57,7 @@ def _disk(host: Host, path: str, table: list[Mount]) -> dict[str, Any]:
     while here not in ("/", "") and not host.exists(here):
         here = os.path.dirname(here)
     here = host.real(here or "/")
-    point, device, kind, read_only = covering(table, here)
+    point, device, kind, read_only = mount_of(table, here)
     total, free = host.space(here) or (None, None)
     return {
         "mount": point,
@@ -70,7 +70,7 @@ def _disk(host: Host, path: str, table: list[Mount]) -> dict[str, Any]:
     }
 
 
-def covering(table: Iterable[Mount], path: str) -> Mount:
+def mount_of(table: Iterable[Mount], path: str) -> Mount:
     """Return the mount that holds a path: the one at its longest parent, the last one if several are at that place."""
     found: Mount = ("/", None, None, False)
     for entry in table:

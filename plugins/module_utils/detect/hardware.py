@@ -30,7 +30,7 @@ ARCHITECTURES = {
     "s390x": "s390x",
     "riscv64": "riscv64",
 }
-NARROW = {"amd64": "386", "arm64": "arm"}
+NAMES_32_BIT = {"amd64": "386", "arm64": "arm"}
 # cgroup v1 writes "no limit" as the largest page-aligned number.
 UNLIMITED = 1 << 60
 # https://pci-ids.ucw.cz
@@ -44,7 +44,7 @@ def architecture(host: Host, machine: dict[str, Any]) -> dict[str, Any]:
     raw = machine["machine"]
     name = ARCHITECTURES.get(raw.lower(), raw.lower())
     bits = elf_bits(host.head("/bin/sh", 20)) or machine["pointer_bits"]
-    return {"name": NARROW.get(name, name) if bits == 32 else name, "raw": raw, "bits": bits}
+    return {"name": NAMES_32_BIT.get(name, name) if bits == 32 else name, "raw": raw, "bits": bits}
 
 
 def released_name(machine: str) -> str:
@@ -140,7 +140,7 @@ def meminfo(text: str | None) -> dict[str, int]:
 def memory(host: Host, cgroup: str | None) -> dict[str, int | None]:
     """Return {total_bytes, limit_bytes, usable_bytes, available_bytes}.
 
-    usable_bytes: the limit of a container or slice if it is below the total.
+    usable_bytes: the limit of a container or slice if it is below the total, otherwise the total.
     """
     known = meminfo(host.read("/proc/meminfo"))
     total, limit = known.get("MemTotal"), memory_limit(host, cgroup)

@@ -15,7 +15,7 @@ from . import cluster, disks, hardware, network, software, system, virtualizatio
 from .host import Host
 
 Facts = Dict[str, Any]
-# What decisions need, and the warning if it is unknown.
+# Facts that the plan needs, and the warning if one is unknown.
 NEEDED = {
     "machine_id": "/etc/machine-id is missing or empty",
     "memory.total_bytes": "/proc/meminfo has no total memory",
@@ -108,7 +108,7 @@ def look(
 
 
 class Look:
-    """One look: the host, and parts that fail on their own."""
+    """One run of node_info: the host, and parts that fail independently of each other."""
 
     def __init__(self, host: Host, pool: ThreadPoolExecutor | None) -> None:
         self.host, self.pool = host, pool
@@ -133,7 +133,7 @@ class Look:
     def later(self, name: str, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Start to find a part while others are found."""
         if self.pool is None:
-            raise AssertionError("only inside of the with statement")
+            raise AssertionError("this needs a thread pool")
         return self.pool.submit(self.part, name, function, *arguments)
 
 

@@ -15,7 +15,7 @@ from .host import Host
 
 MODULES = ("overlay", "br_netfilter", "nf_conntrack", "vxlan", "ip_tables", "nf_tables", "ip_vs", "wireguard")
 # In bytes: the list of all modules is longer than the limit for other files.
-LISTS = 8 << 20
+MODULE_LIST_LIMIT = 8 << 20
 SYSCTLS = (
     "net.ipv4.ip_forward net.ipv6.conf.all.forwarding net.bridge.bridge-nf-call-iptables "
     "net.bridge.bridge-nf-call-ip6tables net.ipv4.ip_nonlocal_bind net.ipv4.neigh.default.gc_thresh1 "
@@ -63,7 +63,7 @@ CLOCK_TRACES = {
     "/run/openntpd.pid": "openntpd",
 }
 # Resolver on a loopback address -> the file with the servers behind it.
-BEHIND = (
+STUB_RESOLVERS = (
     ("127.0.0.53", "/run/systemd/resolve/resolv.conf"),
     ("127.0.0.54", "/run/systemd/resolve/resolv.conf"),
     ("127.0.0.1", "/run/NetworkManager/no-stub-resolv.conf"),
@@ -116,7 +116,7 @@ def modules(host: Host, release: str) -> dict[str, str]:
             states[name] = "builtin"
     place = _modules_place(host, release)
     lists: List[str | None] = (
-        [host.read("%s/modules.%s" % (place, kind), LISTS) for kind in ("builtin", "dep")]
+        [host.read("%s/modules.%s" % (place, kind), MODULE_LIST_LIMIT) for kind in ("builtin", "dep")]
         if len(states) < len(MODULES)
         else []
     )
@@ -179,7 +179,7 @@ def resolver(host: Host) -> dict[str, Any]:
     """
     path = "/etc/resolv.conf"
     servers, search = nameservers(host.read(path))
-    for stub, real in BEHIND:
+    for stub, real in STUB_RESOLVERS:
         if stub in servers and host.exists(real):
             path = real
             servers, search = nameservers(host.read(path))

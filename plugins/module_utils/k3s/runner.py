@@ -56,7 +56,7 @@ def install(script: str, role: str, makes: list[str], perhaps: list[str]) -> Non
     """
     record = ownership.read()
     for path in makes:
-        ownership.keep_former(path, record)
+        ownership.back_up_former(path, record)
     new = [path for path in perhaps if not os.path.lexists(path)]
     record["files"].update({path: {"backup": None} for path in new})
     ownership.write(record)

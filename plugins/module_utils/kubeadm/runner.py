@@ -295,7 +295,7 @@ class Runner:
     def problem(self, name: str, control_plane: bool) -> str:
         """Return why this node does not serve yet; "" if it does."""
         try:
-            # The kubelet's own kubeconfig: on a worker there is no other.
+            # The kubelet's own kubeconfig: a worker has no other.
             node = self.api("kubelet.conf").get("/api/v1/nodes/" + name, missing_ok=True)
             problem = readiness.node_problem(node, name)
             if not problem and control_plane:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A named cluster of node containers: bring it from its present to the wanted state."""
+"""A named cluster of node containers: change it from its current to the wanted state."""
 
 from __future__ import annotations
 

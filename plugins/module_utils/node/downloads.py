@@ -26,7 +26,7 @@ _HEX = re.compile(r"^[0-9a-fA-F]{64}$")
 
 
 class FetchError(Exception):
-    """A file cannot be fetched, or is not what it should be; the message names file, address, expected and found."""
+    """A file cannot be fetched or has a wrong digest. The message names address, expected and found value."""
 
 
 class Source:
@@ -43,7 +43,7 @@ class Source:
         )
 
     def address(self, url: str) -> str:
-        """Return the URL or path at which a file of upstream's is found."""
+        """Return the URL or path of an upstream file in this source."""
         if self.base == "upstream":
             return url
         path = url.split("://", 1)[1]
@@ -69,10 +69,10 @@ class Source:
                     reason = getattr(error, "reason", error)
                     raise FetchError("%s: %s (%d tries)" % (address, reason, attempt)) from None
             time.sleep(2 ** (attempt - 1))
-        raise FetchError("%s: no try is allowed (retries: %d)" % (address, self.retries))
+        raise FetchError("%s: retries is %d, expected 1 or more" % (address, self.retries))
 
     def text(self, url: str) -> str:
-        """Return a small text file."""
+        """Return the text of a small file. Raise FetchError."""
         with self.open(url) as stream:
             return stream.read(BLOCK).decode("utf-8", "replace")
 
@@ -95,7 +95,7 @@ def digest_in(text: str, name: str) -> str | None:
 
 
 def wanted_digest(source: Source, item: dict[str, Any]) -> str:
-    """Return the digest that a file must have: the pinned one, or the one that upstream publishes beside it."""
+    """Return the SHA-256 that a file must have: the pinned one, or the published one. Raise FetchError."""
     if item.get("checksum"):
         return item["checksum"].split(":")[-1].lower()
     name = item["url"].rsplit("/", 1)[-1]
@@ -106,7 +106,7 @@ def wanted_digest(source: Source, item: dict[str, Any]) -> str:
 
 
 def sha256(path: str) -> str:
-    """Return the digest of a file in hexadecimal."""
+    """Return the SHA-256 of a file in hexadecimal. Raise OSError."""
     digest = hashlib.sha256()
     with open(path, "rb") as stream:
         for block in iter(lambda: stream.read(BLOCK), b""):
@@ -115,7 +115,7 @@ def sha256(path: str) -> str:
 
 
 def intact(path: str, entry: dict[str, Any]) -> bool:
-    """Return True if an installed file is as the record of ownership has it."""
+    """Return True if an installed file still matches its entry in the record of ownership."""
     try:
         info = os.stat(path)
     except OSError:
@@ -199,7 +199,7 @@ def unpack(path: str, directory: str, strip: int, only: list[str] | None) -> lis
     return done
 
 
-def room(directory: str, needed: int) -> None:
+def check_space(directory: str, needed: int) -> None:
     """Raise FetchError if a file system has less free space than needed, in bytes."""
     free = shutil.disk_usage(directory).free
     if free < needed:

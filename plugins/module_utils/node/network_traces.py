@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What each network plugin leaves on a node. Standard library only, and data only.
 
-Reset, the look and the verification use it on the node, where there is no plan. On the controller the plugins in
+Reset, node_info and the verification use it on the node, where there is no plan. On the controller the plugins in
 plugin_utils/network refer to the same entries.
 """
 
@@ -21,8 +21,8 @@ class Routes(NamedTuple):
 
     protocol: their number in `ip route`, as text.
     families: options of `ip` for the address families that have them.
-    only_with: an interface that must exist before they are removed, where others use the protocol number too.
-    table: a routing table of the plugin's own, with the rule that leads to it.
+    only_with: an interface that must exist before they are removed, if other programs use the protocol number too.
+    table: the plugin's own routing table, which is removed with the rule that leads to it.
     tunnels: the prefix of the tunnel interfaces that go with the routes.
     """
 
@@ -38,18 +38,18 @@ class Traces(NamedTuple):
 
     plugin: its name in kube_network.plugin.
     interfaces: interfaces that it creates.
-    interface_prefixes: how the names of all its interfaces start. Their addresses are never the node's own.
+    interface_prefixes: prefixes of the names of all its interfaces. Their addresses are never the node's own.
     cni_files: names of its files in CNI_DIRECTORY, by which a running plugin is recognised.
     daemon_sets: names of its DaemonSets in kube-system; the cluster does not work without them.
-    services: systemd services of ours that belong to it.
+    services: systemd services of the collection that belong to it.
     node_annotations: annotations that it sets on Nodes.
     routes: routes that it adds.
     nft_tables: (family, name) of its nftables tables.
-    chains, sets: how the names of its iptables chains and ipsets start.
-    rule_comments: comments of iptables rules that name none of its chains, sets or interfaces. With a `*` at the end:
-        how they start.
-    rule_interfaces: interfaces of its own that such rules name.
-    paths: (service, path) of further files. They are removed when the service is ours.
+    chains, sets: prefixes of the names of its iptables chains and ipsets.
+    rule_comments: comments of its iptables rules that name none of its chains, sets or interfaces. One that ends with
+        `*` is a prefix.
+    rule_interfaces: its own interfaces that such rules name.
+    paths: (service, path) of more files, which reset removes if the collection made the service.
     """
 
     plugin: str
@@ -68,7 +68,7 @@ class Traces(NamedTuple):
     paths: Tuple[Tuple[str, str], ...] = ()
 
 
-# kubelet, kube-proxy and the reference CNI plugins, whatever the network plugin is.
+# kubelet, kube-proxy and the reference CNI plugins, with any network plugin.
 KUBERNETES = Traces(
     "",
     interface_prefixes=("veth", "nodelocaldns"),

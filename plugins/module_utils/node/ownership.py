@@ -27,7 +27,7 @@ class OwnershipError(Exception):
     """The record cannot be used, so nothing may be changed; the message says what to do."""
 
 
-def take_turn(path: str | None = None) -> IO[str]:
+def lock_node(path: str | None = None) -> IO[str]:
     """Wait until no other module of the collection changes this node, such as one that a killed run left behind.
 
     Return the open lock file. The lock ends when it is closed, at the latest with the process.
@@ -94,7 +94,7 @@ def make_directory(path: str, record: Record, mode: int = 0o755) -> None:
         os.mkdir(directory, mode)
 
 
-def keep_former(path: str, record: Record) -> None:
+def back_up_former(path: str, record: Record) -> None:
     """Record a file as ours. One that was there before is copied to BACKUPS first, once."""
     if path in record["files"]:
         return
@@ -102,11 +102,11 @@ def keep_former(path: str, record: Record) -> None:
     if os.path.lexists(path):
         backup = os.path.join(BACKUPS, path.strip("/").replace("/", "--"))
         os.makedirs(BACKUPS, mode=0o700, exist_ok=True)
-        copy_whole(path, backup)
+        copy_with_attributes(path, backup)
     record["files"][path] = {"backup": backup}
 
 
-def copy_whole(source: str, path: str) -> None:
+def copy_with_attributes(source: str, path: str) -> None:
     """Copy a file or link with its mode, owner and times. The copy appears in one step."""
     temporary = os.path.join(os.path.dirname(path), ".kubewright-" + os.path.basename(path))
     if os.path.lexists(temporary):

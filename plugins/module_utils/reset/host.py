@@ -100,7 +100,7 @@ class Cleanup:
         self.left: List[Dict[str, str]] = []
 
     def note(self, sentence: str) -> bool:
-        """Record a change. Return True if it is to be carried out."""
+        """Record a change. Return True if it has to be made, False in check mode."""
         self.removed.append(sentence)
         return not self.check
 
@@ -305,7 +305,7 @@ class Cleanup:
         if entry.get("backup"):
             if self.note("restore %s" % path):
                 os.makedirs(os.path.dirname(path), exist_ok=True)
-                ownership.copy_whole(entry["backup"], path)
+                ownership.copy_with_attributes(entry["backup"], path)
                 os.unlink(entry["backup"])
         elif os.path.lexists(path) and self.note("remove %s" % path):
             os.unlink(path)

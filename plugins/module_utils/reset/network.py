@@ -63,7 +63,7 @@ def _comment_is_ours(comment: str) -> bool:
 
 
 class Network:
-    """The host's network. run runs a command; note records a change and returns True if it is to be carried out."""
+    """The host's network. run runs a command; note records a change and returns True unless in check mode."""
 
     def __init__(
         self,

@@ -15,9 +15,7 @@ Check = Dict[str, Any]
 T = TypeVar("T")
 
 
-def check(
-    name: str, status: str, text: str, node: str | None = None, hint: str = "", ms: int | None = None
-) -> Check:
+def check(name: str, status: str, text: str, node: str | None = None, hint: str = "", ms: int | None = None) -> Check:
     """Return a line of the report. text: what was found, with values. hint: the way out."""
     return {"name": name, "status": status, "text": text, "node": node, "hint": hint, "ms": ms}
 

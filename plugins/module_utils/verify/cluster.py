@@ -34,7 +34,7 @@ def pace(timeout: float) -> float:
     return max(1.0, timeout / 60)
 
 
-class Proof:
+class Verification:
     """One verification: what it asks and finds. Its pods run in a namespace of their own."""
 
     def __init__(self, api: Api, nodes: list[str], control_planes: list[str], timeout: float, image: str) -> None:
@@ -190,37 +190,43 @@ def begin(
 ) -> dict[str, Any]:
     """Check the cluster as a whole and start a pod on every node.
 
-    Return {checks, namespace, pods, service_ips, port}. make_pods: False only reads. The other parameters: see Proof.
+    Return {checks, namespace, pods, service_ips, port}. make_pods: False only reads. Other parameters: see Verification.
     """
-    proof = Proof(api, nodes, control_planes, timeout, image)
-    begun: Dict[str, Any] = {"checks": proof.checks, "namespace": None, "pods": {}, "service_ips": [], "port": PORT}
+    verification = Verification(api, nodes, control_planes, timeout, image)
+    begun: Dict[str, Any] = {
+        "checks": verification.checks,
+        "namespace": None,
+        "pods": {},
+        "service_ips": [],
+        "port": PORT,
+    }
     try:
         if make_pods:
-            begun["namespace"] = _started(proof)
-        found = proof.read()
+            begun["namespace"] = _started(verification)
+        found = verification.read()
         if begun["namespace"]:
             service = api.get("%s/%s/services/%s" % (NAMESPACES, begun["namespace"], NAME))
             begun["service_ips"] = service["spec"].get("clusterIPs") or [service["spec"]["clusterIP"]]
-            begun["pods"] = proof.wait(begun["namespace"], found)
+            begun["pods"] = verification.wait(begun["namespace"], found)
         # Last: while everything starts, a small machine's kubelet is slow to answer.
-        proof.kubelets(found)
+        verification.kubelets(found)
     except ApiError as error:
         hint = "look at `crictl ps -a --name kube-apiserver` and its logs"
-        proof.checks.append(check("API", FAIL, str(error), hint=hint))
-    proof.etcd()
+        verification.checks.append(check("API", FAIL, str(error), hint=hint))
+    verification.etcd()
     return begun
 
 
-def _started(proof: Proof) -> str | None:
+def _started(verification: Verification) -> str | None:
     """Return the namespace of the pods; None and a failed check if the API refuses them. Raise ApiError if silent."""
     try:
-        sweep(proof.api)
-        return proof.start()
+        sweep(verification.api)
+        return verification.start()
     except ApiError as error:
         if error.status is None:
             raise
         hint = "the message names what refuses it"
-        proof.checks.append(check("pod", FAIL, "the pods cannot be created: %s" % error, hint=hint))
+        verification.checks.append(check("pod", FAIL, "the pods cannot be created: %s" % error, hint=hint))
         return None
 
 

@@ -71,9 +71,7 @@ def _section(packet: bytes, place: int, count: int) -> tuple[list[str], int]:
     return found, place
 
 
-def ask(
-    server: str, name: str, kind: int = A, port: int = 53, tcp: bool = False, timeout: float = 2
-) -> Answer:
+def ask(server: str, name: str, kind: int = A, port: int = 53, tcp: bool = False, timeout: float = 2) -> Answer:
     """Return the addresses of a name by one name server. timeout: seconds. Raise OSError (DnsError for a refusal)."""
     family = socket.AF_INET6 if ":" in server else socket.AF_INET
     packet = question(name, kind)

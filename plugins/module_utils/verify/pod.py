@@ -103,9 +103,7 @@ def checks(own: str, begun: dict[str, Any], deadline: float) -> list[Check]:
         return [check("pod network", FAIL, text, own, "this needs root on the node")]
 
 
-def from_pod(
-    own: str, begun: dict[str, Any], servers: list[str], search: list[str], deadline: float
-) -> list[Check]:
+def from_pod(own: str, begun: dict[str, Any], servers: list[str], search: list[str], deadline: float) -> list[Check]:
     """Return all checks from within the pod. They run at the same time, so that failed ones wait only once."""
     port, mine = begun["port"], {_family(address): address for address in begun["pods"][own]["ips"]}
     suffixes = {family: ", IPv%d" % family if len(mine) > 1 else "" for family in (4, 6)}

@@ -43,7 +43,7 @@ Place = Union[paths.Kubeadm, paths.K3s]
 Result = Tuple[containerd_hosts.Host, Optional[str], object, int]
 
 
-class Lacking(ValueError):
+class ImageMissing(ValueError):
     """The registry answers, but does not have the image."""
 
 
@@ -57,12 +57,12 @@ def checks(own: str, place: Place) -> list[Check]:
     for registry, hosts in sorted(registries.items()):
         own_images = _images_of(registry, images, registries)
         results = [(host, *pull(host, registry, own_images, settings)) for host in hosts]
-        somebody = any(problem is None and image is not None for _host, image, problem, _ms in results)
-        found += [_judged(own, registry, result, somebody) for result in results]
+        others_serve = any(problem is None and image is not None for _host, image, problem, _ms in results)
+        found += [_judged(own, registry, result, others_serve) for result in results]
     return found
 
 
-def _judged(own: str, registry: str, result: Result, somebody: bool) -> Check:
+def _judged(own: str, registry: str, result: Result, others_serve: bool) -> Check:
     host, image, problem, spent = result
     what = "%s for %s" % (host["url"], "all registries" if registry == "_default" else registry)
     if problem is None and image:
@@ -72,7 +72,7 @@ def _judged(own: str, registry: str, result: Result, somebody: bool) -> Check:
     url = containerd_hosts.base_url(host["url"], host.get("override_path"))
     hint = "try `curl %s/`; its address, login and CA are set in kube_registries" % url
     # If one mirror does not have an image, containerd tries the next.
-    status = WARN if somebody and isinstance(problem, Lacking) else FAIL
+    status = WARN if others_serve and isinstance(problem, ImageMissing) else FAIL
     return check("registry", status, "%s does not serve images: %s" % (what, problem), own, hint, spent)
 
 
@@ -123,7 +123,7 @@ def pull(
                 client.fetch(image)
                 problem = None
                 break
-            except Lacking as error:
+            except ImageMissing as error:
                 problem = error
     except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException) as error:
         problem = error
@@ -173,7 +173,7 @@ class Client:
     def open(self, url: str, again: bool = True) -> bytes:
         """Return the answer to a request, at most 16 MiB. again: get a token and retry if the registry asks for one.
 
-        Raise Lacking if the registry does not have it, or OSError.
+        Raise ImageMissing if the registry does not have it, or OSError.
         """
         request = urllib.request.Request(url, headers={"Accept": ACCEPT})
         for name, value in {**self.headers, **({"Authorization": self.token} if self.token else {})}.items():
@@ -188,7 +188,7 @@ class Client:
                 self.token = self._token(dict(re.findall(r'(\w+)="([^"]*)"', challenge)))
                 return self.open(url, again=False)
             if error.code == 404 and url != self.base + "/":
-                raise Lacking("it does not have %s" % urlsplit(url).path) from None
+                raise ImageMissing("it does not have %s" % urlsplit(url).path) from None
             raise
 
     def _token(self, challenge: dict[str, str]) -> str:
@@ -207,13 +207,13 @@ class Client:
 
 
 def _for_here(manifests: list[dict[str, Any]]) -> str:
-    """Return the digest of the manifest for this machine's architecture. Raise Lacking."""
+    """Return the digest of the manifest for this machine's architecture. Raise ImageMissing."""
     wanted = ARCHITECTURES.get(platform.machine(), platform.machine())
     for item in manifests:
         where = item.get("platform") or {}
         if where.get("architecture") == wanted and where.get("os", "linux") == "linux":
             return item["digest"]
-    raise Lacking("it has no image for %s" % wanted)
+    raise ImageMissing("it has no image for %s" % wanted)
 
 
 def _context(host: containerd_hosts.Host) -> ssl.SSLContext:

@@ -24,7 +24,9 @@ def run_module(capsys, monkeypatch):
 
     def run(module, check=False, **arguments):
         warned.clear()
-        with patch_module_args({**arguments, "_ansible_check_mode": check, "_ansible_diff": True}), pytest.raises(SystemExit):
+        with patch_module_args({**arguments, "_ansible_check_mode": check, "_ansible_diff": True}), pytest.raises(
+            SystemExit
+        ):
             module.main()
         found = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
         del found["invocation"]  # Ansible's own copy of the arguments

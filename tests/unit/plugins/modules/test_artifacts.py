@@ -62,7 +62,7 @@ def test_a_program_is_installed_once(install, mirror, tool, record, tmp_path):
     entry = record()["artifacts"][tool["dest"]]
     assert entry["sha256"] == digest(b"one") and entry["version"] == "v1" and "backup" not in entry
     again = install(tool)
-    assert not again["changed"] and again["artifacts"] == [{"url": URL, "status": "as it should be"}]
+    assert not again["changed"] and again["artifacts"] == [{"url": URL, "status": "up to date"}]
 
 
 def test_check_mode_says_so_and_installs_nothing(install, mirror, tool, tmp_path):
@@ -115,7 +115,9 @@ def test_a_program_of_others_is_kept_aside_once(install, mirror, tool, record, t
 def test_links_are_made_unless_the_node_has_the_command(install, mirror, tool, record, tmp_path):
     mirror(URL, b"one")
     install({**tool, "links": ["other-name-of-tool", "sh"]})
-    assert names(tmp_path) == ["other-name-of-tool", "tool"] and os.readlink(tmp_path / "bin/other-name-of-tool") == "tool"
+    assert (
+        names(tmp_path) == ["other-name-of-tool", "tool"] and os.readlink(tmp_path / "bin/other-name-of-tool") == "tool"
+    )
     assert list(record()["files"]) == [str(tmp_path / "bin/other-name-of-tool")]
 
 
@@ -150,7 +152,11 @@ def test_an_archive_that_leads_out_of_its_directory_is_refused(install, mirror, 
 
 def test_items_that_make_no_sense_are_all_named(install, tool):
     failed = install({"url": "a", "version": "1"}, {**tool, "unpack": {"dest_dir": "relative"}})
-    assert failed["failed"] and "a needs either dest or unpack" in failed["msg"] and "a has neither checksum" in failed["msg"]
+    assert (
+        failed["failed"]
+        and "a needs either dest or unpack" in failed["msg"]
+        and "a has neither checksum" in failed["msg"]
+    )
     assert "is not an absolute path" in failed["msg"]
 
 

@@ -22,7 +22,10 @@ def mode(path):
 
 
 def test_files_and_directories_are_made_once(put, record, tmp_path):
-    one, two = {"path": str(tmp_path / "a/b/one"), "content": "1\n"}, {"path": str(tmp_path / "c"), "state": "directory", "mode": "0700"}
+    one, two = (
+        {"path": str(tmp_path / "a/b/one"), "content": "1\n"},
+        {"path": str(tmp_path / "c"), "state": "directory", "mode": "0700"},
+    )
     first = put(one, two)
     assert first["changed"] and first["changed_paths"] == [one["path"], two["path"]]
     assert (tmp_path / "a/b/one").read_text() == "1\n" and mode(one["path"]) == 0o644 and mode(two["path"]) == 0o700
@@ -96,13 +99,22 @@ def test_every_wrong_entry_is_named_and_nothing_written(put, tmp_path):
         {"path": str(tmp_path / "fine"), "content": "x"},
     )
     assert failed["failed"] and not (tmp_path / "fine").exists()
-    for part in ("not an absolute path", "has no content", "is a directory", "exists and is not a directory", "'rw'", "no-such-user"):
+    for part in (
+        "not an absolute path",
+        "has no content",
+        "is a directory",
+        "exists and is not a directory",
+        "'rw'",
+        "no-such-user",
+    ):
         assert part in failed["msg"]
 
 
 def test_a_file_that_cannot_be_written_does_not_keep_the_others_back(put, tmp_path):
     (tmp_path / "blocked").write_text("a file where a directory is needed")
-    failed = put({"path": str(tmp_path / "blocked/one"), "content": "x"}, {"path": str(tmp_path / "two"), "content": "2"})
+    failed = put(
+        {"path": str(tmp_path / "blocked/one"), "content": "x"}, {"path": str(tmp_path / "two"), "content": "2"}
+    )
     assert failed["failed"] and "blocked/one" in failed["msg"] and (tmp_path / "two").read_text() == "2"
 
 

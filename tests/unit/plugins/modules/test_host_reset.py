@@ -40,7 +40,13 @@ def node(tmp_path, record, monkeypatch):
 @pytest.fixture
 def made(tmp_path, node):
     """What the collection and kubeadm made on it."""
-    files = ("units/kubelet.service", "units/containerd.service", "bin/tool", "etc/kubernetes/pki/ca.key", "var/lib/etcd/member/db")
+    files = (
+        "units/kubelet.service",
+        "units/containerd.service",
+        "bin/tool",
+        "etc/kubernetes/pki/ca.key",
+        "var/lib/etcd/member/db",
+    )
     for name in files + ("etc/kubernetes/kubelet.conf", "var/lib/containerd/image", "var/lib/theirs"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x")
@@ -62,15 +68,21 @@ def test_a_host_without_anything_of_ours_is_left(run_module, node, tmp_path):
     (tmp_path / "etc/kubernetes/kubelet.conf").write_text("theirs")
     done = run_module(host_reset)
     assert not done["changed"] and done["removed"] == [] and node == []
-    assert "reset it with the tool that made it" in str(done["warnings"]) and "etc/kubernetes/kubelet.conf" in there(tmp_path)
+    assert "reset it with the tool that made it" in str(done["warnings"]) and "etc/kubernetes/kubelet.conf" in there(
+        tmp_path
+    )
 
 
 def test_check_mode_says_what_would_go_and_changes_nothing(run_module, made, node):
     before = there(made)
     checked = run_module(host_reset, check=True)
-    assert checked["changed"] and there(made) == before and not any("delete" in line or "disable" in line for line in node)
+    assert (
+        checked["changed"] and there(made) == before and not any("delete" in line or "disable" in line for line in node)
+    )
     done = run_module(host_reset)
-    assert [line for line in checked["removed"] if "directory" not in line] == [line for line in done["removed"] if "directory" not in line]
+    assert [line for line in checked["removed"] if "directory" not in line] == [
+        line for line in done["removed"] if "directory" not in line
+    ]
 
 
 def test_everything_of_ours_goes_once(run_module, made):
@@ -82,14 +94,20 @@ def test_everything_of_ours_goes_once(run_module, made):
 
 def test_images_and_programs_stay_for_a_quick_new_install(run_module, made, record):
     run_module(host_reset, keep_images=True, keep_programs=True)
-    assert {"bin/tool", "var/lib/containerd/image"} <= set(there(made)) and record()["artifacts"] and not record()["files"]
+    assert (
+        {"bin/tool", "var/lib/containerd/image"} <= set(there(made)) and record()["artifacts"] and not record()["files"]
+    )
 
 
 def test_a_service_that_does_not_stop_fails_before_anything_is_removed(run_module, made, monkeypatch):
     monkeypatch.setattr(host.Cleanup, "run", staticmethod(lambda argv, stdin=None: Result(0, "active\nenabled\n")))
     before = there(made)
     failed = run_module(host_reset)
-    assert failed["failed"] and "kubelet: the service does not stop" in failed["msg"] and "run reset again" in failed["msg"]
+    assert (
+        failed["failed"]
+        and "kubelet: the service does not stop" in failed["msg"]
+        and "run reset again" in failed["msg"]
+    )
     assert [name for name in there(made) if name != "lock"] == before
 
 
@@ -103,7 +121,9 @@ def test_a_failure_half_way_is_finished_by_the_next_run(run_module, made, monkey
 
     monkeypatch.setattr(host, "delete", refuse)
     failed = run_module(host_reset)
-    assert failed["failed"] and "var/lib/etcd: Device or resource busy" in failed["msg"] and os.path.exists(ownership.PATH)
+    assert (
+        failed["failed"] and "var/lib/etcd: Device or resource busy" in failed["msg"] and os.path.exists(ownership.PATH)
+    )
     monkeypatch.setattr(host, "delete", real)
     assert run_module(host_reset)["changed"] and there(made) == ["lock", "var/lib/theirs"]
 
@@ -126,4 +146,8 @@ def test_a_damaged_record_stops_it(run_module, made, check):
         stream.write("{")
     before = there(made)
     failed = run_module(host_reset, check=check)
-    assert failed["failed"] and "is damaged" in failed["msg"] and [name for name in there(made) if name != "lock"] == before
+    assert (
+        failed["failed"]
+        and "is damaged" in failed["msg"]
+        and [name for name in there(made) if name != "lock"] == before
+    )

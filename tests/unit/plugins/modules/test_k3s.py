@@ -14,7 +14,11 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.k3s.tokens impo
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths, services
 from ansible_collections.kubewright.cluster.plugins.modules import k3s
 
-SECRET = {"server": "K10" + "a" * 64 + "::server:" + "b" * 64, "agent": "K10" + "a" * 64 + "::node:" + "c" * 64, "agent_token": "c" * 64}
+SECRET = {
+    "server": "K10" + "a" * 64 + "::server:" + "b" * 64,
+    "agent": "K10" + "a" * 64 + "::node:" + "c" * 64,
+    "agent_token": "c" * 64,
+}
 
 
 class Manager:
@@ -51,7 +55,9 @@ def manager(tmp_path, monkeypatch):
 
 @pytest.fixture
 def start(run_module, manager, tmp_path):
-    return lambda **more: run_module(k3s, **{"state": "started", "node_name": "n", "data_dir": str(tmp_path / "k3s"), **more})
+    return lambda **more: run_module(
+        k3s, **{"state": "started", "node_name": "n", "data_dir": str(tmp_path / "k3s"), **more}
+    )
 
 
 def test_the_first_server_has_tokens_before_it_starts(start, manager, tmp_path):
@@ -65,11 +71,16 @@ def test_the_first_server_has_tokens_before_it_starts(start, manager, tmp_path):
 
 @pytest.mark.parametrize(
     ("role", "expected"),
-    [("server", {"token": SECRET["server"], "agent-token": SECRET["agent_token"]}), ("agent", {"token": SECRET["agent"]})],
+    [
+        ("server", {"token": SECRET["server"], "agent-token": SECRET["agent_token"]}),
+        ("agent", {"token": SECRET["agent"]}),
+    ],
 )
 def test_a_node_joins_with_its_own_token_in_files_only(start, manager, tmp_path, role, expected):
     done = start(role=role, credentials=SECRET)
-    found = {name: (tmp_path / name).read_text().strip() for name in ("token", "agent-token") if (tmp_path / name).exists()}
+    found = {
+        name: (tmp_path / name).read_text().strip() for name in ("token", "agent-token") if (tmp_path / name).exists()
+    }
     assert found == expected and not any(secret in str(done) for secret in SECRET.values())
     assert manager.calls == [("restart", "k3s" if role == "server" else "k3s-agent", True), "%s_problem" % role]
 
@@ -95,9 +106,13 @@ def test_what_is_waited_for(start, manager, until, question):
 
 
 def test_a_node_that_does_not_serve_fails_with_the_reason(start, monkeypatch):
-    monkeypatch.setattr(readiness, "server_problem", lambda *_arguments, **_more: "token %s is refused" % SECRET["server"])
+    monkeypatch.setattr(
+        readiness, "server_problem", lambda *_arguments, **_more: "token %s is refused" % SECRET["server"]
+    )
     failed = start(timeout=0)
-    assert failed["failed"] and "k3s does not serve after 0 s" in failed["msg"] and SECRET["server"] not in failed["msg"]
+    assert (
+        failed["failed"] and "k3s does not serve after 0 s" in failed["msg"] and SECRET["server"] not in failed["msg"]
+    )
 
 
 def test_a_service_that_does_not_start_fails(start, manager, monkeypatch):

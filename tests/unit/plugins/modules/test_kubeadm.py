@@ -92,4 +92,7 @@ def test_a_state_without_what_it_needs_is_refused(run_module, node):
 
 def test_secrets_that_were_given_are_in_no_result(run_module, node):
     node.answers["join"] = KubeadmError("key %(certificate_key)s token %(token)s" % SECRET)
-    assert not any(secret in str(run_module(kubeadm, state="join", **ARGUMENTS)) for secret in (SECRET["token"], SECRET["certificate_key"]))
+    assert not any(
+        secret in str(run_module(kubeadm, state="join", **ARGUMENTS))
+        for secret in (SECRET["token"], SECRET["certificate_key"])
+    )

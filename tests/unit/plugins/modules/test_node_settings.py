@@ -91,7 +91,9 @@ def test_journald_is_started_anew_by_the_next_run_where_one_was_killed(place):
     killed.keep_file(paths.JOURNAL_FILE, settings.journal_text())
     following = node()
     following.keep_journal_in_memory()
-    assert following.commands == [["systemctl", "restart", "systemd-journald"]] and noted(place)["journald"] == "volatile"
+    assert (
+        following.commands == [["systemctl", "restart", "systemd-journald"]] and noted(place)["journald"] == "volatile"
+    )
     last = node()
     last.keep_journal_in_memory()
     assert last.commands == [] and last.changes == []

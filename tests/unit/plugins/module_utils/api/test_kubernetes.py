@@ -79,7 +79,10 @@ def test_the_next_server_is_asked_where_one_is_silent(authority, serve):
     silent = ("127.0.0.1", 1)
     client = kube_api.Api([silent, server.address], authority.kubeconfig())
     assert client.get("/x") == {"a": 1}
-    assert [(one.address, one.port) for one in client.sessions] == [server.address, silent]  # it is the first one from now on
+    assert [(one.address, one.port) for one in client.sessions] == [
+        server.address,
+        silent,
+    ]  # it is the first one from now on
 
 
 def test_a_connection_that_was_closed_is_opened_again(authority, serve):

@@ -23,7 +23,9 @@ def test_status_and_both_outputs():
 
 
 def test_a_program_that_is_missing_and_one_that_takes_too_long():
-    assert commands.run(["/nowhere/tool"]) == Result(commands.NOT_STARTED, "", "/nowhere/tool: No such file or directory")
+    assert commands.run(["/nowhere/tool"]) == Result(
+        commands.NOT_STARTED, "", "/nowhere/tool: No such file or directory"
+    )
     assert shell("exec sleep 5", timeout=0.1)[::2] == (commands.TIMED_OUT, "sh did not finish within 0 s")
 
 
@@ -49,7 +51,8 @@ def test_output_that_is_not_text_does_not_raise():
 
 
 @pytest.mark.parametrize(
-    "secret", ["abcdef.0123456789abcdef", "f" * 64, "K10" + "a" * 64 + "::server:" + "b" * 32, "postgres://k3s:hunter2@db/k3s"]
+    "secret",
+    ["abcdef.0123456789abcdef", "f" * 64, "K10" + "a" * 64 + "::server:" + "b" * 32, "postgres://k3s:hunter2@db/k3s"],
 )
 def test_the_complaint_is_the_end_of_what_was_said_without_secrets(secret):
     done = Result(1, "output", "first\nsecond\nit refused %s\n" % secret)
@@ -72,7 +75,9 @@ def test_secrets_are_written_once_and_for_their_owner_only(tmp_path):
 def test_a_write_that_fails_leaves_the_former_file(tmp_path, monkeypatch):
     path = tmp_path / "file"
     path.write_text("before")
-    monkeypatch.setattr(os, "replace", lambda *_arguments: (item for item in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(
+        os, "replace", lambda *_arguments: (item for item in ()).throw(OSError(28, "No space left on device"))
+    )
     with pytest.raises(OSError, match="No space"):
         text_files.write_atomically(str(path), b"after", 0o600)
     assert path.read_text() == "before" and os.listdir(tmp_path) == ["file"]

@@ -24,7 +24,12 @@ OURS = {"/etc/kubewright/owned.json": '{"files": {}, "artifacts": {"/usr/local/b
         ({**KUBELET, **SERVER}, "kubeadm", "control_plane", "kubeadm"),
         ({**KUBELET, "/etc/kubernetes/kubelet.env": "KUBE_LOG_LEVEL=2\n"}, "kubeadm", "worker", "Kubespray"),
         (K3S, "k3s", "worker", "K3s"),
-        ({**K3S, "/usr/local/bin/k3s-install.sh": "", "/usr/local/bin/k3s-uninstall.sh": ""}, "k3s", "worker", "k3s-ansible"),
+        (
+            {**K3S, "/usr/local/bin/k3s-install.sh": "", "/usr/local/bin/k3s-uninstall.sh": ""},
+            "k3s",
+            "worker",
+            "k3s-ansible",
+        ),
         ({**K3S, "/usr/local/bin/k3s-agent-uninstall.sh": ""}, "k3s", "worker", "K3s's install script"),
         ({"/var/lib/rancher/k3s/server/token": "", **K3S}, "k3s", "control_plane", "K3s"),
         ({"/var/lib/rancher/rke2/agent/x": ""}, "rke2", "worker", "RKE2"),

@@ -122,7 +122,7 @@ def test_api_down():
     ],
 )
 def test_moment(text, seconds):
-    assert cluster.moment(text) == seconds
+    assert cluster.certificate_time(text) == seconds
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,12 @@ class Machine(Files):
     def __init__(self, fixture):
         bits = fixture["uname"].get("bits", 64)
         program = b"\x7fELF" + bytes([2 if bits == 64 else 1]) + bytes(15)
-        super().__init__({"/bin/sh": program, **fixture["files"]}, fixture.get("links"), fixture.get("commands"), fixture.get("devices"))
+        super().__init__(
+            {"/bin/sh": program, **fixture["files"]},
+            fixture.get("links"),
+            fixture.get("commands"),
+            fixture.get("devices"),
+        )
         self.uname = {"pointer_bits": bits, "affinity": fixture["cpus"], **fixture["uname"]}
 
     def machine(self):
@@ -30,7 +35,7 @@ class Machine(Files):
         return {**fixed, **self.uname}
 
     def writable(self, path):
-        return not disks.covering(disks.mounts(self.read("/proc/mounts")), path)[3]
+        return not disks.mount_of(disks.mounts(self.read("/proc/mounts")), path)[3]
 
     def _bytes(self, path, limit):
         # Paths beneath a link are those beneath its target.

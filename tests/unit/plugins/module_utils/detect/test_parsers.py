@@ -174,7 +174,7 @@ def test_disk_kind(device, files, links, kind):
 
 def test_covering_mount_is_the_last_of_the_longest():
     table = disks.mounts("a / ext4 rw 0 0\nb /var ext4 rw 0 0\nc /var xfs ro 0 0\nd /var/lib2 ext4 rw 0 0\n")
-    assert disks.covering(table, "/var/lib") == ("/var", "c", "xfs", True)
+    assert disks.mount_of(table, "/var/lib") == ("/var", "c", "xfs", True)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,10 @@ def test_the_file_that_firmware_reads():
     boot = {"/proc/sys/kernel/random/boot_id": "one\n"}
     found = place.board(Files({"/boot/cmdline.txt": moved, **boot}))
     assert (found["cmdline_file"], found["cmdline_next"], found["boot"]) == (None, None, None)
-    ubuntu = {"/boot/firmware/cmdline.txt": "left over\n", "/boot/firmware/current/cmdline.txt": "quiet splash\n# more\n"}
+    ubuntu = {
+        "/boot/firmware/cmdline.txt": "left over\n",
+        "/boot/firmware/current/cmdline.txt": "quiet splash\n# more\n",
+    }
     found = place.board(Files({"/boot/cmdline.txt": moved, **ubuntu, **boot}))
     assert found["cmdline_file"] == "/boot/firmware/current/cmdline.txt"
     assert (found["cmdline_next"], found["boot"]) == ("quiet splash", "one")
@@ -353,7 +356,7 @@ WORDS = st.text(alphabet='0123456789abcdefABCDEF:/. \n\t\\-=,[]{}"vmx%', max_siz
 def test_any_text(text):
     for parse in (
         hardware.meminfo, hardware.cpu_list, hardware.unescape, disks.mounts, system.nameservers, netfiles.address, netfiles.routes4,
-        netfiles.routes6, network.entries, cluster.fingerprint, cluster.moment, live.address, host.number, node.uptime,
+        netfiles.routes6, network.entries, cluster.fingerprint, cluster.certificate_time, live.address, host.number, node.uptime,
     ):  # fmt: skip
         parse(text)
     network.listeners("\n" + text, "0A")
@@ -387,7 +390,7 @@ def test_any_content_of_every_file(content):
         record = software.owned(any_host)
     software.files(any_host, ["/etc/x"], record)
     software.artifacts(any_host, record)
-    cluster.authority(any_host)
+    cluster.ca_digest(any_host)
     software._service(any_host, {"ActiveState": "active", "MainPID": "1", "ControlGroup": "/x"}, 1.0, 100)
 
 

@@ -14,7 +14,11 @@ def addon(name, checksum=""):
 
 def thing(name, owner, kind="ConfigMap", **labels):
     notes = {"objectset.rio.cattle.io/owner-%s" % key: value for key, value in owner.items()}
-    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": "default", "annotations": notes, "labels": labels}}
+    return {
+        "apiVersion": "v1",
+        "kind": kind,
+        "metadata": {"name": name, "namespace": "default", "annotations": notes, "labels": labels},
+    }
 
 
 def of(name):
@@ -44,7 +48,10 @@ def test_objects_are_those_whose_annotations_say_so():
         thing("kept", of("kubewright-a"), **{"objectset.rio.cattle.io/prune": "false"}),
         thing("one", of("kubewright-a")),
     ]
-    assert addons.owned(items, ["kubewright-a", "kubewright-c"]) == {"kubewright-a": ["v1|ConfigMap|default|one"], "kubewright-c": []}
+    assert addons.owned(items, ["kubewright-a", "kubewright-c"]) == {
+        "kubewright-a": ["v1|ConfigMap|default|one"],
+        "kubewright-c": [],
+    }
 
 
 def test_the_label_is_that_of_a_real_cluster():
@@ -63,4 +70,7 @@ def test_what_k3s_said_last():
     ]
     assert addons.last_event(items, "kubewright-a") == "no matches for kind Gadget"
     assert addons.last_event(items, "kubewright-c") == ""
-    assert addons.resources("configmaps\nevents\ndeployments.apps\nevents.events.k8s.io\n") == ["configmaps", "deployments.apps"]
+    assert addons.resources("configmaps\nevents\ndeployments.apps\nevents.events.k8s.io\n") == [
+        "configmaps",
+        "deployments.apps",
+    ]

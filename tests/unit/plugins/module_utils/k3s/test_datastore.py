@@ -129,11 +129,23 @@ def test_what_is_converted_already_is_left(server, asked):
 @pytest.mark.parametrize(
     ("log", "way_out"),
     [
-        ('level=error msg="Failed to ping database connection: dial tcp 10.0.0.9:5432: connect: connection refused"', ""),
-        ('failed SASL auth: FATAL: password authentication failed for user "k3s" (SQLSTATE 28P01)', "correct the user and password"),
-        ('WARN[0m failed to ensure existence of database postgres: FATAL: no pg_hba.conf entry for host "10.0.0.1"', ""),
+        (
+            'level=error msg="Failed to ping database connection: dial tcp 10.0.0.9:5432: connect: connection refused"',
+            "",
+        ),
+        (
+            'failed SASL auth: FATAL: password authentication failed for user "k3s" (SQLSTATE 28P01)',
+            "correct the user and password",
+        ),
+        (
+            'WARN[0m failed to ensure existence of database postgres: FATAL: no pg_hba.conf entry for host "10.0.0.1"',
+            "",
+        ),
         ('FATAL: no pg_hba.conf entry for host "10.0.0.1", user "k3s"', "correct the user and password"),
-        ("Error 1045 (28000): Access denied for user 'k3s'@'10.0.0.1' (using password: YES)", "correct the user and password"),
+        (
+            "Error 1045 (28000): Access denied for user 'k3s'@'10.0.0.1' (using password: YES)",
+            "correct the user and password",
+        ),
         ("failed to verify certificate: x509: certificate signed by unknown authority", "correct k3s_datastore_tls"),
         ("bootstrap data already found and encrypted with different token", "set k3s_token to that token"),
         ("pq: permission denied for schema public", "make the user its owner"),
@@ -145,7 +157,9 @@ def test_what_a_database_refuses(log, way_out):
 
 
 def test_a_login_is_masked_in_what_k3s_says():
-    assert "hunter2" not in masked_message("cannot parse postgres://k3s:hunter2@db/k3s and mysql://k3s:hunter2@tcp(db)/k3s")
+    assert "hunter2" not in masked_message(
+        "cannot parse postgres://k3s:hunter2@db/k3s and mysql://k3s:hunter2@tcp(db)/k3s"
+    )
 
 
 @pytest.fixture
@@ -182,7 +196,9 @@ def test_a_given_token_does_not_touch_a_server_with_data(tokens, tmp_path):
 
 
 SERVER = "/var/lib/rancher/k3s/server/"
-SECRETS = {"/etc/rancher/k3s/config.yaml.d/50-kubewright-secrets.yaml": "# Made\ndatastore-endpoint: postgres://k3s:hunter2@db/k3s\n"}
+SECRETS = {
+    "/etc/rancher/k3s/config.yaml.d/50-kubewright-secrets.yaml": "# Made\ndatastore-endpoint: postgres://k3s:hunter2@db/k3s\n"
+}
 HAS_CA = {SERVER + "tls/server-ca.crt": ""}
 
 

@@ -16,7 +16,9 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import read
     [(None, False, ""), (None, True, "does not say so yet"), ("True", True, ""), ("False", False, "vote")],
 )
 def test_a_converted_server_has_to_vote(condition, voter, problem):
-    conditions = [{"type": "Ready", "status": "True"}] + ([{"type": "EtcdIsVoter", "status": condition}] if condition else [])
+    conditions = [{"type": "Ready", "status": "True"}] + (
+        [{"type": "EtcdIsVoter", "status": condition}] if condition else []
+    )
     found = readiness.node_problem({"status": {"conditions": conditions}}, "cp-1", voter)
     assert problem in found and bool(found) == bool(problem)
 
@@ -44,11 +46,16 @@ def silent(monkeypatch):
     ("members", "problem"),
     [
         ([member(1), member(2)], ""),
-        ([member(1), {**member(2, isLearner=True), "name": ""}], "its etcd does not vote: https://10.0.0.2:2380 is a learner"),
+        (
+            [member(1), {**member(2, isLearner=True), "name": ""}],
+            "its etcd does not vote: https://10.0.0.2:2380 is a learner",
+        ),
         ([], "does not vote"),
     ],
 )
-def test_the_next_server_may_join_once_etcd_tells_its_peers_of_no_learner(silent, authority, serve, tmp_path, monkeypatch, members, problem):
+def test_the_next_server_may_join_once_etcd_tells_its_peers_of_no_learner(
+    silent, authority, serve, tmp_path, monkeypatch, members, problem
+):
     certificates(authority, tmp_path)
     etcd = serve(authority.serve(lambda request: (200, {}, json.dumps(members).encode()), addresses=("10.0.0.9",)))
     monkeypatch.setattr(api_etcd.peers, "__defaults__", (etcd.port,))

@@ -59,13 +59,17 @@ def test_a_script_that_fails_says_so_without_secrets(tmp_path, record):
 def test_labels_of_selinux_are_set_before_the_start_where_it_is_on(tmp_path, monkeypatch):
     called = []
     monkeypatch.setattr(k3s_node.commands, "run", lambda argv, **_more: called.append(tuple(argv)) or Result(0))
-    monkeypatch.setattr(services, "here", lambda: services.Systemd(lambda argv: called.append(tuple(argv)) or Result(0)))
+    monkeypatch.setattr(
+        services, "here", lambda: services.Systemd(lambda argv: called.append(tuple(argv)) or Result(0))
+    )
     monkeypatch.setattr(k3s_node, "SELINUX", str(tmp_path / "enforce"))
     k3s_node.start("k3s", False, str(tmp_path))
     assert [words[0] for words in called] == ["systemctl"] * 3
     (tmp_path / "enforce").write_text("1")
     k3s_node.start("k3s", False, str(tmp_path))
-    assert called[3][:2] == ("restorecon", "-R") and {"/usr/local/bin/k3s", str(tmp_path) + "/server/manifests"} <= set(called[3])
+    assert called[3][:2] == ("restorecon", "-R") and {"/usr/local/bin/k3s", str(tmp_path) + "/server/manifests"} <= set(
+        called[3]
+    )
     assert called[4] == ("systemctl", "daemon-reload")
 
 
@@ -79,7 +83,13 @@ def test_openrc_starts_stops_and_is_asked_by_its_own_commands(tmp_path, monkeypa
         (tmp_path / name).write_text(text)
     assert manager.active("k3s") and manager.in_use("k3s") and manager.restarts("k3s") == 2
     manager.start("k3s", True)
-    assert called == ["rc-update add k3s default", "rc-service k3s start", "rc-service k3s status", "rc-update add k3s default", "rc-service k3s restart"]
+    assert called == [
+        "rc-update add k3s default",
+        "rc-service k3s start",
+        "rc-service k3s status",
+        "rc-update add k3s default",
+        "rc-service k3s restart",
+    ]
 
 
 @pytest.mark.parametrize("hardened", [True, False])
@@ -114,25 +124,43 @@ def test_a_start_keeps_a_servers_directory_private_and_makes_none_for_an_agent(t
     ("line", "told"),
     [
         # https://github.com/k3s-io/k3s/blob/main/pkg/agent/config/config.go: told as information, again and again
-        ("Node password rejected, duplicate hostname or contents of '/etc/rancher/node/password' may", "machine with this name"),
-        ("Failed to validate connection to cluster at https://10.0.0.1:6443: token CA hash does not match the Cluster CA", "another certificate authority"),
-        ("failed to retrieve configuration from server: https://127.0.0.1:6444/v1-k3s/config: 401 Unauthorized", "refuse its token"),
+        (
+            "Node password rejected, duplicate hostname or contents of '/etc/rancher/node/password' may",
+            "machine with this name",
+        ),
+        (
+            "Failed to validate connection to cluster at https://10.0.0.1:6443: token CA hash does not match the Cluster CA",
+            "another certificate authority",
+        ),
+        (
+            "failed to retrieve configuration from server: https://127.0.0.1:6444/v1-k3s/config: 401 Unauthorized",
+            "refuse its token",
+        ),
     ],
 )
 def test_what_the_servers_refuse_is_told_before_the_time_is_up(monkeypatch, line, told):
     class Manager:
         def log(self, unit, lines):
-            return 'time="2026-11-27T05:00:00Z" level=info msg="Waiting to retrieve agent configuration; server is not ready: %s"\n' % line
+            return (
+                'time="2026-11-27T05:00:00Z" level=info msg="Waiting to retrieve agent configuration; server is not ready: %s"\n'
+                % line
+            )
 
     monkeypatch.setattr(services, "here", Manager)
     assert k3s_node._agent_refusal("k3s-agent", 5) == ""
     assert told in k3s_node._agent_refusal("k3s-agent", 31) and line in k3s_node.last_errors("k3s-agent")
 
 
-@pytest.mark.parametrize("why", ["EOF", "read tcp 127.0.0.1:47166->127.0.0.1:6444: read: connection reset by peer", "context deadline exceeded"])
+@pytest.mark.parametrize(
+    "why",
+    ["EOF", "read tcp 127.0.0.1:47166->127.0.0.1:6444: read: connection reset by peer", "context deadline exceeded"],
+)
 def test_an_agent_that_no_server_answers_is_told_so_by_its_last_lines(monkeypatch, why):
     # https://github.com/k3s-io/k3s/issues/9748, https://github.com/k3s-io/k3s-ansible/issues/301
-    log = ['time="2026-11-27T05:00:00Z" level=error msg="failed to get CA certs: Get \\"https://127.0.0.1:6444/cacerts\\": %s"' % why]
+    log = [
+        'time="2026-11-27T05:00:00Z" level=error msg="failed to get CA certs: Get \\"https://127.0.0.1:6444/cacerts\\": %s"'
+        % why
+    ]
 
     class Manager:
         def log(self, unit, lines):
@@ -141,7 +169,7 @@ def test_an_agent_that_no_server_answers_is_told_so_by_its_last_lines(monkeypatc
     monkeypatch.setattr(services, "here", Manager)
     assert k3s_node._agent_refusal("k3s-agent", 80) == ""
     assert "no server answers" in k3s_node._agent_refusal("k3s-agent", 91)
-    log.extend(["level=info msg=\"it got through\""] * 3)
+    log.extend(['level=info msg="it got through"'] * 3)
     assert k3s_node._agent_refusal("k3s-agent", 91) == ""
 
 
@@ -162,7 +190,10 @@ def test_what_the_program_carries_is_unpacked_once(tmp_path):
 
 def test_a_token_that_expires_is_made_by_the_program_wherever_it_is(tmp_path):
     token = "K10%s::abcdef.0123456789abcdef" % ("a" * 64)
-    assert k3s_tokens.bootstrap(program(tmp_path / "k3s", 'echo "$4" >%s/ttl; echo %s\n' % (tmp_path, token)), "2h") == token
+    assert (
+        k3s_tokens.bootstrap(program(tmp_path / "k3s", 'echo "$4" >%s/ttl; echo %s\n' % (tmp_path, token)), "2h")
+        == token
+    )
     assert (tmp_path / "ttl").read_text() == "2h\n"
     with pytest.raises(k3s_node.K3sError) as told:
         k3s_tokens.bootstrap(program(tmp_path / "k3s", "echo %s refused; exit 1\n" % token), "2h")

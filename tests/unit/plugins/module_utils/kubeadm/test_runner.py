@@ -113,7 +113,10 @@ def test_a_half_made_cluster_is_finished_with_its_traces_ignored(machine, missin
     del machine.objects[missing]
     assert machine.init("x", 5)
     assert machine.commands[0].startswith("kubeadm init --config FILE") and "Port-6443" in machine.commands[0]
-    assert "DirAvailable--var-lib-etcd" in machine.commands[0] and "FileAvailable--etc-kubernetes-pki-ca.crt" in machine.commands[0]
+    assert (
+        "DirAvailable--var-lib-etcd" in machine.commands[0]
+        and "FileAvailable--etc-kubernetes-pki-ca.crt" in machine.commands[0]
+    )
 
 
 def test_a_half_made_cluster_whose_api_is_silent_is_finished(machine):
@@ -124,7 +127,9 @@ def test_a_half_made_cluster_whose_api_is_silent_is_finished(machine):
 
 def test_a_failed_init_says_what_kubeadm_said_without_secrets(machine):
     noise = "W1129 warning\nI1129 information\nTo see the stack trace of this error execute with --v=5 or higher\n"
-    machine.answers["kubeadm init"] = failing(noise + "error: token %(token)s and key %(certificate_key)s are bad\n" % SECRET)
+    machine.answers["kubeadm init"] = failing(
+        noise + "error: token %(token)s and key %(certificate_key)s are bad\n" % SECRET
+    )
     with pytest.raises(KubeadmError) as error:
         machine.init("x", 5)
     assert str(error.value).startswith("kubeadm init --config: error: token") and str(error.value).endswith("are bad")
@@ -192,7 +197,9 @@ def test_a_reset_that_fails_stops_the_join(machine):
 
 
 def test_a_failed_join_names_no_secret(machine):
-    machine.answers["kubeadm join"] = failing("the token %(token)s is not known, hash %(ca_hash)s, key %(certificate_key)s\n" % SECRET)
+    machine.answers["kubeadm join"] = failing(
+        "the token %(token)s is not known, hash %(ca_hash)s, key %(certificate_key)s\n" % SECRET
+    )
     with pytest.raises(KubeadmError) as error:
         machine.join(JOIN, SECRET, "w-1", False, False, 5)
     assert "is not known" in str(error.value) and not any(value in str(error.value) for value in SECRET.values())
@@ -210,12 +217,16 @@ def test_credentials_for_workers_upload_nothing(machine):
 
 def test_credentials_for_control_planes_have_the_key_of_the_certificates(machine):
     machine.answers["kubeadm token create"] = Result(0, JOIN_COMMAND)
-    machine.answers["kubeadm init phase upload-certs"] = Result(0, "[upload-certs] Using certificate key:\n%s\n" % SECRET["certificate_key"])
+    machine.answers["kubeadm init phase upload-certs"] = Result(
+        0, "[upload-certs] Using certificate key:\n%s\n" % SECRET["certificate_key"]
+    )
     assert machine.credentials("token: @token@", True, 5) == SECRET
     assert machine.configs == ["token: " + SECRET["token"]]
 
 
-@pytest.mark.parametrize(("output", "problem"), [("", "printed no --token"), ("kubeadm join --token", "printed no --token")])
+@pytest.mark.parametrize(
+    ("output", "problem"), [("", "printed no --token"), ("kubeadm join --token", "printed no --token")]
+)
 def test_output_without_a_token_is_an_error_and_not_repeated(machine, output, problem):
     machine.answers["kubeadm token create"] = Result(0, output)
     with pytest.raises(KubeadmError, match=problem):
@@ -280,7 +291,8 @@ def test_static_pods_that_cannot_be_written_are_an_error(machine, certificate):
 def test_the_configuration_is_uploaded_as_the_administrator(machine):
     machine.upload("x", 5)
     assert machine.commands == [
-        "kubeadm init phase upload-config kubeadm --config FILE --kubeconfig %s/etc/kubernetes/admin.conf" % machine.place
+        "kubeadm init phase upload-config kubeadm --config FILE --kubeconfig %s/etc/kubernetes/admin.conf"
+        % machine.place
     ]
 
 
@@ -303,7 +315,9 @@ def healthy(machine, monkeypatch):
     machine.objects["/api/v1/nodes/cp-1"] = {"status": READY}
     machine.objects[PODS] = {"items": [pod("kube-apiserver"), pod("etcd")]}
     machine.answers["crictl ps"] = Result(0, "id\n")
-    monkeypatch.setattr(kubeadm.etcd, "local", lambda _root: type("Etcd", (), {"members": lambda _self: list(members)})())
+    monkeypatch.setattr(
+        kubeadm.etcd, "local", lambda _root: type("Etcd", (), {"members": lambda _self: list(members)})()
+    )
     monkeypatch.setattr(kubeadm.time, "sleep", lambda _seconds: None)
     return members
 
@@ -323,7 +337,10 @@ def test_a_worker_is_asked_with_its_own_kubeconfig(machine):
     ("node", "problem"),
     [
         (None, "does not know the node cp-1"),
-        ({"status": {"conditions": [{"type": "Ready", "status": "False", "message": "no network"}]}}, "not Ready: no network"),
+        (
+            {"status": {"conditions": [{"type": "Ready", "status": "False", "message": "no network"}]}},
+            "not Ready: no network",
+        ),
         ({}, "its kubelet never reported"),
         (ApiError("GET x: refused"), "refused"),
     ],
@@ -345,7 +362,9 @@ def test_an_etcd_that_does_not_run_vote_or_answer_does_not_pass(machine, healthy
     healthy[0] = {"name": "cp-1", "isLearner": True}
     assert machine.problem("cp-1", True) == "its etcd member does not vote: it is a learner"
     healthy[:] = [{"name": "cp-2"}, {}]
-    assert machine.problem("cp-1", True) == "its etcd member does not vote: the members are cp-2, one that has not started"
+    assert (
+        machine.problem("cp-1", True) == "its etcd member does not vote: the members are cp-2, one that has not started"
+    )
     monkeypatch.setattr(kubeadm.etcd, "local", lambda _root: (item for item in ()).throw(OSError("refused")))
     assert machine.problem("cp-1", True) == "its etcd does not answer: refused"
     machine.answers["crictl ps"] = Result(0, "\n")
@@ -378,7 +397,9 @@ def test_the_own_api_server_is_waited_for(machine, authority, serve):
 
 
 def test_an_api_server_that_does_not_come_is_named(machine):
-    with pytest.raises(KubeadmError, match="not ready within 0 s: /etc/kubernetes/manifests/kube-apiserver.yaml is missing"):
+    with pytest.raises(
+        KubeadmError, match="not ready within 0 s: /etc/kubernetes/manifests/kube-apiserver.yaml is missing"
+    ):
         machine.wait_api(0)
 
 

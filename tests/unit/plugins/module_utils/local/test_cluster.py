@@ -139,9 +139,7 @@ def params(tmp_path, **more):
 
 
 def test_check_mode_plans_addresses_and_does_nothing(tmp_path):
-    engine = FakeEngine(
-        [described("other-cp1", "other", "10.131.0.10"), described("a-registry", None, "10.131.0.2")]
-    )
+    engine = FakeEngine([described("other-cp1", "other", "10.131.0.10"), described("a-registry", None, "10.131.0.2")])
     result = local_cluster.Cluster(params(tmp_path), engine, True).run()
     assert result["actions"] == ["would make demo-cp1 at 10.131.0.11", "would make demo-w1 at 10.131.0.12"]
     assert result["summary"][0] == "Would make demo-cp1 at 10.131.0.11."
@@ -187,9 +185,7 @@ def test_the_users_variables_are_in_the_inventory(tmp_path):
 
 
 def test_listing_shows_clusters_and_no_other_containers(tmp_path):
-    engine = FakeEngine(
-        [described("demo-cp1", "demo", "10.131.0.10"), described("a-registry", None, "10.131.0.2")]
-    )
+    engine = FakeEngine([described("demo-cp1", "demo", "10.131.0.10"), described("a-registry", None, "10.131.0.2")])
     result = local_cluster.Cluster(params(tmp_path, state="listed", name=None), engine, False).run()
     assert list(result["clusters"]) == ["demo"] and not result["changed"]
     assert result["summary"][0] == "demo: 1 of 1 nodes running"

@@ -167,9 +167,7 @@ def test_inventory_has_groups_addresses_and_the_users_variables_last():
         {"name": "demo-w1", "groups": ["kube_node"], "address": "10.131.0.11"},
         {"name": "demo-cp1", "groups": ["kube_control_plane", "etcd"], "address": "10.131.0.10"},
     ]
-    variables = local_nodes.cluster_variables(
-        "demo", {"cgroup": "v1"}, {"kube_allow_cgroup_v1": False, "x": 1}
-    )
+    variables = local_nodes.cluster_variables("demo", {"cgroup": "v1"}, {"kube_allow_cgroup_v1": False, "x": 1})
     made = local_nodes.inventory(nodes, variables, "/k/id")["all"]
     assert made["children"]["kube_control_plane"]["hosts"] == {"demo-cp1": {"ansible_host": "10.131.0.10"}}
     assert list(made["children"]["etcd"]["hosts"]) == ["demo-cp1"]

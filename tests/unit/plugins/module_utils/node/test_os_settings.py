@@ -54,7 +54,10 @@ def test_words_for_the_kernel_stay_on_one_line_and_come_once():
 
 
 def test_firmware_reads_the_first_line_alone():
-    assert settings.with_arguments("quiet\n# mine: cgroup_memory=1\n", WORDS[:1]) == "quiet cgroup_memory=1\n# mine: cgroup_memory=1\n"
+    assert (
+        settings.with_arguments("quiet\n# mine: cgroup_memory=1\n", WORDS[:1])
+        == "quiet cgroup_memory=1\n# mine: cgroup_memory=1\n"
+    )
 
 
 @given(st.text(alphabet=st.sampled_from("ab= \t\r\n"), max_size=60))

@@ -28,7 +28,9 @@ def test_a_missing_record_is_empty(place):
     }
 
 
-@pytest.mark.parametrize("text", ["{", "", "[]", "null", '{"files": []}', '{"artifacts": {"/a": 1}}', '{"settings": "x"}'])
+@pytest.mark.parametrize(
+    "text", ["{", "", "[]", "null", '{"files": []}', '{"artifacts": {"/a": 1}}', '{"settings": "x"}']
+)
 def test_a_damaged_record_stops_who_reads_it(place, text):
     (place / "bad").write_text(text)
     with pytest.raises(owned.OwnershipError, match="bad is damaged.*nothing was changed.*Restore"):
@@ -44,7 +46,7 @@ def test_a_record_that_cannot_be_read_is_not_an_empty_one(place):
 
 def test_a_lock_that_cannot_be_opened_names_the_way_out(place):
     with pytest.raises(owned.OwnershipError, match="ansible_become"):
-        owned.take_turn(str(place / "missing/lock"))
+        owned.lock_node(str(place / "missing/lock"))
 
 
 def test_written_and_read(place):
@@ -66,9 +68,9 @@ def test_atomic_write_leaves_nothing_on_failure(place):
 def test_former_file_is_kept_once(place):
     (place / "config").write_text("theirs")
     record = owned.read(str(place / "none"))
-    owned.keep_former(str(place / "config"), record)
+    owned.back_up_former(str(place / "config"), record)
     (place / "config").write_text("ours")
-    owned.keep_former(str(place / "config"), record)
+    owned.back_up_former(str(place / "config"), record)
     with open(record["files"][str(place / "config")]["backup"], encoding="utf-8") as stream:
         assert stream.read() == "theirs"
 

@@ -48,7 +48,9 @@ def test_rules_of_kube_router_go():
         'FORWARD -o eth0 -m comment --comment "%s" -j ACCEPT' % cleanup_network.traces.KUBE_ROUTER.rule_comments[0],
         "POSTROUTING -m set --match-set kube-router-pod-subnets src -j MASQUERADE --random-fully",
     ]
-    saved = "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -o eth0 -j ACCEPT\n%sCOMMIT\n" % "".join("-A %s\n" % rule for rule in rules)
+    saved = "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -o eth0 -j ACCEPT\n%sCOMMIT\n" % "".join(
+        "-A %s\n" % rule for rule in rules
+    )
     assert cleanup_network.removal(saved) == "*filter\n%sCOMMIT\n" % "".join("-D %s\n" % rule for rule in rules)
 
 
@@ -107,7 +109,7 @@ def test_a_changed_program_is_left(work, tmp_path):
 
 def test_what_stood_before_comes_back(work, tmp_path):
     (tmp_path / "config").write_text("theirs")
-    owned.keep_former(str(tmp_path / "config"), work.record)
+    owned.back_up_former(str(tmp_path / "config"), work.record)
     (tmp_path / "config").write_text("ours")
     work.remove_files()
     assert (tmp_path / "config").read_text() == "theirs"

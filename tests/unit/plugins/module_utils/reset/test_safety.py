@@ -29,7 +29,7 @@ def work(tmp_path, monkeypatch):
 def test_a_second_reset_after_a_kill_keeps_the_file_brought_back(work, tmp_path):
     config = tmp_path / "config"
     config.write_text("theirs")
-    owned.keep_former(str(config), work.record)
+    owned.back_up_former(str(config), work.record)
     config.write_text("ours")
     work.remove_files()
     work.remove_files()
@@ -39,7 +39,7 @@ def test_a_second_reset_after_a_kill_keeps_the_file_brought_back(work, tmp_path)
 def test_a_second_reset_after_a_kill_keeps_the_program_brought_back(work, tmp_path):
     tool = tmp_path / "tool"
     tool.write_text("theirs")
-    owned.keep_former(str(tool), work.record)
+    owned.back_up_former(str(tool), work.record)
     entry = {"backup": work.record["files"].pop(str(tool))["backup"]}
     tool.write_text("ours")
     work.record["artifacts"][str(tool)] = dict(entry, sha256=cleanup.sha256(str(tool)))
@@ -51,7 +51,7 @@ def test_a_second_reset_after_a_kill_keeps_the_program_brought_back(work, tmp_pa
 def test_a_changed_program_is_not_overwritten_by_what_stood_there_before(work, tmp_path):
     tool = tmp_path / "tool"
     tool.write_text("theirs")
-    owned.keep_former(str(tool), work.record)
+    owned.back_up_former(str(tool), work.record)
     entry = {"backup": work.record["files"].pop(str(tool))["backup"]}
     tool.write_text("changed by its user")
     work.record["artifacts"][str(tool)] = dict(entry, sha256="0" * 64)
@@ -68,7 +68,7 @@ def test_owner_of_what_stood_before_comes_back(work, tmp_path):
     config.write_text("theirs")
     os.chown(config, 12345, 12346)
     os.chmod(config, 0o640)
-    owned.keep_former(str(config), work.record)
+    owned.back_up_former(str(config), work.record)
     config.unlink()
     config.write_text("ours")
     work.remove_files()
@@ -77,7 +77,7 @@ def test_owner_of_what_stood_before_comes_back(work, tmp_path):
 
 
 def test_another_cluster_on_a_host_whose_kernel_settings_are_ours_is_left(work, tmp_path, monkeypatch):
-    """The role node alone was used here; kubelet, etcd and containerd are somebody else's."""
+    """The role node alone was used here; kubelet, etcd and containerd are others_serve else's."""
     work.record["files"]["/etc/modules-load.d/kubewright-test.conf"] = {"backup": None}
     gone, ran = [], []
     monkeypatch.setattr(work, "remove", gone.append)
@@ -158,9 +158,19 @@ def test_routes_to_k3s_pods_go_and_others_stay():
         return answers.get(tuple(argv[1:]), Result(1, "", "no such route"))
 
     left = []
-    network = cleanup_network.Network(run, lambda text: not said.append(text), lambda *what: left.append(what), ["10.42.0.0/16", "fd42::/56"])
+    network = cleanup_network.Network(
+        run, lambda text: not said.append(text), lambda *what: left.append(what), ["10.42.0.0/16", "fd42::/56"]
+    )
     network.routes()
-    assert left == [("the route 10.42.1.0/24 via 10.0.0.12 dev eth0", "no such route"), ("the route fd42:0:0:1::/64 via fd00::12 dev eth0", "no such route")]
-    assert said == ["delete the route 10.42.1.0/24 via 10.0.0.12 dev eth0", "delete the route fd42:0:0:1::/64 via fd00::12 dev eth0"]
+    assert left == [
+        ("the route 10.42.1.0/24 via 10.0.0.12 dev eth0", "no such route"),
+        ("the route fd42:0:0:1::/64 via fd00::12 dev eth0", "no such route"),
+    ]
+    assert said == [
+        "delete the route 10.42.1.0/24 via 10.0.0.12 dev eth0",
+        "delete the route fd42:0:0:1::/64 via fd00::12 dev eth0",
+    ]
     done = [line for line in ran if " delete " in line]
-    assert done == [line.replace("delete the route", "ip -%d route delete" % family) for line, family in zip(said, (4, 6))]
+    assert done == [
+        line.replace("delete the route", "ip -%d route delete" % family) for line, family in zip(said, (4, 6))
+    ]

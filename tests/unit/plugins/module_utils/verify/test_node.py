@@ -137,6 +137,8 @@ def test_what_is_no_certificate_is_passed_over(node, monkeypatch):
     ],
 )
 def test_units_that_are_there_have_to_run(monkeypatch, output, status, text):
-    monkeypatch.setattr(probe_node.commands, "run", lambda *_arguments, **_options: probe_node.commands.Result(0, output))
+    monkeypatch.setattr(
+        probe_node.commands, "run", lambda *_arguments, **_options: probe_node.commands.Result(0, output)
+    )
     found = probe_node.services("a")
     assert [(item["status"], item["text"]) for item in found] == [(status, text)]

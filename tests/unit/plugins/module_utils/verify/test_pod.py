@@ -164,7 +164,10 @@ def test_passed_checks_of_one_kind_become_one(serve):
     ],
 )
 def test_with_both_families_each_is_tried_and_told_apart(monkeypatch, services, kinds):
-    pods = {node: {"ips": ["10.0.0.%d" % number, "fd00::%d" % number][: len(services)]} for number, node in enumerate("abc", 1)}
+    pods = {
+        node: {"ips": ["10.0.0.%d" % number, "fd00::%d" % number][: len(services)]}
+        for number, node in enumerate("abc", 1)
+    }
     asked = []
 
     def pod_to_pod(own, address, node, there, port, deadline):
@@ -176,7 +179,12 @@ def test_with_both_families_each_is_tried_and_told_apart(monkeypatch, services, 
     monkeypatch.setattr(probe_pod, "names", lambda *place: [{"name": "names", "status": "ok"}])
     found = probe_pod.from_pod("a", {"pods": pods, "service_ips": services, "port": 1}, [], [], soon())
     assert sorted(item["name"] for item in found) == sorted(kinds)
-    both = [("10.0.0.1", "b", "10.0.0.2"), ("10.0.0.1", "c", "10.0.0.3"), ("fd00::1", "b", "fd00::2"), ("fd00::1", "c", "fd00::3")]
+    both = [
+        ("10.0.0.1", "b", "10.0.0.2"),
+        ("10.0.0.1", "c", "10.0.0.3"),
+        ("fd00::1", "b", "fd00::2"),
+        ("fd00::1", "c", "fd00::3"),
+    ]
     assert sorted(asked) == both[: len(asked)] and len(asked) == 2 * len(services)
 
 

@@ -287,11 +287,17 @@ def test_k3s_members_answer_at_home_alone_and_take_a_certificate_elsewhere(autho
 
     def answer(request):
         if request.path == "/v3/cluster/member/list":
-            others = [{**member("b-2", number=2), "clientURLs": [grpc]}, {**member("c-3", number=3), "clientURLs": [away]}]
+            others = [
+                {**member("b-2", number=2), "clientURLs": [grpc]},
+                {**member("c-3", number=3), "clientURLs": [away]},
+            ]
             return 200, {}, json.dumps({"header": {"member_id": "1"}, "members": [member("a-1"), *others]}).encode()
         return 200, {}, json.dumps(HEALTHY).encode()
 
-    url, grpc = ("https://127.0.0.1:%d" % serve(authority.serve(reply)).port for reply in (answer, lambda _request: (404, {}, b"")))
+    url, grpc = (
+        "https://127.0.0.1:%d" % serve(authority.serve(reply)).port
+        for reply in (answer, lambda _request: (404, {}, b""))
+    )
     away = grpc
     pem = authority.issue_files("client")
     how = {"servers": url, "own_only": "yes", "cafile": authority.path, "certfile": pem, "keyfile": pem}
