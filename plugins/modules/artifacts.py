@@ -131,6 +131,7 @@ def installed(item: Item, record: Record) -> bool:
 
 
 def directory_of(item: Item) -> str:
+    """Return the directory that an item is installed to."""
     return os.path.dirname(item["dest"]) if item["dest"] else item["unpack"]["dest_dir"]
 
 

@@ -181,6 +181,7 @@ class Cluster:
             self.write_record(new)
 
     def addons(self) -> list[Object]:
+        """Return the AddOn objects."""
         return objects.items_of(self.kubectl("-n", k3s_addons.NAMESPACE, "get", k3s_addons.RESOURCE, "-o", "json")[1])
 
     def keep_addons(self, wanted: dict[str, str], kept: list[str]) -> None:
@@ -208,6 +209,7 @@ class Cluster:
         self.kubectl("delete", "--ignore-not-found", "--wait=false", *objects.kubectl_target(identity))
 
     def warn_not_applied(self, name: str) -> None:
+        """Warn about a file that K3s has not applied, with the last event about it."""
         output = self.kubectl("-n", k3s_addons.NAMESPACE, "get", "events", "-o", "json", may_fail=True)[1]
         reason = k3s_addons.last_event(objects.items_of(output or NONE), name) or "K3s has not read it yet"
         self.module.warn("K3s has not applied %s.yaml: %s. It tries again every 15 seconds." % (name, reason))
@@ -244,6 +246,7 @@ class Cluster:
         return json.loads(json.loads(output)["data"]["manifests"]) if status == 0 else {}
 
     def write_record(self, record: Record) -> None:
+        """Write the record to the cluster."""
         document: Dict[str, Any] = {
             "apiVersion": "v1",
             "kind": "ConfigMap",

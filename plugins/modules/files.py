@@ -133,11 +133,13 @@ def difference(entry: Entry) -> dict[str, str]:
 
 
 def wanted_mode(entry: Entry) -> int:
+    """Return the mode of an entry as a number."""
     default = "0755" if entry["state"] == "directory" else "0644"
     return int(entry["mode"] or default, 8)
 
 
 def wanted(entry: Entry) -> State:
+    """Return the wanted state of a file."""
     owner, group = pwd.getpwnam(entry["owner"]).pw_uid, grp.getgrnam(entry["group"]).gr_gid
     return entry["content"].encode(), wanted_mode(entry), owner, group
 

@@ -151,21 +151,25 @@ Parameters = Dict[str, Any]
 
 
 def unit_of(wanted: Parameters) -> str:
+    """Return the name of K3s's service for the node's role."""
     return "k3s" if wanted["role"] == "server" else "k3s-agent"
 
 
 def installed(wanted: Parameters) -> dict[str, Any]:
+    """Run the install script."""
     script = wanted["script"]
     runner.install(script["path"], wanted["role"], script["makes"], script["perhaps"])
     return {"changed": True}
 
 
 def credentials(wanted: Parameters) -> dict[str, Any]:
+    """Read what others need to join."""
     found = tokens.credentials(wanted["data_dir"], wanted["forget"], wanted["ttl"], wanted["program"])
     return {"changed": bool(wanted["forget"] or wanted["ttl"]), "credentials": found}
 
 
 def unpacked(wanted: Parameters) -> dict[str, Any]:
+    """Unpack the program's embedded files."""
     return {"changed": runner.unpack(wanted["program"], wanted["data_dir"])}
 
 

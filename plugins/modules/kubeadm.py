@@ -109,25 +109,30 @@ Parameters = Dict[str, Any]
 
 
 def credentials(node: Runner, wanted: Parameters) -> dict[str, Any]:
+    """Create what others need to join."""
     found = node.credentials(wanted["config"], wanted["control_plane"], wanted["timeout"])
     return {"changed": True, "credentials": found}
 
 
 def init(node: Runner, wanted: Parameters) -> dict[str, Any]:
+    """Initialise the cluster, or finish a half-done init."""
     return {"changed": node.init(wanted["config"], wanted["timeout"])}
 
 
 def wait(node: Runner, wanted: Parameters) -> dict[str, Any]:
+    """Wait for the node's own API server."""
     node.wait_api(wanted["timeout"])
     return {"changed": False}
 
 
 def pull(node: Runner, wanted: Parameters) -> dict[str, Any]:
+    """Pull missing images."""
     pulled = node.pull(wanted["images"], wanted["timeout"])
     return {"changed": bool(pulled), "pulled": pulled}
 
 
 def join(node: Runner, wanted: Parameters) -> dict[str, Any]:
+    """Join the node. Return the reason of a failure if it is not the last try."""
     try:
         changed = node.join(
             wanted["config"],
@@ -145,16 +150,19 @@ def join(node: Runner, wanted: Parameters) -> dict[str, Any]:
 
 
 def reconfigure(node: Runner, wanted: Parameters) -> dict[str, Any]:
+    """Write the static pods and the API server's certificate again."""
     node.reconfigure(wanted["config"], wanted["timeout"])
     return {"changed": True}
 
 
 def upload(node: Runner, wanted: Parameters) -> dict[str, Any]:
+    """Store the configuration in the cluster."""
     node.upload(wanted["config"], wanted["timeout"])
     return {"changed": True}
 
 
 def gate(node: Runner, wanted: Parameters) -> dict[str, Any]:
+    """Wait until the node serves again."""
     node.gate(wanted["node_name"], wanted["control_plane"], wanted["timeout"])
     return {"changed": False}
 
@@ -172,7 +180,7 @@ ACTIONS: dict[str, Callable[[Runner, Parameters], dict[str, Any]]] = {
 
 
 def predict(node: Runner, wanted: Parameters) -> dict[str, Any]:
-    """Return the result in check mode: the plan asks for a state only where it has something to do."""
+    """Return the result in check mode. The plan requests a state only if there is something to do."""
     state = wanted["state"]
     if state == "pull":
         return {"changed": True, "pulled": node.missing_images(wanted["images"])}

@@ -92,9 +92,11 @@ class Node:
         return not self.module.check_mode
 
     def problem(self, sentence: str) -> None:
+        """Record a failure with the node's name."""
         self.problems.append("%s: %s" % (os.uname()[1], sentence))
 
     def show(self, path: str, before: str, after: str) -> None:
+        """Add a file to the diff."""
         self.diff.append({"before_header": path, "after_header": path, "before": before, "after": after})
 
     def keep_file(self, path: str, content: str) -> None:
@@ -112,6 +114,7 @@ class Node:
     # -- modules and sysctls ---------------------------------------------------------------------------------------
 
     def load_modules(self, names: list[str]) -> None:
+        """Load kernel modules now and at boot."""
         for name in names:
             if not os_settings.has_module(name, self.filesystems) and self.change("load the module %s" % name):
                 self.load(name)
@@ -145,6 +148,7 @@ class Node:
                 noted.setdefault(name, value)
 
     def set_sysctls(self, values: dict[str, str]) -> None:
+        """Set sysctls now and at boot."""
         if not values:
             return
         self.record_cluster_sysctls()
@@ -158,6 +162,7 @@ class Node:
         self.keep_file(paths.SYSCTL_FILE, os_settings.sysctl_text(values))
 
     def set_sysctl(self, name: str, value: str, before: str | None) -> None:
+        """Set one sysctl, and record its former value."""
         if before is not None:
             self.record["settings"].setdefault("sysctls", {}).setdefault(name, before)
             ownership.write(self.record)
@@ -170,6 +175,7 @@ class Node:
     # -- swap ------------------------------------------------------------------------------------------------------
 
     def swap_off(self) -> None:
+        """Turn swap off now and at boot."""
         fstab = read_text(paths.FSTAB)
         lines = os_settings.swap_lines(fstab)
         devices = os_settings.swap_devices(read_text("/proc/swaps"))
@@ -192,6 +198,7 @@ class Node:
             self.run(["systemctl", "daemon-reload"])
 
     def comment_swap_lines(self, fstab: str, lines: list[str], noted: dict[str, Any]) -> None:
+        """Comment out the swap lines of fstab, and record them."""
         after = os_settings.without_swap(fstab)
         self.show(paths.FSTAB, fstab, after)
         if self.change("comment out %d swap lines in %s" % (len(lines), paths.FSTAB)):

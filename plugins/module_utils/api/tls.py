@@ -120,7 +120,7 @@ def _content(path: str) -> bytes:
 
 
 class MemoryFile:
-    """A file with a name that exists only in memory: memfd, or /dev/shm with mode 0600 where that is missing."""
+    """A file with a name that exists only in memory: memfd, or /dev/shm with mode 0600 if the kernel has no memfd."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content

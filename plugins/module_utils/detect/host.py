@@ -112,6 +112,7 @@ class Host:
             return None
 
     def exists(self, path: str) -> bool:
+        """Return True if the path exists."""
         return os.path.exists(path)
 
     def list(self, pattern: str) -> List[str]:
@@ -126,6 +127,7 @@ class Host:
             return None
 
     def real(self, path: str) -> str:
+        """Return the path with all links resolved."""
         return os.path.realpath(path)
 
     def stat(self, path: str) -> Dict[str, Any] | None:
@@ -151,6 +153,7 @@ class Host:
         return [info.f_blocks * info.f_frsize, info.f_bavail * info.f_frsize]
 
     def writable(self, path: str) -> bool:
+        """Return True if this process may write to the path."""
         return os.access(path, os.W_OK)
 
     def digest(self, path: str) -> str | None:
@@ -189,6 +192,7 @@ class Host:
         }
 
     def time(self) -> float:
+        """Return the seconds since 1970."""
         return time.time()
 
     def unsynchronised(self) -> bool | None:

@@ -51,7 +51,7 @@ def voting_problem(name: str, data_dir: str) -> str:
 def server_problem(name: str, must_vote: bool = False) -> str:
     """Return why a server does not serve yet. With embedded etcd its member must vote: Ready does not say that.
 
-    must_vote: the Node has to report that it votes, as one does whose datastore was just converted.
+    must_vote: the Node has to report that it votes, as after a conversion of the datastore.
     """
     node, problem = _own_node(name)
     return problem or readiness.node_problem(node, name, must_vote)
@@ -77,7 +77,7 @@ def agent_problem(name: str, data_dir: str) -> str:
 
 
 def _own_node(name: str) -> tuple[dict[str, Any] | None, str]:
-    """Return (the Node as the server's own API has it, or None; why that API does not serve)."""
+    """Return (the Node in the server's own API or None, why that API does not serve)."""
     try:
         api = Api([local_server() or ("127.0.0.1", paths.API_PORT)], paths.K3S_ADMIN, timeout=5, patience=0)
         status, text = api.ask("GET", "/readyz")

@@ -60,7 +60,7 @@ SETTLE_SECONDS = 2
 
 
 class KubeadmError(Exception):
-    """kubeadm failed; the message repeats what it said, without secrets."""
+    """kubeadm failed. The message has its output without secrets."""
 
 
 class Runner:
@@ -210,7 +210,7 @@ class Runner:
                     arguments = ["init", "phase", "upload-certs", "--upload-certs", "--config", path]
                     key = (self.kubeadm([*arguments, *self._as_admin()], 60).split() or [""])[-1]
                 if not key:
-                    raise KubeadmError("kubeadm init phase upload-certs printed no certificate key")
+                    raise KubeadmError("the output of kubeadm init phase upload-certs has no certificate key")
         return {"token": token, "ca_hash": ca_hash, "certificate_key": key}
 
     def _as_admin(self) -> list[str]:
@@ -317,7 +317,7 @@ class Runner:
     def _etcd_problem(self, name: str) -> str:
         listed = self.run([paths.PROGRAMS + "/crictl", "ps", "--name", "^etcd$", "-q"], 10)
         if listed.rc or not listed.out.strip():
-            return "its etcd does not run%s" % (": " + listed.complaint() if listed.rc else "")
+            return "its etcd is not running%s" % (": " + listed.complaint() if listed.rc else "")
         try:
             members = etcd.local(self.kubernetes).members()
         except tls.NO_ANSWER as error:
@@ -328,7 +328,7 @@ class Runner:
     # -- images and messages ---------------------------------------------------------------------------------------
 
     def missing_images(self, names: list[str]) -> list[str]:
-        """Return those of the images that the runtime does not have; all of them if it does not answer."""
+        """Return the images that the runtime does not have, all of them if it does not answer."""
         listed = self.run([paths.PROGRAMS + "/crictl", "images", "-o", "json"], 30)
         try:
             images: list[dict[str, Any]] = json.loads(listed.out).get("images") or [] if listed.rc == 0 else []
@@ -352,7 +352,7 @@ class Runner:
         return wanted
 
     def last_words(self) -> str:
-        """Return the last errors that the kubelet logged, for the message of a failure."""
+        """Return the last errors in the kubelet's log, for error messages, without secrets."""
         logged = self.run(["journalctl", "-u", "kubelet", "-n", "40", "--no-pager", "-o", "cat"], 10)
         lines = [line[:300] for line in logged.out.splitlines() if line.startswith("E") or "rror" in line]
         return masked_message("\n".join(lines[-5:]))
@@ -370,5 +370,5 @@ def _random(length: int) -> str:
 def _word_after(text: str, flag: str) -> str:
     words = text.split()
     if flag not in words[:-1]:
-        raise KubeadmError("kubeadm token create printed no %s" % flag)
+        raise KubeadmError("the output of kubeadm token create has no %s" % flag)
     return words[words.index(flag) + 1]

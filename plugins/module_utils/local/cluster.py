@@ -37,7 +37,7 @@ WOULD = {
 
 
 class Cluster:
-    """Carries out one state for one cluster. params: the module's parameters."""
+    """One cluster and the requested state. params: the module's parameters."""
 
     def __init__(self, params: dict[str, Any], engine: Engine, check_mode: bool) -> None:
         self.params = params

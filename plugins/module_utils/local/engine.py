@@ -30,7 +30,7 @@ def run(command: list[str], stdin: IO[bytes] | None = None) -> Result:
 
 
 def words(text: str) -> str:
-    """Return the end of a program's complaint on one line."""
+    """Return the end of a program's error output on one line."""
     return " ".join(text.split())[-600:]
 
 
@@ -71,7 +71,7 @@ def locked(path: str, seconds: int = 300) -> Iterator[None]:
 
 
 class Engine:
-    """The engine's commands that are needed here. One that fails raises LocalError with the engine's own words."""
+    """The engine's commands that are needed here. A failure raises LocalError with the engine's own message."""
 
     def __init__(self, program: str, host: dict[str, Any]) -> None:
         self.program = program

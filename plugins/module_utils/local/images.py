@@ -83,7 +83,7 @@ def must_import(wanted: Digests, present: Digests) -> bool:
 
 
 class Loader:
-    """Loads archives and images of the engine into nodes."""
+    """Load archives and images of the engine into nodes."""
 
     def __init__(self, engine: Engine, check_mode: bool) -> None:
         self.engine = engine
@@ -110,7 +110,7 @@ class Loader:
             return archive_images(image)
         if self.engine.failure("image", "inspect", image):
             engine = self.engine.host["engine"]
-            raise LocalError(f"{image} is neither an archive on this machine nor an image that {engine} has.")
+            raise LocalError(f"{image} is neither an archive on this machine nor an image in {engine}'s store.")
         identifier = self.engine("image", "inspect", "--format", "{{.Id}}", image).strip()
         return {full_name(image): "sha256:" + identifier.replace("sha256:", "")}
 

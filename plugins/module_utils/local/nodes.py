@@ -41,7 +41,7 @@ SSH_COMMON_ARGS = (
 
 
 class LocalError(Exception):
-    """What prevents the wanted state, as sentences for the user."""
+    """The wanted state cannot be reached. `problems` has a sentence for the user for each reason."""
 
     def __init__(self, *problems: str) -> None:
         super().__init__(" ".join(problems))

@@ -142,7 +142,9 @@ def fetch(source: Source, item: dict[str, Any], directory: str) -> tuple[str, st
             try:
                 copy(stream, out, digest)
             except OSError as error:
-                raise FetchError("%s: the transfer broke off: %s" % (source.address(item["url"]), error)) from None
+                raise FetchError(
+                    "%s: the download was interrupted: %s" % (source.address(item["url"]), error)
+                ) from None
         if digest.hexdigest() != wanted:
             raise FetchError(
                 "%s from %s has SHA-256 %s, expected %s"
@@ -155,7 +157,7 @@ def fetch(source: Source, item: dict[str, Any], directory: str) -> tuple[str, st
 
 
 def members(archive: tarfile.TarFile, strip: int, only: list[str] | None) -> Iterator[tuple[tarfile.TarInfo, str]]:
-    """Yield (member, relative path) of the regular files of an archive that are to be installed.
+    """Yield (member, relative path) of the regular files of an archive that match `only`.
 
     Raise FetchError if one would leave the directory.
     """
@@ -189,7 +191,7 @@ def unpack(path: str, directory: str, strip: int, only: list[str] | None) -> lis
                 os.chmod(temporary, member.mode & 0o755)
                 done.append((temporary, relative, digest.hexdigest()))
         if not done:
-            raise FetchError("the archive has none of %s" % ", ".join(only or ["*"]))
+            raise FetchError("the archive contains none of %s" % ", ".join(only or ["*"]))
     except BaseException as error:
         for temporary in temporaries:
             os.unlink(temporary)
@@ -203,4 +205,6 @@ def check_space(directory: str, needed: int) -> None:
     """Raise FetchError if a file system has less free space than needed, in bytes."""
     free = shutil.disk_usage(directory).free
     if free < needed:
-        raise FetchError("%s has %d MiB free, %d MiB are needed" % (directory, free >> 20, needed >> 20))
+        raise FetchError(
+            "%s has %d MiB of free space, the installation needs %d MiB" % (directory, free >> 20, needed >> 20)
+        )

@@ -95,7 +95,7 @@ def admin() -> str:
 
 
 class Kubeadm:
-    """Where a kubeadm node keeps things."""
+    """The paths of a kubeadm node."""
 
     root = KUBERNETES
     socket = CONTAINERD_SOCKET
@@ -124,7 +124,7 @@ class Kubeadm:
 
 
 class K3s:
-    """Where a K3s node keeps things."""
+    """The paths of a K3s node."""
 
     socket = K3S_SOCKET
     crictl: Tuple[str, ...] = (K3S_PROGRAM, "crictl")
@@ -163,7 +163,7 @@ class K3s:
         return {os.path.relpath(path, self.data).rsplit(".", 1)[0]: path for path in sorted(found)}
 
     def etcd(self) -> dict[str, str]:
-        """Return how the embedded etcd is reached, as api.etcd.access does; {} if there is none."""
+        """Return how to reach the embedded etcd, in the form of api.etcd.access; {} if there is none."""
         place = self.data + "/server/tls/etcd/"
         if not os.path.isdir(self.data + "/server/db/etcd/member"):
             return {}
@@ -177,6 +177,6 @@ class K3s:
 
 
 def here() -> Kubeadm | K3s:
-    """Return where the distribution on this node keeps things; kubeadm's places if there is none."""
+    """Return the paths of the distribution on this node, kubeadm's if there is none."""
     k3s = K3s()
     return k3s if not os.path.exists(Kubeadm().identity) and os.path.isdir(k3s.data) else Kubeadm()

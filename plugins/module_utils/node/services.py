@@ -43,7 +43,7 @@ class Manager(ABC):
 
     @abstractmethod
     def start(self, name: str, restart: bool) -> Result:
-        """Enable a service and start it (or restart it), without waiting for it where that is possible."""
+        """Enable a service and start it (or restart it), without waiting for it if the manager can do that."""
 
     @abstractmethod
     def stop(self, name: str) -> Result:

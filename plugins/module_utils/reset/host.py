@@ -181,6 +181,7 @@ class Cleanup:
         return found.group(1) if found and found.group(1).endswith("/containerd") else None
 
     def stop_units(self) -> None:
+        """Stop and disable our services. Raise OSError if one does not stop."""
         manager = services.here(self.run)
         for name in filter(self.ours, paths.STOP_ORDER):
             if manager.in_use(name) and self.note("stop and disable %s" % name) and not manager.remove(name):
@@ -204,6 +205,7 @@ class Cleanup:
         self.failed("processes of pods", "%d did not end when they were killed" % len(found))
 
     def unmount(self) -> None:
+        """Unmount the file systems of pods, and delete their network namespaces."""
         points = [line.split()[1].replace("\\040", " ") for line in read_text("/proc/mounts").splitlines()]
         used = network_namespaces()
         ours = [
@@ -237,6 +239,7 @@ class Cleanup:
     # -- settings --------------------------------------------------------------------------------------------------
 
     def restore_settings(self) -> None:
+        """Restore swap, kernel arguments, kernel modules and sysctls."""
         changed = self.record["settings"]
         self._restore_swap(changed.get("swap") or {})
         self._restore_kernel_arguments(changed.get("kernel_arguments") or {})
@@ -277,6 +280,7 @@ class Cleanup:
     # -- programs and files ----------------------------------------------------------------------------------------
 
     def remove_programs(self) -> None:
+        """Remove the programs that we installed, except those that were changed since."""
         for path, entry in sorted(self.record["artifacts"].items()):
             if self.keep_programs or not os.path.lexists(path) or self.is_restored(entry):
                 continue
@@ -289,6 +293,7 @@ class Cleanup:
                 self.take_back(path, entry)
 
     def remove_files(self) -> None:
+        """Remove the files that we wrote, and restore what was there before."""
         for path, entry in sorted(self.record["files"].items()):
             if not self.is_restored(entry):
                 self.take_back(path, entry)
@@ -311,6 +316,7 @@ class Cleanup:
             os.unlink(path)
 
     def remove_directories(self) -> None:
+        """Remove the directories that we made or that Kubernetes left, if they are empty."""
         made = sorted(self.record["directories"], key=len, reverse=True)
         for path in made + [path for path in EMPTY_AFTERWARDS if path not in made]:
             if (
@@ -322,6 +328,7 @@ class Cleanup:
                 os.rmdir(path)
 
     def finish(self) -> None:
+        """Remove the record, or with keep_programs all of it except the programs."""
         if self.check:
             return
         self.run(["systemctl", "daemon-reload"])
@@ -333,7 +340,7 @@ class Cleanup:
             self.forget()
 
     def forget(self) -> None:
-        """Remove our own directory: the record last, and backups that were not restored not at all."""
+        """Remove our own directory, the record last. Backups that were not restored stay."""
         place = os.path.dirname(ownership.PATH)
         if not os.path.isdir(place):
             return
@@ -349,7 +356,7 @@ class Cleanup:
 
 
 def delete(path: str) -> None:
-    """Delete a file, a link or a tree; it is not an error if it does not exist."""
+    """Delete a file, a link or a tree. Do nothing if it does not exist."""
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
     elif os.path.lexists(path):
@@ -372,7 +379,7 @@ def network_namespaces() -> set[int]:
 
 
 def pods() -> list[int]:
-    """Return the processes of pods and their shims, by command line and control group."""
+    """Return the IDs of the processes of pods and of their shims, found by command line and cgroup."""
     found, here = [], inode("/proc/self/ns/pid")
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:

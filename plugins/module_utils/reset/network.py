@@ -95,6 +95,7 @@ class Network:
             self.failed(what, done.complaint(2))
 
     def chains(self) -> None:
+        """Remove the cluster's iptables chains and rules."""
         for family in ("iptables", "ip6tables"):
             saved = self.run([family + "-save"])
             unwanted = removal(saved.out) if saved.rc == 0 else ""
@@ -102,6 +103,7 @@ class Network:
                 self.change("the cluster's chains in %s" % family, [family + "-restore", "--noflush"], unwanted)
 
     def tables(self) -> None:
+        """Delete the cluster's nftables tables."""
         listed = self.run(["nft", "-j", "list", "tables"])
         try:
             items = json.loads(listed.out)["nftables"] if listed.rc == 0 else []
@@ -114,6 +116,7 @@ class Network:
                 self.change("the nftables table %s %s" % (family, name), ["nft", "delete", "table", family, name])
 
     def sets(self) -> None:
+        """Destroy the cluster's ipsets."""
         listed = self.run(["ipset", "list", "-n"])
         for name in listed.out.split() if listed.rc == 0 else ():
             if name.startswith(traces.SETS) and self.note("destroy the ipset %s" % name):
@@ -138,11 +141,13 @@ class Network:
                 self.change("kube-router's routing rule", rule)
 
     def links(self) -> None:
+        """Delete the interfaces of network plugins."""
         for name in traces.INTERFACES:
             if self.run(["ip", "link", "show", "dev", name]).rc == 0 and self.note("delete the interface %s" % name):
                 self.change("the interface %s" % name, ["ip", "link", "delete", name])
 
     def routes(self) -> None:
+        """Delete the routes to pods."""
         listed = self.run(["ip", "-4", "route", "show", "proto", ROUTE_PROTOCOL])
         if listed.rc == NOT_STARTED:
             return

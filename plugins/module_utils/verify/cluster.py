@@ -190,7 +190,7 @@ def begin(
 ) -> dict[str, Any]:
     """Check the cluster as a whole and start a pod on every node.
 
-    Return {checks, namespace, pods, service_ips, port}. make_pods: False only reads. Other parameters: see Verification.
+    Return {checks, namespace, pods, service_ips, port}. make_pods: False creates no pods. Others: see Verification.
     """
     verification = Verification(api, nodes, control_planes, timeout, image)
     begun: Dict[str, Any] = {

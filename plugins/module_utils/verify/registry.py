@@ -210,8 +210,8 @@ def _for_here(manifests: list[dict[str, Any]]) -> str:
     """Return the digest of the manifest for this machine's architecture. Raise ImageMissing."""
     wanted = ARCHITECTURES.get(platform.machine(), platform.machine())
     for item in manifests:
-        where = item.get("platform") or {}
-        if where.get("architecture") == wanted and where.get("os", "linux") == "linux":
+        target = item.get("platform") or {}
+        if target.get("architecture") == wanted and target.get("os", "linux") == "linux":
             return item["digest"]
     raise ImageMissing("it has no image for %s" % wanted)
 

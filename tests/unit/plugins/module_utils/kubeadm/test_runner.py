@@ -224,9 +224,7 @@ def test_credentials_for_control_planes_have_the_key_of_the_certificates(machine
     assert machine.configs == ["token: " + SECRET["token"]]
 
 
-@pytest.mark.parametrize(
-    ("output", "problem"), [("", "printed no --token"), ("kubeadm join --token", "printed no --token")]
-)
+@pytest.mark.parametrize(("output", "problem"), [("", "has no --token"), ("kubeadm join --token", "has no --token")])
 def test_output_without_a_token_is_an_error_and_not_repeated(machine, output, problem):
     machine.answers["kubeadm token create"] = Result(0, output)
     with pytest.raises(KubeadmError, match=problem):
@@ -368,9 +366,9 @@ def test_an_etcd_that_does_not_run_vote_or_answer_does_not_pass(machine, healthy
     monkeypatch.setattr(kubeadm.etcd, "local", lambda _root: (item for item in ()).throw(OSError("refused")))
     assert machine.problem("cp-1", True) == "its etcd does not answer: refused"
     machine.answers["crictl ps"] = Result(0, "\n")
-    assert machine.problem("cp-1", True) == "its etcd does not run"
+    assert machine.problem("cp-1", True) == "its etcd is not running"
     machine.answers["crictl ps"] = failing("no runtime\n")
-    assert machine.problem("cp-1", True) == "its etcd does not run: no runtime"
+    assert machine.problem("cp-1", True) == "its etcd is not running: no runtime"
 
 
 def test_without_a_member_of_its_own_etcd_is_not_asked(machine, healthy):
