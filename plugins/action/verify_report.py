@@ -23,6 +23,7 @@ SPEC = {
     "json": {"type": "path"},
     "bundle": {"type": "bool", "default": True},
     "bundle_dir": {"type": "path"},
+    "brief": {"type": "bool", "default": False},
 }
 PROBED = "__verify_probed"
 COLOURS = {Kind.FAILURE: C.COLOR_ERROR, Kind.REFUSAL: C.COLOR_ERROR, Kind.WARNING: C.COLOR_WARN}
@@ -62,7 +63,7 @@ class ActionModule(ActionBase):
             path = os.path.abspath(os.path.expanduser(arguments["json"]))
             kubeconfig.write(path, json.dumps(document, indent=2) + "\n", False)
         report = verify_report.lines(document)
-        for line in report:
+        for line in verify_report.lines(document, arguments["brief"]):
             self._display.display(line.text, color=COLOURS.get(line.kind))
         store.put("plan", "report", [line.text for line in report])
         result.update(healthy=document["healthy"])

@@ -29,6 +29,10 @@ options:
     description: Whether a cluster that is not healthy gets a support bundle.
     type: bool
     default: true
+  brief:
+    description: Print only the number of the checks that passed, not each of them. Warnings and failures are always printed.
+    type: bool
+    default: false
   bundle_dir:
     description: Directory of the support bundle on the controller. The default is the inventory's directory.
     type: path

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
 from ..base.model import Plan, PlanNode
@@ -142,8 +142,11 @@ def text(document_: Document) -> list[str]:
     return [line.text for line in lines(document_)]
 
 
-def lines(document_: Document) -> list[Line]:
-    """Return the report: the verdict, what was checked, then warnings and failures with their way out."""
+def lines(document_: Document, brief: bool = False) -> list[Line]:
+    """Return the report: the verdict, what was checked, then warnings and failures with their way out.
+
+    brief: of what passed only the number.
+    """
     checks, number = document_["checks"], document_["count"]
     healthy = document_["healthy"]
     verdict = "%s is %s: %s, %d failed, %s" % (
@@ -154,6 +157,16 @@ def lines(document_: Document) -> list[Line]:
         count(number["warn"], "warning"),
     )
     result = wrapped(verdict, Kind.HEADING if healthy else Kind.FAILURE)
+    if not brief:
+        result += _passed(checks)
+    for status, word, kind in (("warn", "warning", Kind.WARNING), ("fail", "failed", Kind.FAILURE)):
+        for sentence in _sentences(item for item in checks if item["status"] == status):
+            result += wrapped("%s: %s" % (word, sentence), kind)
+    return result
+
+
+def _passed(checks: Sequence[Check]) -> list[Line]:
+    result = []
     for row in _nodes(checks):
         result += wrapped(row, indent="  ")
     whole = [
@@ -163,9 +176,6 @@ def lines(document_: Document) -> list[Line]:
     ]
     if whole:
         result += wrapped("cluster: %s" % "; ".join(whole), indent="  ")
-    for status, word, kind in (("warn", "warning", Kind.WARNING), ("fail", "failed", Kind.FAILURE)):
-        for sentence in _sentences(item for item in checks if item["status"] == status):
-            result += wrapped("%s: %s" % (word, sentence), kind)
     return result
 
 
