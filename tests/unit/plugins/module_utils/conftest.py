@@ -134,7 +134,7 @@ class Served:
 
 
 class NameServer:
-    """A name server by UDP and TCP on one port. answer(name) -> (code, addresses); without it, it tells the asker's address."""
+    """A name server by UDP and TCP on one port. answer(name): (code, addresses), by default the asker's address."""
 
     def __init__(self, answer=None, whoami=None):
         self.answer, self.whoami = answer, whoami

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""artifacts: checked before anything is installed, once, recorded; programs of others come back; failures leave nothing."""
+"""artifacts checks files before it installs them once, records them, and leaves nothing behind on failures."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""k3s: tokens are written before the start, a service is started or restarted only where there is a reason, check mode does nothing."""
+"""k3s writes tokens before the start, starts or restarts a service only for a reason, and check mode does nothing."""
 
 from __future__ import annotations
 

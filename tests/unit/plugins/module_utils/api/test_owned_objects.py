@@ -129,7 +129,8 @@ def test_new_nodes_are_waited_for_before_dns_is_spread(places, ready, may, settl
         ('Get "https://10.0.0.1:6443/api": unexpected EOF', True),
         ('Error from server (NotFound): configmaps "kubewright-manifests" not found', False),
         (
-            'Error from server (InternalError): failed calling webhook "w": dial tcp 10.0.0.9:443: connect: connection refused',
+            'Error from server (InternalError): failed calling webhook "w": '
+            "dial tcp 10.0.0.9:443: connect: connection refused",
             False,
         ),
         ("error: error parsing STDIN: yaml: line 3: EOF-marker is no key", False),

@@ -135,7 +135,10 @@ def test_masking_again_changes_nothing_secret_back(text):
 
 
 def test_what_stands_around_a_secret_stays():
-    text = 'a: 1\npassword: x1\nb: 2\n{"token": "y1", "c": 3} --secret=z1 --d=4\n- name: A_TOKEN\n  value: v1\n- name: E\n  value: 5\n'
+    text = (
+        'a: 1\npassword: x1\nb: 2\n{"token": "y1", "c": 3} --secret=z1 --d=4\n'
+        "- name: A_TOKEN\n  value: v1\n- name: E\n  value: 5\n"
+    )
     clear = masked(text)
     for kept in ("a: 1", "b: 2", '"c": 3', "--d=4", "name: A_TOKEN", "name: E\n  value: 5"):
         assert kept in clear, clear
@@ -147,6 +150,9 @@ def test_a_key_in_a_yaml_block_ends_where_the_block_ends():
 
 
 def test_a_large_log_is_masked_in_time():
-    line = 'I1125 08:14:36.406784 1 run.go:72] "Observed" pod="kube-system/x" token="hidden" authorization=hidden --a-b-c-d=e_f_g passx pass-y\n'
+    line = (
+        'I1125 08:14:36.406784 1 run.go:72] "Observed" pod="kube-system/x" token="hidden" authorization=hidden '
+        "--a-b-c-d=e_f_g passx pass-y\n"
+    )
     clear = masked(line * 8000)
     assert "hidden" not in clear

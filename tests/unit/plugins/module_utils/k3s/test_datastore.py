@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The backup before SQLite becomes etcd, what an external database refuses, tokens, and what of a datastore is seen on a machine."""
+"""The backup before a conversion to etcd, refusals of external databases, tokens, and the datastore in the facts."""
 
 from __future__ import annotations
 
@@ -197,7 +197,8 @@ def test_a_given_token_does_not_touch_a_server_with_data(tokens, tmp_path):
 
 SERVER = "/var/lib/rancher/k3s/server/"
 SECRETS = {
-    "/etc/rancher/k3s/config.yaml.d/50-kubewright-secrets.yaml": "# Made\ndatastore-endpoint: postgres://k3s:hunter2@db/k3s\n"
+    "/etc/rancher/k3s/config.yaml.d/50-kubewright-secrets.yaml": "# Made\n"
+    "datastore-endpoint: postgres://k3s:hunter2@db/k3s\n"
 }
 HAS_CA = {SERVER + "tls/server-ca.crt": ""}
 

@@ -129,7 +129,8 @@ def test_a_start_keeps_a_servers_directory_private_and_makes_none_for_an_agent(t
             "machine with this name",
         ),
         (
-            "Failed to validate connection to cluster at https://10.0.0.1:6443: token CA hash does not match the Cluster CA",
+            "Failed to validate connection to cluster at https://10.0.0.1:6443: "
+            "token CA hash does not match the Cluster CA",
             "another certificate authority",
         ),
         (
@@ -142,8 +143,8 @@ def test_what_the_servers_refuse_is_told_before_the_time_is_up(monkeypatch, line
     class Manager:
         def log(self, unit, lines):
             return (
-                'time="2026-11-27T05:00:00Z" level=info msg="Waiting to retrieve agent configuration; server is not ready: %s"\n'
-                % line
+                'time="2026-11-27T05:00:00Z" level=info '
+                'msg="Waiting to retrieve agent configuration; server is not ready: %s"\n' % line
             )
 
     monkeypatch.setattr(services, "here", Manager)
@@ -158,8 +159,8 @@ def test_what_the_servers_refuse_is_told_before_the_time_is_up(monkeypatch, line
 def test_an_agent_that_no_server_answers_is_told_so_by_its_last_lines(monkeypatch, why):
     # https://github.com/k3s-io/k3s/issues/9748, https://github.com/k3s-io/k3s-ansible/issues/301
     log = [
-        'time="2026-11-27T05:00:00Z" level=error msg="failed to get CA certs: Get \\"https://127.0.0.1:6444/cacerts\\": %s"'
-        % why
+        'time="2026-11-27T05:00:00Z" level=error '
+        'msg="failed to get CA certs: Get \\"https://127.0.0.1:6444/cacerts\\": %s"' % why
     ]
 
     class Manager:

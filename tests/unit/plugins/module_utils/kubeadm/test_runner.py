@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""kubeadm's runner with a fake kubeadm and a root of its own: the order of commands, what a failure leaves, no secrets in sight."""
+"""The runner with a fake kubeadm below a temporary root: order of commands, what a failure leaves, hidden secrets."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Api:
 
 
 class Machine(Runner):
-    """A node below a directory. answers: results by the start of a command; configs: the configuration files that commands saw."""
+    """A node below a directory. answers: results by the start of a command. configs: the contents of --config files."""
 
     def __init__(self, root):
         super().__init__(str(root), self.fake)
@@ -93,7 +93,7 @@ def failing(errors):
     return Result(1, "", errors)
 
 
-# -- init ----------------------------------------------------------------------------------------------------------------
+# -- init ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_bare_machine_is_initialised(machine):
@@ -144,7 +144,7 @@ def test_a_kubeadm_that_still_runs_is_waited_for_and_then_named(machine):
     assert machine.commands == []
 
 
-# -- join ----------------------------------------------------------------------------------------------------------------
+# -- join ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_bare_worker_joins_with_secrets_in_a_file(machine):
@@ -206,7 +206,7 @@ def test_a_failed_join_names_no_secret(machine):
     assert "dddd" not in str(error.value)
 
 
-# -- credentials ---------------------------------------------------------------------------------------------------------
+# -- credentials -----------------------------------------------------------------------------------------------------
 
 
 def test_credentials_for_workers_upload_nothing(machine):
@@ -237,7 +237,7 @@ def test_a_missing_certificate_key_is_an_error(machine):
         machine.credentials("x", True, 5)
 
 
-# -- a running control plane ---------------------------------------------------------------------------------------------
+# -- a running control plane -----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -294,7 +294,7 @@ def test_the_configuration_is_uploaded_as_the_administrator(machine):
     ]
 
 
-# -- gate ----------------------------------------------------------------------------------------------------------------
+# -- gate ------------------------------------------------------------------------------------------------------------
 
 
 def pod(component, ready="True"):
@@ -401,7 +401,7 @@ def test_an_api_server_that_does_not_come_is_named(machine):
         machine.wait_api(0)
 
 
-# -- images and messages -------------------------------------------------------------------------------------------------
+# -- images and messages ---------------------------------------------------------------------------------------------
 
 
 def test_only_missing_images_are_pulled_and_every_failure_is_named(machine):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What network plugins leave on nodes agrees with the input's choices and with the program that keeps the bridge's routes."""
+"""The traces of network plugins agree with the input's choices and with the program that sets the bridge's routes."""
 
 from __future__ import annotations
 

@@ -152,8 +152,14 @@ def test_routes_to_k3s_pods_go_and_others_stay():
 
     def run(argv, stdin=None):
         ran.append(" ".join(argv))
-        shown = "default via 10.0.0.1 dev eth0\n10.42.1.0/24 via 10.0.0.12 dev eth0\n10.43.0.0/24 via 10.0.0.9 dev eth0\n10.42.0.0/24 dev cni0\n"
-        six = "fd42:0:0:1::/64 via fd00::12 dev eth0 metric 1024 pref medium\nfd00::/64 dev eth0 proto kernel metric 256 pref medium\n"
+        shown = (
+            "default via 10.0.0.1 dev eth0\n10.42.1.0/24 via 10.0.0.12 dev eth0\n"
+            "10.43.0.0/24 via 10.0.0.9 dev eth0\n10.42.0.0/24 dev cni0\n"
+        )
+        six = (
+            "fd42:0:0:1::/64 via fd00::12 dev eth0 metric 1024 pref medium\n"
+            "fd00::/64 dev eth0 proto kernel metric 256 pref medium\n"
+        )
         answers = {("-4", "route", "show"): Result(0, shown), ("-6", "route", "show"): Result(0, six)}
         return answers.get(tuple(argv[1:]), Result(1, "", "no such route"))
 

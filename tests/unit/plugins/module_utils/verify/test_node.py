@@ -129,7 +129,8 @@ def test_what_is_no_certificate_is_passed_over(node, monkeypatch):
     "output, status, text",
     [
         (
-            "Id=containerd.service\nLoadState=loaded\nActiveState=active\n\nId=kube-bridge.service\nLoadState=not-found\nActiveState=inactive\n",
+            "Id=containerd.service\nLoadState=loaded\nActiveState=active\n\n"
+            "Id=kube-bridge.service\nLoadState=not-found\nActiveState=inactive\n",
             "ok",
             "containerd run",
         ),

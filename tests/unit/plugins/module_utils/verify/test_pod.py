@@ -17,8 +17,8 @@ UID = "99976031-1ec2-4163-b9cd-a4b8ab0faa25"
 CGROUPS = {
     "v1, cgroupfs": "9:name=systemd:/kubepods/burstable/pod%s/4348e7\n0::/\n" % UID,
     "v2, cgroupfs": "0::/kubepods/besteffort/pod%s/4348e7\n" % UID,
-    "v2, systemd": "0::/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod%s.slice/cri-containerd-4348e7.scope\n"
-    % UID.replace("-", "_"),
+    "v2, systemd": "0::/kubepods.slice/kubepods-besteffort.slice/"
+    "kubepods-besteffort-pod%s.slice/cri-containerd-4348e7.scope\n" % UID.replace("-", "_"),
     "v2, in a container": "0::/../kubepods/pod%s/4348e7\n" % UID,
 }
 DOMAIN = "svc.cluster.local"
@@ -35,7 +35,10 @@ def test_a_pods_process_is_found_by_its_control_group(tmp_path, text):
 
 
 def test_a_resolver_is_read():
-    text = "search x.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\n# nameserver 1.1.1.1\nnameserver fd00::a\noptions ndots:5\n"
+    text = (
+        "search x.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\n"
+        "# nameserver 1.1.1.1\nnameserver fd00::a\noptions ndots:5\n"
+    )
     assert probe_pod.resolver(text) == (
         ["10.96.0.10", "fd00::a"],
         ["x.svc.cluster.local", "svc.cluster.local", "cluster.local"],

@@ -245,7 +245,8 @@ def test_etcd_is_found_as_the_api_server_finds_it(tmp_path):
     path = tmp_path / "kube-apiserver.yaml"
     assert api_etcd.access(str(path)) == {}
     path.write_text(
-        "    - --etcd-cafile=/ca\n    - --etcd-certfile=/c\n    - --etcd-keyfile=/k\n    - --etcd-servers=https://127.0.0.1:2379\n"
+        "    - --etcd-cafile=/ca\n    - --etcd-certfile=/c\n    - --etcd-keyfile=/k\n"
+        "    - --etcd-servers=https://127.0.0.1:2379\n"
     )
     assert api_etcd.access(str(path)) == {
         "servers": "https://127.0.0.1:2379",
