@@ -102,6 +102,9 @@ class Kubeadm:
     crictl: Tuple[str, ...] = ("crictl",)
     registries = CONTAINERD_CERTS
     renewal = "`kubeadm certs renew all` there, then restart the static pods"
+    # Hints for the checks of verify: where to look if the kubelet or the API server does not serve.
+    kubelet_hint = "look at `journalctl -u kubelet -u containerd` there"
+    api_server_hint = "look at `crictl ps -a --name kube-apiserver` and its logs there"
     client: Tuple[str, Union[str, None]] = (KUBELET_CLIENT, None)
 
     def __init__(self) -> None:
@@ -129,6 +132,8 @@ class K3s:
     socket = K3S_SOCKET
     crictl: Tuple[str, ...] = (K3S_PROGRAM, "crictl")
     renewal = "K3s renews it when it is restarted"
+    kubelet_hint = "look at `journalctl -u k3s -u k3s-agent` there"
+    api_server_hint = "look at `journalctl -u k3s` there"
     kubeconfigs: Tuple[str, ...] = (K3S_ADMIN,)
 
     def __init__(self) -> None:

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Dict, List
 
 from ..api.kubernetes import Api, ApiError, reason
+from ..node import paths
 from . import etcd, rules
 from .check import FAIL, OK, Check, check
 from .rules import Object
@@ -147,8 +148,7 @@ class Verification:
                 self.checks.append(_addressed(name, nodes[name], _addresses(runs[name])))
             else:
                 text = "no pod was ready within %d s: %s" % (seconds, self._why(namespace, pods.get(name)))
-                hint = "look at `journalctl -u kubelet -u containerd` there"
-                self.checks.append(check("pod", FAIL, text, name, hint))
+                self.checks.append(check("pod", FAIL, text, name, rules.kubelet_hint(nodes[name])))
         return {name: {"ips": _addresses(item), "uid": item["metadata"]["uid"]} for name, item in runs.items()}
 
     def _why(self, namespace: str, pod: Object | None) -> str:
@@ -211,8 +211,7 @@ def begin(
         # Last: while everything starts, a small machine's kubelet is slow to answer.
         verification.kubelets(found)
     except ApiError as error:
-        hint = "look at `crictl ps -a --name kube-apiserver` and its logs"
-        verification.checks.append(check("API", FAIL, str(error), hint=hint))
+        verification.checks.append(check("API", FAIL, str(error), hint=paths.here().api_server_hint))
     verification.etcd()
     return begun
 

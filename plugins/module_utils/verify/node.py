@@ -104,11 +104,11 @@ def kubelet(own: str, place: Place, deadline: float) -> list[Check]:
             channel.connect(place.socket)
 
     found = []
-    for name, work, unit in (("the kubelet", healthy, "kubelet"), ("containerd", connects, "containerd")):
+    for name, work in (("the kubelet", healthy), ("containerd", connects)):
         _answer, problem, spent = tried(deadline, work)
         if problem:
-            hint = "look at `journalctl -u %s` there" % unit
-            found.append(check("kubelet", FAIL, "%s does not answer: %s" % (name, problem), own, hint, spent))
+            text = "%s does not answer: %s" % (name, problem)
+            found.append(check("kubelet", FAIL, text, own, place.kubelet_hint, spent))
     return found or [check("kubelet", OK, "the kubelet is healthy, containerd answers", own)]
 
 
@@ -135,8 +135,7 @@ def own_api(own: str, place: Place, deadline: float) -> list[Check]:
     if server is None:
         return []
     url = "https://%s:%d" % (("[%s]" if ":" in server[0] else "%s") % server[0], server[1])
-    hint = "look at `crictl ps -a --name kube-apiserver` and its logs there"
-    return [_api(own, "API server", url, place, deadline, hint)]
+    return [_api(own, "API server", url, place, deadline, place.api_server_hint)]
 
 
 def readyz(url: str, place: Place) -> None:
@@ -192,7 +191,7 @@ def certificates(own: str, place: Place, warning_days: int) -> list[Check]:
 
 def _renewal(name: str, place: Place) -> str:
     if name.startswith("kubelet"):
-        return "the kubelet renews it on its own while it reaches the API; look at `journalctl -u kubelet`"
+        return "the kubelet renews it on its own while it reaches the API; %s" % place.kubelet_hint
     return place.renewal
 
 

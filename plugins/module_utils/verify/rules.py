@@ -9,6 +9,7 @@ import re
 from typing import Any, Dict, List, Optional, Tuple
 
 from ..api.readiness import conditions
+from ..node import paths
 from ..node.network_traces import DAEMON_SETS
 from .check import FAIL, OK, WARN, Check, check
 
@@ -40,8 +41,7 @@ def node_checks(nodes: dict[str, Object], expected: list[str]) -> list[Check]:
             continue
         good, message = ready(nodes[name])
         if not good:
-            hint = "look at `journalctl -u kubelet` there"
-            checks.append(check("node", FAIL, "is not Ready: %s" % message, name, hint))
+            checks.append(check("node", FAIL, "is not Ready: %s" % message, name, kubelet_hint(nodes[name])))
         else:
             cordoned = (nodes[name].get("spec") or {}).get("unschedulable")
             checks.append(check("node", OK, "Ready, cordoned" if cordoned else "Ready", name))
@@ -80,6 +80,11 @@ def versions_of(nodes: dict[str, Object], pods: list[Object], daemonsets: list[O
 def is_k3s(node: Object) -> bool:
     """Return True if a Node runs K3s, by its kubelet's version."""
     return "+k3s" in node["status"]["nodeInfo"]["kubeletVersion"]
+
+
+def kubelet_hint(node: Object) -> str:
+    """Return where to look if the kubelet of a Node has a problem."""
+    return (paths.K3s if is_k3s(node) else paths.Kubeadm).kubelet_hint
 
 
 def _tag(pod: Object) -> str:

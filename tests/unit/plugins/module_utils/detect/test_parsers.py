@@ -356,8 +356,8 @@ WORDS = st.text(alphabet='0123456789abcdefABCDEF:/. \n\t\\-=,[]{}"vmx%', max_siz
 def test_any_text(text):
     for parse in (
         hardware.meminfo, hardware.cpu_list, hardware.unescape, disks.mounts, system.nameservers, netfiles.address,
-        netfiles.routes4, netfiles.routes6, network.entries, cluster.fingerprint, cluster.certificate_time, live.address,
-        host.number, node.uptime,
+        netfiles.routes4, netfiles.routes6, network.entries, cluster.fingerprint, cluster.certificate_time,
+        live.address, host.number, node.uptime,
     ):  # fmt: skip
         parse(text)
     network.listeners("\n" + text, "0A")

@@ -40,6 +40,13 @@ def test_a_node_that_never_reported_is_not_ready():
     assert verify_rules.ready({"status": {}}) == (False, "its kubelet never reported")
 
 
+def test_the_hint_names_the_services_of_the_distribution():
+    nodes = {"a": node("False"), "b": node("False", version="v1.36.3+k3s1")}
+    kubeadm, k3s = verify_rules.node_checks(nodes, ["a", "b"])
+    assert "-u kubelet" in kubeadm["hint"]
+    assert "-u k3s" in k3s["hint"] and "kubelet" not in k3s["hint"]
+
+
 def skew(**versions):
     return [
         item["text"]
