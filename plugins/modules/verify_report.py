@@ -30,7 +30,8 @@ options:
     type: bool
     default: true
   brief:
-    description: Print only the number of the checks that passed, not each of them. Warnings and failures are always printed.
+    description: Print only the number of the checks that passed, not each of them. Warnings and failures are always
+      printed.
     type: bool
     default: false
   bundle_dir:
