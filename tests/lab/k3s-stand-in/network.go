@@ -91,8 +91,8 @@ func (a *agent) configureCNI(ranges []string) bool {
 	return true
 }
 
-// subnetFile returns the pod networks in the format of the file that flannel writes for its CNI plugin: pkg/agent/flannel/flannel.go,
-// WriteSubnetFile.
+// subnetFile returns the pod networks in the format of the file that flannel writes for its CNI plugin:
+// pkg/agent/flannel/flannel.go, WriteSubnetFile.
 func subnetFile(networks, ranges []string) string {
 	text := ""
 	for _, row := range []struct {
