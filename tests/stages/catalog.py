@@ -22,8 +22,7 @@ ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
 # ansible-test keeps its virtual environments and its copy of pip's installer in the home directory.
 HOME = CACHE / "ansible-test"
 # Scenarios that CI runs, the fastest first, and scenarios that only `./test.sh all` runs.
-# Add molecule/roles when role parameters take effect.
-SCENARIOS = ("kubeadm-single", "k3s-single", "kubeadm-vip", "k3s-ha", "kubeadm-ha")
+SCENARIOS = ("roles", "kubeadm-single", "k3s-single", "kubeadm-vip", "k3s-ha", "kubeadm-ha")
 MORE_SCENARIOS = ("k3s-script", "k3s-airgap", "k3s-external-db", "k3s-vm", "kubeadm-vm")
 
 

@@ -1,0 +1,26 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A verification that fails says why, and leaves a support bundle."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tarfile
+from pathlib import Path
+
+PLAIN = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
+
+
+def test_a_failed_verification_says_why_and_leaves_a_bundle(tmp_path):
+    inventory = Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent
+    wanted = {"verify_image": "registry.k8s.io/no-such-image:1", "verify_timeout": "10", "verify_bundle_dir": str(tmp_path)}
+    options = [word for name, value in wanted.items() for word in ("-e", f"{name}={value}")]
+    command = ["ansible-playbook", "kubewright.cluster.verify", "-i", str(inventory), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=PLAIN)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "The cluster is not healthy: " in done.stdout and "A support bundle is in " in done.stdout, done.stdout
+    (bundle,) = tmp_path.glob("kubewright-support-*.tar.gz")
+    with tarfile.open(bundle) as archive:
+        assert any(name.endswith("journal.txt") or "/" in name for name in archive.getnames())
