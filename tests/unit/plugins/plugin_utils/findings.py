@@ -56,4 +56,4 @@ def _compare(name, text):
     texts.append(text)
     GOLDEN.parent.mkdir(exist_ok=True)
     rows = {key: sorted(_KNOWN[key]) for key in sorted(_KNOWN)}
-    GOLDEN.write_text(HEADER + yaml.safe_dump(rows, width=140, allow_unicode=True))
+    GOLDEN.write_text(HEADER + yaml.safe_dump(rows, width=80, allow_unicode=True))
