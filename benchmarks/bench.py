@@ -176,7 +176,10 @@ def answers(client):
 
 
 def kill_after(seconds, log):
-    """Start site and kill it with all its children after some seconds. Return its last task, or None if it had ended."""
+    """Start site and kill it with all its children after some seconds.
+
+    Return its last task, or None if it had ended.
+    """
     with log.open("w", encoding="utf-8") as out:  # a full pipe would block the run
         command = ["ansible-playbook", "kubewright.cluster.site", "-i", str(INVENTORY)]
         process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)

@@ -5,8 +5,8 @@
 """Measure the collection on the lab's nodes: overhead, second runs, killed runs, loss of a control plane, and more.
 
     benchmarks/measure.py overhead --pairs 5
-    benchmarks/measure.py second | add-worker | scale | plan --nodes 100 | kill --seeds 12 | loss --mode local | loss --mode vip
-    benchmarks/measure.py --distribution k3s overhead | second | kill | loss | setting | agents 5 10 20
+    benchmarks/measure.py second | add-worker | scale | plan --nodes 100 | kill --seeds 12 | loss --mode local | loss
+    --mode vip benchmarks/measure.py --distribution k3s overhead | second | kill | loss | setting | agents 5 10 20
     benchmarks/measure.py both
 
 The lab must be up (tests/lab/lab up). Each command creates its own nodes (cluster "bench") and removes them at the end.
@@ -149,7 +149,10 @@ def add_worker(_options):
 
 
 def kill(options):
-    """Kill site at seeded moments. The next run must end with a healthy cluster, the one after it must change nothing."""
+    """Kill site at seeded moments.
+
+    The next run must end with a healthy cluster, the one after it must change nothing.
+    """
     span = options.span
     if not span:
         make()

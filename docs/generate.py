@@ -2,7 +2,8 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write docs/reference and the roles' README files from argument specs, the plugins' documentation and the planner's data.
+"""Write docs/reference and the roles' README files from argument specs, the plugins' documentation and the planner's
+data.
 
 Before that, complete the argument specs: a role accepts the inputs that other roles declare as well.
 
@@ -30,7 +31,10 @@ ROLES = HERE.parent.parent / "roles"
 DECLARING = ("kube", "kubeadm", "k3s")
 WITHOUT_CLUSTER = ("local",)
 # The rest of an argument spec after this line is written by this program.
-SHARED = "      # Written by docs/generate.py: inputs that other roles declare, accepted here as role parameters. The plan validates them.\n"
+SHARED = (
+    "      # Written by docs/generate.py: inputs that other roles declare, accepted here as role "
+    "parameters. The plan validates them.\n"
+)
 COLLECTION = "kubewright.cluster"
 HEAD = """\
 <!--
@@ -98,7 +102,9 @@ def returned(values: dict, here: str) -> str:
     """Return the table of a plugin's return values."""
     lines = ["| value | type | returned | what it is |", "|---|---|---|---|"]
     for name, value in values.items():
-        lines.append(f"| `{name}` | {value.get('type', '')} | {value.get('returned', '')} | {words(value.get('description'), here)} |")
+        lines.append(
+            f"| `{name}` | {value.get('type', '')} | {value.get('returned', '')} | {words(value.get('description'), here)} |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -107,7 +113,13 @@ def role_page(name: str, spec: dict, here: str) -> str:
     text = f"# Role `{name}`\n"
     for entry, point in sorted(spec["entry_points"].items(), key=lambda pair: pair[0] != "main"):
         text += f"\n## {entry}\n" if entry != "main" else ""
-        text += "\n" + "\n\n".join(words(part, here) for part in [point["short_description"] + ".", *as_list(point.get("description"))]) + "\n"
+        text += (
+            "\n"
+            + "\n\n".join(
+                words(part, here) for part in [point["short_description"] + ".", *as_list(point.get("description"))]
+            )
+            + "\n"
+        )
         options = own(point)
         text += "\n" + table(options, here, "input") if options else ""
         if len(options) < len(point.get("options") or {}):
@@ -125,13 +137,19 @@ def argument_specs() -> dict:
     """Return the text of each argument spec by its path, with the inputs that other roles declare at the end."""
     written = {path: path.read_text().partition(SHARED)[0] for path in sorted(ROLES.glob("*/meta/argument_specs.yml"))}
     declared = {
-        name: role for role in DECLARING for name in yaml.safe_load(written[ROLES / role / "meta/argument_specs.yml"])["argument_specs"]["main"]["options"]
+        name: role
+        for role in DECLARING
+        for name in yaml.safe_load(written[ROLES / role / "meta/argument_specs.yml"])["argument_specs"]["main"][
+            "options"
+        ]
     }
     texts = {}
     for path, text in written.items():
         role = path.parent.parent.name
         lines = [
-            f'      {name}: {{type: raw, description: "See O({COLLECTION}.{owner}#role:main:{name})."}}\n' for name, owner in declared.items() if owner != role
+            f'      {name}: {{type: raw, description: "See O({COLLECTION}.{owner}#role:main:{name})."}}\n'
+            for name, owner in declared.items()
+            if owner != role
         ]
         texts[path] = text if role in WITHOUT_CLUSTER else text + SHARED + "".join(lines)
     return texts
@@ -159,14 +177,24 @@ def as_list(value) -> list:
 
 def inputs_page(roles: dict) -> str:
     """Return the page of all inputs, by role."""
-    text = "# Inputs\n\nSet these in the inventory, as play vars, as role parameters or with `-e`. Unknown names are rejected.\n"
-    text += "*Changing it later* is about a running cluster. A change that is not possible is refused, and nothing is changed.\n"
+    text = (
+        "# Inputs\n\nSet these in the inventory, as play vars, as role parameters or with `-e`. Unknown "
+        "names are rejected.\n"
+    )
+    text += (
+        "*Changing it later* is about a running cluster. A change that is not possible is refused, and "
+        "nothing is changed.\n"
+    )
     changes = lifecycle()
     for name, spec in sorted(roles.items(), key=lambda pair: pair[0] != f"{COLLECTION}.kube"):
         options = own(spec["entry_points"].get("main", {}))
         if options:
             text += f"\n## {name.rpartition('.')[2]}\n\nDeclared by {link(name + '#role', 'inputs.md')}.\n\n"
-            text += cluster_table(options, changes) if set(options) <= set(changes) else table(options, "inputs.md", "input")
+            text += (
+                cluster_table(options, changes)
+                if set(options) <= set(changes)
+                else table(options, "inputs.md", "input")
+            )
     return text
 
 
@@ -210,7 +238,10 @@ def source_link(source: str) -> str:
 def rules_page() -> str:
     """Return the page of the rules that pick a distribution, from the planner's data."""
     rules = imported("plan.distribution_rules")
-    text = "# Rules of the decision\n\nChecked in this order. A plan's `reasons` name the rule, the node, its value and the limit.\n\n"
+    text = (
+        "# Rules of the decision\n\nChecked in this order. A plan's `reasons` name the rule, the node, "
+        "its value and the limit.\n\n"
+    )
     lines = ["| rule | looks at | does | source |", "|---|---|---|---|"]
     lines += [f"| `{rule}` | {what} | {does} | {source_link(source)} |" for rule, what, does, source in rules.table()]
     return text + "\n".join(lines) + "\n"
@@ -277,7 +308,10 @@ def main() -> int:
     stale = [path for path, text in made.items() if not (HERE / path).exists() or (HERE / path).read_text() != text]
     gone = [str(path.relative_to(HERE)) for path in HERE.rglob("*.md") if str(path.relative_to(HERE)) not in made]
     if check:
-        print("\n".join(f"docs/reference/{path} is out of date; run docs/generate.py" for path in stale + gone) or "docs/reference is up to date")
+        print(
+            "\n".join(f"docs/reference/{path} is out of date; run docs/generate.py" for path in stale + gone)
+            or "docs/reference is up to date"
+        )
         return 1 if stale or gone else 0
     for path in stale:
         (HERE / path).parent.mkdir(parents=True, exist_ok=True)

@@ -47,7 +47,10 @@ class ActionModule(ActionBase):
         return {**result, "changed": changed, "path": arguments["path"]}
 
     def _write(self, admin, arguments):
-        """Write the kubeconfig, and merge it where that was asked for. Neither is changed if one of them must not be."""
+        """Write the kubeconfig, and merge it where that was asked for.
+
+        Neither is changed if one of them must not be.
+        """
         check = self._task.check_mode
         text = kubeconfig.rewritten(admin, arguments["server"], arguments["cluster_name"])
         other = os.path.expanduser(arguments["merge_into"]) if arguments["merge_into"] else None

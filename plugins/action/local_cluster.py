@@ -12,7 +12,10 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.base.yaml_docum
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import kubeconfig
 
 MODULE = "kubewright.cluster.local_cluster"
-HEADER = "# Written by kubewright.cluster.local. Your additions go in local_vars, or in a second inventory beside this one.\n"
+HEADER = (
+    "# Written by kubewright.cluster.local. Your additions go in local_vars, or in a second "
+    "inventory beside this one.\n"
+)
 
 
 class ActionModule(ActionBase):

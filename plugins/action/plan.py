@@ -213,7 +213,10 @@ def _unlabelled(plan, hosts, part):
 def _cannot_reboot(plan, rows):
     """Refuse to reboot the machine that Ansible runs on."""
     here = [host for host, node in plan["nodes"].items() if "reboot" in node["steps"] and rows[host].get("local")]
-    text = "%s: must be rebooted, and Ansible runs on it (ansible_connection: local). Add %s to %s, reboot it and run this again."
+    text = (
+        "%s: must be rebooted, and Ansible runs on it (ansible_connection: local). Add %s to %s, reboot "
+        "it and run this again."
+    )
     added = ((host, plan["nodes"][host]["settings"]["kernel_arguments"]) for host in here)
     return [
         Finding("reboot.ansible_runs_here", text % (host, " ".join(wanted["words"]), wanted["file"]), host)

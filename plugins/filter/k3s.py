@@ -41,4 +41,8 @@ class FilterModule:
     """Filters of the collection."""
 
     def filters(self):
-        return {"k3s_config": k3s_config, "k3s_secret_files": k3s_secret_files, "k3s_datastore_places": k3s_datastore.places}
+        return {
+            "k3s_config": k3s_config,
+            "k3s_secret_files": k3s_secret_files,
+            "k3s_datastore_places": k3s_datastore.places,
+        }

@@ -47,7 +47,10 @@ def kubeadm_config(plan, host=None):
     made = nodes[host].get("kubeadm") or {}
     text = made.get("init") or made.get("join")
     if not text:
-        why = "; ".join(refusal["text"] for refusal in plan.get("refusals") or []) or "it is a member already, and kubeadm needs no file for it"
+        why = (
+            "; ".join(refusal["text"] for refusal in plan.get("refusals") or [])
+            or "it is a member already, and kubeadm needs no file for it"
+        )
         raise AnsibleFilterError("kubeadm_config: there is none for %s: %s" % (host, why))
     return text
 

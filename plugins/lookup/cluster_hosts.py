@@ -107,6 +107,9 @@ class LookupModule(LookupBase):
         named = [name for name in NAMES if groups.get(name)]
         if not named and not self.get_option("propose"):
             raise AnsibleError(
-                "No host of the inventory is in a group with a role. Put the control planes in kube_control_plane, the workers in kube_node."
+                (
+                    "No host of the inventory is in a group with a role. Put the control planes in "
+                    "kube_control_plane, the workers in kube_node."
+                )
             )
         return named or ["all"]

@@ -91,5 +91,9 @@ def found(debian, missing, given, tmp_path_factory):
     """Return the result of node_info in a container of the architecture."""
     if debian in missing:
         pytest.fail(f"There is no root file system: {missing[debian]}", pytrace=False)
-    arguments = {"data_paths": ["/large", str(given)], "paths": [str(given / "file"), "/none"], "address_probe": "127.0.0.1"}
+    arguments = {
+        "data_paths": ["/large", str(given)],
+        "paths": [str(given / "file"), "/none"],
+        "address_probe": "127.0.0.1",
+    }
     return looks.inside(debian, given, tmp_path_factory.mktemp(debian), {**arguments, "controller_epoch": time.time()})

@@ -98,7 +98,9 @@ def mounted() -> Iterator[None]:
     if (BINFMT / "register").exists():
         yield
         return
-    done = subprocess.run(["mount", "-t", "binfmt_misc", "binfmt_misc", BINFMT], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["mount", "-t", "binfmt_misc", "binfmt_misc", BINFMT], capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise EmulationError(f"binfmt_misc cannot be mounted: {done.stderr.strip()}")
     try:

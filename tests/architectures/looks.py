@@ -23,7 +23,16 @@ SECONDS = 120
 
 def node_info(interpreter: str, arguments: dict) -> dict:
     """Run the module with an interpreter and return its result."""
-    command = ["ansible", "-i", "machine,", "machine", "-c", "ansible.builtin.local", "-m", "kubewright.cluster.node_info"]
+    command = [
+        "ansible",
+        "-i",
+        "machine,",
+        "machine",
+        "-c",
+        "ansible.builtin.local",
+        "-m",
+        "kubewright.cluster.node_info",
+    ]
     command += ["-a", json.dumps(arguments), "-e", json.dumps({"ansible_python_interpreter": interpreter})]
     environment = dict(os.environ, ANSIBLE_PIPELINING="1", ANSIBLE_NOCOLOR="1", ANSIBLE_CALLBACK_RESULT_FORMAT="json")
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS, env=environment)
@@ -37,9 +46,28 @@ def inside(debian: str, given: Path, folder: Path, arguments: dict) -> dict:
     if not engine.program:
         raise FileNotFoundError("podman is missing: run `apt-get install podman`")
     name = f"kubewright-{debian}-{os.getpid()}"
-    words = [engine.program, *engine.global_arguments(), "run", "--rm", "--interactive", "--name", name, "--log-driver", "none"]
+    words = [
+        engine.program,
+        *engine.global_arguments(),
+        "run",
+        "--rm",
+        "--interactive",
+        "--name",
+        name,
+        "--log-driver",
+        "none",
+    ]
     # Host network, so that results can be compared with the host's; privileged, like container nodes.
-    words += [*engine.limit_arguments(), "--privileged", "--network", "host", "--memory", str(MEMORY), "--cpus", str(CPUS)]
+    words += [
+        *engine.limit_arguments(),
+        "--privileged",
+        "--network",
+        "host",
+        "--memory",
+        str(MEMORY),
+        "--cpus",
+        str(CPUS),
+    ]
     words += ["--volume", f"{given}:{given}", "--tmpfs", f"/large:size={DISK}"]
     # O: writes go to an overlay, so the cached root file system does not change.
     words += ["--rootfs", f"{roots.path(debian)}:O", "/usr/bin/python3"]

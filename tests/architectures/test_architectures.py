@@ -36,12 +36,22 @@ def test_architecture(found, one):
 
 def test_nothing_is_unknown(found, here):
     assert found["warnings"] == []
-    assert set(found) == set(here) and {name for name, value in found.items() if value is None} <= {"owned", "product_uuid", "selinux_k3s"}
-    assert {row["exists"] for row in found["services"].values()} == {False} and set(found["installed"].values()) == {None}
+    assert set(found) == set(here) and {name for name, value in found.items() if value is None} <= {
+        "owned",
+        "product_uuid",
+        "selinux_k3s",
+    }
+    assert {row["exists"] for row in found["services"].values()} == {False} and set(found["installed"].values()) == {
+        None
+    }
 
 
 def test_processors_and_memory(found, here):
-    assert found["cpus"] == {"count": min(looks.CPUS, here["cpus"]["count"]), "host_count": here["cpus"]["host_count"], "limit": looks.CPUS}
+    assert found["cpus"] == {
+        "count": min(looks.CPUS, here["cpus"]["count"]),
+        "host_count": here["cpus"]["host_count"],
+        "limit": looks.CPUS,
+    }
     memory, total = found["memory"], here["memory"]["total_bytes"]
     assert memory["total_bytes"] == total and memory["limit_bytes"] == looks.MEMORY
     assert 0 < memory["available_bytes"] <= memory["usable_bytes"] == min(total, looks.MEMORY)
@@ -51,11 +61,16 @@ def test_processors_and_memory(found, here):
 def test_system(found, here, debian):
     system, suite = found["os"], roots.SUITES[debian]
     version, python = roots.VERSIONS[suite]
-    assert (system["id"], system["version_id"], system["family"]) == ("debian", version, "debian") and suite in system["name"]
+    assert (system["id"], system["version_id"], system["family"]) == ("debian", version, "debian") and suite in system[
+        "name"
+    ]
     assert found["python"]["version"].startswith(python + ".") and found["python"]["executable"] == "/usr/bin/python3"
     assert found["init"] == "other" and found["machine_id"] == roots.MACHINE_ID and found["usr_read_only"] is False
     assert found["virtualization"] == {"container": "podman", "vm": here["virtualization"]["vm"]}
-    assert found["kernel"]["release"] == here["kernel"]["release"] and found["kernel"]["version"] == here["kernel"]["version"]
+    assert (
+        found["kernel"]["release"] == here["kernel"]["release"]
+        and found["kernel"]["version"] == here["kernel"]["version"]
+    )
     assert found["kernel"]["modules"]["overlay"] == here["kernel"]["modules"]["overlay"]
     assert found["board"] == here["board"]
     assert found["cgroup"]["version"] and {"cpu", "memory"} <= set(found["cgroup"]["controllers"])
@@ -80,14 +95,24 @@ def test_disks_are_larger_than_32_bits(found, here, given):
 
 def test_files(found, given):
     row = found["files"][str(given / "file")]
-    assert row == {"sha256": hashlib.sha256(b"x").hexdigest(), "mode": "0640", "size": 1, "mtime": float(looks.LATER), "owned": False}
+    assert row == {
+        "sha256": hashlib.sha256(b"x").hexdigest(),
+        "mode": "0640",
+        "size": 1,
+        "mtime": float(looks.LATER),
+        "owned": False,
+    }
     assert found["files"]["/none"] is None
 
 
 def interface(look, name):
     """Return (MTU, MAC, addresses) of an interface."""
     row = next(row for row in look["network"]["interfaces"] if row["name"] == name)
-    return row["mtu"], row["mac"], sorted((entry["address"], entry["prefix"], entry["scope"]) for entry in row["addresses"])
+    return (
+        row["mtu"],
+        row["mac"],
+        sorted((entry["address"], entry["prefix"], entry["scope"]) for entry in row["addresses"]),
+    )
 
 
 def test_network_from_the_kernels_files_matches_ip(found, here):
@@ -100,7 +125,10 @@ def test_network_from_the_kernels_files_matches_ip(found, here):
         assert bool((network[name] or {}).get("address")) == bool((same[name] or {}).get("address"))
     for name in ("lo", (same["default_ipv4"] or {}).get("interface", "lo")):
         assert interface(found, name) == interface(here, name)
-        ways = [{(row["dst"], row["via"]) for row in look["routes"] if row["dev"] == name and row["family"] == 4} for look in (network, same)]
+        ways = [
+            {(row["dst"], row["via"]) for row in look["routes"] if row["dev"] == name and row["family"] == 4}
+            for look in (network, same)
+        ]
         assert ways[0] == ways[1]
     assert network["probe_source"] == "127.0.0.1"
 
@@ -113,7 +141,9 @@ def test_ports(found, one, listening):
 
 def planned(found):
     """Return the plan of a cluster of this machine. Set init and cgroup, which differ in its container."""
-    return filters["cluster_plan"]({"one": {**found, "init": "systemd", "cgroup": {"version": "v2", "controllers": ["cpu", "memory", "pids"]}}})
+    return filters["cluster_plan"](
+        {"one": {**found, "init": "systemd", "cgroup": {"version": "v2", "controllers": ["cpu", "memory", "pids"]}}}
+    )
 
 
 def test_plan(found, one):

@@ -41,7 +41,10 @@ PRIVATE = (
 def outside(path: Path) -> dict[str, str]:
     """Return an environment in which Ansible finds collections only below a path."""
     hidden = ("ANSIBLE_CONFIG", "PYTHONPATH")
-    return {**{name: value for name, value in os.environ.items() if name not in hidden}, "ANSIBLE_COLLECTIONS_PATH": str(path)}
+    return {
+        **{name: value for name, value in os.environ.items() if name not in hidden},
+        "ANSIBLE_COLLECTIONS_PATH": str(path),
+    }
 
 
 def run(*command, **options) -> str:

@@ -94,7 +94,9 @@ def causes(text: str, lines: int = 30) -> str:
     """
     found: list[str] = []
     for block in re.split(r"\n(?:E?[ \t]*\n)+", COLOUR.sub("", text)):
-        if re.match(r"E {9,}", block) and not re.search(r"(fatal|failed|changed): \[|FAILED|ERROR|(changed|failed)=[1-9]", block):
+        if re.match(r"E {9,}", block) and not re.search(
+            r"(fatal|failed|changed): \[|FAILED|ERROR|(changed|failed)=[1-9]", block
+        ):
             continue
         if re.search(r"^\.\.\.ignoring", block, re.MULTILINE):
             continue
@@ -131,4 +133,6 @@ class Ticker(threading.Thread):
             time.sleep(30)
             for stage in self.stages:
                 if stage.state == "running":
-                    print(f"  ... {stage.name}, {time.monotonic() - stage.started:.0f} s: {stage.last_line()}", flush=True)
+                    print(
+                        f"  ... {stage.name}, {time.monotonic() - stage.started:.0f} s: {stage.last_line()}", flush=True
+                    )

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The questions that the plan asks of a distribution. kubeadm/distribution.py and k3s/distribution.py answer them.
 
-Outside of those two packages nothing depends on a distribution's name: what differs is a question here. plan/distributions.py
-picks the object. In this file a node is {host, name, role, info, inputs, ...} and a cluster is what plan/cluster.py describes.
+Outside of those two packages nothing depends on a distribution's name: what differs is a question here.
+plan/distributions.py picks the object. In this file a node is {host, name, role, info, inputs, ...} and a cluster is
+what plan/cluster.py describes.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ class Distribution(ABC):
     title: ClassVar[str]
     # Who publishes releases for an architecture, as a sentence names it.
     releases_of: ClassVar[str]
-    # Architectures and init systems that it runs on, the least that a machine of each role needs, and the page that says so.
+    # Architectures and init systems that it runs on, the least that a machine of each role needs, and the page that
+    # says so.
     architectures: ClassVar[tuple[str, ...]]
     inits: ClassVar[tuple[str, ...]]
     minimum: ClassVar[Mapping[str, Mapping[str, Any]]]
@@ -55,7 +57,8 @@ class Distribution(ABC):
     restarts_for_older_secrets: ClassVar[bool] = False
     # Network plugins that the collection brings with it.
     plugins: ClassVar[tuple[str, ...]]
-    # Local port through which nodes of this distribution reach the API servers on their own, None where our proxy does that.
+    # Local port through which nodes of this distribution reach the API servers on their own, None where our proxy does
+    # that.
     balancer_port: ClassVar[int | None] = None
     # True if machines that are too small are refused (unless kube_allow_small_nodes); False if that is a warning.
     refuses_small_machines: ClassVar[bool]
@@ -71,7 +74,8 @@ class Distribution(ABC):
     admin_kubeconfig: ClassVar[str]
     # The parts of a node that are set up together (plan/slices.py), in the order in which their services start.
     parts: ClassVar[tuple[str, ...]]
-    # True if the cluster keeps a password of each node, so that a node which lost its own must be forgotten before it joins again.
+    # True if the cluster keeps a password of each node, so that a node which lost its own must be forgotten before it
+    # joins again.
     remembers_nodes: ClassVar[bool] = False
 
     # -- machines ------------------------------------------------------------------------------------------------------
@@ -82,7 +86,10 @@ class Distribution(ABC):
 
     @abstractmethod
     def etcd_disk(self, disks: Mapping[str, Any], alone: bool) -> Mapping[str, Any] | None:
-        """Return the disk of a control plane's etcd, None where there is no etcd or the disk is unknown. alone: True if it is the only one."""
+        """Return the disk of a control plane's etcd, None where there is no etcd or the disk is unknown.
+
+        alone: True if it is the only one.
+        """
 
     # -- the running cluster -------------------------------------------------------------------------------------------
 
@@ -136,11 +143,16 @@ class Distribution(ABC):
 
     @abstractmethod
     def plugin(
-        self, wanted: str, needs: Sequence[str], pods: Sequence[Any], layer2_networks: Mapping[str | None, Sequence[str]]
+        self,
+        wanted: str,
+        needs: Sequence[str],
+        pods: Sequence[Any],
+        layer2_networks: Mapping[str | None, Sequence[str]],
     ) -> tuple[str, list[Reason], list[Any]]:
         """Return (network plugin of a new cluster, reasons, refusals).
 
-        wanted: the input, may be "auto". pods: the pods' networks. layer2_networks: hosts by the network that holds their addresses.
+        wanted: the input, may be "auto". pods: the pods' networks. layer2_networks: hosts by the network that holds
+        their addresses.
         """
 
     def cluster_fields(
@@ -188,7 +200,8 @@ class Distribution(ABC):
     def wanted(self, node: Node, cluster: Cluster) -> dict[str, Any]:
         """Return the desired state of one node.
 
-        settings, packages, programs; files by part; units: by part the services that read the files; K3s: environment, script.
+        settings, packages, programs; files by part; units: by part the services that read the files; K3s: environment,
+        script.
         """
 
     def wrong_script(self, script: Mapping[str, Any], wrong: Mapping[str, str], facts: Mapping[str, Any]) -> list[str]:

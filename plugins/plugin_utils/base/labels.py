@@ -28,5 +28,7 @@ def parse_taint(text: str) -> dict[str, str]:
     head, _colon, effect = str(text).rpartition(":")
     key, _equals, value = head.partition("=")
     if effect not in EFFECTS or not is_key(key) or not is_value(value):
-        raise ValueError("%r is not a taint: write it as key=value:Effect, with the effect %s" % (text, ", ".join(EFFECTS)))
+        raise ValueError(
+            "%r is not a taint: write it as key=value:Effect, with the effect %s" % (text, ", ".join(EFFECTS))
+        )
     return {"key": key, "value": value, "effect": effect}

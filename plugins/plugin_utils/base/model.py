@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The data that crosses module boundaries: facts, nodes, the cluster, the plan.
 
-Facts and plans travel as JSON, so they are TypedDicts. The descriptions of a plan's and a node's fields are the source of the
-tables in docs/plan.md (docs/generate.py).
+Facts and plans travel as JSON, so they are TypedDicts. The descriptions of a plan's and a node's fields are the source
+of the tables in docs/plan.md (docs/generate.py).
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class Stage(str, enum.Enum):
 class Address:
     """An address of a node and why it was chosen.
 
-    address: without prefix. interface: its name, None when unknown. prefix: length of the network's prefix. mtu: of the interface, in
-    bytes. family: 4 or 6. reason: one sentence.
+    address: without prefix. interface: its name, None when unknown. prefix: length of the network's prefix. mtu: of the
+    interface, in bytes. family: 4 or 6. reason: one sentence.
     """
 
     address: str
@@ -182,7 +182,10 @@ class PlanNode(TypedDict, total=False):
     address: Annotated[str, "address in the cluster"]
     addresses: Annotated[
         list[dict[str, Any]],
-        "the address, and a second one if pods have both families: `address`, `interface`, `prefix`, `mtu`, `family`, `reason` (why it was chosen)",
+        (
+            "the address, and a second one if pods have both families: `address`, `interface`, `prefix`, "
+            "`mtu`, `family`, `reason` (why it was chosen)"
+        ),
     ]
     machine: Annotated[
         dict[str, Any],
@@ -190,32 +193,49 @@ class PlanNode(TypedDict, total=False):
     ]
     capacity: Annotated[
         dict[str, Any],
-        "`reserved` (`kube`, `system`, `eviction`, as in the kubelet's configuration), `allocatable` (`memory_bytes`, `cpus`), "
+        "`reserved` (`kube`, `system`, `eviction`, as in the kubelet's configuration), `allocatable` "
+        "(`memory_bytes`, `cpus`), "
         "`pods` (`limit`, and `of_128Mi`: how many pods of 128 MiB fit)",
     ]
-    settings: Annotated[dict[str, Any], "kernel modules, sysctls, swap and journal, as the module node_settings takes them"]
+    settings: Annotated[
+        dict[str, Any], "kernel modules, sysctls, swap and journal, as the module node_settings takes them"
+    ]
     packages: Annotated[list[str], "packages to install"]
     programs: Annotated[list[dict[str, Any]], "programs to install, as the module artifacts takes them"]
     environment: Annotated[str, "K3s: file with the environment of its service"]
     script: Annotated[dict[str, Any], "K3s: how upstream's install script is called, when it is used"]
-    files: Annotated[dict[str, list[File]], "files by part (`containerd`, `kubelet`, `endpoint`, `network`, `k3s`), without secrets"]
+    files: Annotated[
+        dict[str, list[File]], "files by part (`containerd`, `kubelet`, `endpoint`, `network`, `k3s`), without secrets"
+    ]
     steps: Annotated[
         dict[str, list[str]],
-        "what differs, by step (`packages`, `settings`, `repository`, `programs`, `script`, `credentials`, `containerd`, `network`, "
+        "what differs, by step (`packages`, `settings`, `repository`, `programs`, `script`, "
+        "`credentials`, `containerd`, `network`, "
         "`endpoint`, `kubelet`, `k3s`, `control-plane`, `datastore`, `reboot`), with the reasons",
     ]
     services: Annotated[dict[str, str], "services to start, restart or reload, by name"]
     stages: Annotated[
         list[str],
-        "plays of `site` that the node takes part in: `prepare`, `endpoint`, `start`, `join`, `change` (a running control plane), "
+        "plays of `site` that the node takes part in: `prepare`, `endpoint`, `start`, `join`, `change` "
+        "(a running control plane), "
         "`roll` (a running worker), `leader`",
     ]
-    action: Annotated[str, "what the distribution does first: `init`, `pull` (then join; kubeadm), `join` (K3s), `wait`, `convert`, or nothing"]
+    action: Annotated[
+        str,
+        (
+            "what the distribution does first: `init`, `pull` (then join; kubeadm), `join` (K3s), `wait`, "
+            "`convert`, or nothing"
+        ),
+    ]
     joined: Annotated[bool, "true if it is a complete member of the cluster"]
     taints: Annotated[list[dict[str, str]], "taints that it joins with"]
-    kubeadm: Annotated[dict[str, Any], "kubeadm: the configuration that it starts or joins with (`init` or `join`), and `images`"]
+    kubeadm: Annotated[
+        dict[str, Any], "kubeadm: the configuration that it starts or joins with (`init` or `join`), and `images`"
+    ]
     data_dir: Annotated[str | None, "K3s: its data directory"]
-    rejoins: Annotated[bool, "K3s: true if the cluster knows, or may know, the name of a node that comes back without its data"]
+    rejoins: Annotated[
+        bool, "K3s: true if the cluster knows, or may know, the name of a node that comes back without its data"
+    ]
     obsolete_files: Annotated[list[str], "K3s: files of a datastore that is no longer used"]
 
 
@@ -227,9 +247,13 @@ class Plan(TypedDict, total=False):
     distribution: Annotated[str | None, "`kubeadm` or `k3s`; null where it could not be decided"]
     version: Annotated[str, "Kubernetes version"]
     release: Annotated[str, "K3s: its release, such as v1.36.3+k3s1"]
-    datastore: Annotated[str | None, "`stacked etcd`, `embedded etcd`, `SQLite`, or `external ...` with the kind of the database"]
+    datastore: Annotated[
+        str | None, "`stacked etcd`, `embedded etcd`, `SQLite`, or `external ...` with the kind of the database"
+    ]
     database: Annotated[str, "K3s: the external datastore in words, without its login; otherwise empty"]
-    endpoint: Annotated[Endpoint, "`mode`, `address`, `port`, `host_port` of the API endpoint, and the roles that are `proxied`"]
+    endpoint: Annotated[
+        Endpoint, "`mode`, `address`, `port`, `host_port` of the API endpoint, and the roles that are `proxied`"
+    ]
     api_port: Annotated[int, "port of the API servers"]
     api_version: Annotated[str, "version of kubeadm's configuration"]
     plugin: Annotated[str, "network plugin"]
@@ -240,25 +264,38 @@ class Plan(TypedDict, total=False):
     cluster_domain: Annotated[str, "the same as `domain`, also where the plan was refused"]
     sans: Annotated[list[str], "names and addresses in the API server's certificate"]
     no_proxy: Annotated[list[str], "networks and domains that are never reached through the HTTP proxy"]
-    leader: Annotated[str | None, "control plane that is asked: a healthy one, or the one that starts the cluster. Any can lead"]
+    leader: Annotated[
+        str | None, "control plane that is asked: a healthy one, or the one that starts the cluster. Any can lead"
+    ]
     exists: Annotated[bool, "true if the cluster exists"]
     control_planes: Annotated[list[str], "inventory names"]
     workers: Annotated[list[str], "inventory names"]
     workers_at_once: Annotated[str, "how many running workers change at the same time"]
     members: Annotated[list[Member], "name and address of each control plane, which the endpoint balances between"]
-    alternatives: Annotated[list[dict[str, str]], "what would have to change for the other distribution: `distribution` and `text`"]
-    reasons: Annotated[list[dict[str, Any]], "why: each with `rule`, `node`, `value`, `limit`, `source` (a page) and `text`"]
+    alternatives: Annotated[
+        list[dict[str, str]], "what would have to change for the other distribution: `distribution` and `text`"
+    ]
+    reasons: Annotated[
+        list[dict[str, Any]], "why: each with `rule`, `node`, `value`, `limit`, `source` (a page) and `text`"
+    ]
     warnings: Annotated[list[dict[str, Any]], "each with `id`, `text`, `node` (null for the cluster), `value`, `limit`"]
     refusals: Annotated[list[dict[str, Any]], "the same form. With a refusal nothing is applied"]
     ports: Annotated[list[dict[str, Any]], "ports to open: `port`, `protocol`, `to`, `from`, `purpose`"]
-    images: Annotated[list[str], "every image that the cluster itself needs; none with K3s, whose releases list their own"]
+    images: Annotated[
+        list[str], "every image that the cluster itself needs; none with K3s, whose releases list their own"
+    ]
     manifests: Annotated[list[dict[str, Any]], "manifests that are applied"]
     objects: Annotated[dict[str, Any], "labels and taints by node name"]
     addons: Annotated[
         dict[str, Any] | None,
-        "K3s: `wanted`, by name the SHA-256 of each file of yours in its auto-deploy folder; `kept`, names that `--limit` leaves on a server",
+        (
+            "K3s: `wanted`, by name the SHA-256 of each file of yours in its auto-deploy folder; `kept`, "
+            "names that `--limit` leaves on a server"
+        ),
     ]
     disable: Annotated[list[str], "K3s: packaged components that are off"]
-    bootstrap_ttl: Annotated[str, "K3s: lifetime of the token that this run's agents join with; empty for the permanent one"]
+    bootstrap_ttl: Annotated[
+        str, "K3s: lifetime of the token that this run's agents join with; empty for the permanent one"
+    ]
     drift: Annotated[list[str], "kubeadm: how the running cluster's configuration differs from the wanted one"]
     nodes: Annotated[dict[str, PlanNode], "by inventory name, see below"]

@@ -18,7 +18,10 @@ _QUANTITY = re.compile(
 
 
 def parse(text: object) -> float:
-    """Return the number that a quantity stands for: bytes of "512Mi", CPUs of "250m". Raise ValueError with the text if it has another form."""
+    """Return the number that a quantity stands for: bytes of "512Mi", CPUs of "250m".
+
+    Raise ValueError with the text if it has another form.
+    """
     found = _QUANTITY.match(str(text))
     if not found:
         raise ValueError("%r is not a quantity: write it as 512Mi, 2Gi, 250m or 1.5" % (text,))
@@ -31,8 +34,8 @@ def convert(value: object, unit: str | None = None) -> int | float | str:
     """Return a quantity as a number, or as text in a unit.
 
     value: "512Mi", "250m" or a number. Without a unit the result is the number: bytes or CPUs, an int if it is whole.
-    unit: one of Ki Mi Gi Ti Pi Ei k M G T P E m, or "" for a plain number; the result is text such as "512Mi", with up to three digits after
-    the point. Raise ValueError for another form.
+    unit: one of Ki Mi Gi Ti Pi Ei k M G T P E m, or "" for a plain number; the result is text such as "512Mi", with up
+    to three digits after the point. Raise ValueError for another form.
     """
     number = parse(value)
     if unit is None:

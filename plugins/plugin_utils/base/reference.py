@@ -48,7 +48,8 @@ DISK = {"control_plane": 10 * GIB, "worker": 5 * GIB}
 K3S_REVISION = "k3s1"
 K3S_PAGE = "https://docs.k3s.io/installation/requirements"
 K3S_AIRGAP_PAGE = "https://docs.k3s.io/installation/airgap#prerequisites"
-# 2 GB and 512 MB as K3s's page has them, less what firmware and kernel keep for themselves (as kubeadm's preflight allows).
+# 2 GB and 512 MB as K3s's page has them, less what firmware and kernel keep for themselves (as kubeadm's preflight
+# allows).
 K3S_MINIMUM: dict[str, dict[str, Any]] = {
     "control_plane": {"memory": 1700 * MIB, "cpus": 2, "source": K3S_PAGE},
     "worker": {"memory": 435 * MIB, "cpus": 1, "source": K3S_PAGE},
@@ -86,7 +87,8 @@ CONTROL_PLANE_PORTS = (
 )
 WORKER_PORTS = ((10250, "kubelet"),)
 ENDPOINT_PORT = 7443
-# Where K3s's agents balance between the servers, and where a server's own API is: https://docs.k3s.io/cli/agent (lb-server-port)
+# Where K3s's agents balance between the servers, and where a server's own API is: https://docs.k3s.io/cli/agent
+# (lb-server-port)
 K3S_BALANCER_PORT = 6444
 
 # Kernel settings: https://kubernetes.io/docs/setup/production-environment/container-runtimes/

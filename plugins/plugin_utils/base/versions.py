@@ -28,7 +28,10 @@ _TESTS: dict[str, Callable[[int], bool]] = {
 
 
 def parse(text: object) -> tuple[int, int, int | None]:
-    """Return (major, minor, patch or None) of "1.36", "v1.36.3" or "v1.36.3+k3s1". Raise ValueError with the text otherwise."""
+    """Return (major, minor, patch or None) of "1.36", "v1.36.3" or "v1.36.3+k3s1".
+
+    Raise ValueError with the text otherwise.
+    """
     found = _VERSION.match(str(text).strip())
     if not found:
         raise ValueError("%r is not a version: write it as 1.36 or 1.36.3" % (text,))
@@ -63,11 +66,16 @@ def choose(wanted: str, running: str = "") -> tuple[str, Problems]:
     oldest, newest = list(KUBERNETES)[0], list(KUBERNETES)[-1]
     if (major, minor_number) < parse(oldest)[:2]:
         text = "kube_version %s is older than %s, the oldest supported release. Choose one from %s to %s."
-        return version, Problems([Finding("version.too_old", text % (wanted, oldest, oldest, newest), None, wanted, oldest)], [])
+        return version, Problems(
+            [Finding("version.too_old", text % (wanted, oldest, oldest, newest), None, wanted, oldest)], []
+        )
     if (major, minor_number) <= parse(newest)[:2]:
         return version, Problems([], [])
     if patch is None or minor_number > parse(newest)[1] + 1:
-        text = "kube_version %s is unknown; the newest known release is %s. To try the release after it, name a full version such as 1.%d.0."
+        text = (
+            "kube_version %s is unknown; the newest known release is %s. To try the release after it, name a "
+            "full version such as 1.%d.0."
+        )
         found = Finding("version.unknown", text % (wanted, newest, parse(newest)[1] + 1), None, wanted, newest)
         return version, Problems([found], [])
     text = "kube_version %s is newer than %s, the newest release that this collection was tested with."
@@ -96,8 +104,9 @@ def _rank(text: str) -> tuple[Any, ...]:
 def satisfies(version: str, requirement: str) -> bool:
     """Return True if a version meets every clause of a requirement such as ">=1.34, <1.38, !=1.36.0".
 
-    A clause without an operator is "==". A clause that names no patch is about the minor release: "1.36" is met by every 1.36.x,
-    ">1.36" by 1.37.0 and not by 1.36.9. What follows a plus (v1.36.3+k3s1) does not count. Raise ValueError for another form.
+    A clause without an operator is "==". A clause that names no patch is about the minor release: "1.36" is met by
+    every 1.36.x, ">1.36" by 1.37.0 and not by 1.36.9. What follows a plus (v1.36.3+k3s1) does not count. Raise
+    ValueError for another form.
     """
     clauses = [clause.strip() for clause in str(requirement).split(",") if clause.strip()]
     if not clauses:
@@ -124,8 +133,9 @@ def _minor_rank(text: str) -> tuple[Any, ...]:
 def upgrade_path(running: str, wanted: str) -> list[str]:
     """Return the versions to install one after another from a running one to a wanted one, the last being the wanted.
 
-    kubeadm goes from one minor release to the next and skips none (SKEW_PAGE); between them the newest known patch is taken, or patch 0 of
-    a release that is not known. wanted without a patch is the newest known one. Nothing where it runs already. Raises ValueError.
+    kubeadm goes from one minor release to the next and skips none (SKEW_PAGE); between them the newest known patch is
+    taken, or patch 0 of a release that is not known. wanted without a patch is the newest known one. Nothing where it
+    runs already. Raises ValueError.
     """
     major, minor_number, patch = parse(running)
     if patch is None:

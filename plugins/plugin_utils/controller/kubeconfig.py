@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The administrator's kubeconfig on the controller: a file of its own, and merged into another one only when asked.
 
-It is built from the values of the control plane's file that are known to be data. The file itself is never copied: a kubeconfig may name programs
-to run (exec) and files to read.
+It is built from the values of the control plane's file that are known to be data. The file itself is never copied: a
+kubeconfig may name programs to run (exec) and files to read.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class KubeconfigError(ValueError):
 def rewritten(text: str, server: str, name: str) -> str:
     """Return a kubeconfig made of the certificates in a control plane's, with another server address.
 
-    Its cluster and context are called name, its user name-admin. Raise KubeconfigError where the control plane's has no certificates.
+    Its cluster and context are called name, its user name-admin. Raise KubeconfigError where the control plane's has no
+    certificates.
     """
     config = _parsed(text, "the control plane's kubeconfig")
     context = _named(config, "contexts", config.get("current-context"), "context")
@@ -63,10 +64,11 @@ def is_ours(path: str, name: str) -> bool:
 
 
 def save(path: str, text: str, check: bool) -> bool:
-    """Write a cluster's own kubeconfig. Return True if it differs. Raise KubeconfigError where the file there is another cluster's or not ours.
+    """Write a cluster's own kubeconfig. Return True if it differs. Raise KubeconfigError where the file there is
+    another cluster's or not ours.
 
-    Ours are files that rewritten() made for a cluster of this name, and files that know nothing but clusters of the same CA (kubectl drops
-    comments when it changes a file).
+    Ours are files that rewritten() made for a cluster of this name, and files that know nothing but clusters of the
+    same CA (kubectl drops comments when it changes a file).
     """
     if os.path.exists(path):
         ours, present = _parsed(text, "the new kubeconfig"), _read(path)
@@ -74,7 +76,10 @@ def save(path: str, text: str, check: bool) -> bool:
             clusters = _parsed(present, path).get("clusters") or []
             if not clusters or any(_authority(entry) != _authority(ours["clusters"][0]) for entry in clusters):
                 raise KubeconfigError(
-                    "%s exists and is not the kubeconfig of the cluster %s. Move it away, or set kube_kubeconfig.path to another file."
+                    (
+                        "%s exists and is not the kubeconfig of the cluster %s. Move it away, or set "
+                        "kube_kubeconfig.path to another file."
+                    )
                     % (path, ours["current-context"])
                 )
     return write(path, text, check)
@@ -102,8 +107,8 @@ def write(path: str, text: str, check: bool) -> bool:
 def merge_into(path: str, text: str, check: bool) -> bool:
     """Put a cluster, its user and its context into another kubeconfig. Return True if that changes it.
 
-    The former file is kept beside it with the time in its name, and its current context stays. Raise KubeconfigError where one of the names
-    belongs to another cluster.
+    The former file is kept beside it with the time in its name, and its current context stays. Raise KubeconfigError
+    where one of the names belongs to another cluster.
     """
     ours = _parsed(text, "the new kubeconfig")
     theirs = _parsed(_read(path), path) if os.path.exists(path) else {}
@@ -155,8 +160,12 @@ def _refuse_foreign(path: str, theirs: dict[str, Any], ours: dict[str, Any]) -> 
             foreign.append("a user %s of the cluster %s" % (user, context.get("cluster")))
     if foreign:
         raise KubeconfigError(
-            "%s has %s. Set kube_cluster_name of a new cluster to another name, set kube_kubeconfig.merge: false, or delete the old entries if that "
-            "cluster is gone: kubectl config delete-context %s; kubectl config delete-cluster %s; kubectl config delete-user %s"
+            (
+                "%s has %s. Set kube_cluster_name of a new cluster to another name, set kube_kubeconfig.merge: "
+                "false, or delete the old entries if that "
+                "cluster is gone: kubectl config delete-context %s; kubectl config delete-cluster %s; kubectl "
+                "config delete-user %s"
+            )
             % (path, " and ".join(foreign), name, name, user)
         )
 
@@ -167,7 +176,10 @@ def _back_up(path: str, check: bool) -> None:
 
 
 def _parsed(text: str, what: str) -> dict[str, Any]:
-    """Return a kubeconfig's content. Raise KubeconfigError where it is none; its text, which may hold keys, is not in the message."""
+    """Return a kubeconfig's content.
+
+    Raise KubeconfigError where it is none; its text, which may hold keys, is not in the message.
+    """
     try:
         config = yaml.safe_load(text)
     except yaml.YAMLError:
@@ -193,7 +205,10 @@ def _named(config: dict[str, Any], kind: str, name: str | None, key: str) -> dic
         if entry["name"] == name and isinstance(entry.get(key), dict):
             return dict(entry[key])
     raise KubeconfigError(
-        "the control plane's kubeconfig has no %s %s. Create it again (kubeadm init phase kubeconfig admin), or restart K3s."
+        (
+            "the control plane's kubeconfig has no %s %s. Create it again (kubeadm init phase kubeconfig "
+            "admin), or restart K3s."
+        )
         % (key, name)
     )
 
@@ -208,7 +223,10 @@ def _data(entry: dict[str, Any], keys: Iterable[str]) -> dict[str, str]:
             good = False
         if not good:
             raise KubeconfigError(
-                "the control plane's kubeconfig has no certificate in %s. Create it again (kubeadm init phase kubeconfig admin), or restart K3s."
+                (
+                    "the control plane's kubeconfig has no certificate in %s. Create it again (kubeadm init "
+                    "phase kubeconfig admin), or restart K3s."
+                )
                 % key
             )
     return found

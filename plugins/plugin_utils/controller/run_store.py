@@ -1,10 +1,12 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What one run of ansible-playbook keeps on the controller: the look at each host, the plan, and each host's share of it.
+"""What one run of ansible-playbook keeps on the controller: the look at each host, the plan, and each host's share of
+it.
 
-Files of mode 0600 in Ansible's own temporary directory, which Ansible deletes at the end of the run. Registered variables would be copied
-to all hosts, so that the cost would grow with the square of their number; and they would show up in the output with -v.
+Files of mode 0600 in Ansible's own temporary directory, which Ansible deletes at the end of the run. Registered
+variables would be copied to all hosts, so that the cost would grow with the square of their number; and they would show
+up in the output with -v.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The ranges and forms of inputs: one row an input.
 
-A row is a check: it takes a value that has its type already and returns what is wrong with it as (problem, way out), or None. An empty value
-means "not set" and is not checked, except for NOT_EMPTY.
+A row is a check: it takes a value that has its type already and returns what is wrong with it as (problem, way out), or
+None. An empty value means "not set" and is not checked, except for NOT_EMPTY.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 DURATION = re.compile(r"([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+")
 SHA256 = re.compile(r"(sha256:)?[0-9a-fA-F]{64}")
-# Ports that every node uses already: kubelet, its healthz, kube-proxy's two (kubernetes.io/docs/reference/networking/ports-and-protocols).
+# Ports that every node uses already: kubelet, its healthz, kube-proxy's two
+# (kubernetes.io/docs/reference/networking/ports-and-protocols).
 TAKEN = {10250: "the kubelet", 10248: "the kubelet", 10249: "kube-proxy", 10256: "kube-proxy"}
 ETCD_PORTS = {2379: "etcd", 2380: "etcd", 2381: "etcd", 10257: "kube-controller-manager", 10259: "kube-scheduler"}
 
@@ -40,7 +41,9 @@ def number(low: float, high: float | None = None) -> Check:
 
     def check(value: float) -> Problem:
         if value < low or high is not None and value > high:
-            return "%s is out of range" % value, "use %s" % ("%g to %g" % (low, high) if high is not None else "%g or more" % low)
+            return "%s is out of range" % value, "use %s" % (
+                "%g to %g" % (low, high) if high is not None else "%g or more" % low
+            )
         return None
 
     return check
@@ -58,7 +61,9 @@ def text(pattern: re.Pattern[str], what: str, way_out: str, longest: int = 253) 
     """Return a check for text of a form."""
 
     def check(value: str) -> Problem:
-        return None if len(value) <= longest and pattern.fullmatch(value) else ('"%s" is not %s' % (value, what), way_out)
+        return (
+            None if len(value) <= longest and pattern.fullmatch(value) else ('"%s" is not %s' % (value, what), way_out)
+        )
 
     return check
 
@@ -67,8 +72,15 @@ label = text(LABEL, "a DNS label", "use lower-case letters, digits and -, at mos
 subdomain = text(SUBDOMAIN, "a DNS name", "use lower-case letters, digits, - and dots, without a dot at either end")
 duration = text(DURATION, "a duration", "write it as 90s, 30m or 2h")
 digest = text(SHA256, "a SHA-256 digest", "give 64 hexadecimal digits")
-cluster_name = text(re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?"), "a name", "use letters, digits, -, _ and dots, at most 63 characters", 63)
-at_once = text(re.compile(r"[1-9][0-9]*|([1-9][0-9]?|100)%"), "a number of nodes or a percentage", "write it as 2 or 20%")
+cluster_name = text(
+    re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?"),
+    "a name",
+    "use letters, digits, -, _ and dots, at most 63 characters",
+    63,
+)
+at_once = text(
+    re.compile(r"[1-9][0-9]*|([1-9][0-9]?|100)%"), "a number of nodes or a percentage", "write it as 2 or 20%"
+)
 
 
 def host(value: str) -> Problem:
@@ -94,7 +106,14 @@ def url(*schemes: str) -> Check:
             good = parts.scheme in schemes and bool(parts.hostname) and (parts.port is None or 0 < parts.port < 65536)
         except ValueError:
             good = False
-        return None if good else ("it is not a URL that begins with %s://" % ":// or ".join(schemes), "write it as %s://host:port" % schemes[0])
+        return (
+            None
+            if good
+            else (
+                "it is not a URL that begins with %s://" % ":// or ".join(schemes),
+                "write it as %s://host:port" % schemes[0],
+            )
+        )
 
     return check
 
@@ -105,7 +124,10 @@ def source(value: str) -> Problem:
         return None
     if "://" in value:
         return url("http", "https")(value)
-    return '"%s" is neither upstream, nor a URL, nor a path' % value, "write a mirror as https://mirror.example, a directory as /srv/mirror or ./mirror"
+    return (
+        '"%s" is neither upstream, nor a URL, nor a path' % value,
+        "write a mirror as https://mirror.example, a directory as /srv/mirror or ./mirror",
+    )
 
 
 def absolute(value: str) -> Problem:
@@ -165,15 +187,25 @@ def node_ip(value: str) -> Problem:
             wrong = cidr(part)
             if wrong:
                 return wrong
-        elif not (_address(part) or re.fullmatch(r"[A-Za-z0-9_.:@-]{1,15}", part)) or re.fullmatch(r"[0-9.]+", part) and not _address(part):
-            return '"%s" is not an address, an interface or a network' % part, "use one of the node's own, such as 10.0.0.5, eth1 or 10.0.0.0/24"
+        elif (
+            not (_address(part) or re.fullmatch(r"[A-Za-z0-9_.:@-]{1,15}", part))
+            or re.fullmatch(r"[0-9.]+", part)
+            and not _address(part)
+        ):
+            return (
+                '"%s" is not an address, an interface or a network' % part,
+                "use one of the node's own, such as 10.0.0.5, eth1 or 10.0.0.0/24",
+            )
     return None
 
 
 def exception(value: str) -> Problem:
     """Check a name, domain, address or network that is reached without the proxy."""
     if value == "*" or not value or re.search(r"[\s/@]", value.partition("/")[0]) or "://" in value:
-        return '"%s" is not a host, a domain or a network' % value, "use names such as .example.com, addresses, or networks such as 10.0.0.0/8"
+        return (
+            '"%s" is not a host, a domain or a network' % value,
+            "use names such as .example.com, addresses, or networks such as 10.0.0.0/8",
+        )
     return cidr(value) if "/" in value else None
 
 
@@ -189,13 +221,22 @@ def taint(value: str) -> Problem:
 def label_key(value: str) -> Problem:
     """Check the key of a Node's label."""
     good = labels.is_key(value)
-    return None if good else ('"%s" is not the key of a label' % value, "write it as name or example.com/name, the name with at most 63 characters")
+    return (
+        None
+        if good
+        else (
+            '"%s" is not the key of a label' % value,
+            "write it as name or example.com/name, the name with at most 63 characters",
+        )
+    )
 
 
 def label_value(value: Any) -> Problem:
     """Check the value of a Node's label."""
     good = labels.is_value(str(value))
-    return None if good else ('"%s" is not the value of a label' % value, "use at most 63 letters, digits, -, _ and dots")
+    return (
+        None if good else ('"%s" is not the value of a label' % value, "use at most 63 letters, digits, -, _ and dots")
+    )
 
 
 def manifest(value: str) -> Problem:
@@ -214,7 +255,11 @@ def manifest(value: str) -> Problem:
 def kubelet_field(value: str) -> Problem:
     """Check the name of a field of KubeletConfiguration. A name that resembles none may be newer than this table."""
     near = difflib.get_close_matches(value, FIELDS, n=1)
-    return ('KubeletConfiguration has no field "%s"' % value, "did you mean %s?" % near[0]) if value not in FIELDS and near else None
+    return (
+        ('KubeletConfiguration has no field "%s"' % value, "did you mean %s?" % near[0])
+        if value not in FIELDS and near
+        else None
+    )
 
 
 def _address(value: str) -> bool:

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An inventory of k3s-ansible as it is: its variables in the inputs' words.
 
-https://github.com/k3s-io/k3s-ansible/blob/master/inventory-sample.yml. Its groups server and agent are understood everywhere; its `token` is not
-needed, since tokens are made on the first server and kept in files.
+https://github.com/k3s-io/k3s-ansible/blob/master/inventory-sample.yml. Its groups server and agent are understood
+everywhere; its `token` is not needed, since tokens are made on the first server and kept in files.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ DATA_DIR = "/var/lib/rancher/k3s"
 def inputs(variables: Mapping[str, Any], server: bool) -> dict[str, Any]:
     """Return the inputs of a host of such an inventory; empty if MARK is not among its variables.
 
-    variables: those of VARIABLES that the host has. server: True for a control plane. Raise ValueError with the variable's name.
+    variables: those of VARIABLES that the host has. server: True for a control plane. Raise ValueError with the
+    variable's name.
     """
     if not variables.get(MARK):
         return {}
@@ -33,10 +34,19 @@ def inputs(variables: Mapping[str, Any], server: bool) -> dict[str, Any]:
     place = str(variables.get("k3s_server_location") or DATA_DIR).rstrip("/")
     if place != DATA_DIR:
         if not place.endswith("/rancher/k3s"):
-            raise ValueError("k3s_server_location %s: must end in /rancher/k3s. Set kube_data_dir instead; K3s's data are in rancher/k3s below it" % place)
+            raise ValueError(
+                (
+                    "k3s_server_location %s: must end in /rancher/k3s. Set kube_data_dir instead; K3s's data are "
+                    "in rancher/k3s below it"
+                )
+                % place
+            )
         found["kube_data_dir"] = place[: -len("/rancher/k3s")]
     name = "extra_server_args" if server else "extra_agent_args"
-    settings = {**_document(variables.get("server_config_yaml") if server else ""), **_arguments(name, variables.get(name))}
+    settings = {
+        **_document(variables.get("server_config_yaml") if server else ""),
+        **_arguments(name, variables.get(name)),
+    }
     parts = settings.pop("disable", None)
     if parts is not None:
         parts = parts if isinstance(parts, list) else [parts]

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What changing each input means for a running cluster, and on which hosts it has to be the same.
 
-The table has a row for every input; a unit test compares it with the argument specs. What only one distribution reads is said in `note`
-where that is not clear from the name.
+The table has a row for every input; a unit test compares it with the argument specs. What only one distribution reads
+is said in `note` where that is not clear from the name.
 """
 
 from __future__ import annotations
@@ -40,8 +40,9 @@ class Scope(enum.Enum):
 class Row:
     """One input.
 
-    steps: the plan's steps that a rolling change causes. configuration: its place in kubeadm's ClusterConfiguration. setting: its name in
-    K3s's configuration. fact: where the running value is in a control plane's facts, by distribution. note: what a reader cannot guess.
+    steps: the plan's steps that a rolling change causes. configuration: its place in kubeadm's ClusterConfiguration.
+    setting: its name in K3s's configuration. fact: where the running value is in a control plane's facts, by
+    distribution. note: what a reader cannot guess.
     """
 
     change: Change
@@ -68,7 +69,9 @@ LIFECYCLE: dict[str, Row] = {
     # roles/kube
     "kube_distribution": _birth(note="compared with what is installed"),
     "kube_version": _birth(note="compared with the API's version; upgrades are not supported yet"),
-    "kube_needs": Row(Change.JOIN, Scope.CLUSTER, note="decides values that are auto; a running cluster keeps what was decided"),
+    "kube_needs": Row(
+        Change.JOIN, Scope.CLUSTER, note="decides values that are auto; a running cluster keeps what was decided"
+    ),
     "kube_cluster_name": _birth(configuration=("clusterName",), note="K3s: only in the kubeconfig on the controller"),
     "kube_cluster_domain": _birth(configuration=("networking", "dnsDomain"), setting="cluster-domain"),
     "kube_api_endpoint": _birth(configuration=("controlPlaneEndpoint",), note="K3s: agents follow, rolling"),
@@ -76,10 +79,14 @@ LIFECYCLE: dict[str, Row] = {
     "kube_api_sans": _rolling("control-plane", "k3s", scope=Scope.CLUSTER),
     "kube_pod_cidrs": _birth(configuration=("networking", "podSubnet"), setting="cluster-cidr"),
     "kube_service_cidrs": _birth(configuration=("networking", "serviceSubnet"), setting="service-cidr"),
-    "kube_network": Row(Change.JOIN, Scope.CLUSTER, ("network",), note="a running cluster keeps its plugin; its options are applied"),
+    "kube_network": Row(
+        Change.JOIN, Scope.CLUSTER, ("network",), note="a running cluster keeps its plugin; its options are applied"
+    ),
     "kube_proxy_mode": Row(Change.JOIN, Scope.CLUSTER, note="a running cluster keeps its mode"),
     "kube_node_name": Row(Change.JOIN, note="a node under another name is a new node"),
-    "kube_node_ip": Row(Change.JOIN, note="the kubelet keeps its address; the endpoint and the bridge follow the input"),
+    "kube_node_ip": Row(
+        Change.JOIN, note="the kubelet keeps its address; the endpoint and the bridge follow the input"
+    ),
     "kube_node_labels": Row(Change.API),
     "kube_node_taints": Row(Change.API),
     "kube_registries": _rolling("containerd", "credentials", "k3s"),
@@ -103,7 +110,9 @@ LIFECYCLE: dict[str, Row] = {
     "kubeadm_cluster_config": _rolling("control-plane", scope=Scope.CLUSTER),
     "kubeadm_init_config": Row(Change.JOIN),
     "kubeadm_join_config": Row(Change.JOIN),
-    "kubeadm_proxy_config": Row(Change.JOIN, Scope.CLUSTER, note="kube-proxy's ConfigMap is written when the cluster starts"),
+    "kubeadm_proxy_config": Row(
+        Change.JOIN, Scope.CLUSTER, note="kube-proxy's ConfigMap is written when the cluster starts"
+    ),
     "kubeadm_ignore_preflight_errors": _RUN,
     "kubeadm_timeout": _RUN,
     # roles/k3s
@@ -114,7 +123,9 @@ LIFECYCLE: dict[str, Row] = {
     "k3s_config": _rolling("k3s"),
     "k3s_disable": _rolling("k3s", scope=Scope.SERVERS),
     "k3s_keep": _rolling("k3s", scope=Scope.SERVERS),
-    "k3s_manifests": _rolling("k3s", "credentials", scope=Scope.SERVERS, note="K3s applies changed files itself and is not restarted"),
+    "k3s_manifests": _rolling(
+        "k3s", "credentials", scope=Scope.SERVERS, note="K3s applies changed files itself and is not restarted"
+    ),
     "k3s_helm_charts": _rolling("k3s", scope=Scope.SERVERS, note="as k3s_manifests"),
     "k3s_helm_configs": _rolling("k3s", scope=Scope.SERVERS, note="as k3s_manifests"),
     "k3s_secrets_encryption": _birth(note="compared with what the servers have"),
@@ -156,6 +167,11 @@ def changed_at_birth(host: str, values: Mapping[str, Any], info: Mapping[str, An
         for key in path:
             running = running.get(key) if isinstance(running, Mapping) else None
         if path and running is not None and running != values[name]:
-            text = "%s: the running cluster has %s on %s and keeps it for life, the inventory says %s. Set it back, or create a new cluster."
-            found.append(Finding("inputs.fixed", text % (name, running, host, values[name]), host, values[name], running))
+            text = (
+                "%s: the running cluster has %s on %s and keeps it for life, the inventory says %s. Set it back, "
+                "or create a new cluster."
+            )
+            found.append(
+                Finding("inputs.fixed", text % (name, running, host, values[name]), host, values[name], running)
+            )
     return found

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Read and validate inputs.
 
-The roles' argument specs are the one source of names, types, defaults and choices; formats.py adds ranges and forms. Values are
-converted and checked by Ansible's own ArgumentSpecValidator, one option at a time, so that each message has the exact path and value.
+The roles' argument specs are the one source of names, types, defaults and choices; formats.py adds ranges and forms.
+Values are converted and checked by Ansible's own ArgumentSpecValidator, one option at a time, so that each message has
+the exact path and value.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ RUN_PREFIXES = ("verify_", "reset_", "plan_", "local_")
 PLAN_OPTIONS = ("plan_json", "plan_html", "plan_fail")
 # Variables with these prefixes that are not inputs: groups, and what the roles register and share.
 NOT_INPUTS = (
-    "kube_control_plane kube_node kube_cluster kube_refuse kube_components kube_look kube_planned kube_joined kube_joining "
+    "kube_control_plane kube_node kube_cluster kube_refuse kube_components kube_look kube_planned "
+    "kube_joined kube_joining "
     "kube_programs k3s_joining k3s_cluster verify_begun verify_probed verify_result local_cluster"
 ).split()
 
@@ -108,8 +110,8 @@ def validate(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Finding]]:
     """Complete and check one host's variables.
 
     given: the host's variables whose names are inputs (is_input).
-    Returns every input with its default filled in, and all problems. An input with a problem has its default, so that nothing else is said
-    about it.
+    Returns every input with its default filled in, and all problems. An input with a problem has its default, so that
+    nothing else is said about it.
     """
     known = specification()
     problems = [_unknown(name, known) for name in sorted(set(given) - set(known))]
@@ -144,7 +146,9 @@ def _value(path: str, value: Any, spec: Spec, problems: list[Finding]) -> Any:
         return _default(path, spec, problems)
     if kind == "list":
         element = {"type": spec.get("elements", "str"), "choices": spec.get("choices")}
-        return [_element("%s[%d]" % (path, number), item, element, spec, problems) for number, item in enumerate(converted)]
+        return [
+            _element("%s[%d]" % (path, number), item, element, spec, problems) for number, item in enumerate(converted)
+        ]
     if spec.get("options"):
         return _options(path, converted, spec["options"], problems)
     if spec.get("choices") and not _is_choice(path, converted, spec["choices"], problems):
@@ -198,7 +202,14 @@ def _converted(path: str, value: Any, spec: Spec, problems: list[Finding]) -> tu
         result = _validator(kind).validate({"value": value})
         if not result.error_messages:
             return result.validated_parameters["value"], True
-    problems.append(Finding("inputs.type", "%s: expected %s, got %s" % (path, _EXPECTED[kind], shown(path, value)), value=shown(path, value), limit=kind))
+    problems.append(
+        Finding(
+            "inputs.type",
+            "%s: expected %s, got %s" % (path, _EXPECTED[kind], shown(path, value)),
+            value=shown(path, value),
+            limit=kind,
+        )
+    )
     return None, False
 
 
@@ -206,7 +217,9 @@ def _is_choice(path: str, value: Any, choices: list[Any], problems: list[Finding
     if value in choices:
         return True
     listed, found = ", ".join(map(str, choices)), shown(path, value)
-    problems.append(Finding("inputs.choice", "%s: expected one of %s, got %s" % (path, listed, found), value=found, limit=listed))
+    problems.append(
+        Finding("inputs.choice", "%s: expected one of %s, got %s" % (path, listed, found), value=found, limit=listed)
+    )
     return False
 
 

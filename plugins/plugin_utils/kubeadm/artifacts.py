@@ -46,7 +46,14 @@ def programs(
     components: versions by name. checksums: SHA-256 digests that the user pinned, by URL.
     """
     items = [
-        _archive(component, project, name.format(version=components[component], architecture=architecture), suffix, unpack, components)
+        _archive(
+            component,
+            project,
+            name.format(version=components[component], architecture=architecture),
+            suffix,
+            unpack,
+            components,
+        )
         for component, project, name, suffix, unpack in _ARCHIVES
     ]
     items.insert(1, _runc(components["runc"], architecture))

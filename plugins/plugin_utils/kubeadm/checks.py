@@ -38,7 +38,11 @@ def _kind(host: str, node: Node) -> list[Finding]:
         text = "%s: architecture %s, Kubernetes has releases for %s. Take the machine out of the inventory, or try K3s."
         limit = ", ".join(KUBERNETES_ARCHITECTURES)
         raw = info["architecture"]["raw"]
-        found.append(Finding("architecture.unsupported", text % (host, architecture or raw, limit), host, architecture or raw, limit))
+        found.append(
+            Finding(
+                "architecture.unsupported", text % (host, architecture or raw, limit), host, architecture or raw, limit
+            )
+        )
     if init != "systemd":
         text = "%s: init system %s, kubeadm needs systemd. Set kube_distribution: k3s, which runs on OpenRC too."
         found.append(Finding("init.unsupported", text % (host, init), host, init, "systemd"))

@@ -81,7 +81,8 @@ def arguments(api: str, values: Mapping[str, Any]) -> list[dict[str, str]] | dic
 def cluster_configuration(cluster: Cluster) -> dict[str, Any]:
     """Return ClusterConfiguration.
 
-    cluster: version ("1.36.3"), api_version, name, endpoint ("host:port"), domain, pod_cidrs, service_cidrs, sans, extra (the user's map).
+    cluster: version ("1.36.3"), api_version, name, endpoint ("host:port"), domain, pod_cidrs, service_cidrs, sans,
+    extra (the user's map).
     """
     computed = {
         "apiVersion": cluster["api_version"],

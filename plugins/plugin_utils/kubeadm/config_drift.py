@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Compare a running cluster's ClusterConfiguration with the wanted one: what differs, and what of it site can change.
 
-kubeadm keeps the document in the ConfigMap kubeadm-config. `kubeadm init phase control-plane` writes the static pods of the
-three components of APPLIED; nothing of the other fields reaches a running cluster that way, so a change of them is refused.
+kubeadm keeps the document in the ConfigMap kubeadm-config. `kubeadm init phase control-plane` writes the static pods of
+the three components of APPLIED; nothing of the other fields reaches a running cluster that way, so a change of them is
+refused.
 """
 
 from __future__ import annotations
@@ -45,12 +46,16 @@ def fixed(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[Finding]:
     for path, name in FIXED.items():
         old, new = _at(there, path), _at(wanted, path)
         if old is not None and old != new:
-            text = "%s: %s differs from the running cluster's %s, which cannot be changed. Put it back, or make a new cluster."
+            text = (
+                "%s: %s differs from the running cluster's %s, which cannot be changed. Put it back, or make a "
+                "new cluster."
+            )
             found.append(Finding("inputs.fixed", text % (name, new, old), value=new, limit=old))
     for key, value in wanted.items():
         if there and key not in APPLIED and key not in _ELSEWHERE and not _holds(there.get(key), value):
             text = (
-                "kubeadm_cluster_config.%s: differs from the running cluster's configuration, and site does not apply it to a "
+                "kubeadm_cluster_config.%s: differs from the running cluster's configuration, and site does "
+                "not apply it to a "
                 "running cluster. Put it back, or change it with kubeadm on every control plane first."
             )
             found.append(Finding("cluster_config.not_applied", text % key, value=value, limit=there.get(key)))
@@ -66,7 +71,8 @@ def proxy(live: Mapping[str, Any], given: Mapping[str, Any]) -> list[Finding]:
     return [
         Finding(
             "proxy_config.not_applied",
-            "kubeadm_proxy_config.%s: differs from the running cluster's kube-proxy, which keeps what it was started with. "
+            "kubeadm_proxy_config.%s: differs from the running cluster's kube-proxy, which keeps what it was "
+            "started with. "
             "Change the ConfigMap kube-proxy in kube-system, or put the input back." % key,
             value=value,
             limit=there.get(key),
@@ -77,7 +83,10 @@ def proxy(live: Mapping[str, Any], given: Mapping[str, Any]) -> list[Finding]:
 
 
 def changed(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """Return sentences on what the control planes must be configured with again. Fields that only kubeadm fills in do not count."""
+    """Return sentences on what the control planes must be configured with again.
+
+    Fields that only kubeadm fills in do not count.
+    """
     found = [
         "%s is %r, not %r" % (key, there.get(key), wanted[key])
         for key in APPLIED

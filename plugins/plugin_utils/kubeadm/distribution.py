@@ -79,7 +79,11 @@ class Kubeadm(Distribution):
         return datastore.choose(shared, control_planes)
 
     def plugin(
-        self, wanted: str, needs: Sequence[str], pods: Sequence[Any], layer2_networks: Mapping[str | None, Sequence[str]]
+        self,
+        wanted: str,
+        needs: Sequence[str],
+        pods: Sequence[Any],
+        layer2_networks: Mapping[str | None, Sequence[str]],
     ) -> tuple[str, list[Reason], list[Any]]:
         """Return the bridge where it carries all that is asked for, otherwise kube-router."""
         if wanted != "auto":
@@ -88,13 +92,20 @@ class Kubeadm(Distribution):
         limit: Any = 1
         name = "kube-router"
         if "network_policy" in needs:
-            value, limit, why = "network_policy", None, "kube_needs has network_policy, which the bridge does not enforce"
+            value, limit, why = (
+                "network_policy",
+                None,
+                "kube_needs has network_policy, which the bridge does not enforce",
+            )
         elif any(item.version == 6 for item in pods):
             value, limit, why = "IPv6", "IPv4", "pods have IPv6, the bridge carries IPv4 only"
         elif value > 1:
             why = "the nodes are in %d networks, the bridge needs one" % value
         else:
-            name, why = "bridge", "all nodes are in one network, and nothing asks for NetworkPolicy: no image, no daemon in the cluster"
+            name, why = (
+                "bridge",
+                "all nodes are in one network, and nothing asks for NetworkPolicy: no image, no daemon in the cluster",
+            )
         return name, [reason("network", None, value, limit, NETWORKS_PAGE, "%s: %s" % (name, why))], []
 
     def config_api(self, version: tuple[int, int, int | None]) -> str:

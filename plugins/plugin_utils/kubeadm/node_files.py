@@ -46,6 +46,10 @@ def _containerd(node: Node, cluster: Cluster, with_template: bool) -> list[File]
     return [
         {"path": "/etc/containerd/config.toml", "content": text, "mode": "0644"},
         {"path": "/etc/systemd/system/containerd.service", "content": units.containerd(in_container), "mode": "0644"},
-        {"path": "/etc/crictl.yaml", "content": "runtime-endpoint: unix:///run/containerd/containerd.sock\n", "mode": "0644"},
+        {
+            "path": "/etc/crictl.yaml",
+            "content": "runtime-endpoint: unix:///run/containerd/containerd.sock\n",
+            "mode": "0644",
+        },
         *({"path": entry["path"], "content": entry["content"], "mode": entry["mode"]} for entry in public),
     ]

@@ -106,7 +106,10 @@ def ports(cluster: Cluster) -> list[dict[str, Any]]:
 
 
 def actions(node: Node, values: Inputs) -> dict[str, Any]:
-    """Return kubeadm's arguments for the role's tasks. Seconds to wait are those of kubeadm_timeout where that is set."""
+    """Return kubeadm's arguments for the role's tasks.
+
+    Seconds to wait are those of kubeadm_timeout where that is set.
+    """
     made = node.get("kubeadm") or {}
     timeout = values["kubeadm_timeout"] or 0
     return {

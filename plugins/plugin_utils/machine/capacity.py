@@ -21,8 +21,8 @@ def capacity(info: Mapping[str, Any], kubelet: Mapping[str, Any]) -> dict[str, A
     """Return what is kept from pods and what is left.
 
     info: node_info. kubelet: the node's KubeletConfiguration.
-    Returns {reserved: {kube, system, eviction}, each as in the configuration; allocatable: {memory_bytes, cpus}, None if the machine's is
-    unknown; pods: {limit: the kubelet's maxPods, of_128Mi: how many pods of that size fit}}.
+    Returns {reserved: {kube, system, eviction}, each as in the configuration; allocatable: {memory_bytes, cpus}, None
+    if the machine's is unknown; pods: {limit: the kubelet's maxPods, of_128Mi: how many pods of that size fit}}.
     """
     kube, system, eviction = (kubelet.get(name) or {} for name in ("kubeReserved", "systemReserved", "evictionHard"))
     memory, cpus = info["memory"]["usable_bytes"], info["cpus"]["count"]

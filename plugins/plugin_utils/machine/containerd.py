@@ -30,7 +30,8 @@ def config(node: Mapping[str, Any], driver: str, pause: str, data_dir: str, with
     """Return the text of /etc/containerd/config.toml for one node.
 
     node: its facts. driver: the cgroup driver. pause: the sandbox image. data_dir: root of images and state.
-    with_template: True if containerd writes the CNI configuration itself, with the node's pod network, from CNI_TEMPLATE.
+    with_template: True if containerd writes the CNI configuration itself, with the node's pod network, from
+    CNI_TEMPLATE.
     """
     runtime = "plugins.'io.containerd.cri.v1.runtime'"
     lines = [
@@ -90,7 +91,8 @@ def hosts(registries: Registries) -> list[File]:
 
 
 def secret_files(registries: Registries, http_proxy: Mapping[str, Any], no_proxy: Sequence[str]) -> list[File]:
-    """Return the files that have, or may have, credentials: hosts.toml with a login, and containerd's environment with the proxy.
+    """Return the files that have, or may have, credentials: hosts.toml with a login, and containerd's environment with
+    the proxy.
 
     http_proxy: the input kube_http_proxy. no_proxy: networks and names of the cluster, never reached through the proxy.
     """
@@ -119,7 +121,9 @@ def _host(
         lines.append("  ca = %s" % json.dumps(path))
     if settings.get("certificate"):
         base = "%s/%s-client" % (CERTS, _name(endpoint).replace(":", "_"))
-        files += [entry for entry in client_files(base, settings) if entry["path"] not in [known["path"] for known in files]]
+        files += [
+            entry for entry in client_files(base, settings) if entry["path"] not in [known["path"] for known in files]
+        ]
         lines.append("  client = %s" % json.dumps([[base + ".crt", base + ".key"]]))
     header = _authorization(settings)
     if header:
@@ -157,7 +161,10 @@ CONFIG_KEYS = ("ca", "certificate", "insecure_skip_verify", "key", "password", "
 
 
 def refusals(registries: Registries, rewrites: bool = False, embedded: bool = False) -> list[Finding]:
-    """Check kube_registries. rewrites: True if mirrors may have `rewrites`. embedded: True if nodes share images, which needs no endpoint."""
+    """Check kube_registries.
+
+    rewrites: True if mirrors may have `rewrites`. embedded: True if nodes share images, which needs no endpoint.
+    """
     found = []
     for registry, mirror in (registries.get("mirrors") or {}).items():
         where = "kube_registries.mirrors[%s]" % registry
@@ -179,7 +186,11 @@ def refusals(registries: Registries, rewrites: bool = False, embedded: bool = Fa
 def _config(where: str, settings: Mapping[str, Any]) -> list[Finding]:
     found = []
     if settings.get("password") and not settings.get("username"):
-        found.append(Finding("registries.no_username", "%s: has a password and no username. Add the username." % where, value=where))
+        found.append(
+            Finding(
+                "registries.no_username", "%s: has a password and no username. Add the username." % where, value=where
+            )
+        )
     if bool(settings.get("certificate")) != bool(settings.get("key")):
         text = "%s: has only one of certificate and key. Set both, or neither."
         found.append(Finding("registries.half_certificate", text % where, value=where))
@@ -195,7 +206,9 @@ def _unknown(where: str, given: Mapping[str, Any], known: Sequence[str]) -> list
     for name in sorted(set(given) - set(known), key=str):
         near = difflib.get_close_matches(str(name), known, n=1)
         hint = "did you mean %s?" % near[0] if near else "known keys: " + ", ".join(known)
-        found.append(Finding("inputs.unknown", "%s has no key %s; %s" % (where, name, hint), value="%s.%s" % (where, name)))
+        found.append(
+            Finding("inputs.unknown", "%s has no key %s; %s" % (where, name, hint), value="%s.%s" % (where, name))
+        )
     return found
 
 
@@ -205,7 +218,9 @@ def _mirror(where: str, mirror: Mapping[str, Any], rewrites: bool, embedded: boo
         return [Finding("registries.no_endpoints", "%s: has no endpoints. Give a list of URLs." % where, value=where)]
     text = "%s: %s is not a URL. Write it as https://mirror.example."
     found = [
-        Finding("registries.not_a_url", text % (where, item), value=item) for item in endpoints or [] if "://" not in str(item)
+        Finding("registries.not_a_url", text % (where, item), value=item)
+        for item in endpoints or []
+        if "://" not in str(item)
     ]
     if mirror.get("rewrites") and not rewrites:
         text = "%s.rewrites: containerd cannot rewrite names, only K3s can. Remove it, or use an endpoint with a path."

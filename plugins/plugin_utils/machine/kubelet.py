@@ -29,8 +29,8 @@ OWNED = {
 def reserved(memory_bytes: float | None, cpus: float | None, wanted: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is kept from pods on a node of this size: kubeReserved, systemReserved and the eviction thresholds.
 
-    memory_bytes, cpus: None if unknown; then the least is reserved. wanted: the input kube_reserved. Half of the computed memory is for the
-    operating system.
+    memory_bytes, cpus: None if unknown; then the least is reserved. wanted: the input kube_reserved. Half of the
+    computed memory is for the operating system.
     """
     memory_bytes, cpus = memory_bytes or 0, cpus or 0
     memory = min(_share(memory_bytes, RESERVED_MEMORY_STEPS), memory_bytes * 0.25)
@@ -66,7 +66,10 @@ def _share(amount: float, steps: Sequence[tuple[float | None, float]]) -> float:
 
 
 def config(node: Mapping[str, Any], inputs: Mapping[str, Any], version: tuple[int, int, int | None]) -> dict[str, Any]:
-    """Return the KubeletConfiguration of one node. node: its node_info. inputs: its inputs. version: (major, minor, patch)."""
+    """Return the KubeletConfiguration of one node.
+
+    node: its node_info. inputs: its inputs. version: (major, minor, patch).
+    """
     driver = cgroup_driver(node)
     computed: dict[str, Any] = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",

@@ -1,7 +1,8 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small boards: the memory cgroup, which is off on a Raspberry Pi by default, and the card that everything is written to.
+"""Small boards: the memory cgroup, which is off on a Raspberry Pi by default, and the card that everything is written
+to.
 
 https://docs.k3s.io/installation/requirements#operating-systems (Raspberry Pi)
 """
@@ -36,7 +37,12 @@ def _has(info: Facts, name: str) -> bool:
 
 def enabled_until_reboot(info: Facts) -> bool:
     """Return True if the memory cgroup is on now, but its kernel arguments are gone from the file, so that the next boot turns it off."""
-    return not off(info) and _has(info, "cmdline") and bool(_board(info).get("cmdline_next")) and not _has(info, "cmdline_next")
+    return (
+        not off(info)
+        and _has(info, "cmdline")
+        and bool(_board(info).get("cmdline_next"))
+        and not _has(info, "cmdline_next")
+    )
 
 
 def firmware_ignored_file(info: Facts) -> bool:
@@ -49,7 +55,11 @@ def firmware_ignored_file(info: Facts) -> bool:
 def kernel_arguments(info: Facts, may_reboot: bool) -> dict[str, Any]:
     """Return the kernel arguments to add, {file, words}; empty if none are needed, or if the file is unknown."""
     path = _board(info).get("cmdline_file")
-    return {"file": path, "words": list(WORDS)} if path and (off(info) or may_reboot and enabled_until_reboot(info)) else {}
+    return (
+        {"file": path, "words": list(WORDS)}
+        if path and (off(info) or may_reboot and enabled_until_reboot(info))
+        else {}
+    )
 
 
 def steps(info: Facts) -> dict[str, list[str]]:
@@ -78,11 +88,18 @@ def _way_out(info: Facts, may_reboot: bool) -> str:
     if not file:
         return "Add %s to the kernel's command line and reboot (%s)." % (words, K3S_PAGE)
     if firmware_ignored_file(info):
-        text = "%s has %s, but the machine booted without it. Add it to the file that the firmware reads (config.txt: cmdline=, os_prefix=) and reboot."
+        text = (
+            "%s has %s, but the machine booted without it. Add it to the file that the firmware reads "
+            "(config.txt: cmdline=, os_prefix=) and reboot."
+        )
         return text % (file, WORDS[1])
     if may_reboot:
         return ""
-    return "Set kube_allow_reboot: true to add %s to %s and reboot the node, or do it yourself (%s)." % (words, file, K3S_PAGE)
+    return "Set kube_allow_reboot: true to add %s to %s and reboot the node, or do it yourself (%s)." % (
+        words,
+        file,
+        K3S_PAGE,
+    )
 
 
 def wrong_journal(facts: Facts) -> list[str]:
@@ -99,10 +116,16 @@ def warnings(host: str, info: Facts, journald: str, may_reboot: bool) -> list[Fi
     disks = info.get("disks") or {}
     kinds = {(disk or {}).get("kind") for disk in ([disks["/var/log"]] if disks.get("/var/log") else disks.values())}
     if journald != "volatile" and _board(info).get("journal") != "memory" and kinds & set(SLOW_DISKS):
-        text = "%s: the journal is written to a card, which wears it out. Set kube_journald: volatile to keep it in memory."
+        text = (
+            "%s: the journal is written to a card, which wears it out. Set kube_journald: volatile to keep "
+            "it in memory."
+        )
         found.append(Finding("journald.on_card", text % host, host))
     if enabled_until_reboot(info) and not may_reboot:
-        text = "%s: the memory cgroup is on, but %s does not have %s, so the next boot turns it off. Add it, or set kube_allow_reboot: true."
+        text = (
+            "%s: the memory cgroup is on, but %s does not have %s, so the next boot turns it off. Add it, or "
+            "set kube_allow_reboot: true."
+        )
         values = (host, _board(info)["cmdline_file"], WORDS[1])
         found.append(Finding("memory_cgroup.off_after_reboot", text % values, host, values[1], values[2]))
     return found

@@ -18,7 +18,10 @@ Facts = Mapping[str, Any]
 def packages(
     info: Facts, role: str, place: Endpoint, inputs: Mapping[str, Any], more: Sequence[tuple[str, str]] = ()
 ) -> list[str]:
-    """Return the packages whose programs are missing. place: the API endpoint. more: (command, package) that the network plugin needs."""
+    """Return the packages whose programs are missing.
+
+    place: the API endpoint. more: (command, package) that the network plugin needs.
+    """
     commands = info.get("commands") or {}
     family = info["os"].get("family")
     missing = [table.get(family, command) for command, table in COMMAND_PACKAGES.items() if not commands.get(command)]

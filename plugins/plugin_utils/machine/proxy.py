@@ -12,7 +12,8 @@ from typing import Any
 def environment(proxy: Mapping[str, Any], no_proxy: Sequence[str]) -> dict[str, str]:
     """Return the variables of a service that reaches the internet through a proxy; empty if there is none.
 
-    proxy: the input kube_http_proxy {http, https, no_proxy}. no_proxy: networks and names of the cluster, never reached through it.
+    proxy: the input kube_http_proxy {http, https, no_proxy}. no_proxy: networks and names of the cluster, never reached
+    through it.
     """
     if not (proxy.get("http") or proxy.get("https")):
         return {}

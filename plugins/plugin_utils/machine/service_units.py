@@ -112,7 +112,8 @@ WantedBy=multi-user.target
 
 
 def k3s_openrc(role: str, binary: str = "/usr/local/bin/k3s") -> str:
-    """/etc/init.d/k3s or k3s-agent for OpenRC's supervise-daemon, with the names and files that upstream's script gives it.
+    """/etc/init.d/k3s or k3s-agent for OpenRC's supervise-daemon, with the names and files that upstream's script gives
+    it.
 
     https://github.com/k3s-io/k3s/blob/main/install.sh (create_openrc_service_file)
     """

@@ -61,9 +61,10 @@ def of_host(network: Facts) -> list[Address]:
 def choose(host: str, wanted: str, network: Facts, families: Sequence[int] = ()) -> tuple[list[Address], list[Finding]]:
     """Return the addresses of a node in the cluster, the primary one first, and why there is none.
 
-    wanted: the input kube_node_ip: an address, an interface or a CIDR; with two families also two of them with a comma between; empty for
-    the address that the route to the other nodes uses. network: the host's facts. families: 4 and 6 in the order of kube_pod_cidrs where the
-    pods have both (https://docs.k3s.io/networking/basic-network-options#dual-stack-ipv4--ipv6-networking); empty for one address.
+    wanted: the input kube_node_ip: an address, an interface or a CIDR; with two families also two of them with a comma
+    between; empty for the address that the route to the other nodes uses. network: the host's facts. families: 4 and 6
+    in the order of kube_pod_cidrs where the pods have both
+    (https://docs.k3s.io/networking/basic-network-options#dual-stack-ipv4--ipv6-networking); empty for one address.
     """
     found: list[Address] = []
     for part in wanted.split(",") if wanted and families else [wanted]:
@@ -82,7 +83,9 @@ def choose(host: str, wanted: str, network: Facts, families: Sequence[int] = ())
                 "%s: has no IPv%d address beside %s, and kube_pod_cidrs has networks of both families. "
                 "Add an address to the host, or set kube_node_ip to both."
             )
-            return [], [Finding("address.family_missing", text % (host, version, here.address), host, here.address, version)]
+            return [], [
+                Finding("address.family_missing", text % (host, version, here.address), host, here.address, version)
+            ]
         by_family[version] = other
     return [by_family[version] for version in families], []
 
@@ -95,7 +98,10 @@ def _one(host: str, wanted: str, network: Facts) -> tuple[Address | None, Findin
     if fits:
         return replace(fits[0], reason="kube_node_ip is %s" % wanted), None
     there = ", ".join("%s on %s" % (address.address, address.interface) for address in known) or "none"
-    text = "%s: kube_node_ip %s fits no address of the host (it has %s). Set it to one of these, to an interface or to a network."
+    text = (
+        "%s: kube_node_ip %s fits no address of the host (it has %s). Set it to one of these, to an "
+        "interface or to a network."
+    )
     return None, Finding("address.not_on_host", text % (host, wanted, there), host, wanted, there)
 
 

@@ -35,8 +35,8 @@ class Bridge(NetworkPlugin):
     def node_files(self, pod_cidrs: Sequence[str], address: str, python: str, options: Options) -> list[File]:
         """Return the files on one node.
 
-        containerd fills the CNI template with the node's pod network. A small service follows the API's list of nodes and keeps a route
-        to each other node's pods, so no file on a node lists the others.
+        containerd fills the CNI template with the node's pod network. A small service follows the API's list of nodes
+        and keeps a route to each other node's pods, so no file on a node lists the others.
         """
         ipv4 = next((cidr for cidr in pod_cidrs if ":" not in cidr), "")
         unit = _UNIT % {"python": python, "address": address, "directory": DIRECTORY}

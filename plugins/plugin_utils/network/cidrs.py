@@ -35,20 +35,31 @@ def read(name: str, texts: Sequence[str]) -> tuple[list[IPNetwork], list[Finding
     return found, problems
 
 
-def overlaps(pods: Sequence[IPNetwork], services: Sequence[IPNetwork], nodes: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
+def overlaps(
+    pods: Sequence[IPNetwork], services: Sequence[IPNetwork], nodes: Mapping[str, Mapping[str, Any]]
+) -> list[Finding]:
     """Refuse networks that overlap: pods with Services, and either with a host's addresses, routes and name servers.
 
     nodes: by host name the `network` part of its facts.
     """
-    wanted = [("kube_pod_cidrs", network) for network in pods] + [("kube_service_cidrs", network) for network in services]
+    wanted = [("kube_pod_cidrs", network) for network in pods] + [
+        ("kube_service_cidrs", network) for network in services
+    ]
     there = {version: list(_of_hosts(nodes, version)) for version in {network.version for _label, network in wanted}}
-    taken: set[IPNetwork] = {network for rows in there.values() for _host, _source, network in rows} | {*pods, *services}
+    taken: set[IPNetwork] = {network for rows in there.values() for _host, _source, network in rows} | {
+        *pods,
+        *services,
+    }
     problems = []
     for pod in pods:
         for service in services:
             if _overlap(pod, service):
                 text = "kube_pod_cidrs %s and kube_service_cidrs %s overlap. Choose separate networks%s."
-                problems.append(Finding("cidrs.overlap", text % (pod, service, _such_as(pod, taken)), value=str(pod), limit=str(service)))
+                problems.append(
+                    Finding(
+                        "cidrs.overlap", text % (pod, service, _such_as(pod, taken)), value=str(pod), limit=str(service)
+                    )
+                )
     for label, network in wanted:
         for host, source, other in there[network.version]:
             if _overlap(network, other):
@@ -76,7 +87,11 @@ def _of_hosts(nodes: Mapping[str, Mapping[str, Any]], version: int) -> Iterator[
     seen = set()
     for host, network in nodes.items():
         for route in network.get("routes") or []:
-            if route.get("dst") in (None, "default") or (route.get("dev") or "").startswith(OWN_INTERFACES) or _ours(route):
+            if (
+                route.get("dst") in (None, "default")
+                or (route.get("dev") or "").startswith(OWN_INTERFACES)
+                or _ours(route)
+            ):
                 continue
             found = network_of(route["dst"])
             if found is not None and found.version == version and found.prefixlen and (host, found) not in seen:

@@ -28,8 +28,8 @@ def choose(
 ) -> tuple[Endpoint, list[Finding]]:
     """Return the endpoint of a cluster, and what is wrong with the input.
 
-    wanted: the input kube_api_endpoint. control_planes: their addresses. balancer_port: of a distribution that balances itself, as K3s does,
-    otherwise None.
+    wanted: the input kube_api_endpoint. control_planes: their addresses. balancer_port: of a distribution that balances
+    itself, as K3s does, otherwise None.
     """
     mode = wanted.get("mode") or ("vip" if wanted.get("address") else "local")
     problems = _address_problems(mode, wanted.get("address"), control_planes)
@@ -60,7 +60,10 @@ def _address_problems(mode: str, address: str | None, control_planes: Sequence[s
         text = "kube_api_endpoint.mode %s needs an address. Set kube_api_endpoint.address."
         found.append(Finding("endpoint.no_address", text % mode, value=mode))
     if mode == "vip" and address and not is_address(address):
-        text = "kube_api_endpoint.address %s is not an IP address. A virtual address (mode vip) must be one; use mode external for a name."
+        text = (
+            "kube_api_endpoint.address %s is not an IP address. A virtual address (mode vip) must be one; "
+            "use mode external for a name."
+        )
         found.append(Finding("endpoint.not_an_ip_address", text % address, value=address))
     if mode in ("local", "none") and address:
         text = "kube_api_endpoint.address %s is not used with mode %s. Remove it, or set the mode to vip or external."
@@ -69,17 +72,22 @@ def _address_problems(mode: str, address: str | None, control_planes: Sequence[s
         text = "kube_api_endpoint.address %s is the address of a node. Choose one that no host has."
         found.append(Finding("endpoint.address_of_node", text % address, value=address))
     if mode == "none" and len(control_planes) > 1:
-        text = "kube_api_endpoint.mode none works with one control plane, the inventory has %d. Set it to local, vip or external."
-        found.append(Finding("endpoint.none_with_several", text % len(control_planes), value=len(control_planes), limit=1))
+        text = (
+            "kube_api_endpoint.mode none works with one control plane, the inventory has %d. Set it to "
+            "local, vip or external."
+        )
+        found.append(
+            Finding("endpoint.none_with_several", text % len(control_planes), value=len(control_planes), limit=1)
+        )
     return found
 
 
 def haproxy(endpoint: Endpoint, api_port: int, control_planes: Sequence[Member]) -> str:
     """Return HAProxy's configuration: TCP to the control planes whose /readyz answers.
 
-    Each is checked once a second and is down after two failures or a refused connection, so that a client waits seconds, not its own
-    timeout. If all are down, all are tried: a slow answer, or an error that says why, is better than a closed connection. For the same
-    reason a single one is not checked. control_planes: sorted by name.
+    Each is checked once a second and is down after two failures or a refused connection, so that a client waits
+    seconds, not its own timeout. If all are down, all are tried: a slow answer, or an error that says why, is better
+    than a closed connection. For the same reason a single one is not checked. control_planes: sorted by name.
     """
     bind = "127.0.0.1:%d" % endpoint["port"] if endpoint["mode"] == "local" else ":::%d v4v6" % endpoint["port"]
     lines = [
@@ -105,7 +113,10 @@ def haproxy(endpoint: Endpoint, api_port: int, control_planes: Sequence[Member])
     places = [(member["name"], host_port(member["address"], api_port)) for member in control_planes]
     if len(places) == 1:
         return "\n".join([*lines, "  server %s %s" % places[0]]) + "\n"
-    check = "check check-ssl verify none inter 1s fastinter 500ms downinter 1s fall 2 rise 1 on-marked-down shutdown-sessions"
+    check = (
+        "check check-ssl verify none inter 1s fastinter 500ms downinter 1s fall 2 rise 1 on-marked-down "
+        "shutdown-sessions"
+    )
     lines += ["  option httpchk GET /readyz", "  http-check expect rstatus ^(200|401|403)$", "  option allbackups"]
     lines += ["  server %s %s %s" % (*place, check) for place in places]
     lines += ["  server %s-unchecked %s backup" % place for place in places]
@@ -113,21 +124,37 @@ def haproxy(endpoint: Endpoint, api_port: int, control_planes: Sequence[Member])
 
 
 def virtual_interface(endpoint: Endpoint, wanted: Mapping[str, Any], network: Mapping[str, Any]) -> str | None:
-    """Return the interface of a control plane that gets the virtual address; None if no interface fits. network: the node's facts."""
+    """Return the interface of a control plane that gets the virtual address; None if no interface fits.
+
+    network: the node's facts.
+    """
     return wanted.get("interface") or interface_of(endpoint["address"], network)[0]
 
 
-def check_virtual_address(host: str, endpoint: Endpoint, wanted: Mapping[str, Any], network: Mapping[str, Any]) -> list[Finding]:
+def check_virtual_address(
+    host: str, endpoint: Endpoint, wanted: Mapping[str, Any], network: Mapping[str, Any]
+) -> list[Finding]:
     """Check that a control plane has an interface for the virtual address."""
     interface = virtual_interface(endpoint, wanted, network)
     known = [item["name"] for item in network.get("interfaces") or []]
     if not interface:
-        text = "%s: no interface is in the network of the virtual address %s. Set kube_api_endpoint.interface to one of %s."
+        text = (
+            "%s: no interface is in the network of the virtual address %s. Set kube_api_endpoint.interface "
+            "to one of %s."
+        )
         values = (host, endpoint["address"], ", ".join(known))
         return [Finding("endpoint.no_interface", text % values, host, endpoint["address"], ", ".join(known))]
     if interface not in known:
         text = "%s: kube_api_endpoint.interface %s does not exist on the host, which has %s."
-        return [Finding("endpoint.unknown_interface", text % (host, interface, ", ".join(known)), host, interface, ", ".join(known))]
+        return [
+            Finding(
+                "endpoint.unknown_interface",
+                text % (host, interface, ", ".join(known)),
+                host,
+                interface,
+                ", ".join(known),
+            )
+        ]
     return []
 
 
@@ -136,7 +163,8 @@ def keepalived(
 ) -> str:
     """Return keepalived's configuration on one control plane, empty if it has no interface for the address.
 
-    VRRP goes to the other members by unicast. member: this node. members: all control planes. network: the node's facts.
+    VRRP goes to the other members by unicast. member: this node. members: all control planes. network: the node's
+    facts.
     """
     interface, holds = virtual_interface(endpoint, wanted, network), interface_of(endpoint["address"], network)[1]
     if not interface:
@@ -184,14 +212,16 @@ def files(node: Node, cluster: Cluster) -> list[File]:
     config = DIRECTORY + "/haproxy.cfg"
     made: list[File] = [
         {"path": config, "content": haproxy(endpoint, cluster["api_port"], cluster["members"]), "mode": "0644"},
-        {"path": "/etc/systemd/system/kube-endpoint.service", "content": service_units.endpoint(config), "mode": "0644"},
+        {
+            "path": "/etc/systemd/system/kube-endpoint.service",
+            "content": service_units.endpoint(config),
+            "mode": "0644",
+        },
     ]
     if endpoint["mode"] != "vip":
         return made
     here: Member = {"name": node["name"], "address": node["address"]}
-    text = keepalived(
-        endpoint, node["inputs"]["kube_api_endpoint"], here, cluster["members"], node["info"]["network"]
-    )
+    text = keepalived(endpoint, node["inputs"]["kube_api_endpoint"], here, cluster["members"], node["info"]["network"])
     return made + [
         {"path": DIRECTORY + "/keepalived.conf", "content": text, "mode": "0644"},
         {

@@ -20,7 +20,11 @@ PAGE = "https://docs.k3s.io/networking/basic-network-options#flannel-options"
 BACKENDS: dict[str, dict[str, Any]] = {
     "vxlan": {"module": "vxlan", "port": (8472, "udp", "flannel (VXLAN)"), "annotation": "vxlan"},
     "host-gw": {"module": None, "port": None, "annotation": "host-gw"},
-    "wireguard-native": {"module": "wireguard", "port": ("51820-51821", "udp", "flannel (WireGuard)"), "annotation": "wireguard"},
+    "wireguard-native": {
+        "module": "wireguard",
+        "port": ("51820-51821", "udp", "flannel (WireGuard)"),
+        "annotation": "wireguard",
+    },
 }
 # Backends that K3s has removed, and the release that did it.
 REMOVED = {"ipsec": "1.27", "wireguard": "1.26"}
@@ -50,7 +54,9 @@ class Flannel(NetworkPlugin):
         if running and running != [BACKENDS[name]["annotation"]]:
             return [*found, switched("kube_network.options.backend", name, running)]
         if name == "host-gw":
-            found += one_network("kube_network.options.backend: host-gw", "vxlan or wireguard-native", situation.layer2_networks)
+            found += one_network(
+                "kube_network.options.backend: host-gw", "vxlan or wireguard-native", situation.layer2_networks
+            )
         return [*found, *_missing_modules(name, situation.newcomers)]
 
     def ports(self, options: Options) -> list[dict[str, Any]]:
@@ -72,7 +78,10 @@ def running_backends(nodes: Any) -> list[str]:
 
 def _missing_modules(name: str, newcomers: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
     module = BACKENDS[name]["module"]
-    text = "%s: kernel %s has no module %s, which kube_network.options.backend %s needs. %s, or choose another backend (%s)."
+    text = (
+        "%s: kernel %s has no module %s, which kube_network.options.backend %s needs. %s, or choose "
+        "another backend (%s)."
+    )
     found = []
     for host, info in sorted(newcomers.items()):
         kernel = info["kernel"]
@@ -88,12 +97,19 @@ def _unknown(name: str) -> Finding:
     if name == "none":
         text = "kube_network.options.backend none: set kube_network.plugin: none instead."
     elif name in REMOVED:
-        text = "kube_network.options.backend %s: K3s removed it in %s. Use wireguard-native (%s)." % (name, REMOVED[name], PAGE)
+        text = "kube_network.options.backend %s: K3s removed it in %s. Use wireguard-native (%s)." % (
+            name,
+            REMOVED[name],
+            PAGE,
+        )
     return Finding("network.unknown_backend", text, value=name, limit=known)
 
 
 def switched(setting: str, wanted: str, running: list[str]) -> Finding:
     """Return the refusal of another backend, or of another plugin, in a running cluster."""
     there = ", ".join(running)
-    text = "%s %s: the running cluster has flannel with %s, and a switch would need a reboot of all nodes together. Set it back, or create a new cluster (%s)."
+    text = (
+        "%s %s: the running cluster has flannel with %s, and a switch would need a reboot of all nodes "
+        "together. Set it back, or create a new cluster (%s)."
+    )
     return Finding("network.backend_fixed", text % (setting, wanted, there, PAGE), value=wanted, limit=there)

@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The questions that plan and roles ask of a network plugin. Each plugin answers them in a file of its own; plugins.py lists them.
+"""The questions that plan and roles ask of a network plugin. Each plugin answers them in a file of its own; plugins.py
+lists them.
 
-What a plugin leaves on a node, and what a running cluster needs of it, is data in module_utils/node/network_traces.py, because reset
-and the verification read it on the node.
+What a plugin leaves on a node, and what a running cluster needs of it, is data in module_utils/node/network_traces.py,
+because reset and the verification read it on the node.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ PAGE = "docs/networks.md"
 class Situation:
     """What a plugin has to cope with.
 
-    needs: the input kube_needs. options: kube_network.options. pods: the pods' networks. layer2_networks: hosts by the network that holds
-    their addresses. newcomers: by host the facts of nodes that are not members yet. running: the Nodes of the running cluster, as its API
-    has them.
+    needs: the input kube_needs. options: kube_network.options. pods: the pods' networks. layer2_networks: hosts by the
+    network that holds their addresses. newcomers: by host the facts of nodes that are not members yet. running: the
+    Nodes of the running cluster, as its API has them.
     """
 
     needs: Sequence[str] = ()
@@ -60,7 +61,8 @@ class NetworkPlugin(ABC):
     instead: ClassVar[str] = "kube-router"
     # (command, package) of programs that it needs on each node.
     commands: ClassVar[tuple[tuple[str, str], ...]] = ()
-    # True if containerd writes the CNI configuration from a template, with the pod network that the control plane gave the node.
+    # True if containerd writes the CNI configuration from a template, with the pod network that the control plane gave
+    # the node.
     renders_template: ClassVar[bool] = False
 
     def check(self, situation: Situation) -> list[Finding]:
@@ -78,14 +80,22 @@ class NetworkPlugin(ABC):
     def _check_abilities(self, situation: Situation) -> list[Finding]:
         found = []
         if "network_policy" in situation.needs and not self.enforces_policy:
-            text = "kube_needs has network_policy, which the plugin %s does not enforce. Set kube_network.plugin: %s, or none and install one that does."
+            text = (
+                "kube_needs has network_policy, which the plugin %s does not enforce. Set kube_network.plugin: "
+                "%s, or none and install one that does."
+            )
             found.append(Finding("network.policy_not_enforced", text % (self.name, self.instead), value=self.name))
         foreign = sorted({item.version for item in situation.pods} - set(self.families))
         if foreign:
             text = "kube_pod_cidrs: the plugin %s carries %s only. Set kube_network.plugin: %s for IPv%d pods."
             carried = " and ".join("IPv%d" % family for family in self.families)
             found.append(
-                Finding("network.family_unsupported", text % (self.name, carried, self.instead, foreign[0]), value=foreign[0], limit=carried)
+                Finding(
+                    "network.family_unsupported",
+                    text % (self.name, carried, self.instead, foreign[0]),
+                    value=foreign[0],
+                    limit=carried,
+                )
             )
         if self.one_network:
             found += one_network("kube_network.plugin: %s" % self.name, self.instead, situation.layer2_networks)
@@ -114,11 +124,15 @@ def between_nodes(port: int | str, protocol: str, purpose: str) -> dict[str, Any
 
 
 def one_network(what: str, instead: str, layer2_networks: Mapping[str | None, Sequence[str]]) -> list[Finding]:
-    """Check that all nodes are in one layer 2 network. what: the setting that needs it. instead: the value to choose otherwise."""
+    """Check that all nodes are in one layer 2 network.
+
+    what: the setting that needs it. instead: the value to choose otherwise.
+    """
     if len(layer2_networks) < 2:
         return []
     parts = "; ".join(
-        "%s: %s" % (network or "unknown", ", ".join(hosts)) for network, hosts in sorted(layer2_networks.items(), key=str)
+        "%s: %s" % (network or "unknown", ", ".join(hosts))
+        for network, hosts in sorted(layer2_networks.items(), key=str)
     )
     text = "%s needs all nodes in one network, they are in %d (%s). Choose %s."
     count = len(layer2_networks)

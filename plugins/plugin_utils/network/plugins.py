@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The network plugins. To add one: its file beside this one, its traces in module_utils/node/network_traces.py, and a line here."""
+"""The network plugins.
+
+To add one: its file beside this one, its traces in module_utils/node/network_traces.py, and a line here.
+"""
 
 from __future__ import annotations
 

@@ -32,8 +32,8 @@ class Choice(NamedTuple):
 def version(wanted: str, running: str, nodes: Nodes) -> Choice:
     """Choose the full Kubernetes version: the wanted one, the running one, or the newest that every node can run.
 
-    nodes: by host {info, inputs}. All supported releases exist for the same architectures, and containerd is installed too, so only
-    cgroup v1 keeps a node at an older release (CGROUP_V1_PAGE).
+    nodes: by host {info, inputs}. All supported releases exist for the same architectures, and containerd is installed
+    too, so only cgroup v1 keeps a node at an older release (CGROUP_V1_PAGE).
     """
     if wanted or running:
         chosen, problems = versions.choose(wanted, running)
@@ -45,7 +45,9 @@ def version(wanted: str, running: str, nodes: Nodes) -> Choice:
         if node["info"]["cgroup"]["version"] != "v2" and not node["inputs"]["kube_allow_cgroup_v1"]
     )
     if not held or versions.parse(newest)[:2] < CGROUP_V1_REFUSED_FROM:
-        text = "Kubernetes %s: the newest release that this collection was tested with, and every node can run it" % newest
+        text = (
+            "Kubernetes %s: the newest release that this collection was tested with, and every node can run it" % newest
+        )
         return Choice(newest, [reason("version", None, newest, None, RELEASES_PAGE, text)])
     older = versions.newest_known(before=CGROUP_V1_REFUSED_FROM)
     limit = "%d.%d" % CGROUP_V1_REFUSED_FROM
@@ -62,7 +64,10 @@ def version(wanted: str, running: str, nodes: Nodes) -> Choice:
 
 def no_upgrade(wanted: str, running: str) -> Finding:
     """Return the refusal of another version than the running cluster's."""
-    text = "kube_version %s: the running cluster has %s, and site does not upgrade it. Set kube_version: %s, or leave it out."
+    text = (
+        "kube_version %s: the running cluster has %s, and site does not upgrade it. Set kube_version: "
+        "%s, or leave it out."
+    )
     return Finding("version.differs", text % (wanted, running, running), None, wanted, running)
 
 
@@ -76,7 +81,8 @@ def plugin(
 ) -> Choice:
     """Choose the network plugin: the running cluster's, otherwise the distribution's choice.
 
-    running: the running cluster's, None where there is none. layer2_networks: hosts by the network that holds their addresses.
+    running: the running cluster's, None where there is none. layer2_networks: hosts by the network that holds their
+    addresses.
     """
     if running in distribution.plugins:
         return _kept("kube_network.plugin", wanted, str(running))
@@ -85,13 +91,19 @@ def plugin(
 
 
 def proxy_mode(wanted: str, running: str | None, needs: Sequence[str], nodes: Nodes) -> Choice:
-    """Choose kube-proxy's mode: upstream's default iptables; nftables for many nodes if every kernel has it. Never IPVS."""
+    """Choose kube-proxy's mode: upstream's default iptables; nftables for many nodes if every kernel has it.
+
+    Never IPVS.
+    """
     if running:
         return _kept("kube_proxy_mode", wanted, running)
     old = sorted(host for host, node in nodes.items() if _kernel(node["info"]) < NFTABLES_KERNEL)
     limit = "%d.%d" % NFTABLES_KERNEL
     if wanted == "nftables":
-        text = "%s: kube_proxy_mode nftables needs Linux %s, the kernel is %s. Boot a newer one, or set kube_proxy_mode: iptables (%s)."
+        text = (
+            "%s: kube_proxy_mode nftables needs Linux %s, the kernel is %s. Boot a newer one, or set "
+            "kube_proxy_mode: iptables (%s)."
+        )
         kernels = {host: nodes[host]["info"]["kernel"]["release"] for host in old}
         refusals = [
             Finding("proxy_mode.old_kernel", text % (host, limit, release, PROXY_PAGE), host, release, limit)
@@ -121,8 +133,13 @@ def running_plugin(nodes: Nodes) -> str | None:
 def _kept(name: str, wanted: str, running: str) -> Choice:
     if wanted in (AUTO, running):
         return Choice(running, [])
-    text = "%s: the running cluster has %s, the inventory has %s. It is not switched under running pods: set it back, or create a new cluster."
-    return Choice(running, [], Problems([Finding("inputs.fixed", text % (name, running, wanted), None, wanted, running)], []))
+    text = (
+        "%s: the running cluster has %s, the inventory has %s. It is not switched under running pods: "
+        "set it back, or create a new cluster."
+    )
+    return Choice(
+        running, [], Problems([Finding("inputs.fixed", text % (name, running, wanted), None, wanted, running)], [])
+    )
 
 
 def _kernel(info: Mapping[str, Any]) -> tuple[int, ...]:

@@ -1,9 +1,11 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which distribution, and why: each rule says what it decides, by which node's number, against which limit, from which source.
+"""Which distribution, and why: each rule says what it decides, by which node's number, against which limit, from which
+source.
 
-Nothing is scored. The first rule of distribution_rules.table() that applies decides; the others are shown as reasons or warnings.
+Nothing is scored. The first rule of distribution_rules.table() that applies decides; the others are shown as reasons or
+warnings.
 """
 
 from __future__ import annotations
@@ -27,8 +29,8 @@ Against = Mapping[str, Sequence[Reason]]
 class Decision(NamedTuple):
     """The distribution of a cluster.
 
-    reasons: each {rule, node, value, limit, source, text}. alternatives: what would have to change for the other one, each {distribution,
-    text}.
+    reasons: each {rule, node, value, limit, source, text}. alternatives: what would have to change for the other one,
+    each {distribution, text}.
     """
 
     distribution: str
@@ -58,7 +60,13 @@ def decide(nodes: Nodes, shared: Inputs, control_planes: Sequence[str]) -> Decis
     elsewhere = ("memory", "cpus") if strict else ()
     weak = [row for row in _soft(against[name]) if row["rule"] not in elsewhere]
     warnings = [
-        Finding("distribution.weak_machine", "%s: %s." % (TITLES[name], row["text"]), row["node"], row["value"], row["limit"])
+        Finding(
+            "distribution.weak_machine",
+            "%s: %s." % (TITLES[name], row["text"]),
+            row["node"],
+            row["value"],
+            row["limit"],
+        )
         for row in weak
     ]
     problems = Problems(refusals + _unmet_needs(name, shared["kube_needs"]), warnings)
@@ -68,7 +76,9 @@ def decide(nodes: Nodes, shared: Inputs, control_planes: Sequence[str]) -> Decis
 def obstacles(distribution: Distribution, nodes: Nodes) -> list[Reason]:
     """Return what speaks against a distribution on these machines, in the order of the rules and of the hosts' names."""
     alone = [node["role"] for node in nodes.values()].count("control_plane") == 1
-    rows = [_RULES[rule](host, node, distribution, alone) for rule in MACHINE_RULES for host, node in sorted(nodes.items())]
+    rows = [
+        _RULES[rule](host, node, distribution, alone) for rule in MACHINE_RULES for host, node in sorted(nodes.items())
+    ]
     return [row for row in rows if row]
 
 
@@ -79,7 +89,9 @@ def _choose(nodes: Nodes, shared: Inputs, against: Against) -> _Chosen:
         name, why = installed
         return _Chosen(name, [why], _never_converted(name, wanted))
     if wanted != "auto":
-        return _Chosen(wanted, [reason("wish", None, wanted, None, None, "%s: set by kube_distribution" % TITLES[wanted])], [])
+        return _Chosen(
+            wanted, [reason("wish", None, wanted, None, None, "%s: set by kube_distribution" % TITLES[wanted])], []
+        )
     hard = {name: _hard(rows) for name, rows in against.items()}
     for_needs = _wanted_by_needs(shared["kube_needs"])
     if len(for_needs) == 2:
@@ -106,7 +118,10 @@ def _for_kubeadm(nodes: Nodes, weak: Sequence[Reason], never_k3s: Sequence[Reaso
 
 
 def _installed(nodes: Nodes) -> tuple[str, Reason] | None:
-    """Return (distribution, reason) of the cluster that exists, or None. Different kinds in one inventory are refused elsewhere."""
+    """Return (distribution, reason) of the cluster that exists, or None.
+
+    Different kinds in one inventory are refused elsewhere.
+    """
     found: dict[str, list[str]] = {}
     for host, node in sorted(nodes.items()):
         kind = (node["info"].get("cluster") or {}).get("kind")
@@ -130,7 +145,10 @@ def _never_converted(installed: str, wanted: str) -> list[Finding]:
 
 
 def _wanted_by_needs(needs: Sequence[str]) -> dict[str, list[Reason]]:
-    """Return reasons by distribution. A need that one distribution only meets better gives way to one that only one can meet."""
+    """Return reasons by distribution.
+
+    A need that one distribution only meets better gives way to one that only one can meet.
+    """
     rows: dict[str, list[Reason]] = {}
     must = any(NEEDS[need]["hard"] for need in needs if need in NEEDS)
     for need in sorted(set(needs) & set(NEEDS)):
@@ -190,7 +208,9 @@ def _alternatives(chosen: str, shared: Inputs, against: Against) -> list[dict[st
         pieces.append("correct this: " + ", ".join(soft[:_SHOWN] + more))
     if shared["kube_distribution"] == chosen or not pieces:
         pieces.append("set kube_distribution: %s" % alternative.name)
-    return [{"distribution": alternative.name, "text": "To get %s instead: %s" % (alternative.title, "; ".join(pieces))}]
+    return [
+        {"distribution": alternative.name, "text": "To get %s instead: %s" % (alternative.title, "; ".join(pieces))}
+    ]
 
 
 def _hard(rows: Sequence[Reason]) -> list[Reason]:

@@ -17,11 +17,14 @@ from . import auto_values, choose_distribution, distributions
 from .draft import Draft
 
 
-def describe(draft: Draft, shared: Inputs, state: dict[str, Any], control_planes: Sequence[str], complete: bool) -> Cluster:
-    """Return what all nodes share, as the inventory asks for it and the machines allow it. Findings and reasons go into the draft.
+def describe(
+    draft: Draft, shared: Inputs, state: dict[str, Any], control_planes: Sequence[str], complete: bool
+) -> Cluster:
+    """Return what all nodes share, as the inventory asks for it and the machines allow it. Findings and reasons go into
+    the draft.
 
-    shared: the cluster's inputs. state: membership.find(). control_planes: those whose facts are known. complete: False if the facts of a
-    node are missing, so that nothing can be said about what the servers store in.
+    shared: the cluster's inputs. state: membership.find(). control_planes: those whose facts are known. complete: False
+    if the facts of a node are missing, so that nothing can be said about what the servers store in.
     """
     decision = choose_distribution.decide(draft.nodes, shared, control_planes)
     draft.reasons += decision.reasons
@@ -30,7 +33,9 @@ def describe(draft: Draft, shared: Inputs, state: dict[str, Any], control_planes
     datastore, converts = decision.datastore, None
     if complete:
         healthy = bool(state["live"].get("healthy"))
-        datastore, converts, problems = distribution.settle_datastore(datastore, draft.nodes, shared, control_planes, healthy)
+        datastore, converts, problems = distribution.settle_datastore(
+            datastore, draft.nodes, shared, control_planes, healthy
+        )
         draft.add(problems)
     pods, problems_of_pods = cidrs.read("kube_pod_cidrs", shared["kube_pod_cidrs"])
     draft.refuse(problems_of_pods)
@@ -111,7 +116,10 @@ def _choose(
     pods: Sequence[IPNetwork],
     layer2_networks: dict[str | None, list[str]],
 ) -> dict[str, Any]:
-    """Choose version, network plugin and kube-proxy's mode. From here on the nodes' inputs have what was chosen instead of "auto"."""
+    """Choose version, network plugin and kube-proxy's mode.
+
+    From here on the nodes' inputs have what was chosen instead of "auto".
+    """
     live, needs = state["live"], shared["kube_needs"]
     running, _plus, revision = (live.get("version") or "").lstrip("v").partition("+")
     wanted = shared["kube_version"]
@@ -120,7 +128,9 @@ def _choose(
     plugin = auto_values.running_plugin(draft.nodes) if state["initialised"] else None
     choices = {
         "version": auto_values.version(wanted, running, draft.nodes),
-        "plugin": auto_values.plugin(distribution, shared["kube_network"]["plugin"], plugin, needs, pods, layer2_networks),
+        "plugin": auto_values.plugin(
+            distribution, shared["kube_network"]["plugin"], plugin, needs, pods, layer2_networks
+        ),
         "proxy_mode": auto_values.proxy_mode(shared["kube_proxy_mode"], live.get("proxy_mode"), needs, draft.nodes),
     }
     for choice in choices.values():

@@ -17,7 +17,10 @@ CONTROL_PLANE_TAINT = {"key": "node-role.kubernetes.io/control-plane", "value": 
 
 
 def taints(node: Node, taint_control_planes: bool) -> list[dict[str, str]]:
-    """Return the taints that a node joins with. taint_control_planes: True if pods are kept off control planes by default."""
+    """Return the taints that a node joins with.
+
+    taint_control_planes: True if pods are kept off control planes by default.
+    """
     wanted = node["inputs"]["kube_node_taints"]
     if wanted is None:
         return [dict(CONTROL_PLANE_TAINT)] if node["role"] == "control_plane" and taint_control_planes else []
@@ -29,7 +32,9 @@ def manifests(shared: Inputs) -> list[dict[str, Any]]:
     wanted = shared["kube_network"]
     text = network.by_name(wanted["plugin"]).manifest(wanted["options"])
     own = [{"name": "kubewright-network", "content": text, "state": "present"}] if text else []
-    return own + [{key: value for key, value in manifest.items() if value is not None} for manifest in shared["kube_manifests"]]
+    return own + [
+        {key: value for key, value in manifest.items() if value is not None} for manifest in shared["kube_manifests"]
+    ]
 
 
 def objects(nodes: Nodes, cluster: Cluster) -> dict[str, dict[str, Any]]:
@@ -44,7 +49,8 @@ def objects(nodes: Nodes, cluster: Cluster) -> dict[str, dict[str, Any]]:
 
 
 def not_applied(plan: Mapping[str, Any], live: Sequence[Mapping[str, Any]], part: Collection[str]) -> list[str]:
-    """Return the hosts of a run whose labels or taints should change and do not, because --limit leaves out the control plane that sets them.
+    """Return the hosts of a run whose labels or taints should change and do not, because --limit leaves out the control
+    plane that sets them.
 
     live: the nodes as that control plane's API has them (node_info). part: hosts of the run.
     """

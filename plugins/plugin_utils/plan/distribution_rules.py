@@ -60,12 +60,27 @@ def _memory(distribution: Distribution) -> str:
 def table() -> list[tuple[str, str, str, str]]:
     """Return the rows of the decision guide, in the order of the rules: (rule, what it looks at, what it does, source)."""
     rows = [
-        ("installed", "a cluster that exists", "its distribution is kept; another `kube_distribution` is refused", OURS),
-        ("wish", "`kube_distribution`", "wins; a machine that cannot run it is refused, a weak one gets a warning", OURS),
+        (
+            "installed",
+            "a cluster that exists",
+            "its distribution is kept; another `kube_distribution` is refused",
+            OURS,
+        ),
+        (
+            "wish",
+            "`kube_distribution`",
+            "wins; a machine that cannot run it is refused, a weak one gets a warning",
+            OURS,
+        ),
     ]
     for name, need in NEEDS.items():
         rows.append(
-            ("need", "`kube_needs: [%s]`" % name, "%s: it %s" % (distributions.by_name(need["for"]).title, need["text"]), need["source"])
+            (
+                "need",
+                "`kube_needs: [%s]`" % name,
+                "%s: it %s" % (distributions.by_name(need["for"]).title, need["text"]),
+                need["source"],
+            )
         )
     kubeadm, k3s = distributions.by_name("kubeadm"), distributions.by_name("k3s")
     rows += [
@@ -113,19 +128,28 @@ def table() -> list[tuple[str, str, str, str]]:
         (
             "network",
             "`kube_network.plugin: auto`: needs, address families, networks of the nodes",
-            "bridge; kube-router for NetworkPolicy, IPv6 pods or nodes in several networks; a running cluster keeps its own",
+            (
+                "bridge; kube-router for NetworkPolicy, IPv6 pods or nodes in several networks; a running "
+                "cluster keeps its own"
+            ),
             "docs/networks.md",
         ),
         (
             "parts",
             "K3s: charts in `k3s_helm_charts`, `kube_needs: [low_footprint]`, less `k3s_keep`",
-            "servicelb off where a chart balances Services, traefik where one is an ingress controller; low_footprint: both and metrics-server",
+            (
+                "servicelb off where a chart balances Services, traefik where one is an ingress controller; "
+                "low_footprint: both and metrics-server"
+            ),
             "https://docs.k3s.io/installation/packaged-components",
         ),
         (
             "proxy_mode",
             "`kube_proxy_mode: auto`: needs, each node's kernel",
-            "iptables; nftables for `many_nodes` where every kernel is Linux %d.%d or newer; a running cluster keeps its own"
+            (
+                "iptables; nftables for `many_nodes` where every kernel is Linux %d.%d or newer; a running "
+                "cluster keeps its own"
+            )
             % NFTABLES_KERNEL,
             PROXY_PAGE,
         ),

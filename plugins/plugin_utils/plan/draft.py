@@ -34,8 +34,9 @@ class Draft(Findings):
 class Case:
     """What a check of the plan looks at.
 
-    nodes: those whose facts are known, by host. control_planes, workers: hosts of the inventory, known or not. shared: the cluster's
-    inputs. cluster: what plan/cluster.py describes. state: membership.find(). complete: True if the facts of all nodes are known.
+    nodes: those whose facts are known, by host. control_planes, workers: hosts of the inventory, known or not. shared:
+    the cluster's inputs. cluster: what plan/cluster.py describes. state: membership.find(). complete: True if the facts
+    of all nodes are known.
     """
 
     nodes: Mapping[str, Node]
@@ -50,6 +51,11 @@ class Case:
 
 
 def roles_of(groups: Mapping[str, Sequence[str]]) -> tuple[list[str], list[str]]:
-    """Return (control planes, workers) by the names of the groups. A host in both is a control plane that takes work."""
-    named = {role: sorted({host for name in names for host in groups.get(name) or []}) for role, names in GROUPS.items()}
+    """Return (control planes, workers) by the names of the groups.
+
+    A host in both is a control plane that takes work.
+    """
+    named = {
+        role: sorted({host for name in names for host in groups.get(name) or []}) for role, names in GROUPS.items()
+    }
     return named["control_plane"], [host for host in named["worker"] if host not in named["control_plane"]]

@@ -1,7 +1,8 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What exists already: which nodes belong to a cluster, whether they are complete, and which control plane can be asked.
+"""What exists already: which nodes belong to a cluster, whether they are complete, and which control plane can be
+asked.
 
 State is read from the nodes and from a running control plane; there are no marker files.
 """
@@ -55,7 +56,8 @@ def find(nodes: Nodes, control_planes: Sequence[str]) -> dict[str, Any]:
     nodes: by host {name, info}. control_planes: hosts.
     Returns {leader, initialised, start, live, known (names in the API's list), complete: {host: bool}}:
       leader - the healthy control plane to ask, otherwise the host to start; None where the cluster was made elsewhere;
-      start - "init" for a new cluster or one whose start was interrupted, "wait" if its members only have to come up, otherwise "".
+      start - "init" for a new cluster or one whose start was interrupted, "wait" if its members only have to come up,
+      otherwise "".
     """
     if not control_planes:
         return _elsewhere(nodes)
@@ -99,11 +101,16 @@ def _complete(node: Node, is_control_plane: bool, live: Mapping[str, Any]) -> bo
 
 
 def refusals(
-    nodes: Nodes, control_planes: Sequence[str], leader: str | None, distribution: Distribution, outside: bool | None = None
+    nodes: Nodes,
+    control_planes: Sequence[str],
+    leader: str | None,
+    distribution: Distribution,
+    outside: bool | None = None,
 ) -> list[Finding]:
     """Refuse hosts that belong to other clusters, to one that others made, or to one of the other distribution.
 
-    outside: with an external datastore, True if the token is given with which servers that are all new open the cluster in it; otherwise None.
+    outside: with an external datastore, True if the token is given with which servers that are all new open the cluster
+    in it; otherwise None.
     """
     found = []
     authority = (nodes[leader]["info"].get("cluster") or {}).get("ca_sha256") if leader else None
@@ -118,8 +125,15 @@ def refusals(
                 found += [] if outside else [_orphan(host)]
             else:
                 found.append(_of_another_cluster(host, leader))
-        elif cluster.get("role") == "control_plane" and host not in control_planes and distribution.has_control_plane(cluster):
-            text = "%s: runs as a control plane and is a worker in the inventory. Move it to kube_control_plane, or reset it first (%s)."
+        elif (
+            cluster.get("role") == "control_plane"
+            and host not in control_planes
+            and distribution.has_control_plane(cluster)
+        ):
+            text = (
+                "%s: runs as a control plane and is a worker in the inventory. Move it to kube_control_plane, or "
+                "reset it first (%s)."
+            )
             found.append(Finding("member.wrong_role", text % (host, _reset(host)), host, "control_plane", "worker"))
     return found
 
@@ -136,7 +150,8 @@ def _of_another_cluster(host: str, leader: str) -> Finding:
 def _orphan(host: str) -> Finding:
     """Return the refusal of an agent whose servers were all rebuilt, and whose cluster may still be in the database."""
     text = (
-        "%s: belongs to a cluster of which no server is left. If the database has it, set k3s_token to the token of its servers; "
+        "%s: belongs to a cluster of which no server is left. If the database has it, set k3s_token to "
+        "the token of its servers; "
         "otherwise reset the node first (%s)."
     )
     return Finding("member.no_server_left", text % (host, _reset(host)), host)
@@ -164,8 +179,8 @@ def not_in_inventory(
 ) -> list[Finding]:
     """Warn of nodes that the cluster has and the inventory does not.
 
-    hosts: all hosts of the inventory {info}. named: the plan's nodes {name}. known: names in the API's list. A host that was not looked at
-    (--limit) may be any of them, so nothing is said then.
+    hosts: all hosts of the inventory {info}. named: the plan's nodes {name}. known: names in the API's list. A host
+    that was not looked at (--limit) may be any of them, so nothing is said then.
     """
     if not all(row.get("info") for row in hosts.values()):
         return []
@@ -174,7 +189,8 @@ def not_in_inventory(
         return []
     one = len(found) == 1
     text = (
-        "%s %s in the cluster and not in the inventory. Put %s back, or remove %s from the cluster: kubectl drain NODE --ignore-daemonsets "
+        "%s %s in the cluster and not in the inventory. Put %s back, or remove %s from the cluster: "
+        "kubectl drain NODE --ignore-daemonsets "
         "--delete-emptydir-data, then kubectl delete node NODE (and its etcd member, if it was a control plane)."
     ) % (", ".join(found), "is" if one else "are", *(("it", "it") if one else ("them", "them")))
     return [Finding("node.not_in_inventory", text, None, found)]

@@ -43,7 +43,10 @@ def plan(draft: Draft, host: str, cluster: Cluster, state: Mapping[str, Any]) ->
     node["taints"] = cluster_objects.taints(node, cluster["has_workers"] and distribution.taints_control_planes)
     wanted = distribution.wanted(node, cluster)
     if wanted["packages"] and "air_gap" in values["kube_needs"]:
-        text = "%s: kube_needs has air_gap, and %s must be installed. Make sure that the node's package sources have them, or install them first."
+        text = (
+            "%s: kube_needs has air_gap, and %s must be installed. Make sure that the node's package sources "
+            "have them, or install them first."
+        )
         packages = ", ".join(wanted["packages"])
         draft.warn([Finding("air_gap.packages", text % (host, packages), host, packages)])
     steps, services = difference.steps(distribution, wanted, info, joined)
@@ -75,7 +78,10 @@ def _rejoins(node: Node, distribution: Distribution, cluster: Cluster, state: Ma
 
 
 def _credentials(node: Node, distribution: Distribution, cluster: Cluster, steps: Steps, services: Services) -> None:
-    """Add the files with secrets that differ. The plan does not have them: it says only that there is something to write."""
+    """Add the files with secrets that differ.
+
+    The plan does not have them: it says only that there is something to write.
+    """
     unit, wanted = distribution.unit(node["role"]), distribution.secret_files(node, cluster)
     gone = distribution.obsolete_files(node, wanted)
     if gone or distribution.restarts_for_older_secrets:
@@ -103,7 +109,8 @@ def _stages(host: str, node: Node, cluster: Cluster, state: Mapping[str, Any]) -
         return ["prepare", "start"], "convert"
     if not node["joined"]:
         if leads and state["start"] == "init":
-            # With K3s other nodes may join as soon as the first server answers, so it is waited for later, together with them.
+            # With K3s other nodes may join as soon as the first server answers, so it is waited for later, together
+            # with them.
             followed = distribution.joins_during_start and (len(cluster["members"]) > 1 or cluster["has_workers"])
             return [*prepare, "start", *(["join"] if followed else [])], "init"
         return [*prepare, "start", "join"], distribution.first_action

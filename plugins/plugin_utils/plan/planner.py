@@ -26,7 +26,8 @@ Hosts = Mapping[str, Mapping[str, Any]]
 def cluster_plan(hosts: Hosts, groups: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """Return the plan of one cluster. With `refusals` in it nothing may be carried out. Its shape: base.model.Plan.
 
-    hosts: by inventory name {info: node_info's "node" or None, error: why there is none, inputs: its variables that are inputs}.
+    hosts: by inventory name {info: node_info's "node" or None, error: why there is none, inputs: its variables that are
+    inputs}.
     groups: by group name the hosts in it.
     """
     draft = Draft()
@@ -39,7 +40,9 @@ def cluster_plan(hosts: Hosts, groups: Mapping[str, Sequence[str]]) -> dict[str,
         for distribution in distributions.ALL:
             draft.refuse(distribution.check_joining_elsewhere(node, control_planes))
     if not (control_planes or elsewhere):
-        draft.refuse([cluster_checks.no_control_plane({host: row["info"] for host, row in hosts.items() if row.get("info")})])
+        draft.refuse(
+            [cluster_checks.no_control_plane({host: row["info"] for host, row in hosts.items() if row.get("info")})]
+        )
         return _result(draft, every, {}, control_planes, workers)
     described, state = _describe(draft, control_planes, workers, elsewhere, len(draft.nodes) == len(every))
     if described and not draft.refusals:
@@ -56,7 +59,10 @@ def cluster_plan(hosts: Hosts, groups: Mapping[str, Sequence[str]]) -> dict[str,
 def _describe(
     draft: Draft, control_planes: list[str], workers: list[str], elsewhere: Distribution | None, complete: bool
 ) -> tuple[Cluster, dict[str, Any]]:
-    """Return the cluster and its state, and examine it. With the facts of some nodes missing it is examined as far as they are known."""
+    """Return the cluster and its state, and examine it.
+
+    With the facts of some nodes missing it is examined as far as they are known.
+    """
     known = [host for host in control_planes if host in draft.nodes]
     if not draft.nodes or control_planes and not known:
         return {}, {}
@@ -66,9 +72,7 @@ def _describe(
     state = membership.find(draft.nodes, known)
     described = cluster.describe(draft, shared, state, known, complete)
     distribution = distributions.by_name(described["distribution"])
-    joined = {
-        host: state["complete"][host] or membership.has_data(node["info"]) for host, node in draft.nodes.items()
-    }
+    joined = {host: state["complete"][host] or membership.has_data(node["info"]) for host, node in draft.nodes.items()}
     case = Case(draft.nodes, control_planes, workers, shared, described, state, distribution, complete, joined)
     every.examine(draft, case)
     if complete:
@@ -115,7 +119,8 @@ def _different(draft: Draft, names: Sequence[str], hosts: Sequence[str], what: s
             values.setdefault(repr(draft.nodes[host]["inputs"][name]), []).append(host)
         if len(values) > 1:
             shown = "; ".join(
-                "%s on %s" % (schema.shown_repr(name, value), ", ".join(where)) for value, where in sorted(values.items())
+                "%s on %s" % (schema.shown_repr(name, value), ", ".join(where))
+                for value, where in sorted(values.items())
             )
             text = "%s must be the same for %s, and differs: %s. Set it in a group that has them all."
             found.append(Finding("inputs.differ", text % (name, what, shown), value=name))
@@ -129,9 +134,13 @@ def _read_facts(draft: Draft, hosts: Hosts, wanted: Sequence[str]) -> None:
         if info:
             draft.refuse(machine_checks.failed_parts(host, info))
         else:
-            draft.refuse([Finding("look.failed", "%s: %s" % (host, hosts[host].get("error") or "was not looked at"), host)])
+            draft.refuse(
+                [Finding("look.failed", "%s: %s" % (host, hosts[host].get("error") or "was not looked at"), host)]
+            )
     draft.nodes = {
-        host: node for host, node in draft.nodes.items() if node["info"] and not machine_checks.failed_parts(host, node["info"])
+        host: node
+        for host, node in draft.nodes.items()
+        if node["info"] and not machine_checks.failed_parts(host, node["info"])
     }
 
 
@@ -164,7 +173,9 @@ def _result(
     }
 
 
-def _for_the_cluster(draft: Draft, described: Cluster, distribution: Distribution | None, shared: Inputs) -> dict[str, Any]:
+def _for_the_cluster(
+    draft: Draft, described: Cluster, distribution: Distribution | None, shared: Inputs
+) -> dict[str, Any]:
     """Return what is applied in the cluster and what it needs; empty where the plan was refused."""
     if distribution is None:
         return {"ports": [], "images": [], "manifests": [], "addons": None, "objects": {}}
@@ -189,5 +200,7 @@ def _bootstrap_ttl(draft: Draft, distribution: Distribution | None, shared: Inpu
     """Return the lifetime of the token that this run's agents join with; empty if none joins, or if all use the permanent one."""
     if not distribution:
         return ""
-    joining = any(node["role"] == "worker" and node.get("action") == distribution.first_action for node in draft.nodes.values())
+    joining = any(
+        node["role"] == "worker" and node.get("action") == distribution.first_action for node in draft.nodes.values()
+    )
     return distribution.bootstrap_ttl(shared) if joining else ""

@@ -18,8 +18,8 @@ Facts = Mapping[str, Any]
 def proposal(infos: Mapping[str, Facts]) -> dict[str, list[str]]:
     """Return {control_planes, workers} of machines without roles.
 
-    infos: node_info by host. Three control planes if three machines are fit for it, otherwise one: the strongest by disk, memory and CPUs.
-    Nothing if no machine is known.
+    infos: node_info by host. Three control planes if three machines are fit for it, otherwise one: the strongest by
+    disk, memory and CPUs. Nothing if no machine is known.
     """
     ranked = sorted(infos, key=lambda host: (*_strength(infos[host]), host))
     fit = [host for host in ranked if _fit(infos[host])]
@@ -48,5 +48,8 @@ def _slow(info: Facts) -> bool:
 
 
 def _strength(info: Facts) -> tuple[bool, int, float]:
-    """Return what machines are sorted by, the strongest first. Memory counts in whole GiB: machines that are about equal are sorted by name."""
+    """Return what machines are sorted by, the strongest first.
+
+    Memory counts in whole GiB: machines that are about equal are sorted by name.
+    """
     return (_slow(info), -((info["memory"]["usable_bytes"] or 0) >> 30), -(info["cpus"]["count"] or 0))

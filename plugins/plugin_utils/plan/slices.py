@@ -164,7 +164,8 @@ def kubeconfig(
 ) -> dict[str, Any]:
     """Return what is written on the controller, and where.
 
-    directory: the inventory's directory. is_inventory: the directory itself is the inventory, so the file goes beside it.
+    directory: the inventory's directory. is_inventory: the directory itself is the inventory, so the file goes beside
+    it.
     """
     leader = plan["leader"]
     if leader is None:

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What differs between a node and its desired state: steps, each with its reason.
 
-A node that has its desired state gets no step. A service is restarted when one of its files will change, or has changed since the
+A node that has its desired state gets no step. A service is restarted when one of its files will change, or has changed
+since the
 service started: a run that was killed in between is finished by the next.
 """
 
@@ -86,7 +87,9 @@ def wrong_settings(wanted: Mapping[str, Any], facts: Facts) -> list[str]:
     if wanted["journald"] == "volatile":
         reasons += memory_cgroup.wrong_journal(facts)
     if wanted.get("kernel_arguments"):
-        reasons.append("%s must be in %s" % (" ".join(wanted["kernel_arguments"]["words"]), wanted["kernel_arguments"]["file"]))
+        reasons.append(
+            "%s must be in %s" % (" ".join(wanted["kernel_arguments"]["words"]), wanted["kernel_arguments"]["file"])
+        )
     swap = facts.get("swap") or {}
     if wanted["swap"] == "off" and (swap.get("total_bytes") or swap.get("fstab")):
         reasons.append("swap is on")
@@ -133,7 +136,8 @@ def steps(
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
     """Return (steps {name: [why]}, services {name: state}) of one node.
 
-    desired: settings, packages, programs, files and units (both by part), K3s also script. joined: True if the node is a member.
+    desired: settings, packages, programs, files and units (both by part), K3s also script. joined: True if the node is
+    a member.
     """
     result: dict[str, list[str]] = {}
     reasons = wrong_settings(desired["settings"], facts)
@@ -152,7 +156,9 @@ def steps(
     for part, units in desired["units"].items():
         files = desired["files"].get(part)
         if files:
-            changes = {name for name in units if name in wrong or "script" in result and name in distribution.started_by_join}
+            changes = {
+                name for name in units if name in wrong or "script" in result and name in distribution.started_by_join
+            }
             reasons, states = _part(distribution, units, files, changes, facts, joined)
             services.update(states)
             if reasons:
@@ -161,7 +167,12 @@ def steps(
 
 
 def _part(
-    distribution: Distribution, units: Sequence[str], files: Sequence[File], changes: set[str], facts: Facts, joined: bool
+    distribution: Distribution,
+    units: Sequence[str],
+    files: Sequence[File],
+    changes: set[str],
+    facts: Facts,
+    joined: bool,
 ) -> tuple[list[str], dict[str, str]]:
     """Return (why, services {name: state}) of one part of a node. changes: services whose program will be replaced."""
     differing = wrong_files(files, facts)

@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plan as one HTML page. It loads nothing, runs nothing, and is readable on a phone, in print and by a screen reader."""
+"""The plan as one HTML page.
+
+It loads nothing, runs nothing, and is readable on a phone, in print and by a screen reader.
+"""
 
 from __future__ import annotations
 
@@ -59,8 +62,8 @@ class Row:
 def html(plan: Plan, inventory: str = "", date: str = "", kubeconfig: str = "") -> str:
     """Return the page of a plan.
 
-    inventory: as it was given with -i. date: when the plan was made, as the page shows it. kubeconfig: where the cluster's kubeconfig is written
-    on the controller. What is empty is left out.
+    inventory: as it was given with -i. date: when the plan was made, as the page shows it. kubeconfig: where the
+    cluster's kubeconfig is written on the controller. What is empty is left out.
     """
     rows = [_row(plan, host) for host in sorted(plan["nodes"], key=lines.natural)]
     return _template().render(

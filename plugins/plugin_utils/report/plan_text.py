@@ -22,8 +22,8 @@ def text(plan: Plan, inventory: str = "") -> list[str]:
 def lines(plan: Plan, inventory: str = "", brief: bool = False) -> list[Line]:
     """Return the report on a plan.
 
-    inventory: as it was given with -i, for the next command. brief: only what a run that applies the plan should say: what the cluster is,
-    what will be done, warnings and refusals.
+    inventory: as it was given with -i, for the next command. brief: only what a run that applies the plan should say:
+    what the cluster is, what will be done, warnings and refusals.
     """
     result = wrapped(summary.headline(plan), Kind.HEADING)
     if not brief or not todo.is_idle(plan):
@@ -85,7 +85,9 @@ def _fitting(rows: list[tuple[str, ...]]) -> list[str]:
 def _todo(plan: Plan, brief: bool) -> list[Line]:
     if todo.is_idle(plan):
         # The headline says it too.
-        return [Line(Kind.PLAIN, "Every node is as it should be: nothing to do.")] if plan["nodes"] and not brief else []
+        return (
+            [Line(Kind.PLAIN, "Every node is as it should be: nothing to do.")] if plan["nodes"] and not brief else []
+        )
     return _section("To do", [str(task) for task in todo.tasks(plan)])
 
 

@@ -25,7 +25,10 @@ _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 
 @dataclass(frozen=True)
 class Reason:
-    """Why something was chosen. title: what was chosen. link, page: the source's address and its name, empty where there is none."""
+    """Why something was chosen.
+
+    title: what was chosen. link, page: the source's address and its name, empty where there is none.
+    """
 
     title: str
     text: str
@@ -35,7 +38,10 @@ class Reason:
 
 @dataclass(frozen=True)
 class Found:
-    """A refusal or a warning, once for all hosts that it concerns. hosts: in words; empty where it concerns the cluster."""
+    """A refusal or a warning, once for all hosts that it concerns.
+
+    hosts: in words; empty where it concerns the cluster.
+    """
 
     hosts: str
     text: str

@@ -29,7 +29,11 @@ KINDS = (
 
 
 class Check(TypedDict):
-    """One check. status: ok, warn or fail. node: its name in the cluster, None for the cluster as a whole. hint: the way out. ms: how long it took."""
+    """One check.
+
+    status: ok, warn or fail. node: its name in the cluster, None for the cluster as a whole. hint: the way out. ms: how
+    long it took.
+    """
 
     name: str
     status: str
@@ -54,7 +58,8 @@ class Document(TypedDict):
 class Scope(TypedDict):
     """What is verified.
 
-    leader: inventory name of the control plane that is asked. nodes, control_planes: names in the cluster. servers: addresses with port.
+    leader: inventory name of the control plane that is asked. nodes, control_planes: names in the cluster. servers:
+    addresses with port.
     """
 
     leader: str | None
@@ -66,7 +71,8 @@ class Scope(TypedDict):
 def scope(plan: Plan, looks: Mapping[str, Any], check_mode: bool = False) -> Scope:
     """Return what is verified; also from a plan that has refusals.
 
-    looks: node_info's "node" by inventory name, of the hosts that answered. In check mode nodes that have not joined yet are left out.
+    looks: node_info's "node" by inventory name, of the hosts that answered. In check mode nodes that have not joined
+    yet are left out.
     """
     hosts = plan["nodes"]
     if check_mode:

@@ -115,9 +115,14 @@ def test_mac_address_of_an_address():
     assert services.hardware_address("10.131.0.2") == "02:42:0a:83:00:02"
 
 
-@pytest.mark.parametrize("name, alive, running", [("podman", True, True), ("podman", False, False), ("docker", False, True)])
+@pytest.mark.parametrize(
+    "name, alive, running", [("podman", True, True), ("podman", False, False), ("docker", False, True)]
+)
 def test_a_dead_container_that_podman_reports_as_running_is_replaced(monkeypatch, name, alive, running):
-    box = {"State": {"Running": True, "Pid": os.getpid() if alive else 2**22 + 1}, "Config": {"Labels": {"kubewright.lab": "d"}}}
+    box = {
+        "State": {"Running": True, "Pid": os.getpid() if alive else 2**22 + 1},
+        "Config": {"Labels": {"kubewright.lab": "d"}},
+    }
 
     class Engine:
         def inspect(self, *_words):

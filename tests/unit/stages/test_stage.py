@@ -48,12 +48,22 @@ def test_causes_are_found_above_the_end(stage):
 
 
 def test_failed_tests_are_causes(stage):
-    text = "E   AssertionError: assert 1 == 2\n\ntests/a.py:3: AssertionError\nFAILED tests/a.py::test_it - assert 1 == 2\n"
+    text = (
+        "E   AssertionError: assert 1 == 2\n\ntests/a.py:3: AssertionError\nFAILED tests/a.py::test_it - "
+        "assert 1 == 2\n"
+    )
     assert "assert 1 == 2" in stage.causes(text)
 
 
 def test_only_failed_tasks_of_a_quoted_run_are_shown(stage):
-    run = ["PLAY [Plan the cluster] ***", "", *["TASK [a] ***\nok: [n]\n"] * 40, "TASK [b] ***", 'fatal: [n]: FAILED! => {"msg": "why"}', ""]
+    run = [
+        "PLAY [Plan the cluster] ***",
+        "",
+        *["TASK [a] ***\nok: [n]\n"] * 40,
+        "TASK [b] ***",
+        'fatal: [n]: FAILED! => {"msg": "why"}',
+        "",
+    ]
     lines = "\n".join(run).splitlines()
     found = stage.causes("\n".join(["E       AssertionError:", *(f"E         {line}".rstrip() for line in lines)]))
     assert '"msg": "why"' in found and "AssertionError" in found

@@ -22,7 +22,10 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
 def no_control_plane(facts: Mapping[str, Mapping[str, Any]]) -> Finding:
-    """Return the refusal of an inventory without control planes, with a proposal. facts: of all hosts that are known."""
+    """Return the refusal of an inventory without control planes, with a proposal.
+
+    facts: of all hosts that are known.
+    """
     proposed = propose_roles.sentence(facts) or "Put one or three hosts there."
     return Finding("control_planes.none", "No host is in the group kube_control_plane (or server). %s" % proposed)
 
@@ -35,7 +38,10 @@ def size(case: Case) -> Problems:
     refusals: list[Finding] = []
     warnings: list[Finding] = []
     if "high_availability" in case.shared["kube_needs"] and count == 1:
-        text = "kube_needs has high_availability, which needs %d control planes; the inventory has one (%s). Add hosts to kube_control_plane."
+        text = (
+            "kube_needs has high_availability, which needs %d control planes; the inventory has one (%s). "
+            "Add hosts to kube_control_plane."
+        )
         refusals.append(Finding("control_planes.too_few", text % (wanted, hosts), value=1, limit=wanted))
     if external:
         return Problems(refusals, [])
@@ -58,7 +64,10 @@ def needs(case: Case) -> Problems:
         for host, node in sorted(case.nodes.items()):
             refusals += _air_gap(host, node["inputs"], registries)
     if "gpu_workers" in case.shared["kube_needs"] and not any(node["info"].get("gpus") for node in case.nodes.values()):
-        text = "kube_needs has gpu_workers, and no node has an NVIDIA or AMD accelerator on its PCI bus. Add a node with one (%s)."
+        text = (
+            "kube_needs has gpu_workers, and no node has an NVIDIA or AMD accelerator on its PCI bus. Add a "
+            "node with one (%s)."
+        )
         warnings.append(Finding("gpu.none", text % GPU_PAGE))
     return Problems(refusals, warnings)
 
@@ -66,7 +75,10 @@ def needs(case: Case) -> Problems:
 def _air_gap(host: str, inputs: Mapping[str, Any], registries: Sequence[str]) -> list[Finding]:
     found = []
     if inputs["kube_artifacts"]["source"] == "upstream":
-        text = "%s: kube_needs has air_gap, and kube_artifacts.source is upstream. Set it to a mirror or a local directory (docs/mirrors.md)."
+        text = (
+            "%s: kube_needs has air_gap, and kube_artifacts.source is upstream. Set it to a mirror or a "
+            "local directory (docs/mirrors.md)."
+        )
         found.append(Finding("air_gap.upstream", text % host, host, "upstream"))
     mirrors = inputs["kube_registries"].get("mirrors") or {}
     missing = ", ".join(name for name in registries if name not in mirrors and "*" not in mirrors)
@@ -96,7 +108,8 @@ def names(case: Case) -> Problems:
     for machine, hosts in by_machine.items():
         if len(hosts) > 1:
             text = (
-                "%s have the same machine ID %s. If they are copies of one disk: remove /etc/machine-id on all but one and run "
+                "%s have the same machine ID %s. If they are copies of one disk: remove /etc/machine-id on "
+                "all but one and run "
                 "systemd-machine-id-setup there. If they are one machine: list it once."
             )
             found.append(Finding("machine_id.not_unique", text % (" and ".join(hosts), machine), hosts[0], machine))
@@ -111,7 +124,10 @@ def clocks(case: Case) -> Problems:
     if len(offsets) < 2:
         return Problems([], [])
     middle = sorted(offsets.values())[len(offsets) // 2]
-    text = "%s: the clock is %.0f s %s those of the other nodes, the limit is %g s. Set it (timedatectl), or set kube_time_service: chrony."
+    text = (
+        "%s: the clock is %.0f s %s those of the other nodes, the limit is %g s. Set it (timedatectl), "
+        "or set kube_time_service: chrony."
+    )
     found = []
     for host, offset in sorted(offsets.items()):
         away = offset - middle

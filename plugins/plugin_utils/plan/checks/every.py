@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """All checks of a plan, in the order in which their findings are shown.
 
-A check takes the case and returns problems; one of a node takes the host and its node too. To add a check, add it to a list.
+A check takes the case and returns problems; one of a node takes the host and its node too. To add a check, add it to a
+list.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ OF_THE_CLUSTER = (
     cluster.networks,
     cluster.network_plugin,
 )
-# They compare nodes with each other and with the running cluster: with the facts of some missing they would say what is not so.
+# They compare nodes with each other and with the running cluster: with the facts of some missing they would say what is
+# not so.
 OF_ALL_NODES = (members, distribution)
 OF_A_NODE = (
     distribution_machine,

@@ -44,7 +44,9 @@ def failed_parts(host: str, info: Facts) -> list[Finding]:
     failed = info.get("failed_parts") or {}
     text = "%s: the part %r of its facts could not be read (%s). Correct that on the node and run again."
     return [
-        Finding("look.part_failed", text % (host, part, failed[part]), host, part) for part in ESSENTIAL_PARTS if part in failed
+        Finding("look.part_failed", text % (host, part, failed[part]), host, part)
+        for part in ESSENTIAL_PARTS
+        if part in failed
     ]
 
 
@@ -57,7 +59,8 @@ def cgroup(case: Case, host: str, node: Node) -> Problems:
     if version != "v2" and too_new and not inputs["kube_allow_cgroup_v1"]:
         limit = "%d.%d" % CGROUP_V1_REFUSED_FROM
         text = (
-            "%s: has cgroup %s, which the kubelet refuses from Kubernetes %s on. Boot it with systemd.unified_cgroup_hierarchy=1, "
+            "%s: has cgroup %s, which the kubelet refuses from Kubernetes %s on. Boot it with "
+            "systemd.unified_cgroup_hierarchy=1, "
             "or set kube_allow_cgroup_v1: true (%s)."
         )
         refusals.append(Finding("cgroup.v1", text % (host, version, limit, CGROUP_V1_PAGE), host, version, limit))
@@ -67,7 +70,9 @@ def cgroup(case: Case, host: str, node: Node) -> Problems:
 def kernel(case: Case, host: str, node: Node) -> Problems:
     """Check that the kernel has the modules of the container runtime."""
     info = node["info"]
-    package = "kernel-modules-extra" if info["os"].get("family") == "redhat" else "the kernel's package of extra modules"
+    package = (
+        "kernel-modules-extra" if info["os"].get("family") == "redhat" else "the kernel's package of extra modules"
+    )
     text = "%s: kernel %s has no module %s. Install %s and reboot."
     return Problems(
         [
@@ -93,7 +98,10 @@ def system(case: Case, host: str, node: Node) -> Problems:
         )
         found.append(Finding("dns.loopback", text % (host, dns.get("resolv_conf")), host, dns.get("resolv_conf")))
     if not (info.get("clock") or {}).get("synchronised") and not (info.get("virtualization") or {}).get("container"):
-        text = "%s: no time service keeps the clock correct; etcd and certificates depend on it. Set kube_time_service: chrony."
+        text = (
+            "%s: no time service keeps the clock correct; etcd and certificates depend on it. Set "
+            "kube_time_service: chrony."
+        )
         found.append(Finding("clock.not_synchronised", text % host, host))
     found += [Finding("look.warning", "%s: %s" % (host, text), host) for text in info.get("warnings") or []]
     return Problems([], found)
@@ -120,7 +128,10 @@ def disks(case: Case, host: str, node: Node) -> Problems:
     refusals = []
     for path, disk in sorted((info.get("disks") or {}).items()):
         if disk and disk.get("read_only"):
-            text = "%s: %s is on a file system that is mounted read-only (%s). Mount it with write access, or set kube_data_dir."
+            text = (
+                "%s: %s is on a file system that is mounted read-only (%s). Mount it with write access, or set "
+                "kube_data_dir."
+            )
             refusals.append(Finding("disk.read_only", text % (host, path, disk["mount"]), host, path))
     wanted = kubelet.config(info, node["inputs"], versions.parse(case.cluster["version"]))
     return Problems(refusals + _pressure(host, info, wanted.get("evictionHard") or {}), _small_disk(host, node))
@@ -133,7 +144,11 @@ def _small_disk(host: str, node: Node) -> list[Finding]:
     if free is None or free >= need:
         return []
     text = "%s: %s free under %s, images and logs need about %s."
-    return [Finding("disk.small", text % (host, quantity.human(free), disk["mount"], quantity.human(need)), host, free, need)]
+    return [
+        Finding(
+            "disk.small", text % (host, quantity.human(free), disk["mount"], quantity.human(need)), host, free, need
+        )
+    ]
 
 
 def _pressure(host: str, info: Facts, eviction: Mapping[str, str]) -> list[Finding]:
@@ -146,7 +161,10 @@ def _pressure(host: str, info: Facts, eviction: Mapping[str, str]) -> list[Findi
         disk: Facts = next((disk for path, disk in sorted(there.items()) if path.endswith(end) and disk), {})
         total, free, limit = disk.get("total_bytes"), disk.get("free_bytes"), eviction.get(signal)
         if total and free is not None and free < capacity.amount(limit, total):
-            text = "%s: %s of %s free under %s, and the kubelet evicts all pods below %s %s. Free some, or set kubelet_config.evictionHard."
+            text = (
+                "%s: %s of %s free under %s, and the kubelet evicts all pods below %s %s. Free some, or set "
+                "kubelet_config.evictionHard."
+            )
             values = (host, quantity.human(free), quantity.human(total), disk["mount"], signal, limit)
             found.append(Finding("disk.full", text % values, host, free, limit))
     return found

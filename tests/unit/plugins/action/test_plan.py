@@ -131,7 +131,8 @@ def test_running_nodes_change_control_planes_first(action, store):
     assert plan_action.slices.batches({"workers_at_once": "20%"}, slices, ["w-1"]) == ["20%"]
 
 
-# -- findings that only the controller can make --------------------------------------------------------------------------
+# -- findings that only the controller can make
+# --------------------------------------------------------------------------
 
 
 def found(action, store, hosts, groups, tmp_path, **more):
@@ -169,7 +170,9 @@ def test_files_on_a_server_that_a_limit_leaves_out():
     gone = {"path": "/var/lib/rancher/k3s/server/manifests/kubewright-web.yaml", "state": "absent"}
     nodes = {"cp-1": {"files": {"k3s": []}}, "cp-2": {"files": {"k3s": [gone]}}}
     plan = {"addons": {"wanted": {}, "kept": []}, "control_planes": ["cp-1", "cp-2"], "nodes": nodes}
-    assert ids(plan_action._kept(plan, ["cp-1"])) == ["limit.addons_kept"] and plan["addons"]["kept"] == ["kubewright-web"]
+    assert ids(plan_action._kept(plan, ["cp-1"])) == ["limit.addons_kept"] and plan["addons"]["kept"] == [
+        "kubewright-web"
+    ]
 
 
 def test_labels_that_a_limit_leaves_for_later(action, store, tmp_path):

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What tests ask of findings: their ids and values. The wording is in golden/findings.yml, by id, and compared here.
 
-After a change of wording: delete that file, run `KUBEWRIGHT_GOLDEN=write pytest tests/unit/plugins`, and read the difference.
+After a change of wording: delete that file, run `KUBEWRIGHT_GOLDEN=write pytest tests/unit/plugins`, and read the
+difference.
 """
 
 from __future__ import annotations

@@ -118,7 +118,10 @@ def applied(facts, node, plan, joined=True):
             "mtime": 100.0,
             "owned": True,
         }
-    facts["owned"] = {"files": {entry["path"]: {"backup": None} for entry in written}, "settings": {"journald": node["settings"]["journald"]}}
+    facts["owned"] = {
+        "files": {entry["path"]: {"backup": None} for entry in written},
+        "settings": {"journald": node["settings"]["journald"]},
+    }
     for item in node["programs"]:
         path = item.get("dest") or item["unpack"]["dest_dir"] + "/" + item["component"]
         facts["artifacts"][path] = {"version": item["version"], "sha256": "0", "source": item["url"], "intact": True}
@@ -138,7 +141,9 @@ def applied(facts, node, plan, joined=True):
             "etcd_data": server, "cluster_init": node["action"] == "init", "live": live_k3s(plan) if server else None, "cni_conf": [],
         }  # fmt: skip
         if server:
-            facts["cluster"]["datastore"] = {"SQLite": "sqlite", "embedded etcd": "etcd"}.get(plan["datastore"], "external postgres")
+            facts["cluster"]["datastore"] = {"SQLite": "sqlite", "embedded etcd": "etcd"}.get(
+                plan["datastore"], "external postgres"
+            )
         name = "k3s" if server else "k3s-agent"
         facts["services"][name] = facts["services"]["containerd"]
     elif joined:
@@ -188,4 +193,3 @@ def live(plan):
 def texts(found):
     """Return the sentences of a plan's refusals or warnings, or of a list of findings."""
     return [item["text"] if isinstance(item, dict) else str(item) for item in found]
-

@@ -27,7 +27,9 @@ def made_ids():
 
 
 def test_ids_are_literals_with_a_subject_and_a_problem():
-    wrong = {where: name for where, name in made_ids().items() if not re.fullmatch(r"[a-z0-9_]+\.[a-z0-9_]+", str(name))}
+    wrong = {
+        where: name for where, name in made_ids().items() if not re.fullmatch(r"[a-z0-9_]+\.[a-z0-9_]+", str(name))
+    }
     assert wrong == {}
 
 

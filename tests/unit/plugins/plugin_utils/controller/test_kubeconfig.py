@@ -160,7 +160,10 @@ def test_merging_makes_the_file_and_keeps_a_link(tmp_path):
     [
         (made("two"), "a cluster prod with another CA"),
         (
-            "clusters: [{name: x}]\nusers: [{name: prod-admin}]\ncontexts: [{name: y, context: {cluster: x, user: prod-admin}}]\n",
+            (
+                "clusters: [{name: x}]\nusers: [{name: prod-admin}]\ncontexts: [{name: y, context: {cluster: x, "
+                "user: prod-admin}}]\n"
+            ),
             "a user prod-admin of the cluster x",
         ),
         (

@@ -22,7 +22,12 @@ def test_a_role_accepts_every_input_of_the_cluster(role):
 
 
 def test_an_input_is_declared_by_one_role():
-    declared = [name for role in os.listdir(ROLES) for name, spec in schema.entry_points(role)["main"].items() if spec["type"] != "raw"]
+    declared = [
+        name
+        for role in os.listdir(ROLES)
+        for name, spec in schema.entry_points(role)["main"].items()
+        if spec["type"] != "raw"
+    ]
     assert sorted(declared) == sorted({**schema.specification(), **schema.run_specification()})
 
 

@@ -75,7 +75,12 @@ BAD = {
         {"versions": {"containerd": "nope"}},
         {"checksums": {"https://x.example/y": "abc"}},
     ],
-    "kube_http_proxy": [{"http": "proxy:3128"}, {"http": "socks5://proxy"}, {"no_proxy": ["http://a"]}, {"no_proxy": ["10.0.0.1/8"]}],
+    "kube_http_proxy": [
+        {"http": "proxy:3128"},
+        {"http": "socks5://proxy"},
+        {"no_proxy": ["http://a"]},
+        {"no_proxy": ["10.0.0.1/8"]},
+    ],
     "kube_data_dir": ["data", "/", "//", "/data/../etc", "~/data"],
     "kube_reserved": [{"kube_memory": "500MB"}, {"kube_memory": "lots"}, {"kube_cpu": "-1"}],
     "kubelet_config": [{"maxPod": 100}, {"evictonHard": {}}],
@@ -91,12 +96,20 @@ BAD = {
     "kubeadm_timeout": [-1],
     "k3s_install_script": [{"checksum": "abc"}, {"url": "get.k3s.io"}],
     "k3s_server_url": ["http://k3s.example.com:6443", "k3s.example.com"],
-    "k3s_helm_charts": [[{"name": "LB"}], [{"name": "lb", "repo": "charts.example"}], [{"name": "lb", "timeout": "ten"}]],
+    "k3s_helm_charts": [
+        [{"name": "LB"}],
+        [{"name": "lb", "repo": "charts.example"}],
+        [{"name": "lb", "timeout": "ten"}],
+    ],
 }
 
 
 def cases(table):
-    return [pytest.param(name, value, id="%s-%s" % (name, str(value)[:30])) for name, values in table.items() for value in values]
+    return [
+        pytest.param(name, value, id="%s-%s" % (name, str(value)[:30]))
+        for name, values in table.items()
+        for value in values
+    ]
 
 
 @pytest.mark.parametrize(("name", "value"), cases(GOOD))
@@ -108,19 +121,39 @@ def test_what_can_work_is_accepted(name, value):
 @pytest.mark.parametrize(("name", "value"), cases(BAD))
 def test_what_cannot_work_is_one_refusal_with_the_name_and_a_way_out(name, value):
     _values, problems = schema.validate({name: value})
-    assert len(problems) == 1 and problems[0].text.startswith((name, "unknown")) and problems[0].id.startswith("inputs.")
+    assert (
+        len(problems) == 1 and problems[0].text.startswith((name, "unknown")) and problems[0].id.startswith("inputs.")
+    )
 
 
 def test_everything_is_said_at_once():
     _values, problems = schema.validate(
-        {"kube_verson": "1.36", "kube_api_port": 99999, "kube_swap": "maybe", "kube_api_endpoint": {"prot": 1}, "kube_reserved": "x"}
+        {
+            "kube_verson": "1.36",
+            "kube_api_port": 99999,
+            "kube_swap": "maybe",
+            "kube_api_endpoint": {"prot": 1},
+            "kube_reserved": "x",
+        }
     )
-    assert sorted(ids(problems)) == ["inputs.choice", "inputs.format", "inputs.type", "inputs.unknown", "inputs.unknown"]
+    assert sorted(ids(problems)) == [
+        "inputs.choice",
+        "inputs.format",
+        "inputs.type",
+        "inputs.unknown",
+        "inputs.unknown",
+    ]
 
 
 def test_text_stands_for_what_it_plainly_is():
     values, problems = schema.validate(
-        {"kube_api_port": " 8443 ", "kube_allow_reboot": "yes", "kube_swap": False, "kube_needs": "air_gap, many_nodes", "kube_clock_tolerance": "2.5"}
+        {
+            "kube_api_port": " 8443 ",
+            "kube_allow_reboot": "yes",
+            "kube_swap": False,
+            "kube_needs": "air_gap, many_nodes",
+            "kube_clock_tolerance": "2.5",
+        }
     )
     assert problems == []
     assert (values["kube_api_port"], values["kube_allow_reboot"], values["kube_swap"]) == (8443, True, "off")
@@ -150,11 +183,24 @@ def test_no_secret_is_in_a_message(inputs):
 
 
 def test_misspelt_options_of_playbooks():
-    found = schema.unknown(["reset_keep_image", "verify_fial", "plan_htm", "local_nam", "reset_confirm", "plan_json", "verify_begun", "other"])
+    found = schema.unknown(
+        [
+            "reset_keep_image",
+            "verify_fial",
+            "plan_htm",
+            "local_nam",
+            "reset_confirm",
+            "plan_json",
+            "verify_begun",
+            "other",
+        ]
+    )
     assert [finding.value for finding in found] == ["local_nam", "plan_htm", "reset_keep_image", "verify_fial"]
     assert "did you mean reset_keep_images?" in found[2].text
 
 
 def test_every_format_belongs_to_an_input():
     known = {**schema.specification(), **schema.run_specification()}
-    assert not [path for path in formats.FORMATS if path.replace("[", ".").replace("{", ".").partition(".")[0] not in known]
+    assert not [
+        path for path in formats.FORMATS if path.replace("[", ".").replace("{", ".").partition(".")[0] not in known
+    ]

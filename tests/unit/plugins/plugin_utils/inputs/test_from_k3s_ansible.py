@@ -11,7 +11,12 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import pla
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import described, inventory
 
 # As its inventory-sample.yml has them.
-SAMPLE = {"k3s_version": "v1.36.3+k3s2", "extra_server_args": "", "extra_agent_args": "", "k3s_server_location": "/var/lib/rancher/k3s"}
+SAMPLE = {
+    "k3s_version": "v1.36.3+k3s2",
+    "extra_server_args": "",
+    "extra_agent_args": "",
+    "k3s_server_location": "/var/lib/rancher/k3s",
+}
 
 
 def test_other_inventories_are_left_alone():
@@ -27,7 +32,12 @@ def test_the_sample_gives_that_release_of_k3s():
 
 
 def test_arguments_become_settings():
-    given = {**SAMPLE, "extra_server_args": "--disable traefik,servicelb --etcd-snapshot-retention=9 --debug --kubelet-arg a=1 --kubelet-arg b=2"}
+    given = {
+        **SAMPLE,
+        "extra_server_args": (
+            "--disable traefik,servicelb --etcd-snapshot-retention=9 --debug --kubelet-arg a=1 --kubelet-arg b=2"
+        ),
+    }
     found = k3s_ansible.inputs(given, True)
     assert found["k3s_disable"] == ["traefik", "servicelb"]
     assert found["k3s_config"] == {"etcd-snapshot-retention": "9", "debug": True, "kubelet-arg": ["a=1", "b=2"]}
@@ -67,6 +77,8 @@ def test_what_cannot_be_read_is_named(given, message):
 
 def test_settings_that_the_plan_owns_are_refused_by_name():
     hosts, groups = inventory(1, 0)
-    hosts["cp-1"]["inputs"] = k3s_ansible.inputs({**SAMPLE, "extra_server_args": "--tls-san a.example --nonsense"}, True)
+    hosts["cp-1"]["inputs"] = k3s_ansible.inputs(
+        {**SAMPLE, "extra_server_args": "--tls-san a.example --nonsense"}, True
+    )
     refusals = described(planner.cluster_plan(hosts, groups)["refusals"])
     assert refusals == ["inputs.owned_key value=k3s_config.tls-san", "k3s_config.unknown_key value=nonsense"]

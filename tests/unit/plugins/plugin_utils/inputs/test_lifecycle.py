@@ -77,7 +77,8 @@ def test_the_port_of_a_running_api_server_is_named():
     assert set(ids(found)) == {"inputs.fixed"} and (found[0]["value"], found[0]["limit"]) == (7000, 6443)
 
 
-# A change of each of these on a running kubeadm cluster, and the steps that the plan must have on every node that it concerns.
+# A change of each of these on a running kubeadm cluster, and the steps that the plan must have on every node that it
+# concerns.
 ROLLING = {
     "kube_api_sans": ["api.example.com"],
     "kube_registries": {"mirrors": {"docker.io": {"endpoints": ["https://mirror.example"]}}},
@@ -99,7 +100,14 @@ def test_a_rolling_change_has_its_step(name):
     assert steps & set(lifecycle.LIFECYCLE[name].steps), steps
 
 
-@pytest.mark.parametrize("name", [name for name, row in lifecycle.LIFECYCLE.items() if row.change in (lifecycle.Change.RUN, lifecycle.Change.CONTROLLER)])
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name, row in lifecycle.LIFECYCLE.items()
+        if row.change in (lifecycle.Change.RUN, lifecycle.Change.CONTROLLER)
+    ],
+)
 def test_what_concerns_the_run_or_the_controller_changes_no_node(name):
     other = {
         "kube_hooks": {"after_cluster": "x.yml"},

@@ -22,7 +22,12 @@ FILE = "/boot/firmware/cmdline.txt"
 def boards(inputs=None, file=FILE, cmdline="console=tty1 quiet", off=True, kind="k3s"):
     hosts, groups = inventory(1, 1, {"kube_distribution": kind, **(inputs or {})})
     for row in hosts.values():
-        row["info"]["board"] = {"model": "Raspberry Pi 4", "raspberry_pi": True, "cmdline_file": file, "cmdline": cmdline}
+        row["info"]["board"] = {
+            "model": "Raspberry Pi 4",
+            "raspberry_pi": True,
+            "cmdline_file": file,
+            "cmdline": cmdline,
+        }
         if off:
             row["info"]["cgroup"]["controllers"] = ["cpu", "cpuset", "pids"]
     return hosts, groups
@@ -51,7 +56,10 @@ def test_after_the_reboot_nothing_is_left_to_do():
     ("case", "words"),
     [
         ({}, "Set kube_allow_reboot: true to add cgroup_memory=1"),
-        ({"file": None, "inputs": {"kube_allow_reboot": True}}, "Add cgroup_memory=1 cgroup_enable=memory to the kernel's command line"),
+        (
+            {"file": None, "inputs": {"kube_allow_reboot": True}},
+            "Add cgroup_memory=1 cgroup_enable=memory to the kernel's command line",
+        ),
         ({"cmdline": "quiet cgroup_enable=memory", "inputs": {"kube_allow_reboot": True}}, "boot another kernel"),
     ],
 )
@@ -132,7 +140,10 @@ def written(before, now):
     hosts, groups = boards({"kube_allow_reboot": True})
     for row in hosts.values():
         row["info"]["board"].update(cmdline_next=ON, boot=now)
-        row["info"]["owned"] = {"files": {}, "settings": {"kernel_arguments": {"file": FILE, "words": [], "boot": before}}}
+        row["info"]["owned"] = {
+            "files": {},
+            "settings": {"kernel_arguments": {"file": FILE, "words": [], "boot": before}},
+        }
     return planner.cluster_plan(hosts, groups)
 
 

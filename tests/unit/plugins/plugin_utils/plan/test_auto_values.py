@@ -140,7 +140,9 @@ def test_an_air_gap_with_mirrors_is_fine():
     inputs = {"kube_artifacts": {"source": "http://mirror.example"}, "kube_registries": {"mirrors": mirrors}}
     assert plan_of({"kube_needs": ["air_gap"], **inputs})[0]["refusals"] == []
     found = plan_of({"kube_needs": ["air_gap", "network_policy"], **inputs})[0]["refusals"]
-    assert described(found) == ["air_gap.no_mirror node=%s value=docker.io" % host for host in ("cp-1", "cp-2", "cp-3", "w-1")]
+    assert described(found) == [
+        "air_gap.no_mirror node=%s value=docker.io" % host for host in ("cp-1", "cp-2", "cp-3", "w-1")
+    ]
 
 
 def test_gpu_workers_want_a_gpu():
@@ -151,7 +153,8 @@ def test_gpu_workers_want_a_gpu():
     assert plan["warnings"] == [] and plan["nodes"]["w-1"]["machine"]["gpus"] == ["nvidia"]
 
 
-# -- capacity -------------------------------------------------------------------------------------------------------------
+# -- capacity
+# -------------------------------------------------------------------------------------------------------------
 
 
 def test_a_node_keeps_from_pods_what_its_kubelet_is_told():
@@ -177,13 +180,16 @@ def test_an_unknown_machine_has_no_known_room():
 
 
 def test_a_full_disk_is_fine_where_the_user_lowers_the_threshold():
-    disks = {"/var/lib/containerd": {"mount": "/", "free_bytes": 34 * GIB, "total_bytes": 252 * GIB, "read_only": False}}
+    disks = {
+        "/var/lib/containerd": {"mount": "/", "free_bytes": 34 * GIB, "total_bytes": 252 * GIB, "read_only": False}
+    }
     assert len(plan_of(disks=disks)[0]["refusals"]) == 4
     lower = {"kubelet_config": {"evictionHard": {"imagefs.available": "5Gi", "nodefs.available": "2%"}}}
     assert plan_of(lower, disks=disks)[0]["refusals"] == []
 
 
-# -- queries --------------------------------------------------------------------------------------------------------------
+# -- queries
+# --------------------------------------------------------------------------------------------------------------
 
 
 def queries():

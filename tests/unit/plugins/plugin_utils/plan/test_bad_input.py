@@ -37,7 +37,10 @@ INPUTS = [
     ({"kube_pod_cidrs": ["10.1.0.0/16", "10.2.0.0/16"]}, "cidrs.too_many value=10.1.0.0/16, 10.2.0.0/16"),
     ({"kube_pod_cidrs": ["10.96.0.0/16"]}, "cidrs.overlap value=10.96.0.0/16 limit=10.96.0.0/12"),
     ({"kube_pod_cidrs": ["10.0.0.0/16"]}, "cidrs.used_by_host node=cp-1 value=10.0.0.0/16 limit=10.0.0.0/24"),
-    ({"kube_pod_cidrs": ["fd00::/56"], "kube_network": {"plugin": "bridge"}}, "network.family_unsupported value=6 limit=IPv4"),
+    (
+        {"kube_pod_cidrs": ["fd00::/56"], "kube_network": {"plugin": "bridge"}},
+        "network.family_unsupported value=6 limit=IPv4",
+    ),
     ({"kube_service_cidrs": ["10.0.0.0/20"]}, "cidrs.used_by_host node=cp-1 value=10.0.0.0/20 limit=10.0.0.0/24"),
     ({"kube_distribution": "kubespray"}, 'inputs.choice value="kubespray" limit=auto, kubeadm, k3s'),
     ({"kube_api_endpoint": {"mode": "vip"}}, "endpoint.no_address value=vip"),
@@ -54,7 +57,10 @@ INPUTS = [
     ({"kube_api_port": 6443.5}, "inputs.type value=6443.5 limit=int"),
     ({"kube_allow_cgroup_v1": "perhaps"}, 'inputs.type value="perhaps" limit=bool'),
     ({"kube_network": "bridge"}, 'inputs.type value="bridge" limit=dict'),
-    ({"kube_network": {"plugin": "weave"}}, 'inputs.choice value="weave" limit=auto, bridge, kube-router, flannel, none'),
+    (
+        {"kube_network": {"plugin": "weave"}},
+        'inputs.choice value="weave" limit=auto, bridge, kube-router, flannel, none',
+    ),
     ({"kube_network": {"plugin": "bridge", "options": {"speed": 1}}}, "network.unknown_option value=speed limit=mtu"),
     ({"kube_workers_at_once": "0"}, "inputs.format value=kube_workers_at_once"),
     ({"kube_workers_at_once": "120%"}, "inputs.format value=kube_workers_at_once"),
@@ -73,13 +79,22 @@ INPUTS = [
         "inputs.owned_key value=kubeadm_cluster_config.networking.podSubnet",
     ),
     ({"kube_registries": {"mirrors": {"docker.io": {"endpoints": ["mirror"]}}}}, "registries.not_a_url value=mirror"),
-    ({"kube_registries": {"configs": {"r.example": {"password": "x"}}}}, "registries.no_username value=kube_registries.configs[r.example]"),
+    (
+        {"kube_registries": {"configs": {"r.example": {"password": "x"}}}},
+        "registries.no_username value=kube_registries.configs[r.example]",
+    ),
     (
         {"kube_needs": ["network_policy"], "kube_network": {"plugin": "bridge"}},
         "network.policy_not_enforced value=bridge",
     ),
-    ({"kube_needs": ["external_database"], "kube_distribution": "kubeadm"}, "needs.unmet value=external_database limit=k3s"),
-    ({"kube_network": {"plugin": "flannel"}}, "network_plugin.unsupported value=flannel limit=auto, bridge, kube-router, none"),
+    (
+        {"kube_needs": ["external_database"], "kube_distribution": "kubeadm"},
+        "needs.unmet value=external_database limit=k3s",
+    ),
+    (
+        {"kube_network": {"plugin": "flannel"}},
+        "network_plugin.unsupported value=flannel limit=auto, bridge, kube-router, none",
+    ),
     ({"kube_needs": ["air_gap"]}, "air_gap.upstream node=cp-1 value=upstream"),
     ({"kube_needs": ["air_gap"]}, "air_gap.no_mirror node=cp-1 value=registry.k8s.io"),
 ]
@@ -94,17 +109,29 @@ def test_inputs(inputs, message):
 K3S = [
     ({"kube_needs": ["external_database"]}, "datastore.no_endpoint"),
     ({"k3s_datastore_endpoint": "postgres://u:p@db:5432/k"}, "datastore.unused_endpoint"),
-    ({"k3s_disable": ["ingress"]}, "k3s_disable.unknown value=ingress limit=coredns, local-storage, metrics-server, runtimes, servicelb, traefik"),
-    ({"k3s_config": {"write-kubeconfig-mod": "0644"}}, "k3s_config.unknown_key value=write-kubeconfig-mod limit=write-kubeconfig-mode"),
+    (
+        {"k3s_disable": ["ingress"]},
+        "k3s_disable.unknown value=ingress limit=coredns, local-storage, metrics-server, runtimes, servicelb, traefik",
+    ),
+    (
+        {"k3s_config": {"write-kubeconfig-mod": "0644"}},
+        "k3s_config.unknown_key value=write-kubeconfig-mod limit=write-kubeconfig-mode",
+    ),
     ({"k3s_config": {"token": "x"}}, "inputs.owned_key value=k3s_config.token"),
     ({"k3s_config": {"cluster-cidr": "10.1.0.0/16"}}, "inputs.owned_key value=k3s_config.cluster-cidr"),
     ({"k3s_config": {"etcd-snapshot-retention": "many"}}, "k3s_config.value value='many' limit=a whole number"),
-    ({"k3s_config": {"write-kubeconfig-mode": 420}}, 'k3s_config.value value=420 limit=a file mode in quotes such as "0600"'),
+    (
+        {"k3s_config": {"write-kubeconfig-mode": 420}},
+        'k3s_config.value value=420 limit=a file mode in quotes such as "0600"',
+    ),
     ({"k3s_config": ["debug"]}, "inputs.type value=a list limit=dict"),
     ({"k3s_disabel": ["traefik"]}, "inputs.unknown value=k3s_disabel"),
     ({"k3s_secrets_encryption": "perhaps"}, 'inputs.type value="perhaps" limit=bool'),
     ({"kube_network": {"plugin": "bridge"}}, "network_plugin.unsupported value=bridge limit=auto, flannel, none"),
-    ({"kube_network": {"plugin": "kube-router"}}, "network_plugin.unsupported value=kube-router limit=auto, flannel, none"),
+    (
+        {"kube_network": {"plugin": "kube-router"}},
+        "network_plugin.unsupported value=kube-router limit=auto, flannel, none",
+    ),
     ({"kube_network": {"plugin": "flannel", "options": {"mtu": 1}}}, "network.unknown_option value=mtu limit=backend"),
     ({"kube_needs": ["windows_workers"]}, "needs.unmet value=windows_workers limit=kubeadm"),
 ]
@@ -122,8 +149,14 @@ K3S_MACHINES = [
         {"ports": [{"port": 6444, "protocol": "tcp", "address": "::", "process": "nginx"}]},
         "port.used node=cp-1 value=6444 limit=nginx",
     ),
-    ({"architecture": {"name": "riscv64", "raw": "riscv64", "bits": 64}}, "distribution.impossible node=cp-1 value=riscv64 limit=amd64, arm64, arm"),
-    ({"cluster": {"kind": "kubeadm", "foreign": False, "kubelet_conf": True}}, "distribution.fixed value=k3s limit=kubeadm"),
+    (
+        {"architecture": {"name": "riscv64", "raw": "riscv64", "bits": 64}},
+        "distribution.impossible node=cp-1 value=riscv64 limit=amd64, arm64, arm",
+    ),
+    (
+        {"cluster": {"kind": "kubeadm", "foreign": False, "kubelet_conf": True}},
+        "distribution.fixed value=k3s limit=kubeadm",
+    ),
     (
         {"cluster": {"kind": "k3s", "foreign": True, "made_by": "k3s-ansible", "role": "control_plane"}},
         "member.foreign node=cp-1 value=k3s-ansible",
@@ -257,7 +290,9 @@ def test_a_control_plane_among_the_workers():
     hosts, groups = inventory(1, 1)
     manifests = ["kube-apiserver.yaml"]
     for row in hosts.values():
-        row["info"]["cluster"].update(kubelet_conf=True, ca_sha256="0", kind="kubeadm", role="control_plane", manifests=manifests)
+        row["info"]["cluster"].update(
+            kubelet_conf=True, ca_sha256="0", kind="kubeadm", role="control_plane", manifests=manifests
+        )
     assert "member.wrong_role node=w-1 value=control_plane limit=worker" in refusals(hosts, groups)
 
 

@@ -104,7 +104,10 @@ def test_numbers_and_nodes_are_named():
     (reason,) = [row for row in found.reasons if row["rule"] == "memory"]
     assert reason["node"] == "w-1" and reason["text"] == "K3s: w-1 has 925.0 MiB of memory, kubeadm needs 1.7 GiB"
     assert found.alternatives == [
-        {"distribution": "kubeadm", "text": "To get kubeadm instead: correct this: w-1 has 925.0 MiB of memory, kubeadm needs 1.7 GiB"}
+        {
+            "distribution": "kubeadm",
+            "text": "To get kubeadm instead: correct this: w-1 has 925.0 MiB of memory, kubeadm needs 1.7 GiB",
+        }
     ]
 
 
@@ -122,8 +125,18 @@ def test_the_users_word_wins_and_is_warned_about():
     "planes, workers, inputs, said",
     [
         ([server(**RISCV)], [], {}, "distribution.impossible node=cp-1 value=riscv64 limit=amd64, arm64, arm"),
-        ([server(**ALPINE)], [server(**POWER)], {}, "distribution.impossible node=w-1 value=ppc64le limit=amd64, arm64, arm"),
-        ([server()], [], {"kube_needs": ["external_database", "windows_workers"]}, "needs.contradict value=external_database, windows_workers"),
+        (
+            [server(**ALPINE)],
+            [server(**POWER)],
+            {},
+            "distribution.impossible node=w-1 value=ppc64le limit=amd64, arm64, arm",
+        ),
+        (
+            [server()],
+            [],
+            {"kube_needs": ["external_database", "windows_workers"]},
+            "needs.contradict value=external_database, windows_workers",
+        ),
         (
             [server()],
             [],
@@ -136,15 +149,26 @@ def test_the_users_word_wins_and_is_warned_about():
             {"kube_needs": ["windows_workers"], "kube_distribution": "k3s"},
             "needs.unmet value=windows_workers limit=kubeadm",
         ),
-        ([server(**POWER)], [], {"kube_needs": ["low_footprint"]}, "distribution.impossible node=cp-1 value=ppc64le limit=amd64, arm64, arm"),
-        ([server(cluster={"kind": "k3s"})], [], {"kube_distribution": "kubeadm"}, "distribution.fixed value=kubeadm limit=k3s"),
+        (
+            [server(**POWER)],
+            [],
+            {"kube_needs": ["low_footprint"]},
+            "distribution.impossible node=cp-1 value=ppc64le limit=amd64, arm64, arm",
+        ),
+        (
+            [server(cluster={"kind": "k3s"})],
+            [],
+            {"kube_distribution": "kubeadm"},
+            "distribution.fixed value=kubeadm limit=k3s",
+        ),
     ],
 )
 def test_what_cannot_be(planes, workers, inputs, said):
     assert said in described(decided(planes, workers, inputs).problems.refusals)
 
 
-# -- properties -----------------------------------------------------------------------------------------------------------
+# -- properties
+# -----------------------------------------------------------------------------------------------------------
 
 KINDS = ({}, ARM64, ARM, POWER, RISCV, ALPINE)
 machines_of = st.builds(

@@ -10,7 +10,12 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import clu
 
 WISHES = {"cp-1": {"labels": {}, "taints": None}, "w1.example": {"labels": {"disk": "ssd"}, "taints": None}}
 PLAN = {"leader": "cp-1", "nodes": {"cp-1": {"name": "cp-1"}, "w-1": {"name": "w1.example"}}, "objects": WISHES}
-SET = {"name": "w1.example", "labels": {"disk": "ssd"}, "annotations": {ANNOTATION: '{"labels": ["disk"], "taints": []}'}, "taints": []}
+SET = {
+    "name": "w1.example",
+    "labels": {"disk": "ssd"},
+    "annotations": {ANNOTATION: '{"labels": ["disk"], "taints": []}'},
+    "taints": [],
+}
 
 
 @pytest.mark.parametrize(
@@ -22,7 +27,13 @@ SET = {"name": "w1.example", "labels": {"disk": "ssd"}, "annotations": {ANNOTATI
         ([], ["cp-1", "w-1"], []),
         ([], ["elsewhere"], []),
     ],
-    ids=["it joins now", "it has another label", "it has its label", "the control plane takes part", "no node of the cluster"],
+    ids=[
+        "it joins now",
+        "it has another label",
+        "it has its label",
+        "the control plane takes part",
+        "no node of the cluster",
+    ],
 )
 def test_labels_that_nobody_sets_are_told(live, part, left):
     assert labels.not_applied(PLAN, live, part) == left

@@ -27,7 +27,10 @@ def read(path):
             given = {key: value for key, value in variables.items() if inputs.is_input(key)}
             address = variables["ansible_host"]
             wish = str(given.get("kube_node_ip", ""))
-            hosts[host] = {"info": machine(host, wish.replace("0/24", "9") if "/" in wish else address), "inputs": given}
+            hosts[host] = {
+                "info": machine(host, wish.replace("0/24", "9") if "/" in wish else address),
+                "inputs": given,
+            }
     return hosts, groups
 
 

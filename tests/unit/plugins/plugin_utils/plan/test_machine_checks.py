@@ -21,7 +21,10 @@ SMALL = {"/var/lib/containerd": {"mount": "/", "free_bytes": 4 * GIB, "kind": "s
     ("changes", "warning"),
     [
         ({"usr_read_only": True}, "usr.read_only node=w-1"),
-        ({"dns": {"resolv_conf": "/etc/resolv.conf", "loopback": True}}, "dns.loopback node=w-1 value=/etc/resolv.conf"),
+        (
+            {"dns": {"resolv_conf": "/etc/resolv.conf", "loopback": True}},
+            "dns.loopback node=w-1 value=/etc/resolv.conf",
+        ),
         ({"clock": {"synchronised": False, "offset_seconds": 0.1}}, "clock.not_synchronised node=w-1"),
         ({"disks": SMALL}, "disk.small node=w-1 value=%d limit=%d" % (4 * GIB, 5 * GIB)),
         ({"warnings": ["the board could not be read"]}, "look.warning node=w-1"),
@@ -37,15 +40,28 @@ def test_warnings(changes, warning):
 @pytest.mark.parametrize(
     ("inputs", "refusal"),
     [
-        ({"kube_api_endpoint": {"mode": "local", "address": "10.0.0.100"}}, "endpoint.unused_address value=10.0.0.100 limit=local"),
+        (
+            {"kube_api_endpoint": {"mode": "local", "address": "10.0.0.100"}},
+            "endpoint.unused_address value=10.0.0.100 limit=local",
+        ),
         (
             {"kube_api_endpoint": {"address": "10.0.0.100", "interface": "eth9"}},
             "endpoint.unknown_interface node=cp-1 value=eth9 limit=eth0",
         ),
-        ({"kube_registries": {"mirrors": {"docker.io": "x"}}}, "registries.not_a_map value=kube_registries.mirrors[docker.io]"),
-        ({"kube_registries": {"configs": {"docker.io": "x"}}}, "registries.not_a_map value=kube_registries.configs[docker.io]"),
         (
-            {"kube_registries": {"mirrors": {"docker.io": {"endpoints": ["https://m.example"], "rewrites": {"a": "b"}}}}},
+            {"kube_registries": {"mirrors": {"docker.io": "x"}}},
+            "registries.not_a_map value=kube_registries.mirrors[docker.io]",
+        ),
+        (
+            {"kube_registries": {"configs": {"docker.io": "x"}}},
+            "registries.not_a_map value=kube_registries.configs[docker.io]",
+        ),
+        (
+            {
+                "kube_registries": {
+                    "mirrors": {"docker.io": {"endpoints": ["https://m.example"], "rewrites": {"a": "b"}}}
+                }
+            },
             "registries.rewrites value=kube_registries.mirrors[docker.io]",
         ),
     ],
@@ -63,7 +79,11 @@ def test_a_node_without_an_address_of_the_second_family():
 
 def test_packages_without_a_network():
     mirrors = {"registry.k8s.io": {"endpoints": ["https://mirror.example"]}}
-    inputs = {"kube_artifacts": {"source": "http://mirror.example"}, "kube_registries": {"mirrors": mirrors}, "kube_needs": ["air_gap"]}
+    inputs = {
+        "kube_artifacts": {"source": "http://mirror.example"},
+        "kube_registries": {"mirrors": mirrors},
+        "kube_needs": ["air_gap"],
+    }
     hosts, groups = inventory(1, 0, inputs)
     hosts["cp-1"]["info"]["commands"].pop("conntrack")
     plan = planner.cluster_plan(hosts, groups)

@@ -79,7 +79,13 @@ def test_node_address():
     )
     ((address,), problems) = addresses.choose("cp-1", "", facts)
     assert problems == [] and address.reason == "source address of the route to the other nodes"
-    assert (address.address, address.interface, address.prefix, address.mtu, address.family) == ("10.0.0.11", "eth0", 24, 1500, 4)
+    assert (address.address, address.interface, address.prefix, address.mtu, address.family) == (
+        "10.0.0.11",
+        "eth0",
+        24,
+        1500,
+        4,
+    )
     for wanted in ("eth1", "192.168.0.0/16", "192.168.5.5"):
         ((address,), problems) = addresses.choose("cp-1", wanted, facts)
         assert (address.address, address.interface, problems) == ("192.168.5.5", "eth1", [])
@@ -197,7 +203,11 @@ def test_lists_of_names_and_values_are_merged_by_name():
     computed = {"extraArgs": [{"name": "node-ip", "value": "10.0.0.1"}, {"name": "v", "value": "2"}]}
     made = documents.merge(computed, {"extraArgs": [{"name": "v", "value": "4"}, {"name": "w", "value": "1"}]})
     assert made == {
-        "extraArgs": [{"name": "node-ip", "value": "10.0.0.1"}, {"name": "v", "value": "4"}, {"name": "w", "value": "1"}]
+        "extraArgs": [
+            {"name": "node-ip", "value": "10.0.0.1"},
+            {"name": "v", "value": "4"},
+            {"name": "w", "value": "1"},
+        ]
     }
     (found,) = documents.owned_keys(computed, {"extraArgs": {"node-ip": "kube_node_ip"}}, "map")
     assert found.value == "map.extraArgs.node-ip"

@@ -228,10 +228,10 @@ def test_firewalls_are_named_and_left_alone():
     hosts, groups = inventory()
     hosts["w-1"]["info"]["firewall"] = {"ufw": "active", "iptables_forward_policy": "DROP"}
     plan = planner.cluster_plan(hosts, groups)
-    assert (
-        plan["refusals"] == []
-        and described(plan["warnings"]) == ["firewall.active node=w-1 value=ufw", "firewall.drops_forwarded node=w-1"]
-    )
+    assert plan["refusals"] == [] and described(plan["warnings"]) == [
+        "firewall.active node=w-1 value=ufw",
+        "firewall.drops_forwarded node=w-1",
+    ]
 
 
 def test_a_bare_off_is_off():
@@ -287,7 +287,10 @@ def test_what_a_cluster_is_made_with_is_refused_to_change():
 @pytest.mark.parametrize(
     ("inputs", "problem"),
     [
-        ({"kubeadm_cluster_config": {"etcd": {"local": {"extraArgs": [{"name": "v", "value": "1"}]}}}}, "cluster_config.not_applied"),
+        (
+            {"kubeadm_cluster_config": {"etcd": {"local": {"extraArgs": [{"name": "v", "value": "1"}]}}}},
+            "cluster_config.not_applied",
+        ),
         ({"kubeadm_cluster_config": {"imageRepository": "r.example"}}, "cluster_config.not_applied"),
         ({"kubeadm_proxy_config": {"conntrack": {"min": 2}}}, "proxy_config.not_applied"),
         ({"kube_api_port": 7000}, "inputs.fixed"),
@@ -322,7 +325,10 @@ def test_what_a_running_cluster_has_already_is_not_refused():
 
 
 def test_two_address_families_are_refused():
-    inputs = {"kube_pod_cidrs": ["10.244.0.0/16", "fd00:1::/56"], "kube_service_cidrs": ["10.96.0.0/12", "fd00:2::/112"]}
+    inputs = {
+        "kube_pod_cidrs": ["10.244.0.0/16", "fd00:1::/56"],
+        "kube_service_cidrs": ["10.96.0.0/12", "fd00:2::/112"],
+    }
     found = planner.cluster_plan(*inventory(inputs={**inputs, "kube_distribution": "kubeadm"}))["refusals"]
     assert set(ids(found)) == {"dual_stack.unsupported"}
 

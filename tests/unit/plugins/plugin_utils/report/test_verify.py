@@ -28,7 +28,9 @@ def test_a_healthy_cluster_is_said_in_few_lines():
         "  ok on a, b, c: pod, pod to pod",
         "  cluster: etcd: 3 members, all vote",
     ]
-    assert [line.text for line in verify_report.lines(document, brief=True)] == ["demo is healthy: 7 checks, 0 failed, 0 warnings"]
+    assert [line.text for line in verify_report.lines(document, brief=True)] == [
+        "demo is healthy: 7 checks, 0 failed, 0 warnings"
+    ]
 
 
 def test_what_fails_is_said_with_node_and_way_out():
