@@ -21,17 +21,18 @@ from typing import Any, Dict
 from ..api.kubernetes import Api, ApiError, local_server
 from ..base import commands
 from ..base.masking import masked
+from ..node import paths
 from ..node.network_traces import SERVICES
 
 FILE_LIMIT = 1 << 20
 SECONDS = 30
-CRICTL = "crictl --runtime-endpoint unix:///run/containerd/containerd.sock "
 JOURNAL = "journalctl --no-pager --output short-iso "
 ENDPOINT_UNITS = "".join(" -u " + name for name in ("kube-endpoint", "kube-endpoint-vip", *SERVICES))
-STATUS = "systemctl --no-pager --full status containerd kubelet kube-endpoint kube-endpoint-vip " + " ".join(SERVICES)
+STATUS = "systemctl --no-pager --full status " + " ".join(paths.SERVICES)
 COMMANDS = {
     "journal/kubelet.log": JOURNAL + "-n 2000 -u kubelet",
     "journal/containerd.log": JOURNAL + "-n 1000 -u containerd",
+    "journal/k3s.log": JOURNAL + "-n 2000" + "".join(" -u " + name for name in paths.K3S_SERVICES),
     "journal/endpoint.log": JOURNAL + "-n 500" + ENDPOINT_UNITS,
     "journal/kernel.log": JOURNAL + "-n 500 -k",
     "systemd/failed.txt": "systemctl --no-pager --failed",
@@ -53,10 +54,13 @@ COMMANDS = {
     "network/sockets.txt": "ss -lntup",
     "network/iptables.txt": "iptables-save -c",
     "network/nftables.txt": "nft list ruleset",
-    "runtime/containers.txt": CRICTL + "ps -a",
-    "runtime/pods.txt": CRICTL + "pods",
-    "runtime/images.txt": CRICTL + "images --digests",
-    "runtime/info.json": CRICTL + "info",
+}
+# crictl's arguments.
+RUNTIME = {
+    "runtime/containers.txt": "ps -a",
+    "runtime/pods.txt": "pods",
+    "runtime/images.txt": "images --digests",
+    "runtime/info.json": "info",
 }
 FILES = (
     "/etc/os-release",
@@ -71,6 +75,8 @@ FILES = (
     "/etc/kubewright/*/*.cfg",
     "/etc/kubewright/*/*.conf",
     "/etc/kubewright/owned.json",
+    paths.K3S_CONFIG,
+    paths.K3S + "/kubelet.yaml",
     "/etc/keepalived/keepalived.conf",
     "/var/lib/kubelet/config.yaml",
     "/var/lib/kubelet/kubeadm-flags.env",
@@ -100,7 +106,8 @@ def gather(ask_api: bool) -> dict[str, str]:
     """Return {path in the bundle: masked text}. ask_api: ask the API of this node for its objects too."""
     parts: Dict[str, str] = {}
     with ThreadPoolExecutor(4) as pool:
-        parts.update(zip(COMMANDS, pool.map(output, COMMANDS.values())))
+        wanted = {**COMMANDS, **runtime_commands()}
+        parts.update(zip(wanted, pool.map(output, wanted.values())))
     for pattern in FILES:
         for path in glob.glob(pattern):
             parts["files" + path] = content(path)
@@ -109,6 +116,13 @@ def gather(ask_api: bool) -> dict[str, str]:
     if ask_api:
         parts.update(objects())
     return {name: masked(text) for name, text in parts.items()}
+
+
+def runtime_commands() -> dict[str, str]:
+    """Return {path in the bundle: command line} of what the container runtime is asked: K3s's own, or containerd."""
+    node = paths.here()
+    crictl = "%s --runtime-endpoint unix://%s" % (" ".join(node.crictl), node.socket)
+    return {name: "%s %s" % (crictl, arguments) for name, arguments in RUNTIME.items()}
 
 
 def output(command: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from ..base.distribution import Cluster, File, Inputs, Node, port_row as row
 from ..base.model import Datastore
 from ..base.reference import K3S_BALANCER_PORT
-from ..machine import service_units as units
+from ..machine import proxy, service_units as units
 from ..network import plugins as network
 
 # Actions of the first server after which others can join.
@@ -52,18 +52,14 @@ def files(node: Node) -> list[File]:
     return [{"path": unit_path(node), "content": units.k3s(role, in_container, binary), "mode": "0644"}]
 
 
-def proxy_files(node: Node, proxy: Inputs, no_proxy: Sequence[str]) -> list[File]:
+def proxy_files(node: Node, http_proxy: Inputs, no_proxy: Sequence[str]) -> list[File]:
     """Return the service's environment with the HTTP proxy, which may hold a login.
 
     https://docs.k3s.io/advanced#configuring-an-http-proxy
     """
-    if not (proxy.get("http") or proxy.get("https")):
+    settings = proxy.environment(http_proxy, no_proxy)
+    if not settings:
         return []
-    settings = {
-        "HTTP_PROXY": proxy.get("http") or proxy["https"],
-        "HTTPS_PROXY": proxy.get("https") or proxy["http"],
-        "NO_PROXY": ",".join(["localhost", "127.0.0.1", *no_proxy, *(proxy.get("no_proxy") or [])]),
-    }
     path = node.get("environment") or environment_path(node)
     # A shell reads OpenRC's file.
     quoted = shlex.quote if path.startswith("/etc/rancher/") else str

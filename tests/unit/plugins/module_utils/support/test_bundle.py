@@ -30,6 +30,15 @@ def test_every_part_is_masked_before_it_leaves(monkeypatch, tmp_path):
     assert "api/pods.json" not in bundle.gather(False)
 
 
+def test_the_runtime_of_the_node_is_asked(monkeypatch):
+    monkeypatch.setattr(bundle.paths, "here", bundle.paths.Kubeadm)
+    assert bundle.runtime_commands()["runtime/pods.txt"].startswith("crictl --runtime-endpoint unix:///run/containerd/")
+    monkeypatch.setattr(bundle.paths, "here", bundle.paths.K3s)
+    assert bundle.runtime_commands()["runtime/pods.txt"].startswith(
+        "/usr/local/bin/k3s crictl --runtime-endpoint unix:///run/k3s/"
+    )
+
+
 def test_objects_lose_what_may_hold_a_secret():
     pod = {
         "metadata": {
