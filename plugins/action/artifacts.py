@@ -32,7 +32,7 @@ class ActionModule(ActionBase):
         wanted = sources.paths(items)
         missing = [path for path in wanted if not os.path.isfile(os.path.join(source, path))]
         if missing:
-            raise AnsibleActionFail("%s on the controller lacks %s" % (source, ", ".join(missing)))
+            raise AnsibleActionFail("%s on the controller is missing %s" % (source, ", ".join(missing)))
         root = self._connection._shell.join_path(self._make_tmp_path(), "artifacts")
         places = sorted({os.path.dirname(path) for path in wanted})
         made = self._low_level_execute_command(

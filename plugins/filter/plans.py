@@ -35,14 +35,14 @@ def credential_files(plan, registries=None, proxy=None):
 
 
 def kubeadm_config(plan, host=None):
-    """kubeadm's configuration file for a host of a plan."""
+    """Return kubeadm's configuration file for a host of a plan."""
     nodes = plan.get("nodes") if isinstance(plan, dict) else None
     if not isinstance(nodes, dict):
         raise AnsibleFilterError("kubeadm_config takes a plan, as cluster_plan and kubewright.cluster.plan give it")
     host = host or plan.get("leader")
     if host not in nodes:
         raise AnsibleFilterError(
-            "kubeadm_config: %s is no host of this plan; it has %s" % (host, ", ".join(sorted(nodes)))
+            "kubeadm_config: this plan has no host %s. It has %s." % (host, ", ".join(sorted(nodes)))
         )
     made = nodes[host].get("kubeadm") or {}
     text = made.get("init") or made.get("join")
@@ -55,13 +55,13 @@ def kubeadm_config(plan, host=None):
     return text
 
 
-def told(name, function):
-    """The function as a filter: its ValueErrors are what the user reads."""
+def named(name, function):
+    """Return the function as a filter whose ValueErrors become Ansible's errors, with the filter's name."""
 
     @functools.wraps(function)
-    def filtered(*arguments, **named):
+    def filtered(*arguments, **options):
         try:
-            return function(*arguments, **named)
+            return function(*arguments, **options)
         except ValueError as error:
             raise AnsibleFilterError("%s: %s" % (name, error)) from error
 
@@ -86,5 +86,5 @@ class FilterModule:
             "plan_html": page.html,
             "credential_files": credential_files,
             "kubeadm_config": kubeadm_config,
-            **{name: told(name, function) for name, function in PLAIN.items()},
+            **{name: named(name, function) for name, function in PLAIN.items()},
         }

@@ -54,7 +54,7 @@ def released_name(machine: str) -> str:
     """
     name = ARCHITECTURES.get(str(machine).strip().lower())
     if not name:
-        raise ValueError("%r is no known architecture: known are %s" % (machine, ", ".join(sorted(ARCHITECTURES))))
+        raise ValueError("%r is not a known architecture: known are %s" % (machine, ", ".join(sorted(ARCHITECTURES))))
     return name
 
 

@@ -90,7 +90,7 @@ def _choose(nodes: Nodes, shared: Inputs, against: Against) -> _Chosen:
         return _Chosen(name, [why], _never_converted(name, wanted))
     if wanted != "auto":
         return _Chosen(
-            wanted, [reason("wish", None, wanted, None, None, "%s: set by kube_distribution" % TITLES[wanted])], []
+            wanted, [reason("requested", None, wanted, None, None, "%s: set by kube_distribution" % TITLES[wanted])], []
         )
     hard = {name: _hard(rows) for name, rows in against.items()}
     for_needs = _wanted_by_needs(shared["kube_needs"])

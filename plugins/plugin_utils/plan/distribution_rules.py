@@ -67,7 +67,7 @@ def table() -> list[tuple[str, str, str, str]]:
             OURS,
         ),
         (
-            "wish",
+            "requested",
             "`kube_distribution`",
             "wins; a machine that cannot run it is refused, a weak one gets a warning",
             OURS,

@@ -37,20 +37,20 @@ def merged(item, patch):
 
 @pytest.mark.parametrize("item", [node(), node({"theirs": "1"}, [CONTROL_PLANE]), node({"disk": "hdd"}, [GPU])])
 @pytest.mark.parametrize(
-    "wish",
+    "wanted",
     [
         {"labels": {"disk": "ssd"}, "taints": None},
         {"labels": {}, "taints": [GPU]},
         {"labels": {"a": "b"}, "taints": []},
     ],
 )
-def test_set_once_and_taken_away_again(item, wish):
-    after = merged(item, objects.node_patch(item, wish))
-    assert objects.node_patch(after, wish) == {}
-    for key, value in wish["labels"].items():
+def test_set_once_and_taken_away_again(item, wanted):
+    after = merged(item, objects.node_patch(item, wanted))
+    assert objects.node_patch(after, wanted) == {}
+    for key, value in wanted["labels"].items():
         assert after["metadata"]["labels"][key] == value
     gone = merged(after, objects.node_patch(after, {"labels": {}, "taints": None}))
-    assert not set(wish["labels"]) & set(gone["metadata"]["labels"])
+    assert not set(wanted["labels"]) & set(gone["metadata"]["labels"])
     assert objects.ANNOTATION not in gone["metadata"]["annotations"]
     assert gone["metadata"]["labels"].get("theirs") == item["metadata"]["labels"].get("theirs")
 

@@ -69,8 +69,8 @@ CLUSTERS = [
     ("an etcd of one's own", [server()] * 3, [], OWN_ETCD, "kubeadm", "external etcd", "memory datastore"),
     ("as small as can be, on strong machines", [server()], [], {"kube_needs": ["low_footprint"]}, "k3s", "SQLite", "need datastore"),
     ("Windows workers, few resources", [server()], [], {"kube_needs": ["windows_workers", "low_footprint"]}, "kubeadm", "stacked etcd", "need etcd"),
-    ("the user wants K3s on servers", [server()] * 3, [], {"kube_distribution": "k3s"}, "k3s", "embedded etcd", "wish etcd"),
-    ("the user wants kubeadm on a Pi with an SD card", [pi(8 * GIB)], [], {"kube_distribution": "kubeadm"}, "kubeadm", "stacked etcd", "wish etcd"),
+    ("the user wants K3s on servers", [server()] * 3, [], {"kube_distribution": "k3s"}, "k3s", "embedded etcd", "requested etcd"),
+    ("the user wants kubeadm on a Pi with an SD card", [pi(8 * GIB)], [], {"kube_distribution": "kubeadm"}, "kubeadm", "stacked etcd", "requested etcd"),
     ("the user accepts small nodes", [{"memory": GIB, "cpus": 2}], [], {"kube_allow_small_nodes": True}, "kubeadm", "stacked etcd", "memory etcd"),
     ("K3s runs there", [server(**OURS_K3S)], [], {}, "k3s", "SQLite", "installed datastore"),
     ("kubeadm runs there, and a Pi 3B+ is added", [server(**OURS)], [pi(925 * MIB)], {}, "kubeadm", "stacked etcd", "installed etcd"),
@@ -96,7 +96,7 @@ def test_an_expert_agrees(name, planes, workers, inputs, distribution, datastore
     found = decided(planes, workers, inputs)
     assert (found.distribution, found.datastore) == (distribution, datastore), name
     assert " ".join(row["rule"] for row in found.reasons) == why
-    assert all(row["text"] and row["source"] or row["rule"] in ("wish", "installed") for row in found.reasons)
+    assert all(row["text"] and row["source"] or row["rule"] in ("requested", "installed") for row in found.reasons)
 
 
 def test_numbers_and_nodes_are_named():
@@ -231,6 +231,6 @@ def test_a_refusal_goes_when_its_way_out_is_taken(cluster):
 
 
 def test_every_rule_of_the_guide_has_a_source():
-    assert {row[0] for row in rules.table()} >= {"installed", "wish", "need", *rules.MACHINE_RULES, "etcd", "default"}
+    assert {row[0] for row in rules.table()} >= {"installed", "requested", "need", *rules.MACHINE_RULES, "etcd", "default"}
     own = {rule for rule, _what, _does, source in rules.table() if not source.startswith("https://")}
-    assert own == {"installed", "wish", "network"}
+    assert own == {"installed", "requested", "network"}

@@ -26,9 +26,9 @@ def read(path):
             variables = {**everything.get("vars", {}), **(own or {})}
             given = {key: value for key, value in variables.items() if inputs.is_input(key)}
             address = variables["ansible_host"]
-            wish = str(given.get("kube_node_ip", ""))
+            wanted = str(given.get("kube_node_ip", ""))
             hosts[host] = {
-                "info": machine(host, wish.replace("0/24", "9") if "/" in wish else address),
+                "info": machine(host, wanted.replace("0/24", "9") if "/" in wanted else address),
                 "inputs": given,
             }
     return hosts, groups

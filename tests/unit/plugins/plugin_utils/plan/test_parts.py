@@ -102,7 +102,7 @@ def test_host_port():
 
 
 @pytest.mark.parametrize(
-    ("wish", "expected"),
+    ("wanted", "expected"),
     [
         ({}, "127.0.0.1:7443"),
         ({"address": "10.0.0.100"}, "10.0.0.100:7443"),
@@ -110,8 +110,8 @@ def test_host_port():
         ({"mode": "external", "address": "api.example", "port": 443}, "api.example:443"),
     ],
 )
-def test_endpoint(wish, expected):
-    chosen, problems = endpoint.choose(wish, 6443, ["10.0.0.11", "10.0.0.12"])
+def test_endpoint(wanted, expected):
+    chosen, problems = endpoint.choose(wanted, 6443, ["10.0.0.11", "10.0.0.12"])
     assert (chosen["host_port"], problems) == (expected, [])
 
 
