@@ -89,7 +89,7 @@ changes:
 import json
 import os
 import time
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubewright.cluster.plugins.module_utils.api import owned_objects as objects
@@ -167,18 +167,48 @@ class Cluster:
 
     def keep_manifests(self) -> None:
         """Apply the manifests, and delete the objects of dropped ones."""
-        record = self.record()
-        wanted = {
-            item["name"]: item for item in self.module.params["manifests"] if item.get("state", "present") == "present"
-        }
+        record, given = self.record(), self.module.params["manifests"]
+        wanted = {item["name"]: item for item in given if item.get("state", "present") == "present"}
+        # Nothing is deleted before every manifest is applied: a failure ends the module.
         new = {name: self.apply(name, item.get("content") or "") for name, item in wanted.items()}
-        applied = {identity for identities in new.values() for identity in identities}
+        new.update(self.kept(record, [item["name"] for item in given]))
+        applied = [identity for identities in new.values() for identity in identities]
         for name, known in record.items():
             for identity in known:
-                if identity not in applied and self.change("manifest %s: delete %s" % (name, identity)):
-                    self.delete(identity)
+                if objects.same_object(identity) not in map(objects.same_object, applied):
+                    self.drop(name, identity, applied)
         if new != record and not self.module.check_mode:
             self.write_record(new)
+
+    def kept(self, record: Record, given: List[str]) -> Record:
+        """Return the entries of the record that stay although nothing names them.
+
+        That no manifest of the user's is given at all may be a variable that was not read, so it deletes nothing.
+        """
+        known = {name: entries for name, entries in record.items() if not name.startswith(objects.OURS)}
+        if not known or any(not name.startswith(objects.OURS) for name in given):
+            return {}
+        self.module.warn(
+            "kube_manifests is empty; the objects of earlier manifests are kept (%s). "
+            "To delete them, list each of these with state: absent." % ", ".join(sorted(known))
+        )
+        return known
+
+    def drop(self, name: str, identity: str, applied: List[str]) -> None:
+        """Delete an object of a manifest that is dropped or has lost it, unless it is an applied object by another group."""
+        uid = self.uid(identity)
+        if uid is None or uid in [self.uid(other) for other in applied if objects.renamed_group(identity, other)]:
+            return
+        if self.change("manifest %s: delete %s" % (name, identity)):
+            self.delete(identity)
+
+    def uid(self, identity: str) -> Optional[str]:
+        """Return the UID of an object, None if it does not exist."""
+        query = ("get", "--ignore-not-found", "-o", "json", *objects.kubectl_target(identity))
+        status, output, errors = self.kubectl(*query, may_fail=True)
+        if status and "the server doesn't have a resource type" not in errors:
+            self.module.fail_json(msg="%s cannot be read: %s" % (identity, errors.strip()), changes=self.changes)
+        return json.loads(output)["metadata"]["uid"] if status == 0 and output.strip() else None
 
     def addons(self) -> list[Object]:
         """Return the AddOn objects."""
@@ -232,18 +262,28 @@ class Cluster:
             text = "manifest %s cannot be applied: %s" % (name, errors.strip())
             self.module.fail_json(msg=text, changes=self.changes)
         # A client-side dry run reads the identities of the objects from the text, without the API.
-        listed = self.kubectl("create", "--dry-run=client", "-o", "json", "-f", "-", text=content, may_fail=True)[1]
+        listed = self.kubectl("create", "--dry-run=client", "-o", "json", "-f", "-", text=content)[1]
         identities = sorted(objects.identity(item) for item in _documents(listed))
+        if not identities:
+            text = "manifest %s has no objects. To delete what it created before, set state: absent." % name
+            self.module.fail_json(msg=text, changes=self.changes)
         if status == 1 and self.change("manifest %s: %s" % (name, ", ".join(identities))):
             self.kubectl("apply", *flags, "-f", "-", text=content)
         return identities
 
     def record(self) -> Record:
-        """Return the record in the cluster, {} if there is none."""
-        status, output, _errors = self.kubectl(
-            "-n", "kube-system", "get", "configmap", objects.CONFIG_MAP, "-o", "json", may_fail=True
-        )
-        return json.loads(json.loads(output)["data"]["manifests"]) if status == 0 else {}
+        """Return the record in the cluster, {} if there is none. Fail the module if it cannot be read."""
+        query = ("-n", "kube-system", "get", "configmap", objects.CONFIG_MAP, "-o", "json")
+        status, output, errors = self.kubectl(*query, may_fail=True)
+        if status and "(NotFound)" in errors:
+            return {}
+        try:
+            found: Record = json.loads(json.loads(output)["data"]["manifests"])
+        except (ValueError, KeyError):
+            text = "the record of applied manifests (ConfigMap kube-system/%s) cannot be read: %s"
+            why = errors.strip() or "it is damaged; correct or delete it"
+            self.module.fail_json(msg=text % (objects.CONFIG_MAP, why), changes=self.changes)
+        return found
 
     def write_record(self, record: Record) -> None:
         """Write the record to the cluster."""

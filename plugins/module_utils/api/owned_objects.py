@@ -20,10 +20,13 @@ Object = Dict[str, Any]
 
 ANNOTATION = "kubewright.cluster/owned"
 CONFIG_MAP = "kubewright-manifests"
+# How the names of manifests begin that are the collection's own.
+OURS = "kubewright-"
 MANAGER = "kubewright"
 # kubectl's errors if no API server answered or the connection broke: a proxy that switches servers closes with EOF.
 _UNREACHED = re.compile(
     r"^(?!Error from server).*(?:Unable to connect to the server|connection (?:refused|reset|lost)"
+    r"|The connection to the server \S+ was refused"
     r"|TLS handshake timeout|i/o timeout|: (?:unexpected )?EOF\s*$)",
     re.MULTILINE,
 )
@@ -123,6 +126,20 @@ def identity(item: Object) -> str:
     """Return the key of an object in the record: "apps/v1|DaemonSet|kube-system|kube-router"."""
     meta = item["metadata"]
     return "|".join((item["apiVersion"], item["kind"], meta.get("namespace") or "", meta["name"]))
+
+
+def same_object(known: str) -> str:
+    """Return what two identities of one object have in common: its group, kind, namespace and name.
+
+    Its version is only how the object is written: raising it in a manifest makes no other object.
+    """
+    version, rest = known.split("|", 1)
+    return "%s|%s" % (version.rpartition("/")[0], rest)
+
+
+def renamed_group(known: str, other: str) -> bool:
+    """Return True if two identities may be one object under two groups, as Ingress was in extensions/v1beta1."""
+    return same_object(known) != same_object(other) and known.split("|")[1:] == other.split("|")[1:]
 
 
 def kubectl_target(known: str) -> list[str]:

@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
-from .findings import Finding as Finding, Problems as Problems, reason
+from .findings import Finding, Problems, reason
 from .reference import ETCD_PAGE, KUBEADM_ETCD_PAGE
 
 Node = dict[str, Any]

@@ -231,6 +231,13 @@ def test_a_refusal_goes_when_its_way_out_is_taken(cluster):
 
 
 def test_every_rule_of_the_guide_has_a_source():
-    assert {row[0] for row in rules.table()} >= {"installed", "requested", "need", *rules.MACHINE_RULES, "etcd", "default"}
+    assert {row[0] for row in rules.table()} >= {
+        "installed",
+        "requested",
+        "need",
+        *rules.MACHINE_RULES,
+        "etcd",
+        "default",
+    }
     own = {rule for rule, _what, _does, source in rules.table() if not source.startswith("https://")}
     assert own == {"installed", "requested", "network"}
