@@ -219,17 +219,14 @@ class Runner:
     # -- join ------------------------------------------------------------------------------------------------------
 
     def joined(self, name: str, control_plane: bool) -> bool:
-        """Return True if this node's join was completed."""
+        """Return True if this node's join was completed. Raise ApiError if only the API knows and it does not answer."""
         if not self.has_kubelet_identity():
             return False
         if not control_plane:
             return True
         if not self.has("admin.conf", "manifests/kube-apiserver.yaml", "manifests/etcd.yaml"):
             return False
-        try:
-            node = self.api("admin.conf", timeout=15).get("/api/v1/nodes/" + name, missing_ok=True)
-        except ApiError:
-            return False
+        node = self.api("admin.conf", timeout=15).get("/api/v1/nodes/" + name, missing_ok=True)
         return "node-role.kubernetes.io/control-plane" in (((node or {}).get("metadata") or {}).get("labels") or {})
 
     def join(
@@ -240,8 +237,14 @@ class Runner:
         clean: first remove what the half-done join left (its etcd member too), for when resuming did not help.
         """
         with self.only_one(timeout):
-            if self.joined(name, control_plane):
-                return False
+            try:
+                if self.joined(name, control_plane):
+                    return False
+            except ApiError as error:
+                # Going on is harmless. But silence does not show that the join is half done, so nothing is removed.
+                if clean:
+                    text = "cannot find out whether %s joined: %s. Nothing was removed. Run again when the API answers."
+                    raise KubeadmError(text % (name, masked_message(str(error)))) from error
             if clean and self.half_done():
                 self.kubeadm(["reset", "--force", "--cri-socket", "unix://" + paths.CONTAINERD_SOCKET], timeout)
             for key in ("token", "ca_hash", "certificate_key"):

@@ -17,6 +17,7 @@ from ..base.distribution import File, Inputs, Node, Nodes, Reason, etcd_reason
 from ..base.findings import Finding, reason
 from ..base.model import Datastore, Placement
 from ..base.reference import K3S_DATASTORE_PAGE, K3S_ETCD
+from . import config
 
 PAGE = "https://docs.k3s.io/datastore#datastore-endpoint-format-and-functionality"
 CONVERT_PAGE = "https://docs.k3s.io/datastore/ha-embedded#existing-single-node-clusters"
@@ -62,6 +63,19 @@ def choose(nodes: Nodes, shared: Inputs, control_planes: Sequence[str]) -> tuple
 
 def _external(kind_: str) -> str:
     return str(Datastore(kind_ or "database", Placement.EXTERNAL))
+
+
+def moved(host: str, node: Node) -> list[Finding]:
+    """Refuse another data directory on a member: K3s would start there as a new cluster, or as a node without data."""
+    cluster = node["info"].get("cluster") or {}
+    running, wanted = cluster.get("data_dir"), config.data_dir(node["inputs"])
+    if not running or running == wanted or not (cluster.get("kubelet_conf") or cluster.get("etcd_data")):
+        return []
+    text = (
+        "%s: kube_data_dir gives K3s the data directory %s, and its data are in %s. They are not moved: set kube_data_dir "
+        "back, or reset the node first."
+    )
+    return [Finding("data_dir.fixed", text % (host, wanted, running), host, wanted, running)]
 
 
 def disk(disks: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -170,7 +170,8 @@ class K3s(Distribution):
     def check_node(self, host: str, node: Node, cluster: Cluster, joined: bool) -> Problems:
         """See Distribution."""
         values = node["inputs"]
-        found = config_checks.problems(values["k3s_config"], node["role"], cluster["version"])
+        found = datastore.moved(host, node)
+        found += config_checks.problems(values["k3s_config"], node["role"], cluster["version"])
         found += artifacts.problems(host, node, cluster["release"])
         found += selinux.problems(host, node)
         found += hardening.problems(host, node, cluster["shared"]["k3s_hardened"])

@@ -138,6 +138,25 @@ def refusals(
     return found
 
 
+def renamed(nodes: Nodes, live: Mapping[str, Any]) -> list[Finding]:
+    """Refuse members whose Node has another name: kubeadm would take the new name for a node that has to join.
+
+    live: what the running cluster's API says. A Node is a machine's if it has its machine ID.
+    """
+    known = {row["machine_id"]: row["name"] for row in live.get("nodes") or [] if row.get("machine_id")}
+    text = (
+        "%s: is the node %s of the cluster, and its name is now %s. A node keeps its name: set kube_node_name: %s, "
+        "or reset it first (%s)."
+    )
+    found = []
+    for host, node in sorted(nodes.items()):
+        name = known.get(node["info"].get("machine_id") or "")
+        if name and name != node["name"] and (node["info"].get("cluster") or {}).get("kubelet_conf"):
+            values = (host, name, node["name"], name, _reset(host))
+            found.append(Finding("member.renamed", text % values, host, node["name"], name))
+    return found
+
+
 def _reset(host: str) -> str:
     return "kubewright.cluster.reset --limit %s" % host
 

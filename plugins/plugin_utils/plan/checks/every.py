@@ -20,6 +20,7 @@ def members(case: Case) -> Problems:
     """Refuse hosts of other clusters, and changes of what is fixed for the life of the running one."""
     outside = case.distribution.can_reopen(case.shared, case.cluster["datastore"])
     found = membership.refusals(case.nodes, case.control_planes, case.state["leader"], case.distribution, outside)
+    found += membership.renamed(case.nodes, case.state["live"])
     if case.state["initialised"]:
         for host in case.control_planes:
             node = case.nodes[host]

@@ -176,6 +176,15 @@ def test_a_control_plane_whose_join_is_half_done_goes_on_without_the_bootstrap(m
     assert machine.commands[1].endswith("--skip-phases=kubelet-start,kubelet-wait-bootstrap")
 
 
+def test_a_silent_api_is_no_reason_to_remove_anything(machine):
+    machine.identify()
+    machine.complete()
+    machine.objects["/api/v1/nodes/cp-2"] = ApiError("refused")
+    with pytest.raises(KubeadmError, match="Nothing was removed"):
+        machine.join(JOIN, SECRET, "cp-2", True, True, 5)
+    assert machine.commands == []
+
+
 def test_the_last_try_removes_what_the_failed_join_left(machine):
     machine.make("kubelet.conf", "manifests/etcd.yaml")
     machine.effects["kubeadm reset"] = lambda: [

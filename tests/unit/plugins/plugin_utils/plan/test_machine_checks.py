@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import (
     GIB,
+    applied,
     described,
     inventory,
     machine,
@@ -96,3 +97,31 @@ def test_the_other_distribution_on_one_host():
         hosts[host]["info"]["cluster"].update(kind=kind, foreign=False, role="worker", kubelet_conf=True)
     found = described(planner.cluster_plan(hosts, groups)["refusals"])
     assert "member.other_distribution node=w-2 value=k3s limit=kubeadm" in found, found
+
+
+@pytest.mark.parametrize("kind", ["kubeadm", "k3s"])
+def test_a_member_under_another_name_is_not_a_new_node(kind):
+    hosts, groups = inventory(1, 1, {"kube_distribution": kind})
+    plan = planner.cluster_plan(hosts, groups)
+    for host, row in hosts.items():
+        row["info"] = applied(row["info"], plan["nodes"][host], plan)
+    for row in hosts["cp-1"]["info"]["cluster"]["live"]["nodes"]:
+        row["machine_id"] = hosts[row["name"]]["info"]["machine_id"]
+    assert planner.cluster_plan(hosts, groups)["refusals"] == []
+    hosts["w-1"]["inputs"]["kube_node_name"] = "worker-1"
+    assert described(planner.cluster_plan(hosts, groups)["refusals"]) == [
+        "member.renamed node=w-1 value=worker-1 limit=w-1"
+    ]
+
+
+def test_the_data_directory_of_a_k3s_member_is_not_moved():
+    hosts, groups = inventory(3, 1, {"kube_distribution": "k3s"})
+    plan = planner.cluster_plan(hosts, groups)
+    for host, row in hosts.items():
+        row["info"] = applied(row["info"], plan["nodes"][host], plan)
+        row["info"]["cluster"]["data_dir"] = "/var/lib/rancher/k3s"
+        row["inputs"]["kube_data_dir"] = "/srv"
+    found = described(planner.cluster_plan(hosts, groups)["refusals"])
+    assert found == [
+        "data_dir.fixed node=%s value=/srv/rancher/k3s limit=/var/lib/rancher/k3s" % host for host in sorted(hosts)
+    ]
