@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import subprocess
 import tarfile
+import time
 from pathlib import Path
 
 PLAIN = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
 
 
-def test_a_failed_verification_says_why_and_leaves_a_bundle(tmp_path):
+def test_a_failed_verification_says_why_and_leaves_a_bundle(tmp_path, kubectl):
     inventory = Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent
     wanted = {"verify_image": "registry.k8s.io/no-such-image:1", "verify_timeout": "10", "verify_bundle_dir": str(tmp_path)}
     options = [word for name, value in wanted.items() for word in ("-e", f"{name}={value}")]
@@ -25,3 +26,8 @@ def test_a_failed_verification_says_why_and_leaves_a_bundle(tmp_path):
     (bundle,) = tmp_path.glob("kubewright-support-*.tar.gz")
     with tarfile.open(bundle) as archive:
         assert any(name.endswith("/journal/kubelet.log") for name in archive.getnames())
+    # The namespace of the test pods is deleted without waiting for it.
+    deadline = time.monotonic() + 60
+    while any(item["metadata"]["name"].startswith("kubewright-verify") for item in kubectl("namespaces")):
+        assert time.monotonic() < deadline, "the test pods are still there"
+        time.sleep(1)
