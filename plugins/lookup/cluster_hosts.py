@@ -61,11 +61,10 @@ from ansible.plugins.lookup import LookupBase  # noqa: E402
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import host_inputs  # noqa: E402
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore  # noqa: E402
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema  # noqa: E402
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan.draft import GROUPS  # noqa: E402
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan.draft import group_names  # noqa: E402
 
 LOOK = "ansible_collections.kubewright.cluster.plugins.action.node_info"
 NOBODY = ["!all"]
-NAMES = [name for names in GROUPS.values() for name in names]
 
 
 def _left_out(groups, playing, part, variables):
@@ -104,7 +103,7 @@ class LookupModule(LookupBase):
             raise AnsibleError(
                 "The inventory has no hosts. Give one with -i; its groups are kube_control_plane and kube_node."
             )
-        named = [name for name in NAMES if groups.get(name)]
+        named = [name for name in group_names(groups) if groups.get(name)]
         if not named and not self.get_option("propose"):
             raise AnsibleError(
                 (

@@ -5,25 +5,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..base.yaml_documents import plain
 from ..inputs import from_k3s_ansible, schema
 from ..k3s import auto_deploy, datastore
-from ..plan.draft import GROUPS
+from ..plan.draft import group_names
 
 PYTHON_HINT = "Install python3 on it (Debian: apt install python3), or set ansible_python_interpreter."
 
 
-def is_server(host: str, groups: Mapping[str, Iterable[str]]) -> bool:
+def is_server(host: str, groups: Mapping[str, Sequence[str]]) -> bool:
     """Return True if the groups make the host a control plane."""
-    return any(host in (groups.get(name) or ()) for name in GROUPS["control_plane"])
+    return host in (groups.get(group_names(groups)[0]) or ())
 
 
-def known_hosts(groups: Mapping[str, Iterable[str]]) -> list[str]:
+def known_hosts(groups: Mapping[str, Sequence[str]]) -> list[str]:
     """Return the hosts of all groups with a role, or all hosts if there is no such group."""
-    named = [host for names in GROUPS.values() for name in names for host in groups.get(name) or ()]
+    named = [host for name in group_names(groups) for host in groups.get(name) or ()]
     return list(dict.fromkeys(named)) or list(groups.get("all") or ())
 
 

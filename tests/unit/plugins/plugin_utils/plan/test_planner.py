@@ -218,6 +218,8 @@ def test_no_secret_in_the_plan():
 @pytest.mark.parametrize(("groups", "expected"), [
     ({"server": ["a"], "agent": ["b"]}, (["a"], ["b"])),
     ({"kube_control_plane": ["b", "a"], "kube_node": ["a", "c"]}, (["a", "b"], ["c"])),
+    ({"kube_control_plane": ["a"], "server": ["zabbix"], "agent": ["jenkins"]}, (["a"], [])),
+    ({"kube_node": ["a"], "server": ["zabbix"]}, ([], ["a"])),
     ({}, ([], [])),
 ])  # fmt: skip
 def test_groups(groups, expected):
