@@ -190,13 +190,19 @@ def started(wanted: Parameters) -> dict[str, Any]:
     changed = put_tokens(wanted, write_secret)
     backup = runner.convert(unit, data_dir) if wanted["convert"] else ""
     restart = wanted["restart"] or changed or bool(backup)
+    old = services.here().process(unit) if restart else ""
     if restart or not services.here().active(unit):
         # A server that cannot reach its database keeps trying with its old settings for five minutes.
         runner.start(unit, restart or (server and bool(wanted["database"])), data_dir)
         changed = True
     if wanted["until"] != "started":
-        runner.wait(unit, question(wanted), server, wanted["timeout"], wanted["database"])
+        runner.wait(unit, of_new_process(unit, old, question(wanted)), server, wanted["timeout"], wanted["database"])
     return {"changed": changed, "backup": backup}
+
+
+def of_new_process(unit: str, old: str, problem_of: Callable[[], str]) -> Callable[[], str]:
+    """Return a question that the process which is about to stop does not answer. old: its number, "" if there is none."""
+    return lambda: "its former process still runs" if old and services.here().process(unit) == old else problem_of()
 
 
 def question(wanted: Parameters) -> Callable[[], str]:

@@ -54,6 +54,10 @@ class Manager(ABC):
         """Return True if a service runs."""
 
     @abstractmethod
+    def process(self, name: str) -> str:
+        """Return the number of a service's main process; "" if none runs, or if a start waits until it is a new one."""
+
+    @abstractmethod
     def restarts(self, name: str) -> int:
         """Return how often the manager has restarted a service after a failure."""
 
@@ -90,6 +94,10 @@ class Systemd(Manager):
     def active(self, name: str) -> bool:
         return self.run(["systemctl", "is-active", "--quiet", name]).rc == 0
 
+    def process(self, name: str) -> str:
+        number = self.run(["systemctl", "show", "--property=MainPID", "--value", name]).out.strip()
+        return "" if number == "0" else number
+
     def restarts(self, name: str) -> int:
         found = re.search(r"NRestarts=(\d+)", self.run(["systemctl", "show", "--property=NRestarts", name]).out)
         return int(found.group(1)) if found else 0
@@ -104,7 +112,8 @@ class Systemd(Manager):
     def remove(self, name: str) -> bool:
         self.run(["systemctl", "disable", "--now", name])
         self.run(["systemctl", "reset-failed", name])
-        return self.run(["systemctl", "show", "-p", "ActiveState", "--value", name]).out.split()[:1] != ["active"]
+        state = self.run(["systemctl", "show", "-p", "ActiveState", "--value", name]).out.strip()
+        return state in ("inactive", "failed")  # one that is still "deactivating" uses its data
 
 
 class OpenRC(Manager):
@@ -128,6 +137,9 @@ class OpenRC(Manager):
 
     def active(self, name: str) -> bool:
         return os.path.exists(self.started + name) and self.run(["rc-service", name, "status"]).rc == 0
+
+    def process(self, name: str) -> str:
+        return ""
 
     def restarts(self, name: str) -> int:
         count = read_text("%s%s/start_count" % (self.options, name)).strip()

@@ -25,7 +25,7 @@ class Manager:
     """A service manager: what it was asked to do, and whether the service runs."""
 
     def __init__(self):
-        self.calls, self.running = [], False
+        self.calls, self.running, self.processes = [], False, [""]
 
     def active(self, name):
         return self.running
@@ -33,6 +33,9 @@ class Manager:
     def start(self, name, restart):
         self.calls.append(("restart" if restart else "start", name, os.path.exists(paths.K3S_TOKEN)))
         return Result(0)
+
+    def process(self, name):
+        return self.processes.pop(0) if len(self.processes) > 1 else self.processes[0]
 
     def restarts(self, name):
         return 0
@@ -162,3 +165,12 @@ def test_a_damaged_record_stops_the_install_script(run_module, record, tmp_path)
     (tmp_path / "script").write_text("touch %s/ran\n" % tmp_path)
     failed = run_module(k3s, state="installed", script={"path": str(tmp_path / "script"), "makes": [], "perhaps": []})
     assert failed["failed"] and "is damaged" in failed["msg"] and not (tmp_path / "ran").exists()
+
+
+def test_the_gate_does_not_listen_to_the_process_that_stops(start, manager, monkeypatch):
+    waits = []
+    monkeypatch.setattr(runner.time, "sleep", waits.append)
+    manager.running, manager.processes = True, ["100", "100", "100", "200"]
+    start(restart=True)
+    # Asked before the restart, twice in vain, and then by the new process.
+    assert len(waits) == 2 and manager.calls[-1] == "server_problem"
