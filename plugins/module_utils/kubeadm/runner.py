@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Iterator
 
 from ..api import etcd, kubernetes, readiness, tls
+from ..api.kubelet import health_problem
 from ..api.kubernetes import Api, ApiError
 from ..base import commands
 from ..base.commands import Result
@@ -297,6 +298,9 @@ class Runner:
 
     def problem(self, name: str, control_plane: bool) -> str:
         """Return why this node does not serve yet; "" if it does."""
+        unhealthy = health_problem()
+        if unhealthy:
+            return "its kubelet is not healthy: %s" % unhealthy
         try:
             # The kubelet's own kubeconfig: a worker has no other.
             node = self.api("kubelet.conf").get("/api/v1/nodes/" + name, missing_ok=True)

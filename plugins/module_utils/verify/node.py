@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Callable, List, Tuple
 from urllib.parse import urlsplit
 
+from ..api.kubelet import health_problem
 from ..api.kubernetes import local_server
 from ..api.tls import MemoryFile
 from ..base import commands
@@ -89,14 +90,9 @@ def kubelet(own: str, place: Place, deadline: float) -> list[Check]:
     """Check that the kubelet reports itself healthy and containerd accepts connections."""
 
     def healthy() -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", 10248, timeout=3)
-        try:
-            connection.request("GET", "/healthz")
-            answer = connection.getresponse()
-            if answer.status != 200:
-                raise ValueError("HTTP %d %s" % (answer.status, answer.read(200).decode("utf-8", "replace")))
-        finally:
-            connection.close()
+        problem = health_problem()
+        if problem:
+            raise ValueError(problem)
 
     def connects() -> None:
         with socket.socket(socket.AF_UNIX) as channel:

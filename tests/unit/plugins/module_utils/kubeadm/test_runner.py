@@ -81,7 +81,8 @@ class Machine(Runner):
 
 
 @pytest.fixture
-def machine(tmp_path):
+def machine(tmp_path, monkeypatch):
+    monkeypatch.setattr(kubeadm, "health_problem", lambda: "")
     made = Machine(tmp_path)
     yield made
     # Whatever happened: no configuration with secrets is left, and no command had one among its arguments.
@@ -338,6 +339,12 @@ def test_a_worker_is_asked_with_its_own_kubeconfig(machine):
     machine.objects["/api/v1/nodes/w-1"] = {"status": READY}
     machine.gate("w-1", False, 0)
     assert machine.servers == ["kubelet.conf"]
+
+
+def test_a_dead_kubelet_whose_node_is_still_ready_does_not_pass(machine, healthy, monkeypatch):
+    assert machine.problem("cp-1", True) == ""
+    monkeypatch.setattr(kubeadm, "health_problem", lambda: "refused")
+    assert machine.problem("cp-1", True) == "its kubelet is not healthy: refused"
 
 
 @pytest.mark.parametrize(

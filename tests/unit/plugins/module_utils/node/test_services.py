@@ -14,7 +14,8 @@ def systemd(output):
 
 
 @pytest.mark.parametrize(
-    ("state", "stopped"), [("inactive", True), ("failed", True), ("deactivating", False), ("active", False), ("", False)]
+    ("state", "stopped"),
+    [("inactive", True), ("failed", True), ("deactivating", False), ("active", False), ("", False)],
 )
 def test_a_service_that_is_still_stopping_has_not_stopped(state, stopped):
     assert systemd(state + "\n").remove("containerd") == stopped
