@@ -12,12 +12,8 @@ from ansible.errors import AnsibleError
 from ansible_collections.kubewright.cluster.plugins.action import plan as plan_action
 from ansible_collections.kubewright.cluster.plugins.lookup import cluster_hosts, planned
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import (
-    applied,
-    described,
-    ids,
-    inventory,
-)
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described, ids
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory
 
 SECRET = "{apiVersion: v1, kind: Secret, metadata: {name: login}, stringData: {password: hunter2hunter2}}"
 

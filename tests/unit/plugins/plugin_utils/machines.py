@@ -10,11 +10,8 @@ import hashlib
 
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.machine import memory_cgroup as board
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.network import plugins as network
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils import findings
 
 GIB = 2**30
-# Most tests of plans use these too.
-described, ids = findings.described, findings.ids
 
 
 def machine(name="cp-1", address="10.0.0.11", memory=4 * GIB, cpus=4, **changes):

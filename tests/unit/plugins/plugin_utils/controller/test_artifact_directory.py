@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import artifact_directory
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import described, ids, inventory
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described, ids
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import inventory
 
 
 def missing(source, planes=3, workers=1):

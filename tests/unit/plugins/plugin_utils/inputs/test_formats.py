@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import formats, schema
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import ids
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import ids
 
 GOOD = {
     "kube_version": ["1.36", "1.36.3", "v1.36.3", "v1.36.3+k3s1", ""],

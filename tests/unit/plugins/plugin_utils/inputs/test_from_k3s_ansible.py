@@ -8,7 +8,8 @@ from __future__ import annotations
 import pytest
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import from_k3s_ansible as k3s_ansible
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import described, inventory
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import inventory
 
 # As its inventory-sample.yml has them.
 SAMPLE = {

@@ -9,7 +9,8 @@ import pytest
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.base import model
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import lifecycle, schema
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, ids, inventory
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import ids
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory
 
 
 def running(inputs=None):

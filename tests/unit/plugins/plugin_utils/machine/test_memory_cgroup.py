@@ -8,13 +8,8 @@ from __future__ import annotations
 import pytest
 from ansible_collections.kubewright.cluster.plugins.action import plan as action
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import (
-    applied,
-    described,
-    ids,
-    inventory,
-    texts,
-)
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described, ids
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory, texts
 
 FILE = "/boot/firmware/cmdline.txt"
 

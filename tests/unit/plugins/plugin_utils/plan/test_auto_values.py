@@ -14,11 +14,10 @@ import pytest
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.machine import capacity
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.network import cidrs
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described, ids
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import (
     GIB,
     applied,
-    described,
-    ids,
     inventory,
     machine,
 )

@@ -13,9 +13,9 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import (
     distribution_rules as rules,
     planner,
 )
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import (
     GIB,
-    described,
     inventory,
     machine,
     texts,

@@ -8,7 +8,8 @@ from __future__ import annotations
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.detect.look import EMPTY
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import described, ids, inventory
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described, ids
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import inventory
 
 
 @pytest.mark.parametrize("part", ["cluster", "files", "services", "artifacts", "network", "owned"])

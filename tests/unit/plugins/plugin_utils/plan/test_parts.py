@@ -23,7 +23,8 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.machine import 
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.network import addresses, endpoint, plugins as network
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_text as report
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import GIB, ids, inventory, machine
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import ids
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import GIB, inventory, machine
 
 GOLDEN = os.path.join(os.path.dirname(__file__), "..", "golden")
 

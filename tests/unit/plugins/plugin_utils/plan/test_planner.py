@@ -12,13 +12,8 @@ import pytest
 import yaml
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_text as report
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import (
-    applied,
-    described,
-    ids,
-    inventory,
-    machine,
-)
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described, ids
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory, machine
 
 
 def running(control_planes=3, workers=1, inputs=None):
