@@ -33,13 +33,13 @@ RUN_ROLES = ("verify", "reset", "local")
 PREFIXES = ("kube_", "kubeadm_", "kubelet_", "k3s_")
 RUN_PREFIXES = ("verify_", "reset_", "plan_", "local_")
 # Options of the playbook plan, and of the role kube for other playbooks; they are not inputs of the cluster.
-PLAN_OPTIONS = ("plan_json", "plan_html", "plan_fail")
-# Variables with these prefixes that are not inputs: groups, and what the roles register and share.
-NOT_INPUTS = (
-    "kube_control_plane kube_node kube_cluster kube_refuse kube_components kube_look kube_planned "
-    "kube_joined kube_joining "
-    "kube_programs k3s_joining k3s_cluster verify_begun verify_probed verify_result local_cluster"
-).split()
+PLAN_OPTIONS: Spec = {
+    "plan_json": {"type": "path"},
+    "plan_html": {"type": "path"},
+    "plan_fail": {"type": "bool", "default": False},
+}
+# Names with these prefixes that others use: Kubespray's groups.
+NOT_INPUTS = ("kube_control_plane", "kube_node", "kube_cluster")
 
 _EXPECTED = {
     "str": "text",
@@ -59,9 +59,11 @@ def specification() -> Spec:
 
 
 @lru_cache(maxsize=None)
-def run_specification() -> Spec:
-    """Return the specification of the inputs of verify, reset and local by name."""
-    return _specifications(RUN_ROLES)
+def run_specification(playbook: str = "") -> Spec:
+    """Return the specification of the options of one playbook by name, or of all of them."""
+    options = {**_specifications(RUN_ROLES), **PLAN_OPTIONS}
+    prefix = playbook + "_" if playbook else RUN_PREFIXES
+    return {name: spec for name, spec in options.items() if name.startswith(prefix)}
 
 
 def entry_points(role: str) -> dict[str, Spec]:
@@ -79,12 +81,12 @@ def _specifications(roles: Iterable[str]) -> Spec:
 
 def is_input(name: str) -> bool:
     """Return True if a variable of this name is meant for the collection's cluster."""
-    return name.startswith(PREFIXES) and name not in NOT_INPUTS and not name.startswith("kube_stage_")
+    return name.startswith(PREFIXES) and name not in NOT_INPUTS
 
 
 def unknown(names: Iterable[str]) -> list[Finding]:
     """Return a refusal for each name that looks like an input of a playbook (reset_*, verify_*, plan_*, local_*) and is not one."""
-    known = [*run_specification(), *PLAN_OPTIONS]
+    known = run_specification()
     wrong = [name for name in names if name.startswith(RUN_PREFIXES) and name not in known and name not in NOT_INPUTS]
     return [_unknown(name, known) for name in sorted(set(wrong))]
 
@@ -100,6 +102,26 @@ def of_host(variables: Mapping[str, Any], server: bool) -> tuple[dict[str, Any],
         return {**k3s_ansible.inputs(theirs, server), **ours}, None
     except ValueError as error:
         return ours, str(error)
+
+
+def run_options(playbook: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Finding]]:
+    """Return the options of a playbook by name without its prefix, complete, and what is wrong with those given."""
+    values: dict[str, Any] = {}
+    problems: list[Finding] = []
+    for name, spec in run_specification(playbook).items():
+        value = _value(name, given.get(name), spec, problems)
+        problems += formats.problems(name, value) if name in given else []
+        values[name.partition("_")[2]] = _without_none(value)
+    return values, problems
+
+
+def _without_none(value: Any) -> Any:
+    """Return the value without keys that were not set."""
+    if isinstance(value, list):
+        return [_without_none(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return value
 
 
 # With their defaults other inputs would be called wrong: these say that the cluster is made elsewhere.

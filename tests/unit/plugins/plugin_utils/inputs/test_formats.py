@@ -191,7 +191,6 @@ def test_misspelt_options_of_playbooks():
             "local_nam",
             "reset_confirm",
             "plan_json",
-            "verify_begun",
             "other",
         ]
     )
