@@ -24,6 +24,7 @@ from ..node import network_traces, os_settings, ownership, paths, services
 from ..node.downloads import sha256
 from ..node.ownership import Record
 from .network import Network
+from .processes import inode, network_namespaces, pods
 
 # The kubelet sets in logind how long a shutdown waits for it:
 # https://github.com/kubernetes/kubernetes/blob/master/pkg/kubelet/nodeshutdown/systemd/inhibit_linux.go
@@ -363,40 +364,13 @@ def delete(path: str) -> None:
         os.unlink(path)
 
 
-def inode(path: str) -> int | None:
-    """Return the inode of a path, None if it does not exist."""
-    try:
-        return os.stat(path).st_ino
-    except OSError:
-        return None
-
-
-def network_namespaces() -> set[int]:
-    """Return the inodes of network namespaces that other programs use: Podman's have the same kind of names."""
-    ours = set(pods())
-    others = [pid for pid in filter(str.isdigit, os.listdir("/proc")) if int(pid) not in ours]
-    return {found for found in (inode("/proc/%s/ns/net" % pid) for pid in others) if found is not None}
-
-
-def pods() -> list[int]:
-    """Return the IDs of the processes of pods and of their shims, found by command line and cgroup."""
-    found, here = [], inode("/proc/self/ns/pid")
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open("/proc/%s/cmdline" % pid, "rb") as stream:
-                command = stream.read()
-            with open("/proc/%s/cgroup" % pid, encoding="utf-8") as group_stream:
-                group = group_stream.read()
-        except OSError:
-            continue
-        shim = b"containerd-shim" in command.split(b"\0")[0] and b"k8s.io" in command
-        # A node in a container on this host has shims and pods too: another PID namespace, a cgroup further down.
-        if ":/kubepods" in group or (shim and inode("/proc/%s/ns/pid" % pid) == here):
-            found.append(int(pid))
-    return found
-
-
 def mounts_below(path: str) -> list[str]:
     """Return the mount points inside a directory. Raise OSError if they are unknown."""
     with open("/proc/mounts", encoding="utf-8") as stream:
-        return sorted({line.split()[1] for line in stream if line.split()[1].startswith(path.rstrip("/") + "/")})
+        points = {_unescaped(line.split()[1]) for line in stream}
+    return sorted(point for point in points if point.startswith(path.rstrip("/") + "/"))
+
+
+def _unescaped(text: str) -> str:
+    """Return a path of /proc/mounts as it is: blanks and some others are octal numbers there (proc_mounts(5))."""
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found.group(1), 8)), text)

@@ -180,3 +180,10 @@ def test_routes_to_k3s_pods_go_and_others_stay():
     assert done == [
         line.replace("delete the route", "ip -%d route delete" % family) for line, family in zip(said, (4, 6))
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "path"), [("/srv/k3s", "/srv/k3s"), (r"/srv/k3s\040data/x", "/srv/k3s data/x"), (r"/a\134b", r"/a\b")]
+)
+def test_a_mount_point_with_a_blank_is_found(text, path):
+    assert cleanup._unescaped(text) == path
