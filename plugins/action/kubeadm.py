@@ -26,6 +26,16 @@ class ActionModule(ActionBase):
         result.update(self._execute_module(MODULE, arguments, task_vars=task_vars))
         if arguments.get("state") != "join" or result.get("failed") or result.get("joined", True):
             return result
-        with RunStore(C.DEFAULT_LOCAL_TMP).turn("kubeadm-join"):
+        store, host = RunStore(C.DEFAULT_LOCAL_TMP), task_vars["inventory_hostname"]
+        with store.turn("kubeadm-join"):
+            failed = store.get("join", "failed") if arguments.get("control_plane") else None
+            if failed:
+                # The last try removes an etcd member. After one that failed, the next could cost the quorum.
+                text = (
+                    "%s\nIt was not tried again and nothing was removed, because %s failed to join. Correct that first."
+                )
+                return {**result, "failed": True, "msg": text % (result.get("reason"), failed)}
             again = self._execute_module(MODULE, {**arguments, "last_try": True}, task_vars=task_vars)
+            if again.get("failed") and arguments.get("control_plane"):
+                store.put("join", "failed", host)
         return {**result, **again, "changed": True}

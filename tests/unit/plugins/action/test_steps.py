@@ -67,6 +67,20 @@ def test_a_failed_join_of_kubeadm_is_tried_once_more(action, store):
     assert made.run(task_vars=HOST)["joined"] and len(made.asked) == 1
 
 
+def test_after_a_control_plane_that_failed_to_join_no_other_is_reset(action, store):
+    arguments = {"state": "join", "control_plane": True}
+    failing = [{"joined": False, "changed": True, "reason": "no quorum"}, {"failed": True, "msg": "no quorum"}]
+    assert action(kubeadm.ActionModule, arguments, failing).run(task_vars={**HOST, "inventory_hostname": "cp2"})[
+        "failed"
+    ]
+    made = action(kubeadm.ActionModule, arguments, failing)
+    result = made.run(task_vars={**HOST, "inventory_hostname": "cp3"})
+    assert result["failed"] and "cp2 failed to join" in result["msg"] and len(made.asked) == 1
+    # A worker has no etcd member to lose.
+    made = action(kubeadm.ActionModule, {"state": "join", "control_plane": False}, [failing[0], {"joined": True}])
+    assert made.run(task_vars=HOST)["joined"]
+
+
 @pytest.mark.parametrize("module", [kubeadm, k3s])
 def test_check_mode_asks_for_no_credentials(action, store, module):
     made = action(module.ActionModule, {"state": "credentials"}, check_mode=True)
