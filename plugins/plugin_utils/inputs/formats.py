@@ -134,6 +134,8 @@ def absolute(value: str) -> Problem:
     """Check an absolute directory other than /."""
     if not value.startswith("/"):
         return '"%s" is not an absolute path' % value, "begin it with /"
+    if not re.fullmatch(r"[A-Za-z0-9._/@:+-]+", value):
+        return '"%s" has blanks or other special characters' % value, "use letters, digits and . _ - @ : + only"
     if value.rstrip("/") == "" or ".." in value.split("/"):
         return '"%s" cannot hold the data' % value, "use a directory of its own, such as /data"
     return None

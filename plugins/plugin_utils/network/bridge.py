@@ -39,7 +39,7 @@ class Bridge(NetworkPlugin):
         and keeps a route to each other node's pods, so no file on a node lists the others.
         """
         ipv4 = next((cidr for cidr in pod_cidrs if ":" not in cidr), "")
-        unit = _UNIT % {"python": python, "address": address, "directory": DIRECTORY}
+        unit = _UNIT % {"python": python, "address": address, "directory": DIRECTORY, "pods": ipv4}
         return [
             {"path": CNI_TEMPLATE, "content": _template(options), "mode": "0644"},
             {"path": DIRECTORY + "/routes.py", "content": _routes_program(), "mode": "0644"},
@@ -98,7 +98,7 @@ Before=kubelet.service
 
 [Service]
 ExecStartPre=/usr/sbin/nft -f %(directory)s/masquerade.nft
-ExecStart=%(python)s %(directory)s/routes.py %(address)s
+ExecStart=%(python)s %(directory)s/routes.py %(address)s %(pods)s
 Restart=always
 RestartSec=2
 

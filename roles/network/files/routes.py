@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import ipaddress
 import json
 import os
 import re
@@ -28,11 +29,14 @@ PROTOCOL = "107"
 WATCH_SECONDS = 30
 
 
-def wanted(nodes, own):
-    """{pod network: node address} of all nodes but this one (whose address is `own`), from Node objects; IPv4."""
+def wanted(nodes, own, pods):
+    """Return {pod network: node address} of all nodes but this one (whose address is `own`), from Node objects; IPv4.
+
+    pods: the network of all pods. Whoever can register a Node writes its podCIDRs, so a route never leads outside of it.
+    """
     routes = {}
     for node in nodes:
-        networks = [text for text in node.get("spec", {}).get("podCIDRs") or [] if ":" not in text]
+        networks = [text for text in node.get("spec", {}).get("podCIDRs") or [] if inside(text, pods)]
         addresses = [
             item["address"]
             for item in node.get("status", {}).get("addresses") or []
@@ -41,6 +45,15 @@ def wanted(nodes, own):
         if networks and addresses and addresses[0] != own:
             routes[networks[0]] = addresses[0]
     return routes
+
+
+def inside(text, pods):
+    """Return True if a text is an IPv4 network within the network of all pods, and not all of it."""
+    try:
+        network = ipaddress.IPv4Network(text)
+    except ValueError:
+        return False
+    return network.prefixlen > pods.prefixlen and network.subnet_of(pods)
 
 
 def difference(present, routes):
@@ -73,12 +86,12 @@ def apply(routes):
         os.replace(STATE + ".new", STATE)
 
 
-def restore():
+def restore(pods):
     """Set the routes that were known before a reboot."""
     try:
         with open(STATE, encoding="utf-8") as stream:
-            apply(json.load(stream))
-    except (OSError, ValueError):
+            apply({network: gateway for network, gateway in json.load(stream).items() if inside(network, pods)})
+    except (OSError, ValueError, AttributeError):
         pass
 
 
@@ -103,13 +116,13 @@ def ask(connection, path):
     return answer
 
 
-def follow(own):
+def follow(own, pods):
     """List the nodes, then follow what becomes of them until the watch ends."""
     connection = connect()
     try:
         listed = json.loads(ask(connection, "/api/v1/nodes").read())
         nodes = {item["metadata"]["name"]: item for item in listed["items"]}
-        apply(wanted(nodes.values(), own))
+        apply(wanted(nodes.values(), own, pods))
         version = listed["metadata"]["resourceVersion"]
         for line in ask(
             connection, "/api/v1/nodes?watch=true&resourceVersion=%s&timeoutSeconds=%d" % (version, WATCH_SECONDS)
@@ -122,17 +135,17 @@ def follow(own):
                 nodes.pop(name, None)
             elif event["type"] in ("ADDED", "MODIFIED"):
                 nodes[name] = event["object"]
-            apply(wanted(nodes.values(), own))
+            apply(wanted(nodes.values(), own, pods))
     finally:
         connection.close()
 
 
 def main():
-    own, last = sys.argv[1], None
-    restore()
+    own, pods, last = sys.argv[1], ipaddress.IPv4Network(sys.argv[2]), None
+    restore(pods)
     while True:
         try:
-            follow(own)
+            follow(own, pods)
             last = None
         except (OSError, ValueError, AttributeError, http.client.HTTPException) as error:
             # Before the node has joined, and while no API server answers: said once, tried on.

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib.util
+import ipaddress
 import os
 
 import pytest
@@ -14,6 +15,8 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import s
 SPEC = importlib.util.spec_from_file_location("routes", os.path.join(inputs.ROLES, "network/files/routes.py"))
 routes = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(routes)
+
+PODS = ipaddress.IPv4Network("10.244.0.0/16")
 
 
 def node(address, *networks):
@@ -28,9 +31,14 @@ def test_wanted_leaves_out_the_node_itself_and_the_unfinished():
         node("10.0.0.1", "10.244.0.0/24"),
         node("10.0.0.2", "fd00::/64", "10.244.1.0/24"),
         node("10.0.0.3"),
+        # What a Node says of itself is believed only within the pods' network.
+        node("10.0.0.4", "0.0.0.0/0"),
+        node("10.0.0.5", "10.96.0.0/16"),
+        node("10.0.0.6", "10.244.0.0/16"),
+        node("10.0.0.7", "no network"),
         {"spec": {}, "status": {}},
     ]
-    assert routes.wanted(nodes, "10.0.0.1") == {"10.244.1.0/24": "10.0.0.2"}
+    assert routes.wanted(nodes, "10.0.0.1", PODS) == {"10.244.1.0/24": "10.0.0.2"}
 
 
 @pytest.mark.parametrize(
@@ -52,7 +60,7 @@ def test_known_routes_come_back_at_a_start(tmp_path, monkeypatch):
     monkeypatch.setattr(routes, "STATE", str(tmp_path / "x/routes.json"))
     monkeypatch.setattr(routes, "present", dict)
     monkeypatch.setattr(routes.subprocess, "run", lambda argv, check: done.append(argv))
-    routes.restore()
+    routes.restore(PODS)
     routes.apply({"10.244.1.0/24": "10.0.0.2"})
-    routes.restore()
+    routes.restore(PODS)
     assert done == [["ip", "-4", "route", "replace", "10.244.1.0/24", "via", "10.0.0.2", "proto", "107"]] * 2
