@@ -157,6 +157,27 @@ def renamed(nodes: Nodes, live: Mapping[str, Any]) -> list[Finding]:
     return found
 
 
+def name_taken(nodes: Nodes, live: Mapping[str, Any]) -> list[Finding]:
+    """Refuse newcomers with the name of another machine's Node that is Ready: it would lose its place to them.
+
+    live: what the running cluster's API says.
+    """
+    known = {row["name"]: row for row in live.get("nodes") or []}
+    text = (
+        "%s: the cluster has a Ready node %s, which is another machine (machine ID %s). Give the host another name with "
+        "kube_node_name. If it replaces that machine, run kubectl delete node %s first."
+    )
+    found = []
+    for host, node in sorted(nodes.items()):
+        row, cluster = known.get(node["name"]) or {}, node["info"].get("cluster") or {}
+        other, own = row.get("machine_id"), node["info"].get("machine_id")
+        fresh = not (cluster.get("kubelet_conf") or has_data(node["info"]))
+        if fresh and row.get("ready") and other and own and other != own:
+            values = (host, node["name"], other, node["name"])
+            found.append(Finding("member.name_taken", text % values, host, node["name"], other))
+    return found
+
+
 def _reset(host: str) -> str:
     return "kubewright.cluster.reset --limit %s" % host
 

@@ -21,6 +21,7 @@ def members(case: Case) -> Problems:
     outside = case.distribution.can_reopen(case.shared, case.cluster["datastore"])
     found = membership.refusals(case.nodes, case.control_planes, case.state["leader"], case.distribution, outside)
     found += membership.renamed(case.nodes, case.state["live"])
+    found += membership.name_taken(case.nodes, case.state["live"])
     if case.state["initialised"]:
         for host in case.control_planes:
             node = case.nodes[host]

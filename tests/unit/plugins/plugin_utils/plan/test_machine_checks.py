@@ -125,3 +125,23 @@ def test_the_data_directory_of_a_k3s_member_is_not_moved():
     assert found == [
         "data_dir.fixed node=%s value=/srv/rancher/k3s limit=/var/lib/rancher/k3s" % host for host in sorted(hosts)
     ]
+
+
+@pytest.mark.parametrize(
+    ("row", "refused"),
+    [
+        ({"ready": True, "machine_id": "other"}, True),
+        ({"ready": False, "machine_id": "other"}, False),
+        ({"ready": True, "machine_id": "own"}, False),
+        ({"ready": True, "machine_id": None}, False),
+    ],
+)
+def test_a_newcomer_does_not_take_the_name_of_a_node_that_lives(row, refused):
+    hosts, groups = inventory(1, 1, {"kube_distribution": "k3s"})
+    plan = planner.cluster_plan(hosts, groups)
+    for host, node in hosts.items():
+        node["info"] = applied(node["info"], plan["nodes"][host], plan)
+    hosts["w-1"]["info"] = machine("w-1", "10.0.0.12", machine_id="own")
+    hosts["cp-1"]["info"]["cluster"]["live"]["nodes"][1].update(row)
+    found = described(planner.cluster_plan(hosts, groups)["refusals"])
+    assert found == (["member.name_taken node=w-1 value=w-1 limit=other"] if refused else [])
