@@ -58,6 +58,7 @@ def judge(members: list[Member], answers: List[Answer], control_planes: list[str
     found: List[Check] = []
     for member, (status, problem) in zip(members, answers):
         found += _member(member, status, problem)
+    found += _clusters(members, answers)
     names: Set[str] = {member["name"] for member in members if member.get("name")}
     for name in sorted(set(control_planes or []) - names):
         hint = "run site again: it joins missing members"
@@ -72,6 +73,20 @@ def judge(members: list[Member], answers: List[Answer], control_planes: list[str
         count = "1 member that votes" if len(members) == 1 else "%d members, all vote" % len(members)
         found.append(check("etcd", OK, "%s, version %s, %d MiB" % (count, versions, size >> 20)))
     return found
+
+
+def _clusters(members: list[Member], answers: List[Answer]) -> list[Check]:
+    """Check that all members that answered are of one cluster. One that lost its data may have started a new one."""
+    clusters: Dict[str, List[str]] = {}
+    for member, (status, _problem) in zip(members, answers):
+        known = ((status or {}).get("header") or {}).get("cluster_id")
+        if known:
+            clusters.setdefault(str(known), []).append(member.get("name") or "?")
+    if len(clusters) < 2:
+        return []
+    parts = "; ".join("%s on %s" % (known, ", ".join(names)) for known, names in sorted(clusters.items()))
+    hint = "keep the one with your data; reset the other control planes and run site again"
+    return [check("etcd", FAIL, "the members are of %d clusters: %s" % (len(clusters), parts), hint=hint)]
 
 
 def _member(member: Member, status: dict[str, Any] | None, problem: str | None) -> list[Check]:
