@@ -23,6 +23,9 @@ import urllib.parse
 
 KUBECONFIG = "/etc/kubernetes/kubelet.conf"
 STATE = "/var/lib/kubewright/routes.json"
+# What pods need to leave the cluster (kube-bridge.service loads it). A reload of nftables may take the table away.
+NFT = "/usr/sbin/nft"
+MASQUERADE = "/etc/kubewright/bridge/masquerade.nft"
 # Marks our routes: others are never touched. The number has no name in iproute2's table.
 PROTOCOL = "107"
 # A watch ends after this many seconds, so that routes which went with their interface come back.
@@ -95,6 +98,14 @@ def restore(pods):
         pass
 
 
+def keep_masquerade():
+    """Load the table of the masquerade again if somebody flushed all tables."""
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    if subprocess.run([NFT, "list", "table", "ip", "kubewright"], check=False, **quiet).returncode:
+        print("the table kubewright was gone: loading it again", flush=True)
+        subprocess.run([NFT, "-f", MASQUERADE], check=False)
+
+
 def connect():
     """A connection to the API with the kubelet's identity."""
     with open(KUBECONFIG, encoding="utf-8") as stream:
@@ -145,6 +156,7 @@ def main():
     restore(pods)
     while True:
         try:
+            keep_masquerade()
             follow(own, pods)
             last = None
         except (OSError, ValueError, AttributeError, http.client.HTTPException) as error:

@@ -64,3 +64,16 @@ def test_known_routes_come_back_at_a_start(tmp_path, monkeypatch):
     routes.apply({"10.244.1.0/24": "10.0.0.2"})
     routes.restore(PODS)
     assert done == [["ip", "-4", "route", "replace", "10.244.1.0/24", "via", "10.0.0.2", "proto", "107"]] * 2
+
+
+@pytest.mark.parametrize(("status", "loads"), [(0, False), (1, True)])
+def test_a_table_that_was_flushed_is_loaded_again(monkeypatch, status, loads):
+    done = []
+
+    def run(argv, **_options):
+        done.append(argv[1])
+        return type("Result", (), {"returncode": status})
+
+    monkeypatch.setattr(routes.subprocess, "run", run)
+    routes.keep_masquerade()
+    assert done == (["list", "-f"] if loads else ["list"])
