@@ -168,6 +168,10 @@ class Distribution(ABC):
         """Return the version of the distribution's configuration API; empty where it has none."""
         return ""
 
+    def sets_node_mask(self, shared: Inputs) -> bool:
+        """Return True if the inputs set the size of a node's pod network."""
+        return False
+
     def shares_images(self, inputs: Inputs) -> bool:
         """Return True if nodes serve their images to each other."""
         return False

@@ -13,6 +13,13 @@ _KEY = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z
 _VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 
 
+def text_of(value: object) -> str:
+    """Return a label's value as Kubernetes writes it: YAML reads true as a boolean, and an empty value as None."""
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def is_key(text: str) -> bool:
     """Return True if the text can be the key of a label or a taint."""
     return bool(_KEY.fullmatch(text))

@@ -235,7 +235,7 @@ def label_key(value: str) -> Problem:
 
 def label_value(value: Any) -> Problem:
     """Check the value of a Node's label."""
-    good = labels.is_value(str(value))
+    good = labels.is_value(labels.text_of(value))
     return (
         None if good else ('"%s" is not the value of a label' % value, "use at most 63 letters, digits, -, _ and dots")
     )

@@ -47,13 +47,6 @@ def _flannel_left(plugin: str, live: Mapping[str, Any]) -> list[Finding]:
 def problems(values: Inputs) -> list[Finding]:
     """Check inputs that only K3s has."""
     found = datastore.problems(values) + _check_token_ttl(values["k3s_bootstrap_token_ttl"])
-    pods, services = values["kube_pod_cidrs"], values["kube_service_cidrs"]
-    if {":" in cidr for cidr in pods} != {":" in cidr for cidr in services}:
-        text = (
-            "kube_service_cidrs: K3s needs the address families of kube_pod_cidrs (%s), got %s. "
-            "Set both for IPv4, both for IPv6, or both for IPv4 and IPv6."
-        ) % (", ".join(pods), ", ".join(services))
-        found.append(Finding("kube_service_cidrs.families", text, value=list(services), limit=list(pods)))
     plugin = values["kube_network"]["plugin"]
     wrong = auto_deploy.problems(values)
     # Checks of charts need their names.

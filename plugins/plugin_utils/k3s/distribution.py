@@ -151,6 +151,10 @@ class K3s(Distribution):
         disable, why = packaged_components.off(shared, chosen["plugin"]) if servers else ([], [])
         return {"disable": disable, "release": "v%s+%s" % (chosen["version"], revision or K3S_REVISION)}, why
 
+    def sets_node_mask(self, shared: Inputs) -> bool:
+        """See Distribution."""
+        return "node-cidr-mask-size" in str(shared["k3s_config"])
+
     def shares_images(self, inputs: Inputs) -> bool:
         """See Distribution."""
         return bool(inputs["k3s_embedded_registry"])

@@ -108,6 +108,10 @@ class Kubeadm(Distribution):
             )
         return name, [reason("network", None, value, limit, NETWORKS_PAGE, "%s: %s" % (name, why))], []
 
+    def sets_node_mask(self, shared: Inputs) -> bool:
+        """See Distribution."""
+        return "node-cidr-mask-size" in str(shared["kubeadm_cluster_config"].get("controllerManager"))
+
     def config_api(self, version: tuple[int, int, int | None]) -> str:
         """Return the version of kubeadm's configuration."""
         return config.api_version(version)

@@ -12,11 +12,13 @@ from functools import lru_cache
 from ...module_utils.node import network_traces
 from ..base import resources
 from ..base.distribution import File
+from ..base.model import Address
 from ..base.reference import CNI_TEMPLATE
 from ..base.yaml_documents import dump
 from .plugin import NetworkPlugin, Options
 
 DIRECTORY = "/etc/kubewright/bridge"
+ETHERNET_MTU = 1500
 
 
 class Bridge(NetworkPlugin):
@@ -32,16 +34,16 @@ class Bridge(NetworkPlugin):
     commands = (("nft", "nftables"),)
     renders_template = True
 
-    def node_files(self, pod_cidrs: Sequence[str], address: str, python: str, options: Options) -> list[File]:
+    def node_files(self, pod_cidrs: Sequence[str], address: Address, python: str, options: Options) -> list[File]:
         """Return the files on one node.
 
         containerd fills the CNI template with the node's pod network. A small service follows the API's list of nodes
         and keeps a route to each other node's pods, so no file on a node lists the others.
         """
         ipv4 = next((cidr for cidr in pod_cidrs if ":" not in cidr), "")
-        unit = _UNIT % {"python": python, "address": address, "directory": DIRECTORY, "pods": ipv4}
+        unit = _UNIT % {"python": python, "address": address.address, "directory": DIRECTORY, "pods": ipv4}
         return [
-            {"path": CNI_TEMPLATE, "content": _template(options), "mode": "0644"},
+            {"path": CNI_TEMPLATE, "content": _template(options, address.mtu), "mode": "0644"},
             {"path": DIRECTORY + "/routes.py", "content": _routes_program(), "mode": "0644"},
             {"path": DIRECTORY + "/masquerade.nft", "content": _MASQUERADE % {"pods": ipv4}, "mode": "0644"},
             {"path": "/etc/systemd/system/kube-bridge.service", "content": unit, "mode": "0644"},
@@ -69,7 +71,7 @@ class Bridge(NetworkPlugin):
         return dump(role, binding)
 
 
-def _template(options: Options) -> str:
+def _template(options: Options, mtu: int | None) -> str:
     bridge = {
         "type": "bridge",
         "bridge": "cni0",
@@ -80,6 +82,9 @@ def _template(options: Options) -> str:
     }
     if options.get("mtu"):
         bridge["mtu"] = int(options["mtu"])
+    elif mtu and mtu < ETHERNET_MTU:
+        # Larger packets of pods would be lost where the network does not say that it drops them.
+        bridge["mtu"] = mtu
     plugins = [bridge, {"type": "portmap", "capabilities": {"portMappings": True}}]
     return json.dumps({"cniVersion": "1.0.0", "name": "kube-bridge", "plugins": plugins}, indent=2) + "\n"
 

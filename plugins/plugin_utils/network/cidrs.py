@@ -10,7 +10,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from ...module_utils.node import paths
-from ..base.findings import Finding
+from ..base.findings import Finding, Problems
 from .addresses import OWN_INTERFACES, network_of
 from .plugin import IPNetwork
 
@@ -19,6 +19,12 @@ try:
 except ImportError:  # a network that is refused is refused without it; only the proposal of another one is missing
     netaddr = None
 
+# Prefix lengths of a node's pod network: --node-cidr-mask-size-ipv4 and -ipv6,
+# https://kubernetes.io/docs/reference/command-line-tools-reference/kube-controller-manager/
+NODE_PREFIX = {4: 24, 6: 64}
+# Bits of a Service network: DNS has its tenth address, and the API server takes at most 20 bits
+# (cmd/kube-apiserver/app/options/validation.go, maxCIDRBits).
+SERVICE_BITS = (4, 20)
 PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")  # https://www.rfc-editor.org/rfc/rfc1918
 
 
@@ -33,6 +39,44 @@ def read(name: str, texts: Sequence[str]) -> tuple[list[IPNetwork], list[Finding
         given = ", ".join(map(str, found))
         problems.append(Finding("cidrs.too_many", text % (name, given), value=given))
     return found, problems
+
+
+def sizes(pods: Sequence[IPNetwork], services: Sequence[IPNetwork], nodes: int) -> Problems:
+    """Check that every node gets a network for its pods, and that the API server takes the Services' networks.
+
+    nodes: how many there are. The controller manager gives each node a network of NODE_PREFIX.
+    """
+    found = []
+    for pod in pods:
+        prefix = NODE_PREFIX[pod.version]
+        room = 2 ** (prefix - pod.prefixlen) if pod.prefixlen <= prefix else 0
+        if room < nodes:
+            text = "kube_pod_cidrs %s has room for %d nodes (a /%d each), and there are %d. Choose a larger network."
+            found.append(Finding("cidrs.too_small", text % (pod, room, prefix, nodes), value=str(pod), limit=nodes))
+    for service in services:
+        longest, shortest = service.max_prefixlen - SERVICE_BITS[0], service.max_prefixlen - SERVICE_BITS[1]
+        if not shortest <= service.prefixlen <= longest:
+            text = "kube_service_cidrs %s: expected a prefix length from %d to %d."
+            values = (service, shortest, longest)
+            limit = "%d to %d" % (shortest, longest)
+            found.append(Finding("cidrs.service_size", text % values, value=str(service), limit=limit))
+    return Problems(found, [])
+
+
+def families(pods: Sequence[IPNetwork], services: Sequence[IPNetwork]) -> list[Finding]:
+    """Check that pods and Services have networks of the same address families."""
+    of_pods, of_services = sorted({item.version for item in pods}), sorted({item.version for item in services})
+    if not pods or not services or of_pods == of_services:
+        return []
+    shown = [
+        "%s (%s)" % (", ".join(map(str, rows)), _words({row.version for row in rows})) for rows in (pods, services)
+    ]
+    text = "kube_pod_cidrs %s and kube_service_cidrs %s have different address families. Give both the same ones."
+    return [Finding("cidrs.families", text % tuple(shown), value=_words(of_services), limit=_words(of_pods))]
+
+
+def _words(versions: Iterable[int]) -> str:
+    return " and ".join("IPv%d" % version for version in sorted(versions))
 
 
 def overlaps(

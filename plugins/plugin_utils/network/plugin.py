@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Union
 from ...module_utils.node.network_traces import Traces
 from ..base.distribution import File, port_row
 from ..base.findings import Finding
+from ..base.model import Address
 
 IPNetwork = Union[IPv4Network, IPv6Network]
 Options = Mapping[str, Any]
@@ -101,7 +102,7 @@ class NetworkPlugin(ABC):
             found += one_network("kube_network.plugin: %s" % self.name, self.instead, situation.layer2_networks)
         return found
 
-    def node_files(self, pod_cidrs: Sequence[str], address: str, python: str, options: Options) -> list[File]:
+    def node_files(self, pod_cidrs: Sequence[str], address: Address, python: str, options: Options) -> list[File]:
         """Return the files on one node. address: the node's. python: path of its interpreter."""
         return []
 

@@ -18,6 +18,8 @@ from .kube_router import KubeRouter
 from .plugin import NetworkPlugin
 from .user_plugin import UserPlugin
 
+# The plugin that users install on their own.
+USER = UserPlugin.name
 ALL: tuple[NetworkPlugin, ...] = (Bridge(), KubeRouter(), Flannel(), UserPlugin())
 _BY_NAME = {plugin.name: plugin for plugin in ALL}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...module_utils.api.owned_objects import node_patch
 from ..base.distribution import Cluster, Inputs, Node, Nodes
-from ..base.labels import parse_taint
+from ..base.labels import parse_taint, text_of
 from ..network import plugins as network
 
 CONTROL_PLANE_TAINT = {"key": "node-role.kubernetes.io/control-plane", "value": "", "effect": "NoSchedule"}
@@ -41,7 +41,7 @@ def objects(nodes: Nodes, cluster: Cluster) -> dict[str, dict[str, Any]]:
     """Return by node name the labels and taints that the collection owns; taints None if the user set none."""
     return {
         node["name"]: {
-            "labels": {str(key): str(value) for key, value in node["inputs"]["kube_node_labels"].items()},
+            "labels": {str(key): text_of(value) for key, value in node["inputs"]["kube_node_labels"].items()},
             "taints": None if node["inputs"]["kube_node_taints"] is None else node["taints"],
         }
         for node in nodes.values()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import time
 from pathlib import Path
 
 testinfra_hosts = ["ansible://kube_control_plane"]
@@ -36,10 +37,18 @@ def test_roles_of_nodes(kubectl, members):
     assert tainted == (set(members["control_planes"]) if members["workers"] else set())
 
 
+def not_ready(pods):
+    return [pod["metadata"]["name"] for pod in pods if conditions(pod).get("Ready") != "True" and pod["status"]["phase"] != "Succeeded"]
+
+
 def test_pods_run(kubectl):
+    # A pod of CoreDNS that has just moved to another node may still be starting.
+    deadline = time.monotonic() + 60
     pods = kubectl("pods", "-A")
-    waiting = [pod["metadata"]["name"] for pod in pods if conditions(pod).get("Ready") != "True" and pod["status"]["phase"] != "Succeeded"]
-    assert not waiting
+    while not_ready(pods) and time.monotonic() < deadline:
+        time.sleep(2)
+        pods = kubectl("pods", "-A")
+    assert not_ready(pods) == []
     assert any(pod["metadata"]["name"].startswith("coredns") for pod in pods)
 
 

@@ -14,7 +14,7 @@ from ...base.findings import Finding
 from ...base.model import Datastore
 from ...base.reference import GPU_PAGE
 from ...network import cidrs, plugins
-from ...network.plugin import Situation
+from ...network.plugin import IPNetwork, Situation
 from .. import propose_roles
 from ..draft import Case
 
@@ -142,9 +142,33 @@ def networks(case: Case) -> Problems:
 
     The routes of a member are the cluster's own, and were checked before it joined.
     """
+    pods = case.cluster["pod_networks"]
     services, found = cidrs.read("kube_service_cidrs", case.shared["kube_service_cidrs"])
     newcomers = {host: info["network"] for host, info in _newcomers(case).items()}
-    return Problems(found + cidrs.overlaps(case.cluster["pod_networks"], services, newcomers), [])
+    found += cidrs.overlaps(pods, services, newcomers)
+    if not case.control_planes or case.state["initialised"]:
+        return Problems(found, [])
+    found += cidrs.families(pods, services) + _other_family(case, pods)
+    sizes = Problems([], [])
+    if not case.distribution.sets_node_mask(case.shared):
+        sizes = cidrs.sizes(pods, services, len(case.control_planes) + len(case.workers))
+    # A plugin of the user's may have its own addresses for pods.
+    own = case.cluster["plugin"] == plugins.USER
+    return Problems(found, []) + (Problems([], sizes.refusals) if own else sizes)
+
+
+def _other_family(case: Case, pods: Sequence[IPNetwork]) -> list[Finding]:
+    """Refuse nodes whose address is of no family of the pods: the API server must have one of the Services' family."""
+    known = {network.version for network in pods}
+    text = "%s: its address %s is IPv%d, and kube_pod_cidrs has %s only. Set kube_node_ip, or networks of that family."
+    found = []
+    for host, node in case.nodes.items():
+        for address in node["addresses"][:1]:
+            if known and address.family not in known:
+                limit = " and ".join("IPv%d" % version for version in sorted(known))
+                values = (host, address.address, address.family, limit)
+                found.append(Finding("address.other_family", text % values, host, address.address, limit))
+    return found
 
 
 def network_plugin(case: Case) -> Problems:

@@ -58,7 +58,7 @@ def test_a_node_without_the_second_family_is_named():
 
 def test_pods_and_services_have_the_same_families():
     refusals = planner.cluster_plan(*hosts_with({**BOTH, "kube_service_cidrs": ["10.96.0.0/12"]}))["refusals"]
-    wanted = "kube_service_cidrs.families value=['10.96.0.0/12'] limit=['10.244.0.0/16', 'fd10:244::/56']"
+    wanted = "cidrs.families value=IPv4 limit=IPv4 and IPv6"
     assert described(refusals) == [wanted]
 
 

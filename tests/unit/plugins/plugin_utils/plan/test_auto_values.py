@@ -58,15 +58,6 @@ def test_cgroup_v1_holds_the_version_and_says_how_to_go_on():
         ({}, {}, "bridge", (None, 1, 1)),
         ({"kube_needs": ["network_policy"]}, {}, "kube-router", (None, "network_policy", None)),
         ({}, {"w-1": {"address": "10.7.0.14"}}, "kube-router", (None, 2, 1)),
-        (
-            {
-                "kube_pod_cidrs": ["fd00:1::/56"],
-                "kube_service_cidrs": ["fd00:2::/112"],
-            },
-            {},
-            "kube-router",
-            (None, "IPv6", "IPv4"),
-        ),
     ],
 )
 def test_the_network_follows_what_is_asked(inputs, changes, plugin, because):
@@ -74,6 +65,17 @@ def test_the_network_follows_what_is_asked(inputs, changes, plugin, because):
     assert plan["refusals"] == []
     assert plan["plugin"] == plugin and said(plan, "network") == [because]
     assert (plan["nodes"]["w-1"]["files"]["network"] != []) == (plugin == "bridge")
+
+
+def test_ipv6_pods_need_kube_router():
+    hosts, groups = inventory(inputs={"kube_pod_cidrs": ["fd00:1::/56"], "kube_service_cidrs": ["fd00:2::/112"]})
+    for number, row in enumerate(hosts.values(), 1):
+        address = {"address": "fd00:9::%d" % number, "prefix": 64, "family": 6, "scope": "global"}
+        row["info"]["network"]["interfaces"][0]["addresses"] = [address]
+        row["info"]["network"].update(probe_source=address["address"], routes=[])
+    plan = planner.cluster_plan(hosts, groups)
+    assert plan["refusals"] == [] and plan["plugin"] == "kube-router"
+    assert said(plan, "network") == [(None, "IPv6", "IPv4")]
 
 
 def test_kube_proxy_uses_nftables_for_many_nodes_where_kernels_have_it():

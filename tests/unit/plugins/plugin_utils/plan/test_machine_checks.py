@@ -145,3 +145,57 @@ def test_a_newcomer_does_not_take_the_name_of_a_node_that_lives(row, refused):
     hosts["cp-1"]["info"]["cluster"]["live"]["nodes"][1].update(row)
     found = described(planner.cluster_plan(hosts, groups)["refusals"])
     assert found == (["member.name_taken node=w-1 value=w-1 limit=other"] if refused else [])
+
+
+@pytest.mark.parametrize(
+    ("inputs", "refusal"),
+    [
+        ({"kube_pod_cidrs": ["10.244.0.0/23"]}, "cidrs.too_small value=10.244.0.0/23 limit=4"),
+        ({"kube_pod_cidrs": ["10.244.0.0/25"]}, "cidrs.too_small value=10.244.0.0/25 limit=4"),
+        ({"kube_pod_cidrs": ["10.244.0.0/22"]}, None),
+        (
+            {
+                "kube_pod_cidrs": ["10.244.0.0/25"],
+                "kubeadm_cluster_config": {
+                    "controllerManager": {"extraArgs": [{"name": "node-cidr-mask-size", "value": "27"}]}
+                },
+            },
+            None,
+        ),
+        ({"kube_service_cidrs": ["10.96.0.0/30"]}, "cidrs.service_size value=10.96.0.0/30 limit=12 to 28"),
+        ({"kube_service_cidrs": ["172.16.0.0/11"]}, "inputs.format value=kube_service_cidrs[0]"),
+        ({"kube_service_cidrs": ["fd00:2::/112"]}, "cidrs.families value=IPv6 limit=IPv4"),
+    ],
+)
+def test_networks_have_room_for_the_nodes(inputs, refusal):
+    found = described(planner.cluster_plan(*inventory(inputs={"kube_distribution": "kubeadm", **inputs}))["refusals"])
+    assert found == ([refusal] if refusal else [])
+
+
+def test_a_network_of_pods_for_a_plugin_of_ones_own_is_only_warned_about():
+    inputs = {"kube_distribution": "kubeadm", "kube_pod_cidrs": ["10.244.0.0/25"], "kube_network": {"plugin": "none"}}
+    plan = planner.cluster_plan(*inventory(inputs=inputs))
+    assert plan["refusals"] == [] and described(plan["warnings"]) == ["cidrs.too_small value=10.244.0.0/25 limit=4"]
+
+
+def test_nodes_need_an_address_of_the_pods_family():
+    inputs = {"kube_pod_cidrs": ["fd00:1::/56"], "kube_service_cidrs": ["fd00:2::/112"]}
+    found = described(planner.cluster_plan(*inventory(1, 0, inputs))["refusals"])
+    assert found == ["address.other_family node=cp-1 value=10.0.0.11 limit=IPv6"]
+
+
+def test_the_bridge_has_the_mtu_of_a_narrow_network():
+    hosts, groups = inventory(1, 1)
+    hosts["w-1"]["info"]["network"]["interfaces"][0]["mtu"] = 1400
+    nodes = planner.cluster_plan(hosts, groups)["nodes"]
+    templates = {
+        host: next(entry["content"] for entry in node["files"]["network"] if entry["path"].endswith("cni.template"))
+        for host, node in nodes.items()
+    }
+    assert '"mtu": 1400' in templates["w-1"] and "mtu" not in templates["cp-1"]
+
+
+def test_labels_are_written_as_kubernetes_writes_them():
+    hosts, groups = inventory(1, 0, {"kube_node_labels": {"gpu": True, "example.com/empty": None, "zone": 1}})
+    labels = planner.cluster_plan(hosts, groups)["objects"]["cp-1"]["labels"]
+    assert labels == {"gpu": "true", "example.com/empty": "", "zone": "1"}
