@@ -82,8 +82,6 @@ def count_problems(control_planes: int, workers: int) -> list[str]:
     problems = []
     if control_planes < 1:
         problems.append(f"local_control_planes is {control_planes}, a cluster needs at least 1.")
-    if control_planes == 2:
-        problems.append("local_control_planes is 2: two etcd members do not survive the loss of one. Use 1 or 3.")
     if workers < 0:
         problems.append(f"local_workers is {workers}, it must be 0 or more.")
     count, most = control_planes + workers, LAST_HOST - FIRST_HOST + 1

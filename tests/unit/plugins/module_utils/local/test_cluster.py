@@ -165,7 +165,6 @@ def test_removal_leaves_others_and_their_network(tmp_path):
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
-        ({"control_planes": 2}, "Use 1 or 3"),
         ({"control_planes": 0}, "at least 1"),
         ({"workers": -1}, "0 or more"),
         ({"memory": "lots"}, "not a size such as 2g"),
