@@ -9,7 +9,7 @@ import re
 
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
-_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+KEY = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 
 
@@ -22,7 +22,7 @@ def text_of(value: object) -> str:
 
 def is_key(text: str) -> bool:
     """Return True if the text can be the key of a label or a taint."""
-    return bool(_KEY.fullmatch(text))
+    return bool(KEY.fullmatch(text))
 
 
 def is_value(text: str) -> bool:

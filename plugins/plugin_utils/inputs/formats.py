@@ -78,6 +78,9 @@ cluster_name = text(
     "use letters, digits, -, _ and dots, at most 63 characters",
     63,
 )
+label_key = text(
+    labels.KEY, "the key of a label", "write it as name or example.com/name, the name with at most 63 characters", 317
+)
 at_once = text(
     re.compile(r"[1-9][0-9]*|([1-9][0-9]?|100)%"), "a number of nodes or a percentage", "write it as 2 or 20%"
 )
@@ -218,19 +221,6 @@ def taint(value: str) -> Problem:
     except ValueError:
         return '"%s" is not a taint' % value, "write it as key=value:NoSchedule (or PreferNoSchedule, NoExecute)"
     return None
-
-
-def label_key(value: str) -> Problem:
-    """Check the key of a Node's label."""
-    good = labels.is_key(value)
-    return (
-        None
-        if good
-        else (
-            '"%s" is not the key of a label' % value,
-            "write it as name or example.com/name, the name with at most 63 characters",
-        )
-    )
 
 
 def label_value(value: Any) -> Problem:

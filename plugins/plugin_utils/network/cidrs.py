@@ -10,7 +10,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from ...module_utils.node import paths
-from ..base.findings import Finding, Problems
+from ..base.findings import Finding
 from .addresses import OWN_INTERFACES, network_of
 from .plugin import IPNetwork
 
@@ -41,10 +41,10 @@ def read(name: str, texts: Sequence[str]) -> tuple[list[IPNetwork], list[Finding
     return found, problems
 
 
-def sizes(pods: Sequence[IPNetwork], services: Sequence[IPNetwork], nodes: int) -> Problems:
-    """Check that every node gets a network for its pods, and that the API server takes the Services' networks.
+def too_small(pods: Sequence[IPNetwork], nodes: int) -> list[Finding]:
+    """Check that every node gets a network for its pods: the controller manager gives each one of NODE_PREFIX.
 
-    nodes: how many there are. The controller manager gives each node a network of NODE_PREFIX.
+    nodes: how many there are.
     """
     found = []
     for pod in pods:
@@ -53,14 +53,19 @@ def sizes(pods: Sequence[IPNetwork], services: Sequence[IPNetwork], nodes: int) 
         if room < nodes:
             text = "kube_pod_cidrs %s has room for %d nodes (a /%d each), and there are %d. Choose a larger network."
             found.append(Finding("cidrs.too_small", text % (pod, room, prefix, nodes), value=str(pod), limit=nodes))
+    return found
+
+
+def service_sizes(services: Sequence[IPNetwork]) -> list[Finding]:
+    """Check that the API server takes the networks of the Services."""
+    found = []
     for service in services:
         longest, shortest = service.max_prefixlen - SERVICE_BITS[0], service.max_prefixlen - SERVICE_BITS[1]
         if not shortest <= service.prefixlen <= longest:
-            text = "kube_service_cidrs %s: expected a prefix length from %d to %d."
-            values = (service, shortest, longest)
             limit = "%d to %d" % (shortest, longest)
-            found.append(Finding("cidrs.service_size", text % values, value=str(service), limit=limit))
-    return Problems(found, [])
+            text = "kube_service_cidrs %s: expected a prefix length from %s." % (service, limit)
+            found.append(Finding("cidrs.service_size", text, value=str(service), limit=limit))
+    return found
 
 
 def families(pods: Sequence[IPNetwork], services: Sequence[IPNetwork]) -> list[Finding]:
@@ -119,7 +124,7 @@ def _such_as(network: IPNetwork, taken: Iterable[IPNetwork]) -> str:
 
 
 def free(prefix: int, taken: Sequence[IPNetwork]) -> str | None:
-    """Return the first private IPv4 network of this prefix length that overlaps with none of the taken ones, None if there is none."""
+    """Return the first private IPv4 network of this prefix length that overlaps with no taken one, or None."""
     if netaddr is None:
         return None
     left = netaddr.IPSet(PRIVATE) - netaddr.IPSet(str(network) for network in taken if network.version == 4)

@@ -33,7 +33,7 @@ def cluster_plan(hosts: Hosts, groups: Mapping[str, Sequence[str]]) -> dict[str,
     draft = Draft()
     control_planes, workers = roles_of(groups)
     _read_inputs(draft, hosts, control_planes, workers)
-    every = draft.nodes
+    all_nodes = draft.nodes
     _read_facts(draft, hosts, control_planes + workers if control_planes else sorted(hosts))
     elsewhere = None if control_planes else _elsewhere(draft)
     for node in draft.nodes.values():
@@ -43,15 +43,15 @@ def cluster_plan(hosts: Hosts, groups: Mapping[str, Sequence[str]]) -> dict[str,
         draft.refuse(
             [cluster_checks.no_control_plane({host: row["info"] for host, row in hosts.items() if row.get("info")})]
         )
-        return _result(draft, every, {}, control_planes, workers)
-    described, state = _describe(draft, control_planes, workers, elsewhere, len(draft.nodes) == len(every))
+        return _result(draft, all_nodes, {}, control_planes, workers)
+    described, state = _describe(draft, control_planes, workers, elsewhere, len(draft.nodes) == len(all_nodes))
     if described and not draft.refusals:
         draft.warn(membership.not_in_inventory(hosts, draft.nodes, state["known"]))
         for host in control_planes + workers:
             nodes.plan(draft, host, described, state)
-        return _result(draft, every, described, control_planes, workers)
+        return _result(draft, all_nodes, described, control_planes, workers)
     known = ("name", "distribution", "datastore", "alternatives")
-    result = _result(draft, every, {}, control_planes, workers)
+    result = _result(draft, all_nodes, {}, control_planes, workers)
     result.update((name, described[name]) for name in known if name in described)
     return result
 
@@ -81,7 +81,7 @@ def _describe(
 
 
 def _elsewhere(draft: Draft) -> Distribution | None:
-    """Return the distribution of the cluster made elsewhere that nodes of an inventory without control planes join, or None."""
+    """Return the distribution of the cluster made elsewhere that all nodes join; None if there are control planes."""
     found = (distributions.joining_elsewhere(node["inputs"]) for node in draft.nodes.values())
     return next((distribution for distribution in found if distribution), None)
 
@@ -150,7 +150,7 @@ _CLUSTER_FIELDS = tuple(get_type_hints(Plan))
 
 
 def _result(
-    draft: Draft, every: Mapping[str, Node], described: Cluster, control_planes: list[str], workers: list[str]
+    draft: Draft, all_nodes: Mapping[str, Node], described: Cluster, control_planes: list[str], workers: list[str]
 ) -> dict[str, Any]:
     shared: Inputs = described.get("shared") or {}
     distribution = distributions.by_name(described["distribution"]) if described else None
@@ -169,7 +169,7 @@ def _result(
         "reasons": draft.reasons,
         "warnings": as_dicts(draft.warnings),
         "refusals": as_dicts(draft.refusals),
-        "nodes": {host: _shown(node) for host, node in every.items()},
+        "nodes": {host: _shown(node) for host, node in all_nodes.items()},
     }
 
 
@@ -197,7 +197,7 @@ def _shown(node: Node) -> dict[str, Any]:
 
 
 def _bootstrap_ttl(draft: Draft, distribution: Distribution | None, shared: Inputs) -> str:
-    """Return the lifetime of the token that this run's agents join with; empty if none joins, or if all use the permanent one."""
+    """Return the lifetime of this run's agent token; empty if no agent joins, or if all use the permanent one."""
     if not distribution:
         return ""
     joining = any(

@@ -31,7 +31,7 @@ def no_control_plane(facts: Mapping[str, Mapping[str, Any]]) -> Finding:
 
 
 def size(case: Case) -> Problems:
-    """Check the number of control planes: of two etcd members neither may fail, and an even number survives no more than one less."""
+    """Check the number of control planes: an even number of etcd members survives no more than one less."""
     hosts, count = ", ".join(case.control_planes), len(case.control_planes)
     external = Datastore.parse(case.cluster["datastore"]).is_external
     wanted = 2 if external else 3
@@ -146,15 +146,18 @@ def networks(case: Case) -> Problems:
     services, found = cidrs.read("kube_service_cidrs", case.shared["kube_service_cidrs"])
     newcomers = {host: info["network"] for host, info in _newcomers(case).items()}
     found += cidrs.overlaps(pods, services, newcomers)
-    if not case.control_planes or case.state["initialised"]:
-        return Problems(found, [])
-    found += cidrs.families(pods, services) + _other_family(case, pods)
-    sizes = Problems([], [])
-    if not case.distribution.sets_node_mask(case.shared):
-        sizes = cidrs.sizes(pods, services, len(case.control_planes) + len(case.workers))
-    # A plugin of the user's may have its own addresses for pods.
-    own = case.cluster["plugin"] == plugins.USER
-    return Problems(found, []) + (Problems([], sizes.refusals) if own else sizes)
+    if case.control_planes and not case.state["initialised"]:
+        found += cidrs.families(pods, services) + cidrs.service_sizes(services) + _other_family(case, pods)
+    return Problems(found, []) + _room(case)
+
+
+def _room(case: Case) -> Problems:
+    """Check that the pods' networks have room for all nodes, when a node is added and the inputs set no other size."""
+    if not (case.control_planes and _newcomers(case)) or case.distribution.sets_node_mask(case.shared):
+        return Problems([], [])
+    found = cidrs.too_small(case.cluster["pod_networks"], len(case.control_planes) + len(case.workers))
+    # A plugin that users install may not use these networks.
+    return Problems([], found) if case.cluster["plugin"] == plugins.USER else Problems(found, [])
 
 
 def _other_family(case: Case, pods: Sequence[IPNetwork]) -> list[Finding]:

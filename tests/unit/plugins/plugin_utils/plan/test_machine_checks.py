@@ -178,6 +178,25 @@ def test_a_network_of_pods_for_a_plugin_of_ones_own_is_only_warned_about():
     assert plan["refusals"] == [] and described(plan["warnings"]) == ["cidrs.too_small value=10.244.0.0/25 limit=4"]
 
 
+def test_a_network_of_services_must_fit_whatever_the_plugin():
+    inputs = {"kube_service_cidrs": ["10.96.0.0/30"], "kube_network": {"plugin": "none"}}
+    found = described(planner.cluster_plan(*inventory(inputs=inputs))["refusals"])
+    assert found == ["cidrs.service_size value=10.96.0.0/30 limit=12 to 28"]
+
+
+def test_a_running_cluster_has_room_for_the_node_that_is_added():
+    inputs = {"kube_distribution": "k3s", "kube_pod_cidrs": ["10.244.0.0/23"]}
+    hosts, groups = inventory(1, 1, inputs)
+    plan = planner.cluster_plan(hosts, groups)
+    for host, row in hosts.items():
+        row["info"] = applied(row["info"], plan["nodes"][host], plan)
+    assert planner.cluster_plan(hosts, groups)["refusals"] == []
+    hosts["w-2"] = {"info": machine("w-2", "10.0.0.99"), "inputs": dict(inputs)}
+    groups["kube_node"].append("w-2")
+    found = described(planner.cluster_plan(hosts, groups)["refusals"])
+    assert found == ["cidrs.too_small value=10.244.0.0/23 limit=3"]
+
+
 def test_nodes_need_an_address_of_the_pods_family():
     inputs = {"kube_pod_cidrs": ["fd00:1::/56"], "kube_service_cidrs": ["fd00:2::/112"]}
     found = described(planner.cluster_plan(*inventory(1, 0, inputs))["refusals"])
