@@ -20,6 +20,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 import typing
 from pathlib import Path
 
@@ -32,8 +33,8 @@ DECLARING = ("kube", "kubeadm", "k3s")
 WITHOUT_CLUSTER = ("local",)
 # The rest of an argument spec after this line is written by this program.
 SHARED = (
-    "      # Written by docs/generate.py: inputs that other roles declare, accepted here as role "
-    "parameters. The plan validates them.\n"
+    "      # Written by docs/generate.py: inputs that other roles declare, accepted here as role parameters.\n"
+    "      # The plan validates them.\n"
 )
 COLLECTION = "kubewright.cluster"
 HEAD = """\
@@ -58,6 +59,13 @@ def words(text, here: str) -> str:
     text = re.sub(r"\bO\([\w.]+#role:\w+:", "O(", text)
     text = re.sub(rf"\b(?:C|V|O|E|RV)\({BODY}\)", lambda match: f"`{match[1]}`", text)
     return re.sub(r"\\([\\)])", r"\1", text).replace("|", "\\|").replace("\n", " ")
+
+
+def paragraph(text, here: str) -> str:
+    """Convert Ansible's markup to a paragraph of Markdown with an empty line before it."""
+    filled = textwrap.fill(words(text, here), 118, break_long_words=False, break_on_hyphens=False)
+    # A dash at the start of a line would begin a list.
+    return "\n" + filled.replace("\n- ", " -\n") + "\n"
 
 
 def link(target: str, here: str) -> str:
@@ -102,9 +110,8 @@ def returned(values: dict, here: str) -> str:
     """Return the table of a plugin's return values."""
     lines = ["| value | type | returned | what it is |", "|---|---|---|---|"]
     for name, value in values.items():
-        lines.append(
-            f"| `{name}` | {value.get('type', '')} | {value.get('returned', '')} | {words(value.get('description'), here)} |"
-        )
+        cells = (f"`{name}`", value.get("type", ""), value.get("returned", ""), words(value.get("description"), here))
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -113,13 +120,8 @@ def role_page(name: str, spec: dict, here: str) -> str:
     text = f"# Role `{name}`\n"
     for entry, point in sorted(spec["entry_points"].items(), key=lambda pair: pair[0] != "main"):
         text += f"\n## {entry}\n" if entry != "main" else ""
-        text += (
-            "\n"
-            + "\n\n".join(
-                words(part, here) for part in [point["short_description"] + ".", *as_list(point.get("description"))]
-            )
-            + "\n"
-        )
+        parts = [point["short_description"] + ".", *as_list(point.get("description"))]
+        text += "".join(paragraph(part, here) for part in parts)
         options = own(point)
         text += "\n" + table(options, here, "input") if options else ""
         if len(options) < len(point.get("options") or {}):
@@ -147,7 +149,7 @@ def argument_specs() -> dict:
     for path, text in written.items():
         role = path.parent.parent.name
         lines = [
-            f'      {name}: {{type: raw, description: "See O({COLLECTION}.{owner}#role:main:{name})."}}\n'
+            f"      {name}:\n        type: raw\n        description: See O({COLLECTION}.{owner}#role:main:{name}).\n"
             for name, owner in declared.items()
             if owner != role
         ]
@@ -158,10 +160,9 @@ def argument_specs() -> dict:
 def plugin_page(kind: str, name: str, found: dict, here: str) -> str:
     """Return the page of a module or filter: options, examples, return values."""
     doc = found["doc"]
-    text = f"# {kind.capitalize()} `{name}`\n\n{words(doc['short_description'], here)}.\n"
-    text += "".join(f"\n{words(part, here)}\n" for part in as_list(doc.get("description")))
-    for part in as_list(doc.get("notes")):
-        text += f"\nNote: {words(part, here)}\n"
+    notes = [f"Note: {part}" for part in as_list(doc.get("notes"))]
+    parts = [doc["short_description"] + ".", *as_list(doc.get("description")), *notes]
+    text = f"# {kind.capitalize()} `{name}`\n" + "".join(paragraph(part, here) for part in parts)
     options = doc.get("options") or {}
     text += "\n## Options\n\n" + table(options, here) if options else ""
     if found.get("examples"):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action plugin for the module plan: plans with the looks of this run, prints the plan, keeps each host's part of it."""
+"""Action plugin for the module plan: plans with the looks of this run, prints the plan, keeps each host's part."""
 
 from __future__ import annotations
 

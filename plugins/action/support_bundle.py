@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action plugin for the module support_bundle: brings each node's part to the controller, and packs all parts into one file."""
+"""Action plugin for the module support_bundle: brings each node's part to the controller, packs all into one file."""
 
 from __future__ import annotations
 

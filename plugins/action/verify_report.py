@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action plugin for the module verify_report: ends the verification, puts all nodes' checks together, prints the report."""
+"""Action plugin for the module verify_report: ends the verification, joins all nodes' checks, prints the report."""
 
 from __future__ import annotations
 

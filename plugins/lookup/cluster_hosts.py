@@ -11,8 +11,10 @@ short_description: Hosts of the cluster, for a play's hosts
 version_added: 0.1.0
 author: kubewright contributors (@kubewright)
 description:
-  - Without stages it returns the groups with a role that the inventory has. It fails with a message if there is no host or no such group.
-  - With stages it returns the hosts that the plan of this run gives something to do in one of them. Hosts of earlier stages come first.
+  - Without stages it returns the groups with a role that the inventory has. It fails with a message if there is no
+    host or no such group.
+  - With stages it returns the hosts that the plan of this run gives something to do in one of them. Hosts of earlier
+    stages come first.
 options:
   _terms:
     description: Stages of the plan - C(prepare), C(endpoint), C(start), C(join), C(change), C(roll), C(leader).
@@ -29,8 +31,8 @@ options:
     default: false
   left_out:
     description: >-
-      Return the hosts of the cluster that are not in this play, for example because of C(--limit). They are dealt out to the hosts of the
-      play; each host gets its share.
+      Return the hosts of the cluster that are not in this play, for example because of C(--limit). They are dealt out
+      to the hosts of the play; each host gets its share.
     type: bool
     default: false
 """

@@ -12,7 +12,8 @@ version_added: 0.1.0
 author: kubewright contributors (@kubewright)
 description:
   - Returns a part of what M(kubewright.cluster.plan) decided earlier in the same run of C(ansible-playbook).
-  - The roles read everything from here. Your hooks (O(kubewright.cluster.kube#role:main:kube_hooks)) and tasks can do the same.
+  - The roles read everything from here. Your hooks (O(kubewright.cluster.kube#role:main:kube_hooks)) and tasks can do
+    the same.
 options:
   _terms:
     description:

@@ -195,7 +195,7 @@ class Cluster:
         return known
 
     def drop(self, name: str, identity: str, applied: List[str]) -> None:
-        """Delete an object of a manifest that is dropped or has lost it, unless it is an applied object by another group."""
+        """Delete an object that no manifest has any more, unless it is an applied object by another group."""
         uid = self.uid(identity)
         if uid is None or uid in [self.uid(other) for other in applied if objects.renamed_group(identity, other)]:
             return

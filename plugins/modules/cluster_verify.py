@@ -13,7 +13,7 @@ author: kubewright contributors (@kubewright)
 description:
   - Runs on a control plane. With O(state=begin) it checks what the API reports about the cluster - its nodes, etcd
     members, static pods, system workloads, version skew, and whether the API reaches every kubelet.
-  - It also starts a pod on every node, tainted and cordoned nodes included, in a namespace of its own.
+  - It also starts a pod on every node, tainted and cordoned nodes included, in a separate namespace.
     M(kubewright.cluster.node_probe) then checks the network and DNS from these pods, and O(state=end) deletes them.
   - The pods run the cluster's own CoreDNS image, so that no other image has to be pulled.
   - If a run was killed, the next one deletes the namespace that it left behind once it is ten minutes old.

@@ -201,7 +201,7 @@ def started(wanted: Parameters) -> dict[str, Any]:
 
 
 def of_new_process(unit: str, old: str, problem_of: Callable[[], str]) -> Callable[[], str]:
-    """Return a question that the process which is about to stop does not answer. old: its number, "" if there is none."""
+    """Return a question that the process about to stop does not answer. old: its number, "" if there is none."""
     return lambda: "its former process still runs" if old and services.here().process(unit) == old else problem_of()
 
 

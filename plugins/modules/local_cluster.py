@@ -27,7 +27,7 @@ options:
     type: str
   state:
     description:
-      - V(present) creates missing nodes and starts stopped ones. Nodes that are no longer wanted are kept.
+      - V(present) creates missing nodes and starts stopped ones. Surplus nodes are kept.
       - V(started) and V(stopped) start and stop the nodes, V(absent) removes them with their data, key and directory.
       - V(listed) changes nothing and returns what exists.
     type: str

@@ -71,9 +71,8 @@ def report(stages: list[Stage], left_out: list[Stage], seconds: float) -> int:
     print(f"\n{'stage':{width}}  seconds  result   tests  failed  skipped")
     for stage in stages:
         numbers = [number or "" for number in (stage.passed + stage.failed, stage.failed, stage.skipped)]
-        print(
-            f"{stage.name:{width}}  {stage.seconds:7.0f}  {stage.state:7}  {numbers[0]:5}  {numbers[1]:6}  {numbers[2]:7}".rstrip()
-        )
+        row = f"{stage.name:{width}}  {stage.seconds:7.0f}  {stage.state:7}"
+        print(f"{row}  {numbers[0]:5}  {numbers[1]:6}  {numbers[2]:7}".rstrip())
     print(f"{'wall time':{width}}  {seconds:7.0f}\n")
     broken = [stage for stage in stages if stage.state != "passed"]
     passed, failed, skipped = (
@@ -83,9 +82,8 @@ def report(stages: list[Stage], left_out: list[Stage], seconds: float) -> int:
         print("Stages not selected: " + " ".join(stage.name for stage in left_out))
     if broken:
         print("Stages that did not pass: " + " ".join(stage.name for stage in broken))
-    print(
-        f"{len(stages) - len(broken)} of {len(stages)} stages passed; tests: {passed} passed, {failed} failed, {skipped} skipped"
-    )
+    tests = f"{passed} passed, {failed} failed, {skipped} skipped"
+    print(f"{len(stages) - len(broken)} of {len(stages)} stages passed; tests: {tests}")
     return 1 if broken else 0
 
 

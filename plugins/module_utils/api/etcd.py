@@ -30,7 +30,7 @@ class Etcd:
     def __init__(
         self, servers: list[str], context: ssl.SSLContext | None, timeout: float = 3, own_only: bool = False
     ) -> None:
-        """servers: client URLs. own_only: a member answers only requests of its own node, as K3s's members do."""
+        """servers: client URLs. own_only: True if a member answers only its own node, as with K3s."""
         self.servers, self.context, self.timeout, self.own_only = servers, context, timeout, own_only
         self.own_id: str | None = None
 

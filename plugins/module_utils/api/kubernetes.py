@@ -59,7 +59,7 @@ class Api:
         patience: float = 10,
         context: Any = None,
     ) -> None:
-        """Raise ApiError if there is no usable kubeconfig.
+        """Raise ApiError if none of the kubeconfigs can be used.
 
         kubeconfig: the file with the certificate to use, the administrator's by default. context: replaces it.
         timeout: seconds for one answer. patience: seconds in which a busy or silent API is asked again.

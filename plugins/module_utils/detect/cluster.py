@@ -108,7 +108,7 @@ def k3s(host: Host) -> dict[str, Any]:
         "data_dir": place,
         "kubelet_conf": host.exists(place + "/agent/kubelet.kubeconfig"),
         "admin_conf": host.exists(K3S_ADMIN),
-        # With an external datastore a server has keys, but no database of its own.
+        # With an external datastore a server has keys, but not a database.
         "etcd_data": host.exists(place + "/server/db") or str(stored).startswith("external"),
         "datastore": stored,
         "server": first(r"^server:\s*[\"']?([^\s\"']+)", settings),

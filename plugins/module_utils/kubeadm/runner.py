@@ -220,7 +220,7 @@ class Runner:
     # -- join ------------------------------------------------------------------------------------------------------
 
     def joined(self, name: str, control_plane: bool) -> bool:
-        """Return True if this node's join was completed. Raise ApiError if only the API knows and it does not answer."""
+        """Return True if this node's join was completed. Raise ApiError if only the API knows and does not answer."""
         if not self.has_kubelet_identity():
             return False
         if not control_plane:

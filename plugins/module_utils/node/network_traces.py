@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What each network plugin leaves on a node. Standard library only, and data only.
 
-Reset, node_info and the verification use it on the node, where there is no plan. On the controller the plugins in
+Reset, node_info and the verification use it on the node, which does not have the plan. On the controller the plugins in
 plugin_utils/network refer to the same entries.
 """
 

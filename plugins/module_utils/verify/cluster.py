@@ -36,7 +36,7 @@ def pace(timeout: float) -> float:
 
 
 class Verification:
-    """One verification: what it asks and finds. Its pods run in a namespace of their own."""
+    """One verification: what it asks and finds. Its pods run in a separate namespace."""
 
     def __init__(self, api: Api, nodes: list[str], control_planes: list[str], timeout: float, image: str) -> None:
         """nodes, control_planes: the expected names. image: of the pods; "" for the cluster's own CoreDNS image."""

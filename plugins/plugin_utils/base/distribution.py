@@ -106,7 +106,7 @@ class Distribution(ABC):
         """Return True if the facts of a machine, whose role is control plane, show a control plane that runs there."""
 
     def can_reopen(self, shared: Inputs, datastore: str) -> bool | None:
-        """Return True if servers that are all new can open the cluster in its datastore; None where the datastore is on the servers."""
+        """Return True if new servers can open the cluster in its datastore; None if the servers have the datastore."""
         return None
 
     # -- choices -------------------------------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ class Distribution(ABC):
         return []
 
     def inputs_to_join_elsewhere(self, shared: Inputs) -> dict[str, Any]:
-        """Return the cluster's inputs of an inventory without control planes, whose nodes join a cluster made elsewhere."""
+        """Return the cluster's inputs of an inventory whose nodes join a cluster made elsewhere."""
         return dict(shared)
 
     @abstractmethod
@@ -188,7 +188,7 @@ class Distribution(ABC):
 
     @abstractmethod
     def drift(self, cluster: Cluster, state: Mapping[str, Any]) -> list[str]:
-        """Return sentences on where a running cluster's configuration differs from the wanted one: work for its control planes."""
+        """Return sentences on where a running cluster's configuration differs from the wanted one."""
 
     @abstractmethod
     def check_node(self, host: str, node: Node, cluster: Cluster, joined: bool) -> Problems:
@@ -255,7 +255,7 @@ class Distribution(ABC):
         return []
 
     def auto_deployed(self, shared: Inputs) -> dict[str, Any] | None:
-        """Return {wanted, kept} of the files that servers deploy on their own; None where the distribution has no such thing."""
+        """Return {wanted, kept} of the files that servers deploy on their own; None if the distribution has none."""
         return None
 
     @abstractmethod
@@ -272,7 +272,7 @@ class Distribution(ABC):
         return {}
 
     def bootstrap_ttl(self, shared: Inputs) -> str:
-        """Return how long the token lives that workers join with; empty where they use a permanent one, or the distribution's own."""
+        """Return the lifetime of the workers' token; empty if it is permanent, or the distribution's own choice."""
         return ""
 
 

@@ -72,5 +72,5 @@ def _add(found: Iterable[Finding], known: list[Finding]) -> None:
 
 
 def reason(rule: str, node: str | None, value: Any, limit: Any, source: str | None, text: str) -> dict[str, Any]:
-    """Return one reason of a plan: the rule, the node and its value, the limit, the page that the limit is from, and a sentence."""
+    """Return one reason of a plan: rule, node and its value, limit, the page that the limit is from, and a sentence."""
     return {"rule": rule, "node": node, "value": value, "limit": limit, "source": source, "text": text}

@@ -88,7 +88,7 @@ def components(overrides: Mapping[str, object]) -> dict[str, str]:
 
 
 def images_of(version: str) -> dict[str, str]:
-    """Return the image tags of etcd, CoreDNS and pause that the kubeadm of this version uses; the newest known for other versions."""
+    """Return the image tags of etcd, CoreDNS and pause of this version's kubeadm; of an unknown one the newest."""
     return KUBERNETES.get(minor(version)) or KUBERNETES[list(KUBERNETES)[-1]]
 
 

@@ -22,7 +22,7 @@ def is_directory(source: str) -> bool:
 
 
 def paths(items: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the paths below the source of the files that these items need: each file, and the one with its checksum."""
+    """Return the paths below the source of these items' files: each file, and the one with its checksum."""
     urls = [item[key] for item in items for key in ("url", "checksum_url") if item.get(key)]
     return sorted({unquote(url.split("://", 1)[1]) for url in urls})
 

@@ -67,7 +67,7 @@ def _document(text: Any) -> dict[str, Any]:
 
 
 def _arguments(name: str, text: Any) -> dict[str, Any]:
-    """Return {setting: value} of a command line such as "--disable traefik --debug"; a setting that is given twice has a list."""
+    """Return {setting: value} of a command line such as "--disable traefik --debug"; given twice, it has a list."""
     found: dict[str, list[Any]] = {}
     words = shlex.split(str(text or ""))
     while words:

@@ -85,7 +85,7 @@ def is_input(name: str) -> bool:
 
 
 def unknown(names: Iterable[str]) -> list[Finding]:
-    """Return a refusal for each name that looks like an input of a playbook (reset_*, verify_*, plan_*, local_*) and is not one."""
+    """Return a refusal for each name that only looks like an input of a playbook (reset_*, verify_*, and so on)."""
     known = run_specification()
     wrong = [name for name in names if name.startswith(RUN_PREFIXES) and name not in known and name not in NOT_INPUTS]
     return [_unknown(name, known) for name in sorted(set(wrong))]
@@ -207,7 +207,7 @@ def _validator(kind: str) -> ArgumentSpecValidator:
 
 
 def _converted(path: str, value: Any, spec: Spec, problems: list[Finding]) -> tuple[Any, bool]:
-    """Return the value in its type, and True if it has that type or is text that plainly stands for it (`-e` gives only text)."""
+    """Return the value in its type, and True if it has that type or is text for it (`-e` gives only text)."""
     kind = spec["type"]
     # Ansible would turn these into text, or text into a map.
     strict = {"str": (bool, dict, list, tuple), "path": (bool, dict, list, tuple), "int": (bool,), "float": (bool,)}
@@ -265,7 +265,7 @@ def is_secret(path: str) -> bool:
 
 
 def shown(path: str, value: Any) -> str:
-    """Return a value as it is shown in a message: text in quotes, cut after 60 characters; of a secret input only its type."""
+    """Return a value as messages show it: text in quotes, cut after 60 characters; of a secret only its type."""
     if is_secret(path):
         return {"str": "text", "dict": "a map", "list": "a list"}.get(type(value).__name__, "another value")
     text = '"%s"' % value if isinstance(value, str) else repr(value)

@@ -72,8 +72,8 @@ def moved(host: str, node: Node) -> list[Finding]:
     if not running or running == wanted or not (cluster.get("kubelet_conf") or cluster.get("etcd_data")):
         return []
     text = (
-        "%s: kube_data_dir gives K3s the data directory %s, and its data are in %s. They are not moved: set kube_data_dir "
-        "back, or reset the node first."
+        "%s: kube_data_dir gives K3s the data directory %s, and its data are in %s. They are not moved: set "
+        "kube_data_dir back, or reset the node first."
     )
     return [Finding("data_dir.fixed", text % (host, wanted, running), host, wanted, running)]
 

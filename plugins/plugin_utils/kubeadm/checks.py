@@ -18,7 +18,7 @@ def machine(host: str, node: Node, joined: bool) -> Problems:
 
 
 def families(shared: Inputs) -> list[Finding]:
-    """Refuse networks of two address families: each kubelet gets one node-ip, so Pods would get addresses of one family only."""
+    """Refuse networks of two address families: with one node-ip per kubelet, Pods would get one family only."""
     found = []
     for name in ("kube_pod_cidrs", "kube_service_cidrs"):
         if len({":" in str(cidr) for cidr in shared[name]}) > 1:

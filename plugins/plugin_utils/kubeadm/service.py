@@ -61,7 +61,7 @@ def config_of(cluster: Cluster) -> dict[str, Any]:
 
 
 def preflight_exceptions(info: dict[str, Any], values: Inputs) -> list[str]:
-    """Return kubeadm's preflight checks that cannot pass here and need not: in containers, and where the inputs allow less."""
+    """Return kubeadm's preflight checks that need not pass: in containers, and where the inputs allow less."""
     ignored = set(values["kubeadm_ignore_preflight_errors"])
     if (info.get("virtualization") or {}).get("container"):
         ignored |= {"SystemVerification", "Swap", "FileContent--proc-sys-net-bridge-bridge-nf-call-iptables"}
@@ -75,7 +75,7 @@ def preflight_exceptions(info: dict[str, Any], values: Inputs) -> list[str]:
 
 
 def images(cluster: Cluster, role: str) -> list[str]:
-    """Return the images that a node of this role runs: those of `kubeadm config images list`, and the network plugin's."""
+    """Return the images that a node of this role runs: those of kubeadm, and the network plugin's."""
     known = versions.images_of(cluster["version"])
     base, tag = "registry.k8s.io/", "v" + cluster["version"]
     names = [base + "kube-proxy:" + tag, base + "pause:" + known["pause"], base + "coredns/coredns:" + known["coredns"]]

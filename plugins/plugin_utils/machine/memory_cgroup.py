@@ -31,12 +31,12 @@ def _board(info: Facts) -> Mapping[str, Any]:
 
 
 def _has(info: Facts, name: str) -> bool:
-    """Return True if the kernel's command line (cmdline), or the one of the next boot (cmdline_next), switches it on."""
+    """Return True if the kernel's command line (cmdline), or that of the next boot (cmdline_next), switches it on."""
     return WORDS[1] in (_board(info).get(name) or "").split()
 
 
 def enabled_until_reboot(info: Facts) -> bool:
-    """Return True if the memory cgroup is on now, but its kernel arguments are gone from the file, so that the next boot turns it off."""
+    """Return True if the memory cgroup is on now, but the next boot turns it off: its arguments are not in the file."""
     return (
         not off(info)
         and _has(info, "cmdline")
@@ -46,7 +46,7 @@ def enabled_until_reboot(info: Facts) -> bool:
 
 
 def firmware_ignored_file(info: Facts) -> bool:
-    """Return True if the machine has booted since the arguments are in the file and does not have them: the firmware reads another file."""
+    """Return True if a boot did not take over the arguments in the file: the firmware reads another file."""
     noted = ((info.get("owned") or {}).get("settings") or {}).get("kernel_arguments") or {}
     before, now = noted.get("boot"), _board(info).get("boot")
     return off(info) and _has(info, "cmdline_next") and bool(before and now) and before != now

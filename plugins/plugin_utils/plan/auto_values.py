@@ -121,7 +121,7 @@ def proxy_mode(wanted: str, running: str | None, needs: Sequence[str], nodes: No
 
 
 def running_plugin(nodes: Nodes) -> str | None:
-    """Return the network plugin of the nodes that belong to the cluster, by their CNI configuration; None if none shows it."""
+    """Return the network plugin of the cluster's nodes, by their CNI configuration; None if none shows it."""
     for _host, node in sorted(nodes.items()):
         cluster = node["info"].get("cluster") or {}
         found = network.running(cluster.get("cni_conf") or []) if cluster.get("kubelet_conf") else None

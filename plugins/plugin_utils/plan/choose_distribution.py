@@ -74,7 +74,7 @@ def decide(nodes: Nodes, shared: Inputs, control_planes: Sequence[str]) -> Decis
 
 
 def obstacles(distribution: Distribution, nodes: Nodes) -> list[Reason]:
-    """Return what speaks against a distribution on these machines, in the order of the rules and of the hosts' names."""
+    """Return what speaks against a distribution on these machines, in the order of rules and hosts' names."""
     alone = [node["role"] for node in nodes.values()].count("control_plane") == 1
     rows = [
         _RULES[rule](host, node, distribution, alone) for rule in MACHINE_RULES for host, node in sorted(nodes.items())

@@ -88,7 +88,7 @@ def _member(draft: Draft, host: str) -> Member:
 
 
 def _no_proxy(shared: Inputs, layer2_networks: dict[str | None, list[str]], endpoint_address: str) -> list[str]:
-    """Return what is never reached through the HTTP proxy: networks, not addresses, so that no file depends on the list of nodes."""
+    """Return what is never reached through the HTTP proxy: networks, so that no file depends on the list of nodes."""
     return [
         *shared["kube_pod_cidrs"],
         *shared["kube_service_cidrs"],

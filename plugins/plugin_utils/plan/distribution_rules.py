@@ -58,7 +58,7 @@ def _memory(distribution: Distribution) -> str:
 
 
 def table() -> list[tuple[str, str, str, str]]:
-    """Return the rows of the decision guide, in the order of the rules: (rule, what it looks at, what it does, source)."""
+    """Return the rows of the decision guide, in the rules' order: (rule, what it looks at, what it does, source)."""
     rows = [
         (
             "installed",

@@ -12,8 +12,9 @@ from typing import Any
 from ..base.distribution import Cluster, Distribution, Inputs, Node, Problems, Reason
 from ..base.findings import Findings
 
-# The groups of control planes and workers: Kubespray's names, and k3s-ansible's (https://github.com/k3s-io/k3s-ansible). The
-# second pair counts only where the first is not used: other software has groups called server and agent too.
+# The groups of control planes and workers: Kubespray's names, and k3s-ansible's
+# (https://github.com/k3s-io/k3s-ansible). The second pair counts only where the first is not used: other software has
+# groups called server and agent too.
 GROUPS = (("kube_control_plane", "kube_node"), ("server", "agent"))
 
 

@@ -84,7 +84,7 @@ def find(nodes: Nodes, control_planes: Sequence[str]) -> dict[str, Any]:
 
 
 def _elsewhere(nodes: Nodes) -> dict[str, Any]:
-    """Return the state of nodes whose cluster is in another inventory: nobody can be asked, and a node with an identity has joined it."""
+    """Return the state of nodes whose cluster is in another inventory: a node with an identity has joined it."""
     complete = {host: bool((node["info"].get("cluster") or {}).get("kubelet_conf")) for host, node in nodes.items()}
     return {"leader": None, "initialised": True, "start": "", "live": {}, "known": set(), "complete": complete}
 
@@ -164,8 +164,8 @@ def name_taken(nodes: Nodes, live: Mapping[str, Any]) -> list[Finding]:
     """
     known = {row["name"]: row for row in live.get("nodes") or []}
     text = (
-        "%s: the cluster has a Ready node %s, which is another machine (machine ID %s). Give the host another name with "
-        "kube_node_name. If it replaces that machine, run kubectl delete node %s first."
+        "%s: the cluster has a Ready node %s, which is another machine (machine ID %s). Give the host another name "
+        "with kube_node_name. If it replaces that machine, run kubectl delete node %s first."
     )
     found = []
     for host, node in sorted(nodes.items()):

@@ -102,7 +102,7 @@ def _credentials(node: Node, distribution: Distribution, cluster: Cluster, steps
 
 
 def _stages(host: str, node: Node, cluster: Cluster, state: Mapping[str, Any]) -> tuple[list[str], str]:
-    """Return (stages that a node takes part in, what is done on it first: init, wait, pull, join, convert or nothing)."""
+    """Return (a node's stages, what is done on it first: init, wait, pull, join, convert or nothing)."""
     distribution, leads = distributions.by_name(cluster["distribution"]), host == cluster["leader"]
     prepare = ["prepare"] if node["steps"] else []
     if host == cluster["converts"]:  # before others join

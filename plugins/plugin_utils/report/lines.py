@@ -65,7 +65,7 @@ def both(words: Sequence[str]) -> str:
 
 
 def names(hosts: Iterable[str]) -> str:
-    """Return hosts in natural order; runs as "w-1 to w-60", long lists cut with the number of those that are left out."""
+    """Return hosts in natural order; runs as "w-1 to w-60", long lists cut with the number of the others."""
     pieces: list[list[str]] = []
     for host in sorted(set(hosts), key=natural):
         if pieces and _follows(pieces[-1][-1], host):

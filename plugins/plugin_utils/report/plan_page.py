@@ -210,6 +210,7 @@ def _figure(plan: Plan, rows: list[Row]) -> dict[str, Any] | None:
     planes, workers = ([row for row in rows if (row.role == "control plane") is leading] for leading in (True, False))
     way, address = summary.endpoint(plan), plan["endpoint"]["host_port"]
     store = plan.get("database") or plan.get("datastore") or "datastore"
+    who = [lines.count(len(found), word) for found, word in ((workers, "worker"), (planes, "control plane")) if found]
     return {
         "tiers": [
             {"name": name, "kind": kind, "rows": found[:SHOWN], "more": len(found) - SHOWN}
@@ -221,13 +222,8 @@ def _figure(plan: Plan, rows: list[Row]) -> dict[str, Any] | None:
         "store": store,
         "where": _store_place(store, len(planes)),
         "network": "Pod network %s: %s" % (plan["plugin"], ", ".join(plan["pod_cidrs"])),
-        "caption": "%s reach the API at %s (%s). Datastore: %s." % (
-            lines.both([lines.count(len(found), word) for found, word in ((workers, "worker"), (planes, "control plane")) if found]),
-            address,
-            way,
-            store,
-        ),
-    }  # fmt: skip
+        "caption": "%s reach the API at %s (%s). Datastore: %s." % (lines.both(who), address, way, store),
+    }
 
 
 def _store_place(store: str, planes: int) -> str:

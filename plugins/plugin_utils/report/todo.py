@@ -113,7 +113,7 @@ def _label(plan: Plan, hosts: tuple[str, ...]) -> str:
 
 
 def _phrases(node: PlanNode) -> list[tuple[str, str]]:
-    """Return what is done on one node as (kind, words): "do" a sentence, "up" a part to set up, "act" the distribution's action."""
+    """Return what is done on a node as (kind, words): "do" a sentence, "up" a part, "act" the distribution's action."""
     new, found = not node.get("joined"), []
     for step, reasons in node.get("steps", {}).items():
         if step == "packages":

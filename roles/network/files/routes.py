@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Routes to the pods of the other nodes, kept as the cluster's nodes come and go (kube-bridge.service).
 
-Follows the API's list of nodes with the kubelet's own identity. What was known last is kept in a file: after a reboot the routes
-are there before the API is. Standard library only.
+Follows the API's list of nodes with the kubelet's own identity. What was known last is kept in a file: after a reboot
+the routes are there before the API is. Standard library only.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ WATCH_SECONDS = 30
 def wanted(nodes, own, pods):
     """Return {pod network: node address} of all nodes but this one (whose address is `own`), from Node objects; IPv4.
 
-    pods: the network of all pods. Whoever can register a Node writes its podCIDRs, so a route never leads outside of it.
+    pods: the network of all pods. Whoever registers a Node writes its podCIDRs, so no route leads outside of it.
     """
     routes = {}
     for node in nodes:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ansible-core 2.19 fails on a condition that is not true or false, such as None or a path; the failure hides what a task is for."""
+"""ansible-core 2.19 fails on a condition that is not true or false, such as None or a path."""
 
 from __future__ import annotations
 

@@ -33,12 +33,17 @@ def test_roles_of_nodes(kubectl, members):
     label = "node-role.kubernetes.io/control-plane"
     marked = {node["metadata"]["name"] for node in kubectl("nodes") if label in node["metadata"]["labels"]}
     assert marked == set(members["control_planes"])
-    tainted = {node["metadata"]["name"] for node in kubectl("nodes") if any(t["key"] == label for t in node["spec"].get("taints", []))}
+    tainted = {
+        node["metadata"]["name"]
+        for node in kubectl("nodes")
+        if any(taint["key"] == label for taint in node["spec"].get("taints", []))
+    }
     assert tainted == (set(members["control_planes"]) if members["workers"] else set())
 
 
 def not_ready(pods):
-    return [pod["metadata"]["name"] for pod in pods if conditions(pod).get("Ready") != "True" and pod["status"]["phase"] != "Succeeded"]
+    running = [pod for pod in pods if pod["status"]["phase"] != "Succeeded"]
+    return [pod["metadata"]["name"] for pod in running if conditions(pod).get("Ready") != "True"]
 
 
 def test_pods_run(kubectl):

@@ -16,7 +16,11 @@ PLAIN = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
 
 def test_a_failed_verification_says_why_and_leaves_a_bundle(tmp_path, kubectl):
     inventory = Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent
-    wanted = {"verify_image": "registry.k8s.io/no-such-image:1", "verify_timeout": "10", "verify_bundle_dir": str(tmp_path)}
+    wanted = {
+        "verify_image": "registry.k8s.io/no-such-image:1",
+        "verify_timeout": "10",
+        "verify_bundle_dir": str(tmp_path),
+    }
     options = [word for name, value in wanted.items() for word in ("-e", f"{name}={value}")]
     command = ["ansible-playbook", "kubewright.cluster.verify", "-i", str(inventory), *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=PLAIN)

@@ -51,7 +51,7 @@ def failed_parts(host: str, info: Facts) -> list[Finding]:
 
 
 def cgroup(case: Case, host: str, node: Node) -> Problems:
-    """Check the cgroup version, which newer kubelets refuse, and the memory cgroup, which small boards have switched off."""
+    """Check the cgroup version, which newer kubelets refuse, and the memory cgroup, which is off on small boards."""
     info, inputs = node["info"], node["inputs"]
     refusals = memory_cgroup.refusals(host, info, inputs["kube_allow_reboot"])
     version = info["cgroup"]["version"]
@@ -85,7 +85,7 @@ def kernel(case: Case, host: str, node: Node) -> Problems:
 
 
 def system(case: Case, host: str, node: Node) -> Problems:
-    """Warn of what makes a healthy cluster ill later: a read-only /usr, a resolver on loopback, a clock that nothing keeps."""
+    """Warn of what harms a cluster later: a read-only /usr, a resolver on loopback, a clock that nothing keeps."""
     info, found = node["info"], []
     if info.get("usr_read_only"):
         text = "%s: /usr is read-only. Programs are installed in /usr/local, which must be writable."
@@ -121,7 +121,7 @@ def firewall(case: Case, host: str, node: Node) -> Problems:
 
 
 def disks(case: Case, host: str, node: Node) -> Problems:
-    """Check the file systems of a machine that is not a member yet: writable, large enough, and not so full that all pods are evicted."""
+    """Check a new machine's file systems: writable, large enough, and not so full that all pods are evicted."""
     if case.joined[host]:
         return Problems([], [])
     info = node["info"]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fakes for action plugins: a task, modules that answer from a list, a display that keeps its lines, the run's own files."""
+"""Fakes for action plugins: a task, modules that answer from a list, a display that keeps its lines, a run's files."""
 
 from __future__ import annotations
 

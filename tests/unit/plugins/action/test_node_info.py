@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The look's action plugin: inputs of the host's own variables, failures as sentences, hosts that --limit leaves out."""
+"""The look's action plugin: inputs of the host's variables, failures as sentences, hosts that --limit leaves out."""
 
 from __future__ import annotations
 

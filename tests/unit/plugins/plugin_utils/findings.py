@@ -32,7 +32,7 @@ _KNOWN = known()
 
 
 def ids(found) -> list[str]:
-    """Return the ids of findings (objects, or dicts of a plan), after their wording was compared with the golden file."""
+    """Return the ids of findings (objects, or dicts of a plan). Their wording has to match the golden file."""
     rows = [found_one if isinstance(found_one, dict) else found_one.as_dict() for found_one in found]
     for row in rows:
         _compare(row["id"], row["text"])

@@ -15,7 +15,7 @@ GIB = 2**30
 
 
 def machine(name="cp-1", address="10.0.0.11", memory=4 * GIB, cpus=4, **changes):
-    """node_info of a bare Debian host; changes are merged over it (nested with double underscores: os__family="redhat")."""
+    """node_info of a bare Debian host, with changes (nested with double underscores: os__family="redhat")."""
     facts = {
         "schema": 1,
         "hostname": name,
@@ -133,8 +133,9 @@ def applied(facts, node, plan, joined=True):
     if joined and plan["distribution"] == "k3s":
         server = node["role"] == "control_plane"
         facts["cluster"] = {
-            "kind": "k3s", "foreign": False, "ca_sha256": "ca", "role": node["role"], "kubelet_conf": True, "manifests": [],
-            "etcd_data": server, "cluster_init": node["action"] == "init", "live": live_k3s(plan) if server else None, "cni_conf": [],
+            "kind": "k3s", "foreign": False, "ca_sha256": "ca", "role": node["role"], "kubelet_conf": True,
+            "manifests": [], "etcd_data": server, "cluster_init": node["action"] == "init",
+            "live": live_k3s(plan) if server else None, "cni_conf": [],
         }  # fmt: skip
         if server:
             facts["cluster"]["datastore"] = {"SQLite": "sqlite", "embedded etcd": "etcd"}.get(
@@ -146,8 +147,8 @@ def applied(facts, node, plan, joined=True):
         control_plane = node["role"] == "control_plane"
         manifests = ["etcd.yaml", "kube-apiserver.yaml"] if control_plane else []
         facts["cluster"] = {
-            "kind": "kubeadm", "foreign": False, "ca_sha256": "ca", "role": node["role"], "kubelet_conf": True, "manifests": manifests,
-            "etcd_data": control_plane, "live": live(plan) if control_plane else None,
+            "kind": "kubeadm", "foreign": False, "ca_sha256": "ca", "role": node["role"], "kubelet_conf": True,
+            "manifests": manifests, "etcd_data": control_plane, "live": live(plan) if control_plane else None,
             "cni_conf": list(network.by_name(plan["plugin"]).traces.cni_files[:1]),
         }  # fmt: skip
     return facts

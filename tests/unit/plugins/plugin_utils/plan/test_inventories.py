@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The inventories to copy: each gives a plan as it stands, and without, or with, one line is of the other distribution."""
+"""The inventories to copy: each gives a plan as it stands, and one line more or less changes the distribution."""
 
 from __future__ import annotations
 
