@@ -63,7 +63,8 @@ def words(text, here: str) -> str:
 
 def paragraph(text, here: str) -> str:
     """Convert Ansible's markup to a paragraph of Markdown with an empty line before it."""
-    filled = textwrap.fill(words(text, here), 118, break_long_words=False, break_on_hyphens=False)
+    whole = re.sub("`[^`]*`", lambda code: code[0].replace(" ", "\0"), words(text, here))
+    filled = textwrap.fill(whole, 118, break_long_words=False, break_on_hyphens=False).replace("\0", " ")
     # A dash at the start of a line would begin a list.
     return "\n" + filled.replace("\n- ", " -\n") + "\n"
 
