@@ -36,7 +36,7 @@ OWN_PROCESSES = (
     "k3s",
 )
 # Without these parts of the facts nothing safe can be planned: what they hold is unknown, not absent.
-ESSENTIAL_PARTS = ("cluster", "files", "services", "artifacts", "network", "owned")
+ESSENTIAL_PARTS = ("architecture", "cluster", "files", "services", "artifacts", "network", "owned")
 
 
 def failed_parts(host: str, info: Facts) -> list[Finding]:

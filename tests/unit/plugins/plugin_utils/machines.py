@@ -19,7 +19,7 @@ def machine(name="cp-1", address="10.0.0.11", memory=4 * GIB, cpus=4, **changes)
     facts = {
         "schema": 1,
         "hostname": name,
-        "machine_id": "%032x" % (hash(name) & (2**128 - 1)),
+        "machine_id": hashlib.sha256(name.encode()).hexdigest()[:32],
         "architecture": {"name": "amd64", "raw": "x86_64", "bits": 64},
         "cpus": {"count": cpus, "host_count": cpus, "limit": None},
         "memory": {"total_bytes": memory, "limit_bytes": None, "usable_bytes": memory, "available_bytes": memory},
