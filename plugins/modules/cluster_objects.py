@@ -94,12 +94,13 @@ from typing import Any, Dict, List, Optional
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubewright.cluster.plugins.module_utils.api import owned_objects as objects
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.owned_objects import Object
+from ansible_collections.kubewright.cluster.plugins.module_utils.base import commands
 from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import addons as k3s_addons
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths
 
 # The identities of the objects that each manifest created.
 Record = Dict[str, List[str]]
-KUBECTL = ["/usr/local/bin/kubectl"]
-K3S = ["/usr/local/bin/k3s", "kubectl"]
+KUBECTL = [paths.PROGRAMS + "/kubectl"]
 WAIT_SECONDS = 60
 # K3s reads its files every 15 seconds.
 ADDON_SECONDS = 35
@@ -124,10 +125,11 @@ class Cluster:
         text: its input. An API server that does not answer is asked again for WAIT_SECONDS, and then always fails it.
         """
         config = self.module.params["kubeconfig"]
-        argv = [*(K3S if config.startswith("/etc/rancher/k3s/") else KUBECTL), "--kubeconfig", config, *arguments]
+        program = [paths.k3s_program(), "kubectl"] if config.startswith("/etc/rancher/k3s/") else KUBECTL
+        argv = [*program, "--kubeconfig", config, *arguments]
         deadline = time.monotonic() + WAIT_SECONDS
         while True:
-            status, output, errors = self.module.run_command(argv, data=text)
+            status, output, errors = self.module.run_command(argv, data=text, environ_update=commands.NO_PROXY)
             unreached = status != 0 and objects.unreached(errors)
             if not unreached or time.monotonic() > deadline:
                 break

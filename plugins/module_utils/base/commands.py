@@ -12,6 +12,10 @@ from typing import IO, Any, Mapping, NamedTuple, Sequence
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # What a shell returns for a program that cannot be started, and what timeout(1) returns.
 NOT_STARTED, TIMED_OUT = 127, 124
+# A host may have them in /etc/environment. Empty ones are as good as none: golang.org/x/net/http/httpproxy.
+NO_PROXY = {
+    name: "" for upper in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY") for name in (upper, upper.lower())
+}
 
 
 class Result(NamedTuple):

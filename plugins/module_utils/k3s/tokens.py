@@ -76,7 +76,8 @@ def credentials(data_dir: str, forget: list[str], ttl: str = "", program: str = 
 def bootstrap(program: str, ttl: str) -> str:
     """Return a new token with a lifetime: https://docs.k3s.io/cli/token#k3s-token-create"""
     description = "agents that join with kubewright.cluster"
-    done = commands.run([program, "token", "create", "--ttl", ttl, "--description", description], merge=True)
+    argv = [program, "token", "create", "--ttl", ttl, "--description", description]
+    done = commands.run(argv, clean=True, merge=True)
     found = re.search(r"^(?:K10[0-9a-f]{64}::)?[a-z0-9]{6}\.[a-z0-9]{16}$", done.out, re.M)
     if done.rc or not found:
         raise K3sError("k3s token create failed: %s" % done.complaint()[-400:])

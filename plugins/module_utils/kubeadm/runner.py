@@ -47,7 +47,9 @@ LEFTOVERS = [
         )
     ),
 ]
-# kubeadm is started with the lock file open: a kubeadm that a killed run left behind keeps the lock.
+# kubeadm is started with the lock file open: a kubeadm that a killed run left behind keeps the lock. It does not get the
+# host's environment: with HTTP_PROXY it would ask the API through the proxy, and write the proxy into the static pods
+# (cmd/kubeadm/app/util/env.go, GetProxyEnvVars).
 ENVIRONMENT = {"KUBECONFIG": ""}
 # What kubeadm init makes last, as paths below /api and /apis.
 LAST_MADE = (
@@ -72,8 +74,8 @@ class Runner:
         self.kubernetes = root + paths.KUBERNETES
 
     def run(self, argv: list[str], timeout: float) -> Result:
-        """Run a command that inherits the lock."""
-        return self._run(argv, timeout=timeout, env=ENVIRONMENT, close_fds=False)
+        """Run a command that inherits the lock and nothing of the host's environment."""
+        return self._run(argv, timeout=timeout, env=ENVIRONMENT, clean=True, close_fds=False)
 
     def kubeadm(self, arguments: list[str], timeout: float) -> str:
         """Return the output of a kubeadm command. Raise KubeadmError with what it complained about."""

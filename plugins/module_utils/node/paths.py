@@ -126,17 +126,27 @@ class Kubeadm:
         return {"etcd/" * ("/etcd/" in path) + os.path.basename(path).rsplit(".", 1)[0]: path for path in sorted(found)}
 
 
+def k3s_program() -> str:
+    """Return the path of K3s that the node's service starts, which k3s_binary may name; the usual one if none does."""
+    for name in K3S_SERVICES:
+        text = read_text("/etc/systemd/system/%s.service" % name) or read_text("/etc/init.d/" + name)
+        found = re.search(r'^(?:ExecStart=|command="?)(/[^\s"]+)', text, re.M)
+        if found:
+            return found.group(1)
+    return K3S_PROGRAM
+
+
 class K3s:
     """The paths of a K3s node."""
 
     socket = K3S_SOCKET
-    crictl: Tuple[str, ...] = (K3S_PROGRAM, "crictl")
     renewal = "K3s renews it when it is restarted"
     kubelet_hint = "look at `journalctl -u k3s -u k3s-agent` there"
     api_server_hint = "look at `journalctl -u k3s` there"
     kubeconfigs: Tuple[str, ...] = (K3S_ADMIN,)
 
     def __init__(self) -> None:
+        self.crictl: Tuple[str, ...] = (k3s_program(), "crictl")
         found = re.search(r"^data-dir:\s*[\"']?([^\s\"']+)", read_text(K3S_CONFIG), re.M)
         self.data = (found.group(1) if found else K3S_DATA).rstrip("/")
         self.identity = self.data + "/agent/kubelet.kubeconfig"

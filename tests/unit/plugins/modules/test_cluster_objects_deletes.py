@@ -28,7 +28,8 @@ class Module:
         self.stored, self.objects, self.answers = stored, objects or {}, answers
         self.deleted, self.written, self.warnings = [], None, []
 
-    def run_command(self, argv, data=None):
+    def run_command(self, argv, data=None, environ_update=None):
+        assert environ_update["HTTPS_PROXY"] == environ_update["no_proxy"] == ""
         words = argv[3:]
         verb = "record" if "configmap" in words else words[0]
         if verb in self.answers:

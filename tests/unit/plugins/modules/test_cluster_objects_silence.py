@@ -25,7 +25,8 @@ class Module:
     def __init__(self, answers):
         self.answers = answers
 
-    def run_command(self, _argv, data=None):
+    def run_command(self, _argv, data=None, environ_update=None):
+        assert environ_update["HTTPS_PROXY"] == environ_update["no_proxy"] == ""
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
     def fail_json(self, **result):

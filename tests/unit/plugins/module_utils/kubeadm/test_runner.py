@@ -47,8 +47,9 @@ class Machine(Runner):
             (root / place).mkdir(parents=True)
         self.place = root
 
-    def fake(self, argv, timeout=None, env=None, close_fds=True):
-        assert env == {"KUBECONFIG": ""} and not close_fds and timeout
+    def fake(self, argv, timeout=None, env=None, clean=False, close_fds=True):
+        # Without the host's environment: kubeadm would use its HTTP_PROXY, and write it into the static pods.
+        assert env == {"KUBECONFIG": ""} and clean and not close_fds and timeout
         line = " ".join([os.path.basename(argv[0]), *argv[1:]])
         if "--config" in argv:
             path = argv[argv.index("--config") + 1]
