@@ -43,7 +43,8 @@ def files(given: Inputs, embedded: bool = False) -> list[File]:
 
 def _config(name: str, settings: Inputs) -> tuple[dict[str, Any], list[File]]:
     """Return a registry's login and TLS settings, and the files that these name."""
-    auth = {key: settings[key] for key in ("username", "password", "token") if settings.get(key)}
+    names = {"username": "username", "password": "password", "token": "identity_token"}
+    auth = {names[key]: settings[key] for key in names if settings.get(key)}
     tls: dict[str, Any] = {"insecure_skip_verify": True} if settings.get("insecure_skip_verify") else {}
     files: list[File] = []
     base = "/etc/rancher/k3s/registry-" + ("default" if name == "*" else name.replace(":", "_"))

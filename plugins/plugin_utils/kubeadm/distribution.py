@@ -24,6 +24,7 @@ class Kubeadm(Distribution):
     """Upstream's components, started by kubeadm, with containerd beside them."""
 
     name = "kubeadm"
+    restarts_for_older_secrets = True
     title = "kubeadm"
     releases_of = "Kubernetes"
     architectures = KUBERNETES_ARCHITECTURES
@@ -159,11 +160,21 @@ class Kubeadm(Distribution):
     def secret_files(self, node: Node, cluster: Cluster) -> list[File]:
         """Return containerd's logins and its environment with the proxy."""
         values = node["inputs"]
-        return containerd.secret_files(values["kube_registries"], values["kube_http_proxy"], cluster["no_proxy"])
+        found = containerd.secret_files(values["kube_registries"], values["kube_http_proxy"], cluster["no_proxy"])
+        return found + [
+            {"path": path, "state": "absent", "content": None, "mode": None, "secret": True}
+            for path in node.get("obsolete_files") or []
+        ]
+
+    def obsolete_files(self, node: Node, wanted: Sequence[File]) -> list[str]:
+        """Return our files with logins or the proxy that no input calls for."""
+        existing, kept = node["info"].get("files") or {}, [entry["path"] for entry in wanted]
+        known = (containerd.LOGINS, containerd.ENVIRONMENT)
+        return [path for path in known if path not in kept and (existing.get(path) or {}).get("owned")]
 
     def secrets_read_at_start(self, paths: Sequence[str]) -> list[str]:
-        """See Distribution. containerd reads logins at each pull."""
-        return [path for path in paths if path == containerd.ENVIRONMENT]
+        """See Distribution. containerd reads its environment and the logins when it starts."""
+        return [path for path in paths if path in (containerd.LOGINS, containerd.ENVIRONMENT)]
 
     def documents(self, node: Node, cluster: Cluster) -> dict[str, Any] | None:
         """See Distribution."""

@@ -1,18 +1,18 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""containerd's configuration (version 3, containerd 2) and the registries' hosts.toml.
+"""containerd's configuration (version 3, containerd 2), the registries' hosts.toml, and the logins.
 
 https://github.com/containerd/containerd/blob/main/docs/cri/config.md and docs/hosts.md
 """
 
 from __future__ import annotations
 
-import base64
 import difflib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..base.distribution import File
 from ..base.findings import Finding
@@ -22,6 +22,9 @@ from . import proxy
 HEADER = "# Made by kubewright.cluster. Drop-ins belong in /etc/containerd/conf.d.\n"
 CERTS = "/etc/containerd/certs.d"
 ENVIRONMENT = "/etc/kubewright/containerd.env"
+LOGINS = "/etc/containerd/conf.d/50-kubewright-logins.toml"
+AUTH = "plugins.'io.containerd.cri.v1.images'.registry.configs.%s.auth"
+DOCKER_HUB = "registry-1.docker.io"
 # The input kube_registries.
 Registries = Mapping[str, Any]
 
@@ -36,11 +39,11 @@ def config(node: Mapping[str, Any], driver: str, pause: str, data_dir: str, with
     runtime = "plugins.'io.containerd.cri.v1.runtime'"
     lines = [
         HEADER + "version = 3",
-        "root = %s" % json.dumps(data_dir),
+        "root = %s" % quoted(data_dir),
         "imports = ['/etc/containerd/conf.d/*.toml']",
         "",
         "[plugins.'io.containerd.cri.v1.images'.pinned_images]",
-        "  sandbox = %s" % json.dumps(pause),
+        "  sandbox = %s" % quoted(pause),
         "[plugins.'io.containerd.cri.v1.images'.registry]",
         "  config_path = %s" % json.dumps(CERTS),
         "[%s]" % runtime,
@@ -59,44 +62,99 @@ def config(node: Mapping[str, Any], driver: str, pause: str, data_dir: str, with
     return "\n".join(lines) + "\n"
 
 
+def quoted(text: str) -> str:
+    """Return text as a basic string of TOML. JSON's escapes are TOML's, but TOML has no surrogates."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
+
+
 def hosts(registries: Registries) -> list[File]:
     """Return the files under certs.d for the input kube_registries: [{path, content, mode, secret}].
 
-    Files with credentials have mode 0600. containerd reads them at each pull: no restart.
+    They have no logins. containerd reads them at each pull: no restart.
     """
     mirrors, configs = registries.get("mirrors") or {}, registries.get("configs") or {}
     files: list[File] = []
     for registry in sorted(set(mirrors) | set(configs)):
-        mirror = mirrors.get(registry) or {}
-        endpoints = list(mirror.get("endpoints") or mirror.get("endpoint") or [])
         lines = ["# Made by kubewright.cluster."]
         if registry != "*":
-            lines.append("server = %s" % json.dumps(_server(registry)))
-        secret = False
-        for endpoint in endpoints + ([_server(registry)] if registry in configs and registry != "*" else []):
-            settings = configs.get(_name(endpoint)) or configs.get("*") or {}
-            block, has_secret = _host(endpoint, settings, mirror, files)
-            lines += block
-            secret = secret or has_secret
+            lines.append("server = %s" % quoted(_server(registry)))
+        for endpoint, override_path in _endpoints(registry, registries):
+            lines += _host(endpoint, _settings(endpoint, configs), override_path, files)
         name = "_default" if registry == "*" else registry
-        files.append(
-            {
-                "path": "%s/%s/hosts.toml" % (CERTS, name),
-                "content": "\n".join(lines) + "\n",
-                "mode": "0600" if secret else "0644",
-                "secret": secret,
-            }
-        )
+        content = "\n".join(lines) + "\n"
+        files.append({"path": "%s/%s/hosts.toml" % (CERTS, name), "content": content, "mode": "0644", "secret": False})
     return files
 
 
+def _endpoints(registry: str, registries: Registries) -> list[tuple[str, bool]]:
+    """Return (URL, override_path) of each host that serves a registry, in containerd's order, each once.
+
+    TOML refuses a table that is declared twice, and containerd then ignores the file.
+    """
+    mirrors, configs = registries.get("mirrors") or {}, registries.get("configs") or {}
+    mirror = mirrors.get(registry) or {}
+    override = bool(mirror.get("override_path"))
+    found = {_url(item): override for item in mirror.get("endpoints") or mirror.get("endpoint") or []}
+    if registry in configs and registry != "*":
+        found.setdefault(_server(registry), False)
+    return list(found.items())
+
+
+def _url(endpoint: str) -> str:
+    return (endpoint if "://" in endpoint else "https://" + endpoint).rstrip("/")
+
+
+def _settings(endpoint: str, configs: Mapping[str, Any]) -> Mapping[str, Any]:
+    return configs.get(_name(endpoint)) or configs.get(_host_of(endpoint)) or configs.get("*") or {}
+
+
+def logins(registries: Registries) -> str:
+    """Return the text of LOGINS, "" if there is no login.
+
+    A header in hosts.toml is sent to the registry only. This login is also exchanged for a token where a registry asks
+    for one, as Docker Hub and GitLab do. containerd finds it by the host of the request's URL, together with
+    config_path: internal/cri/server/images/image_pull.go, core/remotes/docker/authorizer.go. containerd reads it at
+    start.
+    """
+    mirrors, configs = registries.get("mirrors") or {}, registries.get("configs") or {}
+    found: dict[str, list[str]] = {}
+    for registry in sorted(set(mirrors) | set(configs)):
+        for endpoint, _override in _endpoints(registry, registries):
+            pairs = _login(_settings(endpoint, configs))
+            if pairs:
+                found[_host_of(endpoint)] = pairs
+    if not found:
+        return ""
+    lines = ["# Made by kubewright.cluster.", "version = 3"]
+    for host, pairs in sorted(found.items()):
+        lines += ["", "[%s]" % (AUTH % quoted(host)), *pairs]
+    return "\n".join(lines) + "\n"
+
+
+def _login(settings: Mapping[str, Any]) -> list[str]:
+    """Return the lines of a login."""
+    if settings.get("username"):
+        given = {"username": settings["username"], "password": settings.get("password") or ""}
+    else:
+        given = {"identitytoken": settings["token"]} if settings.get("token") else {}
+    return ["  %s = %s" % (key, quoted(str(value))) for key, value in given.items()]
+
+
+def _host_of(endpoint: str) -> str:
+    """Return the host and port of a URL as they are written in it."""
+    return _url(endpoint).split("://", 1)[1].split("/", 1)[0]
+
+
 def secret_files(registries: Registries, http_proxy: Mapping[str, Any], no_proxy: Sequence[str]) -> list[File]:
-    """Return the files that have, or may have, credentials: hosts.toml with a login, and containerd's environment with
-    the proxy.
+    """Return the files that have, or may have, credentials: the logins, clients' keys, and containerd's environment
+    with the proxy.
 
     http_proxy: the input kube_http_proxy. no_proxy: networks and names of the cluster, never reached through the proxy.
     """
     files = [entry for entry in hosts(registries) if entry["secret"]]
+    text = logins(registries)
+    if text:
+        files.append({"path": LOGINS, "content": text, "mode": "0600", "secret": True})
     settings = proxy.environment(http_proxy, no_proxy)
     if settings:
         content = HEADER.splitlines()[0] + "\n" + "".join("%s=%s\n" % pair for pair in settings.items())
@@ -104,13 +162,10 @@ def secret_files(registries: Registries, http_proxy: Mapping[str, Any], no_proxy
     return files
 
 
-def _host(
-    endpoint: str, settings: Mapping[str, Any], mirror: Mapping[str, Any], files: list[File]
-) -> tuple[list[str], bool]:
-    """Return (lines of hosts.toml for one endpoint, True if they have a login). Certificates are added to the files."""
-    url = endpoint if "://" in endpoint else "https://" + endpoint
-    lines = ["", "[host.%s]" % json.dumps(url), "  capabilities = ['pull', 'resolve']"]
-    if mirror.get("override_path"):
+def _host(endpoint: str, settings: Mapping[str, Any], override_path: bool, files: list[File]) -> list[str]:
+    """Return the lines of hosts.toml for one endpoint. Certificates are added to the files."""
+    lines = ["", "[host.%s]" % quoted(endpoint), "  capabilities = ['pull', 'resolve']"]
+    if override_path:
         lines.append("  override_path = true")
     if settings.get("insecure_skip_verify"):
         lines.append("  skip_verify = true")
@@ -118,34 +173,24 @@ def _host(
         path = "%s/%s.crt" % (CERTS, _name(endpoint).replace(":", "_"))
         if path not in [entry["path"] for entry in files]:
             files.append({"path": path, "content": settings["ca"].rstrip() + "\n", "mode": "0644", "secret": False})
-        lines.append("  ca = %s" % json.dumps(path))
+        lines.append("  ca = %s" % quoted(path))
     if settings.get("certificate"):
         base = "%s/%s-client" % (CERTS, _name(endpoint).replace(":", "_"))
         files += [
             entry for entry in client_files(base, settings) if entry["path"] not in [known["path"] for known in files]
         ]
-        lines.append("  client = %s" % json.dumps([[base + ".crt", base + ".key"]]))
-    header = _authorization(settings)
-    if header:
-        lines += ["  [host.%s.header]" % json.dumps(url), "    Authorization = %s" % json.dumps(header)]
-    return lines, bool(header)
-
-
-def _authorization(settings: Mapping[str, Any]) -> str:
-    if settings.get("username"):
-        pair = "%s:%s" % (settings["username"], settings.get("password") or "")
-        return "Basic " + base64.b64encode(pair.encode()).decode()
-    return "Bearer %s" % settings["token"] if settings.get("token") else ""
+        lines.append("  client = [[%s, %s]]" % (quoted(base + ".crt"), quoted(base + ".key")))
+    return lines
 
 
 def _server(registry: str) -> str:
-    return "https://registry-1.docker.io" if registry == "docker.io" else "https://" + registry
+    return "https://" + (DOCKER_HUB if registry == "docker.io" else registry)
 
 
 def _name(endpoint: str) -> str:
-    """Return the host and port of an endpoint's URL."""
-    name = endpoint.split("://", 1)[-1].split("/", 1)[0]
-    return "docker.io" if name == "registry-1.docker.io" else name
+    """Return the name that kube_registries.configs has for an endpoint: its host and port."""
+    name = _host_of(endpoint)
+    return "docker.io" if name == DOCKER_HUB else name
 
 
 def client_files(base: str, settings: Mapping[str, Any]) -> list[File]:
@@ -216,13 +261,57 @@ def _mirror(where: str, mirror: Mapping[str, Any], rewrites: bool, embedded: boo
     endpoints = mirror.get("endpoints") or mirror.get("endpoint")
     if not endpoints and not embedded or endpoints and not isinstance(endpoints, (list, tuple)):
         return [Finding("registries.no_endpoints", "%s: has no endpoints. Give a list of URLs." % where, value=where)]
-    text = "%s: %s is not a URL. Write it as https://mirror.example."
-    found = [
-        Finding("registries.not_a_url", text % (where, item), value=item)
-        for item in endpoints or []
-        if "://" not in str(item)
-    ]
+    found = []
+    for item in map(str, endpoints or []):
+        found += _endpoint(where, item, bool(mirror.get("override_path")), rewrites)
     if mirror.get("rewrites") and not rewrites:
         text = "%s.rewrites: containerd cannot rewrite names, only K3s can. Remove it, or use an endpoint with a path."
         found.append(Finding("registries.rewrites", text % where, value=where))
+    return found
+
+
+def _endpoint(where: str, url: str, override_path: bool, k3s: bool) -> list[Finding]:
+    """Check the URL of a mirror. k3s: True if it is K3s that writes hosts.toml."""
+    if "@" in url.split("/", 3)[2 if "://" in url else 0]:
+        text = "%s: the URL of an endpoint has a login. Put it into kube_registries.configs: username and password."
+        return [Finding("registries.login_in_url", text % where, value=where)]
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        text = "%s: %s is not a URL. Write it as https://mirror.example."
+        return [Finding("registries.not_a_url", text % (where, url), value=url)]
+    path = parts.path.rstrip("/")
+    if path.startswith("/v2/") and not path.endswith("/v2") and not override_path and not k3s:
+        text = "%s: containerd would ask %s/v2. Set override_path: true, because the URL has the path of the API."
+        return [Finding("registries.override_path", text % (where, url.rstrip("/")), value=url)]
+    return []
+
+
+def warnings(registries: Registries, k3s: bool = False) -> list[Finding]:
+    """Return what is allowed in kube_registries and probably not meant. k3s: True if K3s writes hosts.toml.
+
+    containerd appends /v2 to a path unless override_path is set. K3s takes any path but /v2 for the whole path of the
+    API and does not read override_path (pkg/agent/containerd/config.go, normalizeEndpointAddress).
+    """
+    found = []
+    for registry, mirror in (registries.get("mirrors") or {}).items():
+        if not isinstance(mirror, Mapping):
+            continue
+        override, where = mirror.get("override_path"), "kube_registries.mirrors[%s]" % registry
+        for url in map(str, mirror.get("endpoints") or mirror.get("endpoint") or []):
+            root, path = url.rstrip("/"), urlsplit(url).path.rstrip("/")
+            if (override or k3s) and path and "v2" not in path.split("/"):
+                text = "%s: images are asked for at %s/NAME, but registries serve them below /v2. For a project of "
+                text += "Harbor write https://HOST/v2/PROJECT."
+                found.append(Finding("registries.path_without_v2", text % (where, root), value=url))
+            elif path and not override and not k3s and not path.endswith("/v2") and not path.startswith("/v2/"):
+                text = "%s: images are asked for at %s/v2/NAME. For a project of Harbor write https://HOST/v2/PROJECT "
+                text += "and set override_path: true."
+                found.append(Finding("registries.path_with_v2", text % (where, root), value=url))
+            elif k3s and override and path in ("", "/v2"):
+                text = "%s: override_path has no effect with K3s, which decides by the path of %s. Remove it."
+                found.append(Finding("registries.override_path_ignored", text % (where, root), value=url))
     return found

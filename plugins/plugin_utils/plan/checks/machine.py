@@ -210,4 +210,4 @@ def maps(case: Case, host: str, node: Node) -> Problems:
         if manifest.get("state") == "present" and bool(manifest.get("content")) == bool(manifest.get("src")):
             text = "kube_manifests[%s]: set either content or src."
             found.append(Finding("manifests.content_or_src", text % manifest.get("name"), value=manifest.get("name")))
-    return Problems(found, [])
+    return Problems(found, containerd.warnings(values["kube_registries"], case.distribution.registry_rewrites))

@@ -165,7 +165,7 @@ def test_hosts_toml():
         "mirror.example.crt",
     }
     docker = by_path["docker.io/hosts.toml"]
-    assert docker["mode"] == "0600" and docker["secret"] and 'Authorization = "Basic dTpw"' in docker["content"]
+    assert docker["mode"] == "0644" and 'ca = "/etc/containerd/certs.d/mirror.example.crt"' in docker["content"]
     assert (
         'server = "https://registry-1.docker.io"' in docker["content"]
         and "server =" not in by_path["_default/hosts.toml"]["content"]
