@@ -77,8 +77,8 @@ import stat
 from typing import Any, Dict, List, Optional, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kubewright.cluster.plugins.module_utils.base.text_files import write_atomically
-from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership
+from ansible_collections.kubewright.cluster.plugins.module_utils.base.text_files import leftovers, write_atomically
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import data_places, ownership
 from ansible_collections.kubewright.cluster.plugins.module_utils.node.ownership import OwnershipError, Record
 
 Entry = Dict[str, Any]
@@ -138,6 +138,11 @@ def wanted_mode(entry: Entry) -> int:
     return int(entry["mode"] or default, 8)
 
 
+def mode_of(path: str) -> int:
+    """Return the mode of a path as a number."""
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
 def wanted(entry: Entry) -> State:
     """Return the wanted state of a file."""
     owner, group = pwd.getpwnam(entry["owner"]).pw_uid, grp.getgrnam(entry["group"]).gr_gid
@@ -148,7 +153,7 @@ def differs(entry: Entry, record: Record) -> bool:
     """Return True if there is something to do for an entry."""
     path = entry["path"]
     if entry["state"] == "directory":
-        return not os.path.isdir(path)
+        return not os.path.isdir(path) or path in record["directories"] and mode_of(path) != wanted_mode(entry)
     if entry["state"] == "absent":
         return path in record["files"]
     return present(path) != wanted(entry) or path not in record["files"]
@@ -160,6 +165,7 @@ def put(entry: Entry, record: Record) -> None:
     if entry["state"] == "directory":
         ownership.make_directory(path, record, wanted_mode(entry))
         ownership.write(record)
+        os.chmod(path, wanted_mode(entry))
     elif entry["state"] == "absent":
         take_back(path, record)
     else:
@@ -167,6 +173,8 @@ def put(entry: Entry, record: Record) -> None:
         ownership.make_directory(os.path.dirname(path), record)
         ownership.back_up_former(path, record)
         ownership.write(record)
+        for stale in leftovers(os.path.dirname(path)):
+            os.unlink(stale)
         write_atomically(path, content, mode, owner, group)
 
 
@@ -200,7 +208,18 @@ def carry_out(
             put(entry, record)
         except (OSError, shutil.Error) as error:
             errors.append("%s: %s" % (entry["path"], getattr(error, "strerror", None) or error))
+    if not check_mode:
+        claim_data(entries, record, errors)
     return changed, diff, errors
+
+
+def claim_data(entries: list[Entry], record: Record, errors: list[str]) -> None:
+    """Record what is in the data directories of services whose files these are, before the services start."""
+    try:
+        if data_places.claim({entry["path"] for entry in entries if entry["state"] == "file"}, record):
+            ownership.write(record)
+    except OSError as error:
+        errors.append("%s: %s" % (error.filename, error.strerror))
 
 
 def main() -> None:

@@ -64,9 +64,13 @@ import os
 from typing import Any, Dict, List
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.kubewright.cluster.plugins.module_utils.base import commands
 from ansible_collections.kubewright.cluster.plugins.module_utils.base.text_files import read_text, write_atomically
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import os_settings, ownership, paths
 from ansible_collections.kubewright.cluster.plugins.module_utils.node.ownership import OwnershipError
+
+# For one command. Turning swap off reads all of it back into memory, which takes minutes on a slow disk.
+SECONDS = 900
 
 
 class Node:
@@ -127,15 +131,14 @@ class Node:
             noted = self.record["settings"].setdefault("modules", [])
             noted += [name] if name not in noted else []
             ownership.write(self.record)
-        status, errors = 1, "modprobe is not installed"
-        if self.module.get_bin_path("modprobe"):
-            status, _output, errors = self.module.run_command(["modprobe", name], handle_exceptions=False)
-        if status and not os_settings.has_module(name, read_text("/proc/filesystems")):
+        done = commands.run(["modprobe", name], timeout=SECONDS)
+        errors = "modprobe is not installed" if done.rc == commands.NOT_STARTED else done.complaint()
+        if done.rc and not os_settings.has_module(name, read_text("/proc/filesystems")):
             hint = "install the package that has it (RHEL: kernel-modules-extra) and boot that kernel"
             if self.in_container:
                 hint = "load it on the host of this container"
             text = "the kernel %s cannot load the module %s (%s); %s"
-            self.problem(text % (os.uname()[2], name, errors.strip(), hint))
+            self.problem(text % (os.uname()[2], name, errors, hint))
 
     def record_cluster_sysctls(self) -> None:
         """Record the settings that the cluster will change, before there is one. Containers share most of them."""
@@ -176,7 +179,7 @@ class Node:
 
     def swap_off(self) -> None:
         """Turn swap off now and at boot."""
-        fstab = read_text(paths.FSTAB)
+        fstab = os_settings.exact_text(paths.FSTAB)
         lines = os_settings.swap_lines(fstab)
         devices = os_settings.swap_devices(read_text("/proc/swaps"))
         noted = self.record["settings"].setdefault("swap", {"fstab": [], "units": []})
@@ -200,33 +203,37 @@ class Node:
     def comment_swap_lines(self, fstab: str, lines: list[str], noted: dict[str, Any]) -> None:
         """Comment out the swap lines of fstab, and record them."""
         after = os_settings.without_swap(fstab)
-        self.show(paths.FSTAB, fstab, after)
+        self.show(paths.FSTAB, *(text.encode("latin-1").decode("utf-8", "replace") for text in (fstab, after)))
         if self.change("comment out %d swap lines in %s" % (len(lines), paths.FSTAB)):
             noted["fstab"] += [line for line in lines if line not in noted["fstab"]]
             ownership.write(self.record)
             info = os.stat(paths.FSTAB)
-            write_atomically(paths.FSTAB, after.encode(), info.st_mode & 0o777, info.st_uid, info.st_gid)
+            content = after.encode("latin-1")
+            write_atomically(paths.FSTAB, content, info.st_mode & 0o777, info.st_uid, info.st_gid)
 
     def swap_units(self) -> list[str]:
         """Return the units that would turn swap on again at boot: swap units that are not from fstab, and zram's."""
         if not os.path.isdir("/run/systemd/system"):
             return []
         listing = ["systemctl", "list-units", "--type=swap", "--no-legend", "--plain", "--full"]
-        status, output, errors = self.module.run_command(listing)
-        if status:
-            self.problem("the swap units are unknown: %s" % errors.strip())
+        listed = commands.run(listing, timeout=SECONDS)
+        if listed.rc:
+            self.problem("the swap units are unknown: %s" % listed.complaint())
             return []
-        names = [line.split()[0] for line in output.splitlines() if line.strip()] + list(os_settings.SWAP_UNITS)
+        names = [line.split()[0] for line in listed.out.splitlines() if line.strip()] + list(os_settings.SWAP_UNITS)
         names += [
             "systemd-zram-setup@%s.service" % os.path.basename(device)
             for device in os_settings.swap_devices(read_text("/proc/swaps"))
             if "zram" in device
         ]
-        _status, output, _errors = self.module.run_command(
-            ["systemctl", "show", "-p", "Id,LoadState,UnitFileState,SourcePath", *names]
+        shown = commands.run(
+            ["systemctl", "show", "-p", "Id,LoadState,UnitFileState,SourcePath", *names], timeout=SECONDS
         )
+        if shown.rc:
+            self.problem("the states of the swap units are unknown: %s" % shown.complaint())
+            return []
         blocks = [
-            dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in output.split("\n\n")
+            dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in shown.out.split("\n\n")
         ]
         return [
             block["Id"]
@@ -240,7 +247,7 @@ class Node:
         """Add words to the file of the kernel's command line; those that we add are recorded for reset."""
         path = os.path.realpath(path)  # a link stays a link
         try:
-            before = os_settings.command_line(path)
+            before = os_settings.exact_text(path)
         except OSError as error:
             self.problem("%s cannot be read: %s" % (path, error.strerror))
             return
@@ -283,9 +290,9 @@ class Node:
 
     def run(self, argv: list[str]) -> None:
         """Run a command; its failure is a problem."""
-        status, _output, errors = self.module.run_command(argv)
-        if status:
-            self.problem("%s: %s" % (" ".join(argv), errors.strip()))
+        done = commands.run(argv, timeout=SECONDS)
+        if done.rc:
+            self.problem("%s: %s" % (" ".join(argv), done.complaint()))
 
 
 def main() -> None:

@@ -5,8 +5,13 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import tempfile
+import time
+
+# How long nobody writes to a file that is written in one step; older ones were left by a process that was killed.
+STALE_SECONDS = 600
 
 
 def read_text(path: str) -> str:
@@ -33,6 +38,22 @@ def write_atomically(path: str, content: bytes, mode: int, owner: int = -1, grou
         if os.path.exists(temporary):
             os.unlink(temporary)
         raise
+
+
+def leftovers(directory: str, age: float = STALE_SECONDS) -> list[str]:
+    """Return the temporary files of write_atomically that processes which were killed left in a directory.
+
+    age: seconds since they were last written to.
+    """
+    found = []
+    for path in glob.glob(os.path.join(glob.escape(directory), ".kubewright-*")):
+        try:
+            info = os.lstat(path)
+        except OSError:
+            continue
+        if time.time() - info.st_mtime >= age:
+            found.append(path)
+    return found
 
 
 def differs(path: str, text: str) -> bool:

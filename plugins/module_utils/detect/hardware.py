@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any, List, Optional, Tuple
 
-from ..node.paths import FSTAB, SWAP_LINE
+from ..node import os_settings
+from ..node.paths import FSTAB
 from .host import Host, number
 
 ARCHITECTURES = {
@@ -170,7 +171,7 @@ def swap(host: Host) -> dict[str, Any]:
             plain = words[1] if words[1] in ("file", "virtual") else "partition"
             kind = "zram" if "/zram" in words[0] else plain
             devices.append({"name": unescape(words[0]), "kind": kind, "size_bytes": size * 1024})
-    lines = [line for line in (host.read(FSTAB) or "").splitlines() if SWAP_LINE.match(line)]
+    lines = os_settings.swap_lines(host.read(FSTAB) or "")
     total = None if unknown else sum(device["size_bytes"] for device in devices)
     return {"total_bytes": total, "devices": devices, "fstab": lines}
 

@@ -20,13 +20,15 @@ from ..base.commands import Result
 from .nodes import ADDRESS_LABEL, CLUSTER_LABEL, GROUPS_LABEL, SPEC_LABEL, Box, LocalError, Node
 
 POLL_SECONDS = 0.05
+# Building and loading images takes long; what takes longer than this hangs.
+COMMAND_SECONDS = 3600
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 
 def run(command: list[str], stdin: IO[bytes] | None = None) -> Result:
-    """Run a command without a time limit: building and loading images takes long."""
-    return commands.run(command, timeout=None, stdin=stdin)
+    """Run a command of the engine."""
+    return commands.run(command, timeout=COMMAND_SECONDS, stdin=stdin)
 
 
 def words(text: str) -> str:

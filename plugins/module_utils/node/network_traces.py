@@ -14,6 +14,13 @@ from typing import NamedTuple, Optional, Tuple
 from . import paths
 
 CNI_DIRECTORY = paths.CNI_CONF
+# Prefixes of the iptables chains of the CNI plugin portmap: those that all networks share, and one of each container.
+# https://github.com/containernetworking/plugins/blob/main/plugins/meta/portmap/portmap_iptables.go
+PORTMAP_SHARED, PORTMAP_OWN = "CNI-HOSTPORT-", "CNI-DN-"
+PORTMAP = (PORTMAP_SHARED, PORTMAP_OWN)
+# The comment of kube-router's rule that accepts what network policies allow. K3s puts its own word before it.
+# https://github.com/cloudnativelabs/kube-router/blob/master/pkg/controllers/netpol/network_policy_controller.go
+ACCEPTED_BY_POLICY = "rule to explicitly ACCEPT traffic that comply to network policies"
 
 
 class Routes(NamedTuple):
@@ -23,7 +30,8 @@ class Routes(NamedTuple):
     families: options of `ip` for the address families that have them.
     only_with: an interface that must exist before they are removed, if other programs use the protocol number too.
     table: the plugin's own routing table, which is removed with the rule that leads to it.
-    tunnels: the prefix of the tunnel interfaces that go with the routes.
+    tunnels: a pattern of the names of the tunnel interfaces that go with the routes.
+    tunnel_kinds: the types of these interfaces, as `ip link` names them.
     """
 
     protocol: str
@@ -31,6 +39,7 @@ class Routes(NamedTuple):
     only_with: str = ""
     table: str = ""
     tunnels: str = ""
+    tunnel_kinds: Tuple[str, ...] = ()
 
 
 class Traces(NamedTuple):
@@ -46,6 +55,7 @@ class Traces(NamedTuple):
     routes: routes that it adds.
     nft_tables: (family, name) of its nftables tables.
     chains, sets: prefixes of the names of its iptables chains and ipsets.
+    cni_networks: names of its CNI networks. Chains for the ports of pods name them.
     rule_comments: comments of its iptables rules that name none of its chains, sets or interfaces. One that ends with
         `*` is a prefix.
     rule_interfaces: its own interfaces that such rules name.
@@ -63,6 +73,7 @@ class Traces(NamedTuple):
     nft_tables: Tuple[Tuple[str, str], ...] = ()
     chains: Tuple[str, ...] = ()
     sets: Tuple[str, ...] = ()
+    cni_networks: Tuple[str, ...] = ()
     rule_comments: Tuple[str, ...] = ()
     rule_interfaces: Tuple[str, ...] = ()
     paths: Tuple[Tuple[str, str], ...] = ()
@@ -73,8 +84,10 @@ KUBERNETES = Traces(
     "",
     interface_prefixes=("veth", "nodelocaldns"),
     nft_tables=(("ip", "kube-proxy"), ("ip6", "kube-proxy")),
-    chains=("KUBE-", "CNI-"),
-    sets=("KUBE-",),
+    # Chains of the CNI plugin portmap. Its other plugins are not used: CNI-FORWARD and CNI-ADMIN belong to others.
+    chains=("KUBE-", *PORTMAP),
+    # kube-router's library, which K3s uses for network policies, puts the family before a name: pkg/utils/ipset.go
+    sets=("KUBE-", "inet6:KUBE-"),
 )
 BRIDGE = Traces(
     "bridge",
@@ -86,10 +99,13 @@ BRIDGE = Traces(
     # Nobody else uses the number.
     routes=Routes(str(paths.ROUTE_PROTOCOL), families=("-4",)),
     nft_tables=(("ip", "kubewright"),),
+    cni_networks=("kube-bridge",),
     paths=(("containerd", CNI_DIRECTORY + "/10-containerd-net.conflist"),),
 )
-# https://github.com/cloudnativelabs/kube-router/tree/master/pkg/controllers/routing
-KUBE_ROUTER_ROUTES = Routes("17", only_with="kube-bridge", table="77", tunnels="tun-")
+# https://github.com/cloudnativelabs/kube-router/tree/master/pkg/controllers/routing; tunnels: pkg/tunnels/linux_tunnels.go
+KUBE_ROUTER_ROUTES = Routes(
+    "17", only_with="kube-bridge", table="77", tunnels="tun-[0-9a-f]{11}", tunnel_kinds=("ipip", "ip6tnl")
+)
 KUBE_ROUTER = Traces(
     "kube-router",
     interfaces=("kube-bridge", "kube-dummy-if"),
@@ -99,7 +115,11 @@ KUBE_ROUTER = Traces(
     routes=KUBE_ROUTER_ROUTES,
     sets=("kube-router-", "inet6:kube-router-"),
     # https://github.com/cloudnativelabs/kube-router/tree/master/pkg/controllers/netpol
-    rule_comments=("allow outbound node port traffic on node interface with which node ip is associated",),
+    rule_comments=(
+        "allow outbound node port traffic on node interface with which node ip is associated",
+        ACCEPTED_BY_POLICY,
+    ),
+    cni_networks=("kube-router",),
     rule_interfaces=("kube-bridge",),
     paths=(("kubelet", CNI_DIRECTORY + "/10-kuberouter.conflist"),),
 )
@@ -110,7 +130,8 @@ FLANNEL = Traces(
     # https://github.com/flannel-io/flannel/blob/master/Documentation/kubernetes.md#annotations
     node_annotations=("flannel.alpha.coreos.com/backend-type",),
     chains=("FLANNEL-",),
-    rule_comments=("flanneld *",),
+    rule_comments=("flanneld *", "KUBE-ROUTER " + ACCEPTED_BY_POLICY),
+    cni_networks=("cbr0",),
     paths=(("k3s", "/run/flannel"),),
 )
 # Plugins that users bring themselves: Calico and Cilium. Reset leaves what they made.
@@ -126,6 +147,7 @@ NODE_ANNOTATIONS = tuple(name for traces in ALL for name in traces.node_annotati
 ROUTES = tuple(traces.routes for traces in ALL if traces.routes)
 NFT_TABLES = tuple(table for traces in ALL for table in traces.nft_tables)
 CHAINS = tuple(prefix for traces in ALL for prefix in traces.chains)
+CNI_NETWORKS = tuple(name for traces in ALL for name in traces.cni_networks)
 SETS = tuple(prefix for traces in ALL for prefix in traces.sets)
 RULE_COMMENTS = tuple(text for traces in ALL for text in traces.rule_comments)
 RULE_INTERFACES = tuple(name for traces in ALL for name in traces.rule_interfaces)

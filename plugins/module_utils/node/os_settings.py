@@ -65,17 +65,22 @@ def swap_devices(text: str) -> list[str]:
 
 def swap_lines(fstab: str) -> list[str]:
     """Return the lines of a fstab that turn swap on."""
-    return [line for line in fstab.splitlines() if SWAP_LINE.match(line)]
+    return [line.rstrip("\r\n") for line in _lines(fstab) if SWAP_LINE.match(line)]
+
+
+def _lines(text: str) -> list[str]:
+    """Return the lines with their ends. splitlines would also end one at characters such as U+0085."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
 def without_swap(fstab: str) -> str:
     """Return the fstab with its swap lines commented out, so that with_swap finds them again."""
-    return "".join(MARK + line if SWAP_LINE.match(line) else line for line in fstab.splitlines(keepends=True))
+    return "".join(MARK + line if SWAP_LINE.match(line) else line for line in _lines(fstab))
 
 
 def with_swap(fstab: str) -> str:
     """Undo without_swap."""
-    return "".join(line[len(MARK) :] if line.startswith(MARK) else line for line in fstab.splitlines(keepends=True))
+    return "".join(line[len(MARK) :] if line.startswith(MARK) else line for line in _lines(fstab))
 
 
 def modules_text(names: list[str]) -> str:
@@ -96,8 +101,8 @@ def journal_text() -> str:
     return HEADER + "[Journal]\nStorage=volatile\nRuntimeMaxUse=32M\n"
 
 
-def command_line(path: str) -> str:
-    """Return the text of a cmdline.txt, "" if there is none.
+def exact_text(path: str) -> str:
+    """Return the text of a file that is written back as latin-1, such as cmdline.txt or fstab, "" if there is none.
 
     Each byte is one character: the file may have any encoding and line ends.
     """

@@ -13,33 +13,59 @@ import fcntl
 import json
 import os
 import shutil
+import time
 from typing import IO, Any, Dict
 
-from ..base.text_files import write_atomically
+from ..base.text_files import read_text, write_atomically
 from . import paths
 
 PATH, BACKUPS, LOCK = paths.OWNERSHIP_RECORD, paths.BACKUPS, paths.LOCK
-PARTS: dict[str, type] = {"files": dict, "artifacts": dict, "directories": list, "settings": dict}
+# data: by path the names that were in it before (data_places). interfaces: those that were there before.
+PARTS: dict[str, type] = {
+    "files": dict,
+    "artifacts": dict,
+    "directories": list,
+    "settings": dict,
+    "data": dict,
+    "interfaces": list,
+}
 Record = Dict[str, Any]
+# The longest work under the lock is the download of all programs.
+LOCK_SECONDS = 900
 
 
 class OwnershipError(Exception):
     """The record cannot be used, so nothing may be changed; the message says what to do."""
 
 
-def lock_node(path: str | None = None) -> IO[str]:
+def lock_node(path: str | None = None, seconds: float = LOCK_SECONDS) -> IO[str]:
     """Wait until no other module of the collection changes this node, such as one that a killed run left behind.
 
-    Return the open lock file. The lock ends when it is closed, at the latest with the process.
+    Return the open lock file, with this process's number in it. The lock ends when it is closed, at the latest with the
+    process. Raise OwnershipError after so many seconds, with the number of the process that has it.
     """
     path = path or LOCK
     try:
-        lock = open(path, "w", encoding="utf-8")  # noqa: SIM115
+        lock = open(path, "a+", encoding="utf-8")  # noqa: SIM115
     except OSError as error:
         raise OwnershipError(
             "%s cannot be opened: %s. Run the play as root (ansible_become: true)." % (path, error.strerror)
         ) from None
-    fcntl.flock(lock, fcntl.LOCK_EX)
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except OSError:
+            if time.monotonic() > deadline:
+                holder = read_text(path).strip() or "unknown"
+                lock.close()
+                text = "another run has been changing this node for %d s (%s, process %s). Wait for it or end it, then "
+                raise OwnershipError((text + "run this again.") % (seconds, path, holder)) from None
+            time.sleep(0.2)
+    lock.truncate(0)
+    lock.write("%d\n" % os.getpid())
+    lock.flush()
     return lock
 
 
@@ -51,7 +77,7 @@ def parsed(text: str) -> Record:
     for key, kind in PARTS.items():
         if not isinstance(record.setdefault(key, kind()), kind):
             raise ValueError("%s is not a JSON %s" % (key, "object" if kind is dict else "array"))
-    for key in ("files", "artifacts"):
+    for key in ("files", "artifacts", "data"):
         if not all(isinstance(entry, dict) for entry in record[key].values()):
             raise ValueError("%s has an entry that is not a JSON object" % key)
     record["schema"] = 1
@@ -91,7 +117,8 @@ def make_directory(path: str, record: Record, mode: int = 0o755) -> None:
     for directory in reversed(missing):
         if directory not in record["directories"]:
             record["directories"].append(directory)
-        os.mkdir(directory, mode)
+        os.mkdir(directory)
+        os.chmod(directory, mode)  # whatever this process's umask is
 
 
 def back_up_former(path: str, record: Record) -> None:

@@ -62,7 +62,7 @@ JOURNAL_FILE = "/etc/systemd/journald.conf.d/50-kubewright.conf"
 
 FSTAB = "/etc/fstab"
 # A line of fstab that turns swap on at boot: https://man7.org/linux/man-pages/man5/fstab.5.html
-SWAP_LINE = re.compile(r"^\s*[^#\s]\S*\s+\S+\s+swap(?:\s|$)")
+SWAP_LINE = re.compile(r"^\s*[^#\s]\S*\s+\S+\s+swap(?:\s|$)", re.ASCII)
 
 # The administrator's kubeconfig by distribution.
 ADMIN_BY_DISTRIBUTION = {"kubeadm": ADMIN, "k3s": K3S_ADMIN}

@@ -9,69 +9,22 @@ Standard library only. It may be killed at any point and run again: the record i
 from __future__ import annotations
 
 import errno
-import glob
 import os
-import re
-import shutil
 import signal
 import time
-from typing import Any, Dict, Iterable, List
+from typing import Any, Dict, List
 
 from ..base import commands
 from ..base.commands import Result
-from ..base.text_files import read_text, write_atomically
-from ..node import network_traces, os_settings, ownership, paths, services
+from ..base.text_files import leftovers, write_atomically
+from ..node import os_settings, ownership, paths, services
+from ..node.data_places import LOGIND, image_places
 from ..node.downloads import sha256
 from ..node.ownership import Record
+from .data import MOUNTS, Data, delete, mount_points
 from .network import Network
 from .processes import inode, network_namespaces, pods
 
-# The kubelet sets in logind how long a shutdown waits for it:
-# https://github.com/kubernetes/kubernetes/blob/master/pkg/kubelet/nodeshutdown/systemd/inhibit_linux.go
-LOGIND = "/etc/systemd/logind.conf.d/99-kubelet.conf"
-# What Kubernetes makes while it runs; removed if the kubelet is ours.
-DATA = (
-    paths.MANIFESTS,
-    paths.KUBERNETES + "/pki",
-    paths.KUBERNETES + "/tmp",
-    paths.ADMIN,
-    paths.SUPER_ADMIN,
-    paths.KUBELET_CONF,
-    paths.KUBERNETES + "/bootstrap-kubelet.conf",
-    paths.KUBERNETES + "/controller-manager.conf",
-    paths.KUBERNETES + "/scheduler.conf",
-    paths.ETCD_DATA,
-    paths.KUBELET_DATA,
-    "/var/lib/cni",
-    paths.OWN_DATA,
-    "/var/log/pods",
-    "/var/log/containers",
-    "/usr/libexec/kubernetes",
-    paths.KUBEADM_LOCK,
-    *network_traces.paths_of("kubelet"),
-    LOGIND,
-)
-# What containerd makes; removed if it is ours.
-RUNTIME = ("/run/containerd", *network_traces.paths_of("containerd"))
-IMAGES = (paths.CONTAINERD_DATA, "/opt/containerd")
-# What K3s makes outside of its data directory: https://docs.k3s.io/installation/uninstall
-K3S_DATA = (
-    paths.K3S_ADMIN,
-    paths.K3S_TOKEN,
-    paths.K3S_AGENT_TOKEN,
-    "/etc/rancher/node",
-    LOGIND,
-    "/var/log/k3s.log",
-    "/var/log/k3s-agent.log",
-    "/run/k3s",
-    *network_traces.paths_of("k3s"),
-    paths.KUBELET_DATA,
-    "/var/lib/cni",
-    paths.OWN_DATA,
-    "/var/log/pods",
-    "/var/log/containers",
-    "/usr/libexec/kubernetes",
-)
 K3S_IMAGES = ("containerd", "images")
 EMPTY_AFTERWARDS = (
     paths.K3S_CONFIG_D,
@@ -84,7 +37,10 @@ EMPTY_AFTERWARDS = (
     paths.CONTAINERD,
     paths.KUBERNETES,
 )
-MOUNTS = ("/var/lib/kubelet/", "/run/containerd/", "/run/k3s/", "/run/netns/cni-")
+# Prefixes of containerd's namespaces that Kubernetes and verify use; others are other programs', such as Docker's moby.
+NAMESPACES = ("k8s.io", "kubewright")
+# Directories whose entries are the namespaces with containers, in containerd's state and in its data.
+TASKS = "/io.containerd.runtime.v2.task"
 
 
 class Cleanup:
@@ -99,6 +55,7 @@ class Cleanup:
         self.record: Record = ownership.read()
         self.removed: List[str] = []
         self.left: List[Dict[str, str]] = []
+        self.data = Data(self.record["data"], self.note, self.failed, check, self.kept() if keep_images else ())
 
     def note(self, sentence: str) -> bool:
         """Record a change. Return True if it has to be made, False in check mode."""
@@ -131,55 +88,64 @@ class Cleanup:
 
     def all(self) -> None:
         """Reset the host. Raise OSError if a step fails; running it again continues."""
+        if self.ours("containerd"):
+            self.check_namespaces()
         self.stop_units()
         is_k3s = any(map(self.ours, paths.K3S_SERVICES))
         if self.ours("containerd") or is_k3s:
             self.stop_pods()
             self.unmount()
         if self.ours("kubelet") or is_k3s:
-            Network(self.run, self.note, self.failed, paths.K3s().pod_networks() if is_k3s else ()).clean()
+            pod_networks = paths.K3s().pod_networks() if is_k3s else ()
+            Network(self.run, self.note, self.failed, pod_networks, self.record["interfaces"]).clean()
         self.remove_data()
         self.restore_settings()
         self.remove_programs()
         self.remove_files()
+        self.remove_leftovers()
         self.remove_directories()
         self.finish()
+
+    def check_namespaces(self) -> None:
+        """Raise OSError if other programs have containers or images in our containerd: they would be lost."""
+        used = self.foreign_namespaces()
+        if used:
+            text = (
+                "other programs keep containers or images in it (namespace %s). Nothing was removed yet. Remove those"
+            )
+            text += " first, for example with ctr -n %s"
+            raise OSError(errno.EBUSY, text % (", ".join(used), used[0]), "containerd")
+
+    def foreign_namespaces(self) -> list[str]:
+        """Return containerd's namespaces of other programs that are not empty."""
+        ctr = [paths.PROGRAMS + "/ctr", "--address", paths.CONTAINERD_SOCKET]
+        listed = self.run([*ctr, "namespaces", "list", "-q"])
+        if listed.rc == 0:
+            others = [name for name in listed.out.split() if not name.startswith(NAMESPACES)]
+            kinds = ("containers", "images")
+            return [
+                name
+                for name in others
+                if any(self.run([*ctr, "-n", name, kind, "list", "-q"]).out.strip() for kind in kinds)
+            ]
+        # It does not run: its directories show whose containers it has.
+        roots = [root for root in self.data.recorded if os.path.isdir(root + TASKS)]
+        names = {name for root in roots for name in os.listdir(root + TASKS) if os.listdir(root + TASKS + "/" + name)}
+        return sorted(name for name in names if not name.startswith(NAMESPACES))
 
     def remove_data(self) -> None:
         """Remove data; logind reads its configuration again if the kubelet changed it."""
         waited_for_kubelet = os.path.exists(LOGIND)
-        for path in self.data():
-            self.remove(path)
+        self.data.remove_all()
         if waited_for_kubelet and not os.path.exists(LOGIND):
             if not os.listdir(os.path.dirname(LOGIND)):
                 os.rmdir(os.path.dirname(LOGIND))
             self.change("the kubelet's setting in logind", ["systemctl", "try-reload-or-restart", "systemd-logind"])
 
-    def data(self) -> Iterable[str]:
-        """Return the paths of the data to remove, each once."""
-        found = list(DATA) if self.ours("kubelet") else []
-        if self.ours("containerd"):
-            found += RUNTIME
-            if not self.keep_images:
-                found += [*IMAGES, *filter(None, [self.containerd_root()])]
-        if any(map(self.ours, paths.K3S_SERVICES)):
-            found += [*self.k3s_data(), *K3S_DATA]
-        return dict.fromkeys(found)
-
-    def k3s_data(self) -> list[str]:
-        """Return K3s's data directory, or with keep_images its content except the images."""
-        place = paths.K3s().data
-        if not self.keep_images:
-            return [place]
-        kept = [os.path.join(place, "agent", name) for name in K3S_IMAGES]
-        inner = glob.glob(place + "/agent/*")
-        return [*(path for path in inner if path not in kept), *glob.glob(place + "/[!a]*")]
-
     @staticmethod
-    def containerd_root() -> str | None:
-        """Return containerd's data directory by its configuration, None if its name does not end with /containerd."""
-        found = re.search(r'^root = "([^"]+)"', read_text(paths.CONTAINERD_CONFIG), re.M)
-        return found.group(1) if found and found.group(1).endswith("/containerd") else None
+    def kept() -> list[str]:
+        """Return the places of images, which keep_images keeps."""
+        return [*image_places(), *(os.path.join(paths.K3s().data, "agent", name) for name in K3S_IMAGES)]
 
     def stop_units(self) -> None:
         """Stop and disable our services. Raise OSError if one does not stop."""
@@ -207,12 +173,12 @@ class Cleanup:
 
     def unmount(self) -> None:
         """Unmount the file systems of pods, and delete their network namespaces."""
-        points = [line.split()[1].replace("\\040", " ") for line in read_text("/proc/mounts").splitlines()]
+        points, mounts = mount_points(), (*MOUNTS, os.path.realpath(paths.KUBELET_DATA) + "/")
         used = network_namespaces()
         ours = [
             point
             for point in reversed(points)
-            if point.startswith(MOUNTS) and ("/netns/cni-" not in point or inode(point) not in used)
+            if point.startswith(mounts) and ("/netns/cni-" not in point or inode(point) not in used)
         ]
         if ours and self.note("unmount %d file systems of pods" % len(ours)):
             for point in ours:
@@ -220,22 +186,6 @@ class Cleanup:
                     self.change(point, ["umount", "-l", point])
                 if "/netns/cni-" in point and os.path.exists(point):
                     os.unlink(point)
-
-    def remove(self, path: str) -> None:
-        """Remove a file or tree, but nothing behind a mount point, and no mount point itself."""
-        if not os.path.lexists(path):
-            return
-        tree = os.path.isdir(path) and not os.path.islink(path)
-        inner = mounts_below(path) if tree else []
-        if inner and not (self.check and any(point.startswith(MOUNTS) for point in inner)):
-            self.failed(path, "%s is mounted there" % ", ".join(inner))
-        elif tree and os.path.ismount(path):
-            names = [name for name in os.listdir(path) if name != "lost+found"]
-            if names and self.note("empty %s" % path):
-                for name in names:
-                    delete(os.path.join(path, name))
-        elif self.note("remove %s" % path):
-            delete(path)
 
     # -- settings --------------------------------------------------------------------------------------------------
 
@@ -255,11 +205,12 @@ class Cleanup:
     def _restore_swap(self, swap: dict[str, Any]) -> None:
         units = swap.get("units") or []
         if swap.get("fstab"):
-            before = read_text(paths.FSTAB)
+            before = os_settings.exact_text(paths.FSTAB)
             after = os_settings.with_swap(before)
             if before != after and self.note("restore the swap lines of %s" % paths.FSTAB):
                 info = os.stat(paths.FSTAB)
-                write_atomically(paths.FSTAB, after.encode(), info.st_mode & 0o777, info.st_uid, info.st_gid)
+                content = after.encode("latin-1")
+                write_atomically(paths.FSTAB, content, info.st_mode & 0o777, info.st_uid, info.st_gid)
         for unit in units:
             if self.note("unmask %s" % unit):
                 self.change(unit, ["systemctl", "unmask", unit])
@@ -272,7 +223,7 @@ class Cleanup:
     def _restore_kernel_arguments(self, boot: dict[str, Any]) -> None:
         if not boot.get("words") or not os.path.isfile(boot["file"]):
             return
-        before = os_settings.command_line(boot["file"])
+        before = os_settings.exact_text(boot["file"])
         after = os_settings.without_arguments(before, boot["words"])
         text = "remove %s from %s, for the next boot" % (" ".join(boot["words"]), boot["file"])
         if before != after and self.note(text):
@@ -316,6 +267,13 @@ class Cleanup:
         elif os.path.lexists(path) and self.note("remove %s" % path):
             os.unlink(path)
 
+    def remove_leftovers(self) -> None:
+        """Remove temporary files that runs which were killed left beside ours."""
+        beside = {os.path.dirname(path) for part in ("files", "artifacts") for path in self.record[part]}
+        for path in [name for directory in sorted(beside) for name in leftovers(directory, age=0)]:
+            if self.note("remove %s" % path):
+                delete(path)
+
     def remove_directories(self) -> None:
         """Remove the directories that we made or that Kubernetes left, if they are empty."""
         made = sorted(self.record["directories"], key=len, reverse=True)
@@ -329,16 +287,18 @@ class Cleanup:
                 os.rmdir(path)
 
     def finish(self) -> None:
-        """Remove the record, or with keep_programs all of it except the programs."""
+        """Remove the record; what is kept or left stays in it, so that a later reset removes it."""
         if self.check:
             return
         self.run(["systemctl", "daemon-reload"])
-        if self.keep_programs:
-            there = [path for path in self.record["directories"] if os.path.isdir(path)]
-            self.record.update(files={}, settings={}, directories=there)
-            ownership.write(self.record)
-        else:
+        data = self.data.still_there()
+        if not (self.keep_programs or data):
             self.forget()
+            return
+        there = [path for path in self.record["directories"] if os.path.isdir(path)]
+        artifacts = self.record["artifacts"] if self.keep_programs else {}
+        self.record.update(files={}, settings={}, artifacts=artifacts, directories=there, data=data, interfaces=[])
+        ownership.write(self.record)
 
     def forget(self) -> None:
         """Remove our own directory, the record last. Backups that were not restored stay."""
@@ -354,23 +314,3 @@ class Cleanup:
         delete(ownership.PATH)
         if not kept:
             os.rmdir(place)
-
-
-def delete(path: str) -> None:
-    """Delete a file, a link or a tree. Do nothing if it does not exist."""
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
-    elif os.path.lexists(path):
-        os.unlink(path)
-
-
-def mounts_below(path: str) -> list[str]:
-    """Return the mount points inside a directory. Raise OSError if they are unknown."""
-    with open("/proc/mounts", encoding="utf-8") as stream:
-        points = {_unescaped(line.split()[1]) for line in stream}
-    return sorted(point for point in points if point.startswith(path.rstrip("/") + "/"))
-
-
-def _unescaped(text: str) -> str:
-    """Return a path of /proc/mounts as it is: blanks and some others are octal numbers there (proc_mounts(5))."""
-    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found.group(1), 8)), text)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 
 import pytest
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import data_places, services
 from ansible_collections.kubewright.cluster.plugins.modules import files
 
 
@@ -33,6 +35,45 @@ def test_files_and_directories_are_made_once(put, record, tmp_path):
     assert {str(tmp_path / name) for name in ("a", "a/b", "c")} <= set(record()["directories"])
     second = put(one, two)
     assert not second["changed"] and second["changed_paths"] == [] and second["diff"] == []
+
+
+def test_a_directory_of_ours_gets_its_mode_whatever_the_umask_is(put, tmp_path):
+    entry = {"path": str(tmp_path / "c"), "state": "directory", "mode": "0755"}
+    former = os.umask(0o077)
+    try:
+        assert put(entry)["changed"] and mode(entry["path"]) == 0o755
+        os.chmod(entry["path"], 0o700)
+        assert put(entry)["changed"] and mode(entry["path"]) == 0o755
+    finally:
+        os.umask(former)
+    (tmp_path / "theirs").mkdir(mode=0o700)
+    assert not put({**entry, "path": str(tmp_path / "theirs")})["changed"]
+
+
+def test_what_a_killed_run_left_beside_a_file_is_removed(put, tmp_path):
+    for name, age in ((".kubewright-old", 3600), (".kubewright-new", 0), ("theirs", 3600)):
+        (tmp_path / name).write_text("x")
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    put({"path": str(tmp_path / "one"), "content": "1\n"})
+    assert {".kubewright-new", "theirs"} <= set(os.listdir(tmp_path)) and ".kubewright-old" not in os.listdir(tmp_path)
+
+
+def test_what_is_in_data_directories_is_recorded_before_the_service_starts(put, record, tmp_path, monkeypatch):
+    monkeypatch.setattr(services.Systemd, "path", staticmethod(lambda name: "%s/units/%s" % (tmp_path, name)))
+    monkeypatch.setattr(data_places, "of_service", lambda name: [str(tmp_path / part) for part in ("etcd", "pki")])
+    (tmp_path / "pki").mkdir()
+    (tmp_path / "pki/ca.crt").write_text("theirs")
+    unit = {"path": str(tmp_path / "units/kubelet"), "content": "x"}
+    put(unit, check=True)
+    put({"path": str(tmp_path / "other"), "content": "x"})
+    assert record()["data"] == {}
+    put(unit)
+    known = {str(tmp_path / "etcd"): {"before": []}, str(tmp_path / "pki"): {"before": ["ca.crt"]}}
+    assert record()["data"] == known
+    (tmp_path / "etcd").mkdir()
+    (tmp_path / "etcd/member").write_text("ours by now")
+    put({**unit, "content": "changed"})
+    assert record()["data"] == known
 
 
 def test_check_mode_says_the_same_and_writes_nothing(put, tmp_path):

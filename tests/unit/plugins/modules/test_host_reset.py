@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils.base.commands import Result
-from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership, paths, services
-from ansible_collections.kubewright.cluster.plugins.module_utils.reset import host
+from ansible_collections.kubewright.cluster.plugins.module_utils.base.commands import NOT_STARTED, Result
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import data_places, ownership, paths, services
+from ansible_collections.kubewright.cluster.plugins.module_utils.reset import data, host
 from ansible_collections.kubewright.cluster.plugins.modules import host_reset
 
 
@@ -18,8 +18,10 @@ from ansible_collections.kubewright.cluster.plugins.modules import host_reset
 def node(tmp_path, record, monkeypatch):
     """A kubeadm node below a temporary folder: its paths, and the commands that were run."""
     ran = []
-    for name in ("DATA", "RUNTIME", "IMAGES", "EMPTY_AFTERWARDS"):
-        monkeypatch.setattr(host, name, tuple(str(tmp_path) + path for path in getattr(host, name)))
+    monkeypatch.setattr(host, "EMPTY_AFTERWARDS", [str(tmp_path) + path for path in host.EMPTY_AFTERWARDS])
+    for name in ("ETCD_DATA", "MANIFESTS"):
+        monkeypatch.setattr(paths, name, str(tmp_path) + getattr(paths, name))
+    monkeypatch.setattr(host, "image_places", lambda: [str(tmp_path) + path for path in data_places.IMAGES])
     monkeypatch.setattr(host, "LOGIND", str(tmp_path / "none"))
     monkeypatch.setattr(services.Systemd, "path", staticmethod(lambda name: "%s/units/%s.service" % (tmp_path, name)))
     monkeypatch.setattr(services, "here", services.Systemd)
@@ -27,11 +29,11 @@ def node(tmp_path, record, monkeypatch):
     monkeypatch.setattr(paths, "CONTAINERD_CONFIG", str(tmp_path / "none"))
     monkeypatch.setattr(host, "pods", list)
     monkeypatch.setattr(host, "network_namespaces", set)
-    monkeypatch.setattr(host, "MOUNTS", ("/no/such/mount",))
+    monkeypatch.setattr(host, "mount_points", list)
 
     def run(argv, stdin=None):
         ran.append(" ".join(argv))
-        return Result(0, "inactive\ndisabled\n") if argv[0] == "systemctl" else Result(1, "", "not there")
+        return Result(0, "inactive\ndisabled\n") if argv[0] == "systemctl" else Result(NOT_STARTED, "", "not there")
 
     monkeypatch.setattr(host.Cleanup, "run", staticmethod(run))
     return ran
@@ -45,6 +47,7 @@ def made(tmp_path, node):
         "units/containerd.service",
         "bin/tool",
         "etc/kubernetes/pki/ca.key",
+        "etc/kubernetes/manifests/etcd.yaml",
         "var/lib/etcd/member/db",
     )
     for name in files + ("etc/kubernetes/kubelet.conf", "var/lib/containerd/image", "var/lib/theirs"):
@@ -54,6 +57,8 @@ def made(tmp_path, node):
     for name in files[:2]:
         record["files"][str(tmp_path / name)] = {"backup": None}
     record["artifacts"][str(tmp_path / "bin/tool")] = {"sha256": host.sha256(str(tmp_path / "bin/tool"))}
+    places = (*data_places.KUBELET, *data_places.RUNTIME, *data_places.IMAGES)
+    record["data"] = {str(tmp_path) + path.replace(str(tmp_path), ""): {"before": []} for path in places}
     record["directories"] = [str(tmp_path / "units"), str(tmp_path / "bin")]
     ownership.write(record)
     return tmp_path
@@ -100,7 +105,10 @@ def test_images_and_programs_stay_for_a_quick_new_install(run_module, made, reco
 
 
 def test_a_service_that_does_not_stop_fails_before_anything_is_removed(run_module, made, monkeypatch):
-    monkeypatch.setattr(host.Cleanup, "run", staticmethod(lambda argv, stdin=None: Result(0, "active\nenabled\n")))
+    def never_stops(argv, stdin=None):
+        return Result(0, "active\nenabled\n") if argv[0] == "systemctl" else Result(NOT_STARTED)
+
+    monkeypatch.setattr(host.Cleanup, "run", staticmethod(never_stops))
     before = there(made)
     failed = run_module(host_reset)
     assert (
@@ -112,19 +120,19 @@ def test_a_service_that_does_not_stop_fails_before_anything_is_removed(run_modul
 
 
 def test_a_failure_half_way_is_finished_by_the_next_run(run_module, made, monkeypatch):
-    real = host.delete
+    real = data.delete
 
     def refuse(path):
         if path.endswith("/var/lib/etcd"):
             raise OSError(16, os.strerror(16), path)
         real(path)
 
-    monkeypatch.setattr(host, "delete", refuse)
+    monkeypatch.setattr(data, "delete", refuse)
     failed = run_module(host_reset)
     assert (
         failed["failed"] and "var/lib/etcd: Device or resource busy" in failed["msg"] and os.path.exists(ownership.PATH)
     )
-    monkeypatch.setattr(host, "delete", real)
+    monkeypatch.setattr(data, "delete", real)
     assert run_module(host_reset)["changed"] and there(made) == ["lock", "var/lib/theirs"]
 
 
@@ -132,7 +140,9 @@ def test_what_cannot_be_removed_is_left_and_said(run_module, made, monkeypatch):
     def run(argv, stdin=None):
         if argv[:4] == ["ip", "link", "show", "dev"] and argv[4] == "cni0":
             return Result(0)
-        return Result(0, "inactive\n") if argv[0] == "systemctl" else Result(1, "", "operation not permitted")
+        if argv[:3] == ["ip", "link", "delete"]:
+            return Result(1, "", "operation not permitted")
+        return Result(0, "inactive\n") if argv[0] == "systemctl" else Result(NOT_STARTED)
 
     monkeypatch.setattr(host.Cleanup, "run", staticmethod(run))
     done = run_module(host_reset)

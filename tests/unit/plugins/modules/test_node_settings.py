@@ -97,3 +97,31 @@ def test_journald_is_started_anew_by_the_next_run_where_one_was_killed(place):
     last = node()
     last.keep_journal_in_memory()
     assert last.commands == [] and last.changes == []
+
+
+def test_fstab_keeps_every_byte_that_is_not_a_swap_line(place, monkeypatch):
+    monkeypatch.setattr(paths, "FSTAB", str(place / "fstab"))
+    former = b"/dev/a /srv/\xe9t\xc3\xa9\x85 ext4 x\r\n/dev/b none swap sw\n# end\xff"
+    (place / "fstab").write_bytes(former)
+    made = node()
+    made.swap_units = list
+    monkeypatch.setattr(settings, "swap_devices", lambda _text: [])
+    made.swap_off()
+    assert (place / "fstab").read_bytes() == former.replace(b"/dev/b", b"#kubewright# /dev/b")
+    work = cleanup.Cleanup()
+    work.run = lambda argv, stdin=None: SimpleNamespace(rc=0)
+    work.restore_settings()
+    assert (place / "fstab").read_bytes() == former
+
+
+@pytest.mark.parametrize("line", ["/dev/b none swap sw", "/dev/b none swap", "UUID=1 none  swap\tdefaults 0 0"])
+def test_the_look_and_the_setter_know_the_same_swap_lines(line):
+    text = "/dev/a / ext4 defaults\n# /dev/c none swap sw\n%s\n" % line
+    assert settings.swap_lines(text) == [line] and settings.with_swap(settings.without_swap(text)) == text
+
+
+def test_a_command_that_hangs_is_a_problem(place, monkeypatch):
+    monkeypatch.setattr(node_settings, "SECONDS", 0.1)
+    made = node_settings.Node(SimpleNamespace(check_mode=False))
+    made.run(["sleep", "5"])
+    assert "sleep 5: sleep did not finish" in made.problems[0]

@@ -25,6 +25,8 @@ def test_a_missing_record_is_empty(place):
         "artifacts": {},
         "directories": [],
         "settings": {},
+        "data": {},
+        "interfaces": [],
     }
 
 
@@ -47,6 +49,23 @@ def test_a_record_that_cannot_be_read_is_not_an_empty_one(place):
 def test_a_lock_that_cannot_be_opened_names_the_way_out(place):
     with pytest.raises(owned.OwnershipError, match="ansible_become"):
         owned.lock_node(str(place / "missing/lock"))
+
+
+def test_a_lock_that_is_not_released_ends_with_its_holder(place):
+    held = owned.lock_node(str(place / "lock"))
+    with pytest.raises(owned.OwnershipError, match="for 0 s .*/lock, process %d.*run this again" % os.getpid()):
+        owned.lock_node(str(place / "lock"), seconds=0)
+    held.close()
+    owned.lock_node(str(place / "lock"), seconds=0).close()
+
+
+def test_made_directories_have_their_mode_whatever_the_umask_is(place):
+    former = os.umask(0o077)
+    try:
+        owned.make_directory(str(place / "a/b"), owned.read(str(place / "none")))
+    finally:
+        os.umask(former)
+    assert [os.stat(place / name).st_mode & 0o777 for name in ("a", "a/b")] == [0o755, 0o755]
 
 
 def test_written_and_read(place):

@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.base.commands import Result
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership as owned, services
 from ansible_collections.kubewright.cluster.plugins.module_utils.reset import (
+    data as cleanup_data,
     host as cleanup,
     network as cleanup_network,
 )
@@ -80,7 +81,7 @@ def test_another_cluster_on_a_host_whose_kernel_settings_are_ours_is_left(work, 
     """The role node alone was used here; kubelet, etcd and containerd are others_serve else's."""
     work.record["files"]["/etc/modules-load.d/kubewright-test.conf"] = {"backup": None}
     gone, ran = [], []
-    monkeypatch.setattr(work, "remove", gone.append)
+    monkeypatch.setattr(work.data, "remove", lambda path, before: gone.append(path))
     monkeypatch.setattr(work, "run", lambda argv, stdin=None: ran.append(argv) or Result(1))
     work.all()
     assert gone == []
@@ -107,8 +108,8 @@ def test_a_service_that_does_not_stop_ends_the_reset(work, monkeypatch):
 
 def test_what_is_left_for_a_mount_is_not_said_to_be_removed(work, tmp_path, monkeypatch):
     (tmp_path / "data/inner").mkdir(parents=True)
-    monkeypatch.setattr(cleanup, "mounts_below", lambda path: [path + "/inner"])
-    work.remove(str(tmp_path / "data"))
+    monkeypatch.setattr(cleanup_data, "mounts_below", lambda path: [path + "/inner"])
+    work.data.remove(str(tmp_path / "data"))
     assert work.removed == [] and work.left
 
 
@@ -116,10 +117,10 @@ def test_lost_and_found_stays_on_a_volume(work, tmp_path, monkeypatch):
     (tmp_path / "etcd/lost+found").mkdir(parents=True)
     (tmp_path / "etcd/member").mkdir()
     monkeypatch.setattr(os.path, "ismount", lambda path: str(path).endswith("/etcd"))
-    work.remove(str(tmp_path / "etcd"))
+    work.data.remove(str(tmp_path / "etcd"))
     assert os.listdir(tmp_path / "etcd") == ["lost+found"]
     removed = list(work.removed)
-    work.remove(str(tmp_path / "etcd"))
+    work.data.remove(str(tmp_path / "etcd"))
     assert work.removed == removed
 
 
@@ -154,7 +155,7 @@ def test_routes_to_k3s_pods_go_and_others_stay():
         ran.append(" ".join(argv))
         shown = (
             "default via 10.0.0.1 dev eth0\n10.42.1.0/24 via 10.0.0.12 dev eth0\n"
-            "10.43.0.0/24 via 10.0.0.9 dev eth0\n10.42.0.0/24 dev cni0\n"
+            "10.43.0.0/24 via 10.0.0.9 dev eth0\n10.42.0.0/24 dev cni0\n10.42.0.0/16 via 10.0.0.2 dev eth0\n"
         )
         six = (
             "fd42:0:0:1::/64 via fd00::12 dev eth0 metric 1024 pref medium\n"
@@ -182,8 +183,16 @@ def test_routes_to_k3s_pods_go_and_others_stay():
     ]
 
 
+def test_a_mount_point_that_is_no_utf8_does_not_stop_the_reset(tmp_path, monkeypatch):
+    text = b"/dev/sdb /srv/\\x81l\\xff ext4 rw 0 0\n/dev/sdc /data/inner\\040disk ext4 rw 0 0\n"
+    (tmp_path / "mounts").write_bytes(text.replace(b"\\x81", b"\x81").replace(b"\\xff", b"\xff"))
+    real = open
+    monkeypatch.setattr(cleanup_data, "open", lambda _path, **how: real(tmp_path / "mounts", **how), raising=False)
+    assert cleanup_data.mounts_below("/data") == ["/data/inner disk"]
+
+
 @pytest.mark.parametrize(
     ("text", "path"), [("/srv/k3s", "/srv/k3s"), (r"/srv/k3s\040data/x", "/srv/k3s data/x"), (r"/a\134b", r"/a\b")]
 )
 def test_a_mount_point_with_a_blank_is_found(text, path):
-    assert cleanup._unescaped(text) == path
+    assert cleanup_data._unescaped(text) == path
