@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Read containerd's hosts.toml, the hosts that a registry's images are pulled from. Standard library only.
 
-https://github.com/containerd/containerd/blob/main/docs/hosts.md
+https://github.com/containerd/containerd/blob/main/docs/hosts.md and core/remotes/docker/config/hosts.go
 """
 
 from __future__ import annotations
@@ -11,68 +11,102 @@ from __future__ import annotations
 import glob
 import os
 import re
-from typing import Any, Dict, Iterator
+from typing import Any, Dict, List, Tuple
+
+from ..base import toml
 
 CERTS = "/etc/containerd/certs.d"
-# {url, capabilities, ca, client, skip_verify, override_path, header}.
+# {url, capabilities, ca, client, skip_verify, override_path, header, rewrite}.
 Host = Dict[str, Any]
-_TABLE = re.compile(r"^\[(.+)\]\s*(?:#.*)?$")
-_PAIR = re.compile(r"""^("[^"]+"|'[^']+'|[\w-]+)\s*=\s*(.+)$""")
-_PART = re.compile(r""""((?:[^"\\]|\\.)*)"|'([^']*)'|([\w-]+)""")
-_STRING = re.compile(r""""((?:[^"\\]|\\.)*)"|'([^']*)'""")
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 
 
-def load(root: str = CERTS) -> dict[str, list[Host]]:
-    """Return the hosts of each registry with a hosts.toml under certs.d."""
-    found = {}
+def load(root: str = CERTS) -> tuple[dict[str, list[Host]], dict[str, str]]:
+    """Return (hosts of each registry with a hosts.toml under certs.d, {path: why a file cannot be used}).
+
+    A file that is not TOML is not used by containerd at all.
+    """
+    found: Dict[str, List[Host]] = {}
+    broken: Dict[str, str] = {}
     for path in sorted(glob.glob(root + "/*/hosts.toml")):
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            found[os.path.basename(os.path.dirname(path))] = hosts(stream.read())
-    return found
+        try:
+            with open(path, encoding="utf-8") as stream:
+                found[os.path.basename(os.path.dirname(path))] = hosts(stream.read())
+        except (OSError, ValueError) as error:
+            broken[path] = str(error)
+    return found, broken
 
 
 def hosts(text: str) -> list[Host]:
-    """Return the hosts in the text of a hosts.toml, in the order in which containerd tries them."""
-    order: Dict[str, Host] = {}
-    place: Dict[str, Any] | None = None
-    for line in _joined(text):
-        table, pair = _TABLE.match(line), _PAIR.match(line)
-        if table:
-            keys = [_unescaped(one) or other or word for one, other, word in _PART.findall(table.group(1))]
-            place = None
-            if len(keys) > 1 and keys[0] == "host":
-                host = order.setdefault(keys[1], {"url": keys[1], "header": {}})
-                place = host["header"] if keys[2:] == ["header"] else host
-        elif pair and place is not None:
-            place[pair.group(1).strip("\"'")] = _value(pair.group(2))
-    return list(order.values())
+    """Return the hosts in the text of a hosts.toml, in the order in which containerd tries them.
+
+    Without a table of hosts it is the registry itself, if the file has settings for it. Raise ValueError if containerd
+    refuses the text.
+    """
+    content = toml.parse(text)
+    tables = content.get("host", {})
+    if not isinstance(tables, dict) or not all(isinstance(item, dict) for item in tables.values()):
+        raise ValueError("host is not a table of tables")
+    found: List[Host] = [{"header": {}, **settings, "url": url} for url, settings in tables.items()]
+    own = {key: value for key, value in content.items() if key not in ("host", "server")}
+    if own and not found and isinstance(content.get("server"), str):
+        found.append({"header": {}, **own, "url": content["server"]})
+    for host in found:
+        client_pairs(host)
+        if not isinstance(host["header"], dict) or not isinstance(host.get("rewrite", {}), dict):
+            raise ValueError("header or rewrite of %s is not a table" % host["url"])
+    return found
 
 
-def _joined(text: str) -> Iterator[str]:
-    """Yield the lines without comments, and an array over several lines as one."""
-    pending = ""
-    for line in text.splitlines():
-        if not line.strip() or line.strip().startswith("#"):
+def client_pairs(host: Host) -> list[Tuple[str, str | None]]:
+    """Return the client's certificates of a host: (certificate, key), the key None if it is in the same file.
+
+    A string is one file, a list of strings several files, and a list of lists pairs of files.
+    """
+    given = host.get("client", [])
+    found: List[Tuple[str, str | None]] = []
+    for item in [given] if isinstance(given, str) else given if isinstance(given, list) else [None]:
+        if isinstance(item, str):
+            found.append((item, None))
+        elif isinstance(item, list) and len(item) == 2 and all(isinstance(path, str) for path in item):
+            found.append((item[0], item[1] or None))
+        else:
+            raise ValueError("client of %s is neither a file nor a list of files or of pairs" % host["url"])
+    return found
+
+
+def rewritten(repository: str, host: Host) -> str:
+    """Return the name under which a host has a repository: K3s's containerd applies the first pattern that changes it.
+
+    The patterns are Go's, with $1 for a group. A pattern that Python cannot read raises ValueError.
+    """
+    for pattern, replacement in (host.get("rewrite") or {}).items():
+        text = re.sub(r"\$(?:\{(\w+)\}|(\w+))", _group, str(replacement).replace("\\", r"\\"))
+        try:
+            changed = re.sub(pattern, text, repository)
+        except (re.error, IndexError):
+            raise ValueError("the rewrite %s cannot be tested here" % pattern) from None
+        if changed != repository:
+            return changed
+    return repository
+
+
+def _group(found: re.Match[str]) -> str:
+    return r"\g<%s>" % (found.group(1) or found.group(2))
+
+
+def login(config: str, host: str) -> tuple[str, str] | None:
+    """Return (user, password) of a host in the text of containerd's configuration, None if it has no such login."""
+    try:
+        plugins = toml.parse(config).get("plugins", {})
+    except toml.TomlError:
+        return None
+    for settings in plugins.values():
+        try:
+            auth = settings["registry"]["configs"][host]["auth"]
+            return str(auth["username"]), str(auth["password"])
+        except (KeyError, TypeError):
             continue
-        pending = (pending + " " + line.strip()).strip()
-        if pending.startswith("[") or pending.count("[") <= pending.count("]"):
-            yield pending
-            pending = ""
-
-
-def _value(text: str) -> str | list[str] | bool:
-    """Return a string, a list of strings or a boolean."""
-    strings = [_unescaped(one) or other for one, other in _STRING.findall(text)]
-    if text.startswith("["):
-        return strings
-    if strings:
-        return strings[0]
-    return text.split("#")[0].strip() == "true"
-
-
-def _unescaped(text: str) -> str:
-    return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found.group(1), found.group(1)), text)
+    return None
 
 
 def base_url(url: str, override_path: bool | None) -> str:

@@ -33,6 +33,7 @@ PROGRAMS = "/usr/local/bin"
 CONTAINERD = "/etc/containerd"
 CONTAINERD_CONFIG = CONTAINERD + "/config.toml"
 CONTAINERD_CERTS = CONTAINERD + "/certs.d"
+CONTAINERD_CONF_D = CONTAINERD + "/conf.d"
 CONTAINERD_DATA = "/var/lib/containerd"
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 
@@ -101,6 +102,8 @@ class Kubeadm:
     socket = CONTAINERD_SOCKET
     crictl: Tuple[str, ...] = ("crictl",)
     registries = CONTAINERD_CERTS
+    # Patterns of containerd's configuration, where the logins are.
+    containerd: Tuple[str, ...] = (CONTAINERD_CONFIG, CONTAINERD_CONF_D + "/*.toml")
     renewal = "`kubeadm certs renew all` there, then restart the static pods"
     # Hints for the checks of verify: where to look if the kubelet or the API server does not serve.
     kubelet_hint = "look at `journalctl -u kubelet -u containerd` there"
@@ -151,6 +154,7 @@ class K3s:
         self.data = (found.group(1) if found else K3S_DATA).rstrip("/")
         self.identity = self.data + "/agent/kubelet.kubeconfig"
         self.registries = self.data + "/agent/etc/containerd/certs.d"
+        self.containerd = (self.data + "/agent/etc/containerd/config.toml",)
         self.client = (self.data + "/agent/client-kubelet.crt", self.data + "/agent/client-kubelet.key")
         self.authority_file = self.data + "/agent/server-ca.crt"
 

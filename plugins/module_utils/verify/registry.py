@@ -1,13 +1,18 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check that each registry mirror of a node serves an image: its manifest, and its configuration with the right digest.
+"""Check that containerd pulls images, and that each registry mirror of a node serves them.
 
-A pull by containerd would not show a dead mirror, because it falls back to the next host. Standard library only.
+The proof is a pull by containerd itself, of an image that the node has, by its digest: it changes nothing. A pull does
+not show a dead mirror, because containerd falls back to the next host. So each mirror is also asked for an image's
+manifest and configuration, by a client that does less than containerd: it never sends a login to another host.
+Standard library only.
 """
 
 from __future__ import annotations
 
+import base64
+import glob
 import hashlib
 import http.client
 import ipaddress
@@ -19,14 +24,17 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from typing import Any, Iterable, Optional, Tuple, Union
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Dict, Iterable, NamedTuple, Optional, Tuple, Union
 from urllib.parse import urlencode, urlsplit
 
 from ..base import commands
+from ..base.text_files import read_text
 from ..node import containerd_hosts, paths
 from .check import FAIL, OK, WARN, Check, check
 
 TIMEOUT = 10
+PULL_SECONDS = 45
 TRIES = 3  # images, if a mirror does not have the first
 ACCEPT = ", ".join(
     "application/vnd." + kind
@@ -43,79 +51,130 @@ Place = Union[paths.Kubeadm, paths.K3s]
 Result = Tuple[containerd_hosts.Host, Optional[str], object, int]
 
 
+class Image(NamedTuple):
+    """An image on this node. tag: its reference. digest: its reference by digest, "" if it came by an archive."""
+
+    tag: str
+    digest: str = ""
+
+
 class ImageMissing(ValueError):
     """The registry answers, but does not have the image."""
 
 
+class LoginElsewhere(ValueError):
+    """The registry answers, and exchanges logins for tokens on another host."""
+
+
 def checks(own: str, place: Place) -> list[Check]:
-    """Return one check for each mirror of each registry. own: the node. place: paths.here()."""
-    registries = containerd_hosts.load(place.registries)
+    """Return the checks of each registry that has mirrors or settings. own: the node. place: paths.here()."""
+    registries, broken = containerd_hosts.load(place.registries)
+    hint = "it is made from kube_registries; run site again, or correct it there"
+    text = "%s cannot be used, containerd ignores it: %s"
+    found = [check("registry", FAIL, text % item, own, hint) for item in sorted(broken.items())]
     if not any(registries.values()):
-        return []
+        return found
     images, settings = images_here(place), proxy_settings()
-    found = []
-    for registry, hosts in sorted(registries.items()):
-        own_images = _images_of(registry, images, registries)
-        results = [(host, *pull(host, registry, own_images, settings)) for host in hosts]
-        others_serve = any(problem is None and image is not None for _host, image, problem, _ms in results)
-        found += [_judged(own, registry, result, others_serve) for result in results]
-    return found
+
+    def one(item: tuple[str, list[containerd_hosts.Host]]) -> list[Check]:
+        return _registry(own, place, item[0], item[1], _images_of(item[0], images, registries), settings)
+
+    with ThreadPoolExecutor(4) as pool:
+        return found + [row for part in pool.map(one, sorted(registries.items())) for row in part]
 
 
-def _judged(own: str, registry: str, result: Result, others_serve: bool) -> Check:
+def _registry(
+    own: str, place: Place, registry: str, hosts: list[containerd_hosts.Host], images: list[Image], settings: Proxies
+) -> list[Check]:
+    """Return the checks of one registry."""
+    if not hosts:
+        return []
+    pulled = pull(own, place, [image for image in images if image.digest])
+    known = logins(place)
+    results = [(host, *ask(host, registry, [image.tag for image in images], settings, known)) for host in hosts]
+    # If one mirror does not have an image, containerd tries the next. What came by an archive need not be in a mirror.
+    served = any(problem is None and image is not None for _host, image, problem, _ms in results)
+    spare = served or not pulled or any(row["status"] == OK for row in pulled)
+    return pulled + [_judged(own, registry, result, spare) for result in results]
+
+
+def _judged(own: str, registry: str, result: Result, spare: bool) -> Check:
+    """Return the check of one mirror. spare: True if the cluster does not need the images that it does not have."""
     host, image, problem, spent = result
     what = "%s for %s" % (host["url"], "all registries" if registry == "_default" else registry)
+    if isinstance(problem, LoginElsewhere):
+        return check("registry", OK, "%s answers; %s" % (what, problem), own, ms=spent)
     if problem is None and image:
         return check("registry", OK, "%s serves %s" % (what, image), own, ms=spent)
     if problem is None:
         return check("registry", OK, "%s answers; this node has no image from it to test" % what, own, ms=spent)
     url = containerd_hosts.base_url(host["url"], host.get("override_path"))
     hint = "try `curl %s/`; its address, login and CA are set in kube_registries" % url
-    # If one mirror does not have an image, containerd tries the next.
-    status = WARN if others_serve and isinstance(problem, ImageMissing) else FAIL
+    status = WARN if spare and isinstance(problem, ImageMissing) else FAIL
     return check("registry", status, "%s does not serve images: %s" % (what, problem), own, hint, spent)
 
 
-def images_here(place: Place) -> list[str]:
-    """Return the references of the images on this node, the smallest first: ["registry.k8s.io/pause:3.10"]."""
+def pull(own: str, place: Place, images: list[Image]) -> list[Check]:
+    """Let containerd pull an image that this node has pulled before. Return one check, none without such an image."""
+    done = commands.Result(0)
+    began = time.monotonic()
+    for image in images[:TRIES]:
+        done = commands.run(_crictl(place, "pull", image.digest), timeout=PULL_SECONDS)
+        if done.rc == 0:
+            return [check("registry", OK, "containerd pulls %s" % image.tag, own, ms=_since(began))]
+    if not images:
+        return []
+    text = "containerd does not pull %s: %s" % (images[0].tag, done.complaint())
+    hint = "look at `journalctl -u containerd` there; mirrors and logins are set in kube_registries"
+    return [check("registry", FAIL, text, own, hint, _since(began))]
+
+
+def _since(began: float) -> int:
+    return int((time.monotonic() - began) * 1000)
+
+
+def _crictl(place: Place, *arguments: str) -> list[str]:
     program = shutil.which(place.crictl[0], path="/usr/local/bin:/usr/bin:/opt/bin") or place.crictl[0]
-    argv = [
-        program,
-        *place.crictl[1:],
-        "--timeout",
-        "10s",
-        "--runtime-endpoint",
-        "unix://" + place.socket,
-        "images",
-        "--output",
-        "json",
-    ]
+    endpoints = ("--runtime-endpoint", "unix://" + place.socket, "--image-endpoint", "unix://" + place.socket)
+    return [program, *place.crictl[1:], "--timeout", "10s", *endpoints, *arguments]
+
+
+def logins(place: Place) -> str:
+    """Return the text of containerd's configuration with the logins."""
+    files = sorted(path for pattern in place.containerd for path in glob.glob(pattern))
+    return "\0".join(map(read_text, files))
+
+
+def images_here(place: Place) -> list[Image]:
+    """Return the images on this node, the smallest first."""
     try:
-        listed = json.loads(commands.run(argv, timeout=15).out)["images"]
+        listed = json.loads(commands.run(_crictl(place, "images", "--output", "json"), timeout=15).out)["images"]
     except (ValueError, KeyError):
         return []
-    return [
-        tag
-        for image in sorted(listed, key=lambda image: int(image.get("size") or 0))
-        for tag in image.get("repoTags") or []
-    ]
+    found = []
+    for image in sorted(listed, key=lambda image: int(image.get("size") or 0)):
+        digests = image.get("repoDigests") or []
+        for tag in image.get("repoTags") or []:
+            name = tag.rpartition(":")[0] + "@"
+            found.append(Image(tag, next((digest for digest in digests if digest.startswith(name)), "")))
+    return found
 
 
-def _images_of(registry: str, images: list[str], registries: Iterable[str]) -> list[str]:
+def _images_of(registry: str, images: list[Image], registries: Iterable[str]) -> list[Image]:
     if registry != "_default":
-        return [image for image in images if image.startswith(registry + "/")]
-    return [image for image in images if image.partition("/")[0] not in registries]
+        return [image for image in images if image.tag.startswith(registry + "/")]
+    return [image for image in images if image.tag.partition("/")[0] not in registries]
 
 
-def pull(
-    host: containerd_hosts.Host, registry: str, images: list[str], settings: Proxies
+def ask(
+    host: containerd_hosts.Host, registry: str, images: list[str], settings: Proxies, config: str = ""
 ) -> tuple[str | None, object, int]:
-    """Return (image or None, problem or None, milliseconds) for one mirror."""
+    """Ask one mirror. Return (image or None, problem or None, milliseconds). config: logins()."""
     began = time.monotonic()
     image: str | None = None
     problem: object = None
     try:
-        client = Client(host, registry, settings)
+        client = Client(host, registry, settings, config)
         if not images:
             client.alive()
         for image in images[:TRIES]:
@@ -130,16 +189,18 @@ def pull(
         cause = getattr(error, "reason", None)
         if isinstance(cause, OSError):
             problem = cause.strerror or cause
-    return image, problem, int((time.monotonic() - began) * 1000)
+    return image, problem, _since(began)
 
 
 class Client:
-    """Requests to one mirror as containerd sends them: with its CA, headers, proxy, and a token if it asks for one."""
+    """Requests to one mirror with containerd's CA, certificates, headers, names, proxy and login."""
 
-    def __init__(self, host: containerd_hosts.Host, registry: str, settings: Proxies) -> None:
+    def __init__(self, host: containerd_hosts.Host, registry: str, settings: Proxies, config: str = "") -> None:
+        self.host, self.registry, self.headers = host, registry, host.get("header") or {}
         self.base = containerd_hosts.base_url(host["url"], host.get("override_path"))
-        self.registry, self.headers = registry, host.get("header") or {}
-        self.token: str | None = None
+        found = [containerd_hosts.login(text, urlsplit(self.base).netloc) for text in config.split("\0")]
+        self.login = next((pair for pair in found if pair), None)
+        self.authorization = ""
         self.opener = urllib.request.build_opener(
             urllib.request.HTTPSHandler(context=_context(host)),
             urllib.request.ProxyHandler(settings.proxies(urlsplit(self.base).hostname or "")),
@@ -150,13 +211,14 @@ class Client:
         try:
             self.open(self.base + "/")
         except urllib.error.HTTPError as error:
-            if error.code not in (401, 403, 404):
+            if error.code not in (401, 403, 404) or error.code == 401 and self.authorization:
                 raise
 
     def fetch(self, image: str) -> None:
         """Fetch an image's manifest for this machine and its configuration. Raise ValueError if the digest is wrong."""
         registry, _slash, rest = image.partition("/")
         repository, _colon, tag = rest.rpartition(":")
+        repository = containerd_hosts.rewritten(repository, self.host)
         manifest = json.loads(self.open(self._url(registry, repository, "manifests", tag)))
         if "manifests" in manifest:
             manifest = json.loads(
@@ -171,39 +233,47 @@ class Client:
         return "%s/%s?%s" % (self.base, "/".join(parts), urlencode({"ns": registry}))
 
     def open(self, url: str, again: bool = True) -> bytes:
-        """Return the answer to a request, at most 16 MiB. again: get a token and retry if the registry asks for one.
+        """Return the answer to a request, at most 16 MiB. again: log in and retry if the registry asks for it.
 
-        Raise ImageMissing if the registry does not have it, or OSError.
+        Raise ImageMissing if the registry does not have it, LoginElsewhere, or OSError.
         """
-        request = urllib.request.Request(url, headers={"Accept": ACCEPT})
-        for name, value in {**self.headers, **({"Authorization": self.token} if self.token else {})}.items():
-            # Not sent to the server that a blob may be redirected to.
-            request.add_unredirected_header(name, value[0] if isinstance(value, list) else value)
+        headers = {**self.headers, **({"Authorization": self.authorization} if self.authorization else {})}
         try:
-            with self.opener.open(request, timeout=TIMEOUT) as answer:
-                return answer.read(16 << 20)
+            return self._get(url, headers)
         except urllib.error.HTTPError as error:
-            challenge = error.headers.get("WWW-Authenticate") or ""
-            if error.code == 401 and again and challenge.lower().startswith("bearer"):
-                self.token = self._token(dict(re.findall(r'(\w+)="([^"]*)"', challenge)))
+            if error.code == 401 and again and self._log_in(error.headers.get("WWW-Authenticate") or ""):
                 return self.open(url, again=False)
             if error.code == 404 and url != self.base + "/":
                 raise ImageMissing("it does not have %s" % urlsplit(url).path) from None
             raise
 
-    def _token(self, challenge: dict[str, str]) -> str:
-        """Return the header value for the token that a registry asks for.
+    def _get(self, url: str, headers: Dict[str, Any]) -> bytes:
+        request = urllib.request.Request(url, headers={"Accept": ACCEPT})
+        for name, value in headers.items():
+            # Not sent to the server that a blob may be redirected to.
+            request.add_unredirected_header(name, value[0] if isinstance(value, list) else value)
+        with self.opener.open(request, timeout=TIMEOUT) as answer:
+            return answer.read(16 << 20)
+
+    def _log_in(self, challenge: str) -> bool:
+        """Follow a registry's challenge. Return True if a request may succeed now.
 
         https://distribution.github.io/distribution/spec/auth/token/
         """
-        query = urlencode([(key, challenge[key]) for key in ("service", "scope") if key in challenge])
-        request = urllib.request.Request("%s?%s" % (challenge["realm"], query))
-        login = self.headers.get("Authorization")
-        if login:
-            request.add_unredirected_header("Authorization", login[0] if isinstance(login, list) else login)
-        with self.opener.open(request, timeout=TIMEOUT) as answer:
-            found = json.loads(answer.read(1 << 20))
-        return "Bearer " + (found.get("token") or found["access_token"])
+        basic = "Basic " + base64.b64encode(":".join(self.login).encode()).decode() if self.login else ""
+        if not challenge.lower().startswith("bearer"):
+            self.authorization = basic
+            return bool(basic)
+        values = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
+        realm = values["realm"]
+        if self.login and urlsplit(realm)[:2] != urlsplit(self.base)[:2]:
+            raise LoginElsewhere(
+                "it takes logins at %s, which only containerd's pull can test" % urlsplit(realm).netloc
+            )
+        query = urlencode([(key, values[key]) for key in ("service", "scope") if key in values])
+        found = json.loads(self._get("%s?%s" % (realm, query), {"Authorization": basic} if basic else {}))
+        self.authorization = "Bearer " + (found.get("token") or found["access_token"])
+        return True
 
 
 def _for_here(manifests: list[dict[str, Any]]) -> str:
@@ -223,9 +293,8 @@ def _context(host: containerd_hosts.Host) -> ssl.SSLContext:
         context.load_verify_locations(path)
     if host.get("skip_verify") is True:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    pairs = host.get("client") or []
-    for pair in [pairs] if isinstance(pairs, str) else pairs:
-        context.load_cert_chain(pair)
+    for certificate, key in containerd_hosts.client_pairs(host):
+        context.load_cert_chain(certificate, key)
     return context
 
 
