@@ -19,10 +19,15 @@ KUBERNETES = {
     "1.37": {"patch": "1.37.2", "etcd": "3.7.0-0", "coredns": "v1.14.6", "pause": "3.10.2"},
 }
 RELEASES_PAGE = "https://kubernetes.io/releases/"
+# A release gets about one patch a month for 14 months: https://kubernetes.io/releases/patch-releases/
+LAST_PATCH = 30
 SKEW_PAGE = "https://kubernetes.io/releases/version-skew-policy/"
 
 # Component releases installed beside Kubernetes.
 COMPONENTS = {"containerd": "2.2.9", "runc": "1.4.3", "cni": "1.9.1", "crictl": "1.37.0"}
+# The first containerd that reads configuration of version 3:
+# https://github.com/containerd/containerd/blob/main/docs/cri/config.md
+OLDEST_CONTAINERD = (2, 0)
 KUBE_ROUTER = "v2.1.0"
 
 # Where containerd reads the template of the CNI configuration that it writes itself.

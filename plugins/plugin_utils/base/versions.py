@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .findings import Finding, Problems
-from .reference import COMPONENTS, KUBERNETES, SKEW_PAGE
+from .reference import COMPONENTS, KUBERNETES, RELEASES_PAGE, SKEW_PAGE
 
 _VERSION = re.compile(r"^v?([0-9]+)\.([0-9]+)(?:\.([0-9]+))?([-+].*)?$")
 _CLAUSE = re.compile(r"^(==|!=|>=|<=|>|<|=|~)?\s*(v?[0-9][^\s,]*)$")
@@ -44,6 +44,14 @@ def minor(text: str) -> str:
     return "%d.%d" % parse(text)[:2]
 
 
+def is_newer(wanted: object) -> bool:
+    """Return True if an input asks for a release after the newest known one."""
+    try:
+        return parse(wanted)[:2] > parse(newest_known())[:2]
+    except ValueError:
+        return False
+
+
 def newest_known(before: tuple[int, ...] = ()) -> str:
     """Return the newest patch of the newest known release; of those older than (major, minor) where that is given."""
     known = [row["patch"] for row in KUBERNETES.values() if not before or parse(row["patch"])[:2] < before]
@@ -70,7 +78,7 @@ def choose(wanted: str, running: str = "") -> tuple[str, Problems]:
             [Finding("version.too_old", text % (wanted, oldest, oldest, newest), None, wanted, oldest)], []
         )
     if (major, minor_number) <= parse(newest)[:2]:
-        return version, Problems([], [])
+        return version, Problems([], _newer_patch(wanted, patch, known) if version != running.lstrip("v") else [])
     if patch is None or minor_number > parse(newest)[1] + 1:
         text = (
             "kube_version %s is unknown; the newest known release is %s. To try the release after it, name a "
@@ -80,6 +88,16 @@ def choose(wanted: str, running: str = "") -> tuple[str, Problems]:
         return version, Problems([found], [])
     text = "kube_version %s is newer than %s, the newest release that this collection was tested with."
     return version, Problems([], [Finding("version.untested", text % (version, newest), None, version, newest)])
+
+
+def _newer_patch(wanted: str, patch: int | None, known: str) -> list[Finding]:
+    """Warn of a patch that is newer than the newest known one: it may not exist."""
+    if patch is None or patch <= (parse(known)[2] or 0):
+        return []
+    text = (
+        "kube_version %s is newer than %s, the newest patch that this collection knows. Make sure that it exists (%s)."
+    )
+    return [Finding("version.unknown_patch", text % (wanted, known, RELEASES_PAGE), None, wanted, known)]
 
 
 def components(overrides: Mapping[str, object]) -> dict[str, str]:

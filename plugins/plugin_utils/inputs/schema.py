@@ -20,6 +20,7 @@ from typing import Any
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ..base import versions
 from ..base.findings import Finding
 from ..base.resources import ROLES
 from . import formats, from_k3s_ansible as k3s_ansible
@@ -137,11 +138,14 @@ def validate(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Finding]]:
     """
     known = specification()
     problems = [_unknown(name, known) for name in sorted(set(given) - set(known))]
+    newer = versions.is_newer(given.get("kube_version"))
     values = {}
     for name, spec in known.items():
         wrong: list[Finding] = []
         values[name] = _value(name, given.get(name), spec, wrong)
-        wrong += formats.problems(name, values[name]) if name in given else []
+        said = {finding.text.partition(":")[0] for finding in wrong}
+        forms = formats.problems(name, values[name], newer) if name in given else []
+        wrong += [finding for finding in forms if finding.value not in said]
         if wrong and name not in _KEPT:
             values[name] = _default(name, spec, [])
         problems += wrong
@@ -175,7 +179,13 @@ def _value(path: str, value: Any, spec: Spec, problems: list[Finding]) -> Any:
         return _options(path, converted, spec["options"], problems)
     if spec.get("choices") and not _is_choice(path, converted, spec["choices"], problems):
         return _default(path, spec, problems)
-    return converted
+    return converted if _is_one_line(path, converted, problems) else _default(path, spec, problems)
+
+
+def _is_one_line(path: str, value: Any, problems: list[Finding]) -> bool:
+    found = formats.several_lines(path, value) if isinstance(value, str) else None
+    problems += [found] if found else []
+    return not found
 
 
 def _element(path: str, item: Any, element: Spec, spec: Spec, problems: list[Finding]) -> Any:
@@ -186,7 +196,7 @@ def _element(path: str, item: Any, element: Spec, spec: Spec, problems: list[Fin
         return _options(path, converted, spec["options"], problems)
     if element["choices"]:
         _is_choice(path, converted, element["choices"], problems)
-    return converted
+    return converted if _is_one_line(path, converted, problems) else ""
 
 
 def _options(path: str, value: dict[str, Any], options: Spec, problems: list[Finding]) -> dict[str, Any]:

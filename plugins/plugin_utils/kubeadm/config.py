@@ -20,7 +20,9 @@ from ..base.yaml_documents import dump, merge, owned_keys
 CRI_SOCKET = "unix:///run/containerd/containerd.sock"
 
 # Keys that the plan sets, and the input to use instead; empty where there is none.
+_HEAD = {"apiVersion": "", "kind": ""}
 OWNED_CLUSTER: dict[str, Any] = {
+    **_HEAD,
     "kubernetesVersion": "kube_version",
     "controlPlaneEndpoint": "kube_api_endpoint",
     "clusterName": "kube_cluster_name",
@@ -43,6 +45,7 @@ OWNED_CLUSTER: dict[str, Any] = {
 }
 _API_ENDPOINT = {"advertiseAddress": "kube_node_ip", "bindPort": "kube_api_port"}
 OWNED_NODE: dict[str, Any] = {
+    **_HEAD,
     "bootstrapTokens": "",  # the token is made on a control plane
     "certificateKey": "",  # and so is the key
     "discovery": "",  # nodes join a control plane that runs
@@ -56,7 +59,7 @@ OWNED_NODE: dict[str, Any] = {
         "kubeletExtraArgs": {"node-ip": "kube_node_ip", "hostname-override": "kube_node_name"},
     },
 }
-OWNED_PROXY: dict[str, Any] = {"mode": "kube_proxy_mode", "clusterCIDR": "kube_pod_cidrs"}
+OWNED_PROXY: dict[str, Any] = {**_HEAD, "mode": "kube_proxy_mode", "clusterCIDR": "kube_pod_cidrs"}
 OWNED = {
     "kubeadm_cluster_config": OWNED_CLUSTER,
     "kubeadm_init_config": OWNED_NODE,

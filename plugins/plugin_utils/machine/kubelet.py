@@ -19,6 +19,8 @@ from ..base.yaml_documents import merge, owned_keys
 
 # Keys that the plan sets, and the input to use instead; empty where there is none.
 OWNED = {
+    "apiVersion": "",
+    "kind": "",
     "clusterDomain": "kube_cluster_domain",
     "cgroupDriver": "",  # containerd and kubelet must agree
     "kubeReserved": "kube_reserved",

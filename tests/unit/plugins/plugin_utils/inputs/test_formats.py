@@ -38,21 +38,68 @@ GOOD = {
     ],
     "kube_data_dir": ["", "/data", "/var/lib"],
     "kube_reserved": [{"kube_memory": "500Mi", "kube_cpu": "250m"}, {"system_memory": "1.5Gi", "system_cpu": "0.5"}],
-    "kubelet_config": [{"maxPods": 100, "evictionHard": {"memory.available": "5%"}}, {"zzzBrandNew": 1}],
+    "kubelet_config": [
+        {"maxPods": 100, "evictionHard": {"memory.available": "5%", "pid.available": "1k"}},
+        {"syncFrequency": "1m30s", "featureGates": {"NodeSwap": True}, "clusterDNS": ["10.96.0.10"]},
+        {"memorySwap": {"swapBehavior": "LimitedSwap"}, "reservedMemory": [{"numaNode": 0, "limits": {"memory": 1}}]},
+        {"authentication": {"webhook": {"cacheTTL": "2m"}}, "oomScoreAdj": -999, "nodeStatusMaxImages": -1},
+    ],
+    "kubeadm_cluster_config": [
+        {"apiServer": {"extraArgs": [{"name": "v", "value": "4"}]}, "featureGates": {"RootlessControlPlane": False}},
+        {"etcd": {"local": {"dataDir": "/data/etcd"}}, "certificateValidityPeriod": "8760h", "dns": {"imageTag": "v1"}},
+    ],
+    "kubeadm_init_config": [{"skipPhases": ["addon/coredns"], "timeouts": {"discovery": "5m0s"}}],
+    "kubeadm_join_config": [{"nodeRegistration": {"kubeletExtraArgs": [{"name": "v", "value": "2"}]}}],
+    "kubeadm_proxy_config": [{"conntrack": {"maxPerCore": 0}, "ipvs": {"strictARP": True}, "metricsBindAddress": ""}],
+    "kubeadm_ignore_preflight_errors": [["NumCPU", "Port-6443", "DirAvailable--etc-kubernetes-manifests", "all"]],
     "kube_manifests": [[{"name": "a", "content": "apiVersion: v1\nkind: Namespace\nmetadata: {name: x}\n---\n"}]],
     "kube_workers_at_once": ["1", "20%", "100%", 3],
     "kube_clock_tolerance": [30, 0.5],
     "kubeadm_timeout": [0, 900],
     "k3s_install_script": [{"checksum": "a" * 64, "url": "https://get.k3s.io"}],
     "k3s_server_url": ["", "https://k3s.example.com:6443"],
+    "kube_network": [
+        {"options": {"mtu": 1400}},
+        {"options": {"mtu": "9000", "args": ["--v=1"], "image": "r/a:1@sha256:0"}},
+    ],
+    "kube_node_labels": [{"gpu": True, "n": 1, "empty": "", "none": None, "example.com/pool": "a_b.c"}],
+    "kube_hooks": [{"before_node": "/srv/hooks/x.yml"}, {}],
+    "k3s_token": ["", "K10abc::server:x", "p@ss:w0rd"],
     "k3s_helm_charts": [[{"name": "lb", "repo": "https://charts.example", "namespace": "lb", "timeout": "10m"}]],
 }
 BAD = {
-    "kube_version": ["9.9.9", "2.0", "latest", "1"],
-    "kube_cluster_name": ["My Cluster!", "", "-a", "a" * 64],
-    "kube_cluster_domain": [".local.", "Cluster.Local", "", "a..b"],
+    "kube_version": [
+        "9.9.9",
+        "2.0",
+        "latest",
+        "1",
+        "1.36.99",
+        "1.36.3\n",
+        " 1.36",
+        "1.36.3-rc1+k3s1",
+        "v1.36.3+rke2r1",
+        "1.36.3+k3s",
+        "v1.36+k3s1",
+    ],
+    "kube_cluster_name": ["My Cluster!", "", "-a", "a" * 64, "kubernetes\n", "a\nb"],
+    "kube_cluster_domain": [
+        ".local.",
+        "Cluster.Local",
+        "",
+        "a..b",
+        "my_cluster.local",
+        "cluster.local.",
+        "cluster.local\n",
+        "a" * 64 + ".local",
+    ],
     "kube_api_endpoint": [
         {"mode": "external", "address": "https://api.example.com"},
+        {"mode": "external", "address": "https://api.example.com:6443"},
+        {"mode": "external", "address": "api.example.com:6443"},
+        {"mode": "external", "address": "0.0.0.0"},
+        {"address": "224.0.0.18"},
+        {"address": "10.0.0.100/24"},
+        {"interface": "a very long interface"},
         {"port": 0},
         {"port": 99999},
         {"port": 10250},
@@ -64,35 +111,143 @@ BAD = {
         {"prot": 1},
     ],
     "kube_api_port": [0, -1, 65536, 99999, 10250, 2379, "https", 6443.5, True],
-    "kube_api_sans": [["https://api.example.com"], ["a b"], "a b"],
+    "kube_api_sans": [
+        ["https://api.example.com"],
+        ["a b"],
+        "a b",
+        [""],
+        ["10.0.0.0/8"],
+        ["a.b."],
+        ["api.example.com\n"],
+        ["*"],
+    ],
     "kube_pod_cidrs": [["10.244.0.5/16"], ["pods"], ["10.244.0.0/33"], [5]],
-    "kube_node_name": ["UPPER", "a_b", "-a"],
-    "kube_node_ip": ["10.0.0", "300.1.1.1", "10.0.0.5/24", "a very long interface name"],
-    "kube_node_taints": [["gpu"], ["a=b:Never"], [{"key": "a"}]],
+    "kube_node_name": ["UPPER", "a_b", "-a", "a\n", "a" * 64],
+    "kube_node_ip": ["10.0.0.5\n", "10.0.0", "300.1.1.1", "10.0.0.5/24", "a very long interface name"],
+    "kube_node_taints": [["gpu"], ["a=b:Never"], [{"key": "a"}], ["a=b:NoSchedule", "a=c:NoSchedule"]],
     "kube_artifacts": [
         {"source": "mirror.example"},
         {"source": "ftp://mirror.example"},
         {"versions": {"containerd": "nope"}},
+        {"versions": {"containerd": "1.7.27"}},
+        {"versions": {"runc": "1"}},
+        {"versions": {"helm": "1.2.3"}},
+        {"checksums": {"kubeadm": "0" * 64}},
         {"checksums": {"https://x.example/y": "abc"}},
     ],
     "kube_http_proxy": [
         {"http": "proxy:3128"},
         {"http": "socks5://proxy"},
+        {"http": "http://pro xy:3128"},
+        {"http": "http://proxy:3128\n"},
+        {"http": "http://user:pa/ss@proxy:3128"},
+        {"http": "http://proxy:99999"},
+        {"http": "http://my_proxy!:3128"},
         {"no_proxy": ["http://a"]},
         {"no_proxy": ["10.0.0.1/8"]},
     ],
-    "kube_data_dir": ["data", "/", "//", "/data/../etc", "~/data"],
-    "kube_reserved": [{"kube_memory": "500MB"}, {"kube_memory": "lots"}, {"kube_cpu": "-1"}],
-    "kubelet_config": [{"maxPod": 100}, {"evictonHard": {}}],
+    "kube_data_dir": [
+        "data",
+        "/",
+        "//",
+        "/data/../etc",
+        "~/data",
+        "/srv/k3s data",
+        "/data\n",
+        "/etc",
+        "//proc/x",
+        "/tmp/k",
+        "/dev/shm",
+        "/run",
+        "/var/lib/kubelet",
+        "/var/lib/etcd/x",
+    ],
+    "kube_reserved": [
+        {"kube_memory": "500MB"},
+        {"kube_memory": "lots"},
+        {"kube_cpu": "-1"},
+        {"kube_memory": "1,5Gi"},
+        {"kube_memory": "500m"},
+        {"system_memory": "500"},
+        {"system_memory": "500 Mi"},
+    ],
+    "kubelet_config": [
+        {"maxPod": 100},
+        {"MaxPods": 100},
+        {"evictonHard": {}},
+        {"zzz": 1},
+        {"maxPods": "many"},
+        {"maxPods": "200"},
+        {"maxPods": -1},
+        {"maxPods": True},
+        {"maxPods": 1.5},
+        {"evictionHard": "5%"},
+        {"evictionHard": {"memory.avail": "5%"}},
+        {"evictionHard": {"memory.available": "lots"}},
+        {"evictionHard": {"memory.available": 100}},
+        {"evictionSoftGracePeriod": {"memory.available": 30}},
+        {"featureGates": ["A"]},
+        {"featureGates": {"A": "true"}},
+        {"clusterDNS": "10.96.0.10"},
+        {"syncFrequency": "1 minute"},
+        {"syncFrequency": 60},
+        {"port": 70000},
+        {"cpuManagerPolicy": "Static"},
+        {"authentication": {"anonymous": {"enable": False}}},
+        {"authentication": True},
+        {"registerWithTaints": {"key": "a"}},
+        {"registerWithTaints": [{"key": "a", "efect": "NoSchedule"}]},
+        {"failSwapOn": "no"},
+        {"oomScoreAdj": 2000},
+    ],
+    "kubeadm_cluster_config": [
+        {"foo": 1},
+        {"apiserver": {}},
+        {"apiServer": "x"},
+        {"apiServer": {"extraArg": []}},
+        {"apiServer": {"extraArgs": {"v": "4"}}},
+        {"apiServer": {"extraArgs": [{"name": "v", "value": 4}]}},
+        {"dns": {"type": "CoreDNS"}},
+        {"encryptionAlgorithm": "RSA"},
+        {"certificateValidityPeriod": "1y"},
+    ],
+    "kubeadm_init_config": [{"foo": 1}, {"skipPhases": "addon"}],
+    "kubeadm_join_config": [{"nodeRegistration": {"foo": 1}}, {"timeouts": {"discovery": 300}}],
+    "kubeadm_proxy_config": [{"iptabels": {}}, {"conntrack": {"maxPerCore": "0"}}, {"oomScoreAdj": -2000}],
+    "kubeadm_ignore_preflight_errors": [["a b"], [""]],
+    "kube_hooks": [{"before_node": "hooks/x.yml"}, {"after_nodes": "/x.yml"}],
+    "kube_network": [
+        {"options": {"mtu": "x"}},
+        {"options": {"mtu": 100000}},
+        {"options": {"mtu": True}},
+        {"options": {"args": "--v=1"}},
+        {"options": {"args": [1]}},
+        {"options": {"image": "a b"}},
+    ],
+    "kube_node_labels": [
+        {"a b": "c"},
+        {"version": 1.10},
+        {"a": "b c"},
+        {"a": "b\n"},
+        {"kubernetes.io/hostname": "x"},
+        {"node-role.kubernetes.io/control-plane": ""},
+    ],
+    "kube_service_cidrs": [["127.0.0.0/16"], ["224.0.0.0/16"], ["169.254.0.0/16"], ["0.0.0.0/8"], ["fe80::/64"]],
+    "k3s_token": ["two words"],
+    "k3s_binary": ["k3s", "/opt/my k3s"],
+    "local_memory": ["lots"],
     "kube_manifests": [
         [{"name": "A_B", "src": "x.yml"}],
         [{"name": "a", "content": "{{{"}],
         [{"name": "a", "content": "just text"}],
+        [{"name": "a", "content": "# nothing\n"}],
+        [{"name": "a", "content": "apiVersion: v1\nkind: Pod\nmetadata: {}\n"}],
+        [{"name": "a", "content": "apiVersion: v1\nkind: Pod\n"}],
         [{"src": "x.yml"}],
         ["text"],
     ],
-    "kube_workers_at_once": ["0", "120%", "some", ""],
-    "kube_clock_tolerance": [-5, 0, 1e9],
+    "kube_workers_at_once": ["0", "120%", "some", "", "1\n"],
+    "kube_clock_tolerance": [-5, 0, 1e9, "nan", "inf"],
     "kubeadm_timeout": [-1],
     "k3s_install_script": [{"checksum": "abc"}, {"url": "get.k3s.io"}],
     "k3s_server_url": ["http://k3s.example.com:6443", "k3s.example.com"],
@@ -100,8 +255,17 @@ BAD = {
         [{"name": "LB"}],
         [{"name": "lb", "repo": "charts.example"}],
         [{"name": "lb", "timeout": "ten"}],
+        [{"name": "lb", "repo_ca": "/etc/ssl/ca.crt"}],
+        [{"name": "lb", "chart_content": "%%%"}],
+        [{"name": "lb", "values_secrets": [{"name": "A B", "keys": ["x"]}]}],
+        [{"name": "lb", "auth_secret": "A"}],
     ],
 }
+
+
+def run(name, value):
+    """Validate an option of a playbook."""
+    return schema.run_options(name.partition("_")[0], {name: value})
 
 
 def cases(table):
@@ -120,10 +284,26 @@ def test_what_can_work_is_accepted(name, value):
 
 @pytest.mark.parametrize(("name", "value"), cases(BAD))
 def test_what_cannot_work_is_one_refusal_with_the_name_and_a_way_out(name, value):
-    _values, problems = schema.validate({name: value})
+    _values, problems = schema.validate({name: value}) if name in schema.specification() else run(name, value)
     assert (
         len(problems) == 1 and problems[0].text.startswith((name, "unknown")) and problems[0].id.startswith("inputs.")
     )
+
+
+def test_a_field_that_is_unknown_may_be_of_a_newer_kubernetes():
+    found = schema.validate({"kubelet_config": {"zzzBrandNew": 1}, "kube_version": "1.37"})[1]
+    assert [finding.value for finding in found] == ["kubelet_config.zzzBrandNew"]
+    assert schema.validate({"kubelet_config": {"zzzBrandNew": 1}, "kube_version": "1.38.0"})[1] == []
+
+
+def test_values_that_may_be_secret_are_not_shown():
+    found = schema.validate({"kubeadm_init_config": {"certificateKey": 4711, "bootstrapTokens": "abcdef"}})[1]
+    assert len(found) == 2 and "4711" not in repr(found) and "abcdef" not in repr(found)
+
+
+def test_a_wrong_type_and_a_wrong_form_in_one_input_are_both_said():
+    found = schema.validate({"kube_api_endpoint": {"mode": "vipp", "port": 0, "virtual_router_id": "x"}})[1]
+    assert sorted(ids(found)) == ["inputs.choice", "inputs.format", "inputs.type"]
 
 
 def test_everything_is_said_at_once():

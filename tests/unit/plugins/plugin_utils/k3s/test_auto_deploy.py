@@ -207,7 +207,7 @@ BAD = [
     ({"k3s_manifests": [manifest("My_Web")]}, "auto_deploy.name value=My_Web"),
     ({"k3s_manifests": [manifest("a" * 54)]}, "auto_deploy.name value=" + "a" * 54),
     (charts({"name": "x", "repo": "https://y"}), "helm_chart.no_chart value=x"),
-    (charts({"name": "x", "chart": "y", "chart_content": "z"}), "helm_chart.two_charts value=x"),
+    (charts({"name": "x", "chart": "y", "chart_content": "ejo="}), "helm_chart.two_charts value=x"),
     (
         charts({"name": "traefik", "chart": "traefik"}),
         "helm_chart.packaged_name value=traefik limit=['traefik', 'traefik-crd']",

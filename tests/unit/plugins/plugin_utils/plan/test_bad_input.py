@@ -69,6 +69,11 @@ INPUTS = [
         {"kubelet_config": {"clusterDomain": "x"}},
         "inputs.owned_key value=kubelet_config.clusterDomain",
     ),
+    ({"kubelet_config": {"kind": "x"}}, "inputs.owned_key value=kubelet_config.kind"),
+    (
+        {"kubeadm_proxy_config": {"apiVersion": "v1"}},
+        "inputs.owned_key value=kubeadm_proxy_config.apiVersion",
+    ),
     (
         {"kubeadm_cluster_config": {"networking": {"podSubnet": "x"}}},
         "inputs.owned_key value=kubeadm_cluster_config.networking.podSubnet",
@@ -127,7 +132,10 @@ K3S = [
         {"kube_network": {"plugin": "kube-router"}},
         "network_plugin.unsupported value=kube-router limit=auto, flannel, none",
     ),
-    ({"kube_network": {"plugin": "flannel", "options": {"mtu": 1}}}, "network.unknown_option value=mtu limit=backend"),
+    (
+        {"kube_network": {"plugin": "flannel", "options": {"mtu": 1400}}},
+        "network.unknown_option value=mtu limit=backend",
+    ),
     ({"kube_needs": ["windows_workers"]}, "needs.unmet value=windows_workers limit=kubeadm"),
 ]
 
@@ -222,6 +230,14 @@ MACHINES = [
 def test_machines(changes, message):
     found = refusals(*inventory(inputs={"kube_version": "1.36", "kube_distribution": "kubeadm"}, **changes))
     assert message in found, found
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"), [("1.36.9", ["version.unknown_patch value=1.36.9 limit=1.36.3"]), ("1.36.1", [])]
+)
+def test_a_patch_that_may_not_exist(wanted, found):
+    plan = planner.cluster_plan(*inventory(1, 0, {"kube_version": wanted}))
+    assert plan["refusals"] == [] and described(plan["warnings"]) == found
 
 
 def test_no_control_plane():

@@ -1,0 +1,145 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Check inputs that are whole configurations of Kubernetes' components: names of fields, types and ranges.
+
+The components ignore an unknown field, or do not start with a wrong type.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Union
+
+DURATION = re.compile(r"0|([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+")
+_THRESHOLD = re.compile(r"[0-9]+(\.[0-9]+)?(%|[KMGTPE]i|[mkMGTPE])?")
+# Values that may be secret are not shown.
+_SECRET = re.compile(r"token|[kK]ey$|\.value$|Header", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The type of a field, as Go's JSON decoder wants it: a number in quotes is not a number.
+
+    name: one of WORDS. low, high: range of a whole number. choices: the only texts.
+    """
+
+    name: str
+    low: int | None = None
+    high: int | None = None
+    choices: tuple[str, ...] = ()
+
+
+BOOL, INTEGER, NUMBER, TEXT, TEXTS = (Kind(name) for name in ("bool", "int", "number", "text", "texts"))
+DURATIONS, THRESHOLD = Kind("duration"), Kind("threshold")
+MAP_OF_TEXT, MAP_OF_BOOL, MAP, LIST = (Kind(name) for name in ("map of text", "map of bool", "map", "list"))
+NOT_NEGATIVE, PORT, PERCENT = Kind("int", 0), Kind("int", 1, 65535), Kind("int", 0, 100)
+WORDS = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "number": "a number",
+    "text": "text",
+    "duration": "a duration such as 30s",
+    "threshold": "a quantity or a share, such as 200Mi or 5%",
+    "texts": "a list of texts",
+    "map of text": "a map whose values are text",
+    "map of bool": "a map whose values are true or false",
+    "map": "a map",
+    "list": "a list",
+}
+
+
+@dataclass(frozen=True)
+class ListOf:
+    """A list of maps with these fields."""
+
+    fields: Fields
+
+
+# By the name of a field: its type, or the fields of the map that it holds.
+Fields = Mapping[str, Union[Kind, ListOf, "Fields"]]
+# (path, what is wrong, way out)
+Wrong = tuple[str, str, str]
+
+
+def problems(where: str, given: Mapping[Any, Any], known: Fields, newer: bool = False) -> Iterator[Wrong]:
+    """Yield what is wrong with a map. newer: True if fields may exist that the table does not know."""
+    for name, value in given.items():
+        here = "%s.%s" % (where, name)
+        kind = known.get(str(name))
+        if kind is None:
+            near = difflib.get_close_matches(str(name), list(known), n=1)
+            if near or not newer:
+                yield here, "there is no such field", "did you mean %s?" % near[0] if near else "remove it"
+        elif value is not None:
+            yield from _value(here, value, kind, newer)
+
+
+def _value(where: str, value: Any, kind: Kind | ListOf | Fields, newer: bool) -> Iterator[Wrong]:
+    if isinstance(kind, Kind):
+        wrong = _wrong(value, kind, "text" if _SECRET.search(where) else _shown(value))
+        if wrong:
+            yield (where, *wrong)
+    elif isinstance(kind, ListOf):
+        if not isinstance(value, (list, tuple)) or not all(isinstance(item, Mapping) for item in value):
+            names = ", ".join(list(kind.fields)[:3])
+            yield where, "expected a list of maps, got %s" % _shown(value), "write each as a map with %s" % names
+            return
+        for number, item in enumerate(value):
+            yield from problems("%s[%d]" % (where, number), item, kind.fields, newer)
+    elif not isinstance(value, Mapping):
+        yield where, "expected a map, got %s" % _shown(value), "give it %s" % ", ".join(list(kind)[:4])
+    else:
+        yield from problems(where, value, kind, newer)
+
+
+def _wrong(value: Any, kind: Kind, shown: str) -> tuple[str, str] | None:
+    if not _TESTS[kind.name](value):
+        hint = "remove the quotes" if kind.name == "int" and re.fullmatch(r"-?[0-9]+", str(value)) else "correct it"
+        if kind.name == "text" and isinstance(value, (bool, int, float)):
+            hint = "put it in quotes"
+        return "expected %s, got %s" % (WORDS[kind.name], shown), hint
+    if kind.choices and value not in kind.choices:
+        return "%s is unknown" % shown, "use one of %s" % ", ".join(choice for choice in kind.choices if choice)
+    low, high = kind.low, kind.high
+    if low is not None and value < low or high is not None and value > high:
+        limits = "%s or more" % low if high is None else "%s to %s" % (low, high)
+        return "%s is out of range" % value, "use %s" % limits
+    return None
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_map(value: Any, kind: type) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(item, kind) for item in value.values())
+
+
+def _is_list(value: Any, kind: type) -> bool:
+    return isinstance(value, (list, tuple)) and all(isinstance(item, kind) for item in value)
+
+
+_TESTS = {
+    "bool": lambda value: isinstance(value, bool),
+    "int": _is_int,
+    "number": lambda value: _is_int(value) or isinstance(value, float),
+    "text": lambda value: isinstance(value, str),
+    "duration": lambda value: isinstance(value, str) and DURATION.fullmatch(value),
+    "threshold": lambda value: isinstance(value, str) and _THRESHOLD.fullmatch(value),
+    "texts": lambda value: _is_list(value, str),
+    "map of text": lambda value: _is_map(value, str),
+    "map of bool": lambda value: _is_map(value, bool),
+    "map": lambda value: isinstance(value, Mapping),
+    "list": lambda value: isinstance(value, (list, tuple)),
+}
+
+
+def _shown(value: Any) -> str:
+    names = {str: "text", dict: "a map", list: "a list", bool: "true or false", int: "a number", float: "a number"}
+    if isinstance(value, str):
+        return '"%s"' % value if len(value) <= 60 else '"%s..."' % value[:57]
+    return names.get(type(value), "another value") if isinstance(value, (dict, list)) else str(value).lower()

@@ -1,0 +1,391 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks of the form of a value: each takes a value and returns what is wrong with it as (problem, way out), or None.
+
+Which input has which form is in formats.py.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from ..base import labels, quantity, versions
+from ..base.reference import COMPONENTS, LAST_PATCH, OLDEST_CONTAINERD
+
+Problem = tuple[str, str] | None
+Check = Callable[[Any], Problem]
+
+# RFC 1123: what Kubernetes accepts as the name of an object or a node.
+LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+DURATION = re.compile(r"([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+")
+# Directories that are emptied at boot, hold no files, or hold other data; each with what is below it.
+NOT_FOR_DATA = tuple(
+    "/%s/" % name for name in "bin boot dev etc lib lib64 proc run sbin sys tmp var/run var/tmp".split()
+) + ("/var/lib/kubelet/", "/var/lib/etcd/")
+SHA256 = re.compile(r"(sha256:)?[0-9a-fA-F]{64}")
+# Ports that every node uses already: kubelet, its healthz, kube-proxy's two
+# (kubernetes.io/docs/reference/networking/ports-and-protocols).
+TAKEN = {10250: "the kubelet", 10248: "the kubelet", 10249: "kube-proxy", 10256: "kube-proxy"}
+ETCD_PORTS = {2379: "etcd", 2380: "etcd", 2381: "etcd", 10257: "kube-controller-manager", 10259: "kube-scheduler"}
+
+
+def number(low: float, high: float | None = None) -> Check:
+    """Return a check for a number from low to high (no upper limit if None)."""
+
+    def check(value: float) -> Problem:
+        if not value >= low or high is not None and value > high:  # nan is neither
+            return "%s is out of range" % value, "use %s" % (
+                "%g to %g" % (low, high) if high is not None else "%g or more" % low
+            )
+        return None
+
+    return check
+
+
+def port(value: int) -> Problem:
+    """Check a TCP port that Kubernetes does not use for something else on every node."""
+    if not 1 <= value <= 65535:
+        return "%d is not a TCP port" % value, "use 1 to 65535"
+    used = {**TAKEN, **ETCD_PORTS}.get(value)
+    return ("port %d belongs to %s" % (value, used), "use another port") if used else None
+
+
+def text(pattern: re.Pattern[str], what: str, way_out: str, longest: int = 253) -> Check:
+    """Return a check for text of a form."""
+
+    def check(value: str) -> Problem:
+        return (
+            None if len(value) <= longest and pattern.fullmatch(value) else ('"%s" is not %s' % (value, what), way_out)
+        )
+
+    return check
+
+
+label = text(LABEL, "a DNS label", "use lower-case letters, digits and -, at most 63 characters", 63)
+duration = text(DURATION, "a duration", "write it as 90s, 30m or 2h")
+digest = text(SHA256, "a SHA-256 digest", "give 64 hexadecimal digits")
+cluster_name = text(
+    re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?"),
+    "a name",
+    "use letters, digits, -, _ and dots, at most 63 characters",
+    63,
+)
+check_name = text(re.compile(r"[A-Za-z][A-Za-z0-9.-]*"), "the name of a check", "write it as NumCPU or Port-6443")
+image = text(re.compile(r"[a-z0-9][A-Za-z0-9._:/@-]*"), "the name of an image", "write it as registry.example/name:tag")
+interface = text(re.compile(r"[^\s/]{1,15}"), "the name of an interface", "use a name that ip link shows", 15)
+container_memory = text(re.compile(r"[0-9]+(\.[0-9]+)?[bkmgBKMG]?"), "an amount of memory", "write it as 4g or 512m")
+forwarded_port = text(
+    re.compile(r"((\[[0-9a-fA-F:.]+\]|[0-9.]+):)?[0-9]{1,5}:[0-9]{1,5}(/(tcp|udp|sctp))?"),
+    "a forwarded port",
+    "write it as [ADDRESS:]HOST_PORT:NODE_PORT[/PROTOCOL]",
+)
+
+
+def token(value: str) -> Problem:
+    """Check a token or password that K3s reads from a file. The value is not shown."""
+    return ("it has blanks", "remove them") if re.search(r"\s", value) else None
+
+
+at_once = text(
+    re.compile(r"[1-9][0-9]*|([1-9][0-9]?|100)%"), "a number of nodes or a percentage", "write it as 2 or 20%"
+)
+
+
+def subdomain(value: str) -> Problem:
+    """Check a DNS name; each of its parts has at most 63 characters (https://www.rfc-editor.org/rfc/rfc1123)."""
+    if len(value) <= 253 and SUBDOMAIN.fullmatch(value) and all(len(part) <= 63 for part in value.split(".")):
+        return None
+    return '"%s" is not a DNS name' % value, "use lower-case letters, digits, - and dots, without a dot at either end"
+
+
+def node_name(value: str) -> Problem:
+    """Check the name of a node, which is also the value of its label kubernetes.io/hostname."""
+    if len(value) > 63:
+        return '"%s" has more than 63 characters' % value, "use a shorter name"
+    return subdomain(value)
+
+
+def host(value: str) -> Problem:
+    """Check a DNS name or an IP address, without scheme and port."""
+    if "://" in value:
+        return '"%s" is a URL' % value, "give the name or address only"
+    if _address(value) and (ipaddress.ip_address(value).is_unspecified or ipaddress.ip_address(value).is_multicast):
+        return '"%s" is the address of no host' % value, "use an address that clients can connect to"
+    if _address(value) or SUBDOMAIN.fullmatch(value.lower()) and not re.fullmatch(r"[0-9.]+", value):
+        return None
+    return '"%s" is neither a DNS name nor an IP address' % value, "use a name such as api.example.com, or an address"
+
+
+def wildcard_host(value: str) -> Problem:
+    """Check a name or address for a certificate; a name may begin with `*.`."""
+    return host(value[2:] if value.startswith("*.") else value)
+
+
+def url(*schemes: str) -> Check:
+    """Return a check for a URL with one of the schemes and a host. The value is not shown: it may hold a login."""
+
+    def check(value: str) -> Problem:
+        try:
+            parts = urlsplit(value)
+            good = parts.scheme in schemes and bool(parts.hostname) and (parts.port is None or 0 < parts.port < 65536)
+            good = good and not re.search(r"\s", value) and not host(parts.hostname or "")
+            if good and "@" in parts.path:
+                return "its login has a /", "write / as %2F and @ as %40 in the login"
+        except ValueError:
+            good = False
+        return (
+            None
+            if good
+            else (
+                "it is not a URL that begins with %s://" % ":// or ".join(schemes),
+                "write it as %s://host:port" % schemes[0],
+            )
+        )
+
+    return check
+
+
+def source(value: str) -> Problem:
+    """Check where programs come from: upstream, the URL of a mirror, or a directory on the controller."""
+    if value == "upstream" or value.startswith(("/", "~", "./", "../")):
+        return None
+    if "://" in value:
+        return url("http", "https")(value)
+    return (
+        '"%s" is neither upstream, nor a URL, nor a path' % value,
+        "write a mirror as https://mirror.example, a directory as /srv/mirror or ./mirror",
+    )
+
+
+def absolute(value: str) -> Problem:
+    """Check an absolute directory other than /."""
+    if not value.startswith("/"):
+        return '"%s" is not an absolute path' % value, "begin it with /"
+    if not re.fullmatch(r"[A-Za-z0-9._/@:+-]+", value):
+        return '"%s" has blanks or other special characters' % value, "use letters, digits and . _ - @ : + only"
+    if value.rstrip("/") == "" or ".." in value.split("/"):
+        return '"%s" cannot hold the data' % value, "use a directory of its own, such as /data"
+    return None
+
+
+def data_dir(value: str) -> Problem:
+    """Check a directory for images and container data: not one of the system's, of the kubelet's or of etcd's."""
+    top = re.sub("/+", "/", value + "/")
+    if top.startswith(NOT_FOR_DATA):
+        return '"%s" belongs to the system or to the cluster itself' % value, "use another directory, such as /data"
+    return absolute(value)
+
+
+def hook(value: str) -> Problem:
+    """Check the path of a task file on the controller."""
+    good = value.startswith("/")
+    return None if good else ('"%s" is not an absolute path' % value, "write it as {{ inventory_dir }}/hooks/file.yml")
+
+
+def version(value: str) -> Problem:
+    """Check a Kubernetes version, in full or as a minor release; K3s's revision may follow."""
+    found = re.fullmatch(r"v?([0-9]+)\.([0-9]+)(?:\.([0-9]+)(\+k3s[1-9][0-9]*)?)?", value)
+    if not found:
+        return '"%s" is not a version' % value, "write it as 1.36 or 1.36.3 (K3s: also v1.36.3+k3s1)"
+    major, patch = int(found.group(1)), int(found.group(3) or 0)
+    if major != 1 or patch > LAST_PATCH:
+        return "%s is not a release of Kubernetes" % value, "write it as 1.36 or 1.36.3"
+    return None
+
+
+def component_version(value: Any) -> Problem:
+    """Check the full version of a component."""
+    good = re.fullmatch(r"v?[0-9]+\.[0-9]+\.[0-9]+([-+.][0-9A-Za-z.-]+)?", str(value))
+    return None if good else ('"%s" is not a full version' % value, "write it as 2.2.9")
+
+
+def containerd_version(value: Any) -> Problem:
+    """Check that the version of containerd reads the configuration that it gets."""
+    found = component_version(value)
+    oldest = ".".join(map(str, OLDEST_CONTAINERD))
+    if not found and versions.parse(value)[:2] < OLDEST_CONTAINERD:
+        return "containerd %s does not read configuration of version 3" % value, "use %s or newer" % oldest
+    return found
+
+
+def component(value: str) -> Problem:
+    """Check the name of a component whose version can be set."""
+    return None if value in COMPONENTS else ('"%s" is unknown' % value, "use one of %s" % ", ".join(COMPONENTS))
+
+
+def amount(value: Any) -> Problem:
+    """Check a Kubernetes quantity that is not negative."""
+    try:
+        good = not re.search(r"\s", str(value)) and quantity.parse(value) >= 0
+    except ValueError:
+        good = False
+    return None if good else ('"%s" is not a quantity' % value, "write it as 512Mi, 2Gi, 250m or 1.5")
+
+
+def memory(value: Any) -> Problem:
+    """Check an amount of memory: "500" is 500 bytes, and "500m" half a byte."""
+    found = amount(value)
+    if not found and 0 < quantity.parse(value) < 2**20:
+        return '"%s" is less than 1 MiB' % value, "write it with its unit, such as 512Mi or 2Gi"
+    return found
+
+
+def cidr(value: str) -> Problem:
+    """Check a network with its prefix length and without host bits."""
+    try:
+        ipaddress.ip_network(value)
+    except ValueError:
+        return _why_no_network(value)
+    return None if "/" in value else ('"%s" has no prefix length' % value, "write it as 10.244.0.0/16")
+
+
+def cluster_cidr(value: str) -> Problem:
+    """Check a network for pods or Services: one that hosts can route."""
+    found = cidr(value)
+    if found:
+        return found
+    network = ipaddress.ip_network(value)
+    for name in ("loopback", "link_local", "multicast", "reserved", "unspecified"):
+        if getattr(network.network_address, "is_" + name):
+            text = '"%s" is for %s addresses' % (value, name.replace("_", "-"))
+            return text, "use a private network, such as 10.244.0.0/16"
+    return None
+
+
+def _why_no_network(value: str) -> tuple[str, str]:
+    try:
+        return '"%s" has host bits set' % value, "write it as %s" % ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        return '"%s" is not a network' % value, "write it as 10.244.0.0/16"
+
+
+def node_ip(value: str) -> Problem:
+    """Check where a node's address comes from: addresses, interfaces or networks, separated by commas."""
+    for part in value.split(","):
+        part = part.strip()
+        if "/" in part:
+            wrong = cidr(part)
+            if wrong:
+                return wrong
+        elif (
+            not (_address(part) or re.fullmatch(r"[A-Za-z0-9_.:@-]{1,15}", part))
+            or re.fullmatch(r"[0-9.]+", part)
+            and not _address(part)
+        ):
+            return (
+                '"%s" is not an address, an interface or a network' % part,
+                "use one of the node's own, such as 10.0.0.5, eth1 or 10.0.0.0/24",
+            )
+    return None
+
+
+def exception(value: str) -> Problem:
+    """Check a name, domain, address or network that is reached without the proxy."""
+    if value == "*" or not value or re.search(r"[\s/@]", value.partition("/")[0]) or "://" in value:
+        return (
+            '"%s" is not a host, a domain or a network' % value,
+            "use names such as .example.com, addresses, or networks such as 10.0.0.0/8",
+        )
+    return cidr(value) if "/" in value else None
+
+
+def taint(value: str) -> Problem:
+    """Check a taint: key=value:Effect or key:Effect."""
+    try:
+        labels.parse_taint(value)
+    except ValueError:
+        return '"%s" is not a taint' % value, "write it as key=value:NoSchedule (or PreferNoSchedule, NoExecute)"
+    return None
+
+
+def taints(value: list[Any]) -> Problem:
+    """Check that no two taints have the same key and effect: the API refuses such a node."""
+    pairs = [re.sub(r"=[^:]*", "", str(item)) for item in value]
+    double = next((pair for pair in pairs if pairs.count(pair) > 1), None)
+    return ("%s is listed twice" % double, "list each key and effect once") if double else None
+
+
+def label_value(value: Any) -> Problem:
+    """Check the value of a Node's label."""
+    if isinstance(value, float):
+        return "%s is a number, which YAML may have shortened" % value, "put it in quotes"
+    good = labels.is_value(labels.text_of(value))
+    return (
+        None if good else ('"%s" is not the value of a label' % value, "use at most 63 letters, digits, -, _ and dots")
+    )
+
+
+def label_key(value: str) -> Problem:
+    """Check the key of a Node's label, and that the cluster does not set it itself."""
+    if value in labels.OWN:
+        return '"%s" is set by the cluster' % value, "remove it"
+    if labels.is_key(value):
+        return None
+    return '"%s" is not the key of a label' % value, (
+        "write it as name or example.com/name, the name with at most 63 characters"
+    )
+
+
+def mtu(value: Any) -> Problem:
+    """Check the size of packets in bytes: at least what every IPv4 host takes, at most what the header can say."""
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{3,5}", str(value)) or not 576 <= int(value) <= 65535:
+        return '"%s" is not a size of packets' % value, "use 576 to 65535"
+    return None
+
+
+def words(value: Any) -> Problem:
+    """Check a list of texts."""
+    good = isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
+    return None if good else ("expected a list of texts", "write each as a line that begins with -")
+
+
+def pem(value: str) -> Problem:
+    """Check PEM text. The value is not shown."""
+    good = "-----BEGIN " in value
+    return None if good else ("it is not PEM text", "give the content of the file, not its path")
+
+
+def base64_text(value: str) -> Problem:
+    """Check base64."""
+    try:
+        base64.b64decode(re.sub(r"\s", "", value), validate=True)
+    except (binascii.Error, ValueError):
+        return "it is not base64", "encode the chart's archive with base64 -w0"
+    return None
+
+
+def manifest(value: str) -> Problem:
+    """Check that text is YAML and that each document in it is an object with kind and name."""
+    try:
+        documents = [document for document in yaml.safe_load_all(value) if document is not None]
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        return "it is not YAML%s" % (" (line %d)" % (mark.line + 1) if mark else ""), "correct it"
+    if not documents:
+        return "it has no object", "give it at least one document"
+    for row in documents:
+        if not isinstance(row, Mapping) or not row.get("kind") or not row.get("apiVersion"):
+            return "a document in it is not a Kubernetes object", "give every document apiVersion, kind and metadata"
+        metadata = row.get("metadata")
+        named = isinstance(metadata, Mapping) and metadata.get("name")
+        if not named and not str(row["kind"]).endswith("List"):
+            return "a %s in it has no name" % row["kind"], "give it metadata.name"
+    return None
+
+
+def _address(value: str) -> bool:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return True
