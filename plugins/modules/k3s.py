@@ -190,7 +190,8 @@ def started(wanted: Parameters) -> dict[str, Any]:
     changed = put_tokens(wanted, write_secret)
     backup = runner.convert(unit, data_dir) if wanted["convert"] else ""
     restart = wanted["restart"] or changed or bool(backup)
-    old = services.here().process(unit) if restart else ""
+    old = services.here().process(unit) if restart else None
+    wanted["etcd_cluster"] = readiness.etcd_cluster() if restart and server and not wanted["convert"] else ""
     if restart or not services.here().active(unit):
         # A server that cannot reach its database keeps trying with its old settings for five minutes.
         runner.start(unit, restart or (server and bool(wanted["database"])), data_dir)
@@ -200,9 +201,14 @@ def started(wanted: Parameters) -> dict[str, Any]:
     return {"changed": changed, "backup": backup}
 
 
-def of_new_process(unit: str, old: str, problem_of: Callable[[], str]) -> Callable[[], str]:
-    """Return a question that the process about to stop does not answer. old: its number, "" if there is none."""
-    return lambda: "its former process still runs" if old and services.here().process(unit) == old else problem_of()
+def of_new_process(unit: str, old: services.Process | None, problem_of: Callable[[], str]) -> Callable[[], str]:
+    """Return a question that the process about to stop does not answer. old: that process, None if there is none."""
+
+    def problem() -> str:
+        still = old is not None and old.is_same(services.here().process(unit))
+        return "its former process still runs" if still else problem_of()
+
+    return problem
 
 
 def question(wanted: Parameters) -> Callable[[], str]:
@@ -213,7 +219,9 @@ def question(wanted: Parameters) -> Callable[[], str]:
     questions: dict[str, Callable[[], str]] = {
         "voting": lambda: readiness.voting_problem(name, data_dir),
         "serving": lambda: readiness.serving_problem(name),
-        "ready": lambda: readiness.server_problem(name, must_vote=wanted["convert"]),
+        "ready": lambda: readiness.server_problem(
+            name, must_vote=wanted["convert"], etcd_cluster=wanted["etcd_cluster"]
+        ),
     }
     return questions[wanted["until"]]
 

@@ -26,10 +26,12 @@ options:
       - V(credentials) creates a token, and with O(control_plane) a certificate key, for others to join. Use C(no_log)
         on the task.
       - V(join) joins the node, or finishes a half-done join.
-      - V(reconfigure) writes the static pods of a control plane and the API server's certificate again from O(config).
+      - V(reconfigure) writes the static pods of a control plane and the API server's certificate again from O(config), and
+        waits until the kubelet runs those that differ.
       - V(upload) stores O(config) in the cluster, once every control plane has it.
-      - V(gate) waits until a changed node serves again - its node is Ready and, on a control plane, its API server
-        answers, its static pods are ready and its etcd member votes.
+      - V(gate) waits until a changed node serves again - the kubelet and containerd that run now are healthy and have
+        reported so since the change and, on a control plane, its own API server answers, its static pods are those of
+        their manifests and ready, and its etcd member votes in the same cluster as before.
     type: str
     required: true
     choices: [init, wait, pull, credentials, join, reconfigure, upload, gate]
@@ -43,12 +45,17 @@ options:
     elements: str
     default: []
   node_name:
-    description: Name of the node in the cluster (O(state=join), O(state=gate)).
+    description: Name of the node in the cluster (O(state=join), O(state=reconfigure),
+      O(state=gate)).
     type: str
   control_plane:
     description: The node is a control plane (or with O(state=credentials), others join as control planes).
     type: bool
     default: false
+  etcd_cluster:
+    description: ID of the etcd cluster that the node's member belongs to (O(state=gate)); empty if it is unknown.
+    type: str
+    default: ""
   credentials:
     description: What O(state=credentials) returned on a control plane.
     type: dict
@@ -103,6 +110,8 @@ import time
 from typing import Any, Callable, Dict
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm import static_pods
+from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm.gate import Gate
 from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm.runner import KubeadmError, Runner
 
 Parameters = Dict[str, Any]
@@ -150,8 +159,8 @@ def join(node: Runner, wanted: Parameters) -> dict[str, Any]:
 
 
 def reconfigure(node: Runner, wanted: Parameters) -> dict[str, Any]:
-    """Write the static pods and the API server's certificate again."""
-    node.reconfigure(wanted["config"], wanted["timeout"])
+    """Write the static pods and the API server's certificate again, and wait until the kubelet runs them."""
+    static_pods.reconfigure(node, wanted["node_name"], wanted["config"], wanted["timeout"])
     return {"changed": True}
 
 
@@ -163,7 +172,7 @@ def upload(node: Runner, wanted: Parameters) -> dict[str, Any]:
 
 def gate(node: Runner, wanted: Parameters) -> dict[str, Any]:
     """Wait until the node serves again."""
-    node.gate(wanted["node_name"], wanted["control_plane"], wanted["timeout"])
+    Gate(node, wanted["node_name"], wanted["control_plane"], wanted["etcd_cluster"]).wait(wanted["timeout"])
     return {"changed": False}
 
 
@@ -195,6 +204,7 @@ def main() -> None:
             "images": {"type": "list", "elements": "str", "default": []},
             "node_name": {"type": "str"},
             "control_plane": {"type": "bool", "default": False},
+            "etcd_cluster": {"type": "str", "default": ""},
             "credentials": {"type": "dict", "no_log": True},
             "last_try": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 600},
@@ -204,7 +214,7 @@ def main() -> None:
             ("state", "gate", ["node_name"]),
             ("state", "init", ["config"]),
             ("state", "credentials", ["config"]),
-            ("state", "reconfigure", ["config"]),
+            ("state", "reconfigure", ["config", "node_name"]),
             ("state", "upload", ["config"]),
         ],
         supports_check_mode=True,

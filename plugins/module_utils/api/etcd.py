@@ -33,6 +33,7 @@ class Etcd:
         """servers: client URLs. own_only: True if a member answers only its own node, as with K3s."""
         self.servers, self.context, self.timeout, self.own_only = servers, context, timeout, own_only
         self.own_id: str | None = None
+        self.cluster_id: str | None = None
 
     def ask(self, url: str, path: str) -> Any:
         """Return the answer of the member at a URL. Raise one of tls.NO_ANSWER."""
@@ -58,8 +59,12 @@ class Etcd:
 
     def _members(self, url: str) -> list[Member]:
         answer = self.ask(url, MEMBERS)
-        self.own_id = (answer.get("header") or {}).get("member_id")
+        self.own_id, self.cluster_id = (answer.get("header") or {}).get("member_id"), cluster_of(answer)
         return answer.get("members") or []
+
+    def own_status(self) -> dict[str, Any]:
+        """Return the state of the member at the first URL. Raise one of tls.NO_ANSWER."""
+        return self.ask(self.servers[0], STATUS)
 
     def status(self, member: Member) -> dict[str, Any]:
         """Return the state of a member that has started: etcd's status, or {reached: True} if it answers only its node.
@@ -70,7 +75,7 @@ class Etcd:
         if not self.own_only:
             return self.ask(url, STATUS)
         if member.get("ID") == self.own_id:
-            return self.ask(self.servers[0], STATUS)
+            return self.own_status()
         return self._reached(url)
 
     def _reached(self, url: str) -> dict[str, Any]:
@@ -128,7 +133,7 @@ def peers(data_dir: str, port: int = paths.ETCD_PEER_PORT) -> list[Member] | Non
     place = data_dir + "/server/tls/etcd"
     own = place + "/peer-server-client"
     context = tls.from_files(place + "/peer-ca.crt", own + ".crt", own + ".key")
-    session = tls.Session("127.0.0.1", port, context, 5)
+    session = tls.Session(paths.K3s().loopback.strip("[]"), port, context, 5)
     try:
         status, text = session.ask("GET", "/members")
     finally:
@@ -139,6 +144,12 @@ def peers(data_dir: str, port: int = paths.ETCD_PEER_PORT) -> list[Member] | Non
 def learners(members: list[Member]) -> List[str]:
     """Return the peer URLs of the members that do not vote yet."""
     return [url for member in members if member.get("isLearner") for url in member.get("peerURLs") or ["?"]]
+
+
+def cluster_of(answer: Any) -> str | None:
+    """Return the ID of the cluster that a member's answer names, None if it names none."""
+    known = (answer.get("header") or {}).get("cluster_id") if isinstance(answer, dict) else None
+    return str(known) if known else None
 
 
 def described(text: str) -> list[Member]:

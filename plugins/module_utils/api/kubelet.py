@@ -14,8 +14,16 @@ from ..node import paths
 
 
 def health_problem(timeout: float = 3) -> str:
-    """Return why the kubelet is not healthy, "" if it is. timeout: seconds to wait for its answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", paths.KUBELET_HEALTH_PORT, timeout=timeout)
+    """Return why the kubelet is not healthy, "" if it is. timeout: seconds to wait for its answer.
+
+    With K3s it listens at ::1 if the node's first address is IPv6: pkg/daemons/agent/agent.go (kubeletArgs).
+    """
+    problem = _problem_at("127.0.0.1", timeout)
+    return problem if problem and _problem_at("::1", timeout) else ""
+
+
+def _problem_at(address: str, timeout: float) -> str:
+    connection = http.client.HTTPConnection(address, paths.KUBELET_HEALTH_PORT, timeout=timeout)
     try:
         connection.request("GET", "/healthz")
         answer = connection.getresponse()

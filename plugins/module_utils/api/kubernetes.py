@@ -34,8 +34,7 @@ def local_server(manifest: str = paths.API_SERVER_MANIFEST) -> Server | None:
     """Return (address, port) of this control plane's own API server, None if the node has none."""
     text = read_text(manifest)
     if not text:
-        found = re.search(r"server:\s*https://127\.0\.0\.1:(\d+)", read_text(paths.K3S_ADMIN))
-        return ("127.0.0.1", int(found.group(1))) if found else None
+        return paths.K3s().api_server()
     address = re.search(r"--advertise-address=(\S+)", text)
     port = re.search(r"--secure-port=(\d+)", text)
     return address.group(1) if address else "127.0.0.1", int(port.group(1)) if port else paths.API_PORT

@@ -12,9 +12,10 @@ import os
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..api import etcd, readiness, tls
+from ..api import etcd, gate, readiness, tls
 from ..api.kubernetes import Api, ApiError, local_server
-from ..node import paths
+from ..node import paths, services
+from ..node.services import Process
 
 
 def serving_problem(name: str) -> str:
@@ -48,13 +49,43 @@ def voting_problem(name: str, data_dir: str) -> str:
     return "its etcd does not vote: %s is a learner" % ", ".join(learners) if learners else ""
 
 
-def server_problem(name: str, must_vote: bool = False) -> str:
+def server_problem(name: str, must_vote: bool = False, etcd_cluster: str = "") -> str:
     """Return why a server does not serve yet. With embedded etcd its member must vote: Ready does not say that.
 
-    must_vote: the Node has to report that it votes, as after a conversion of the datastore.
+    must_vote: the Node has to report that it votes, as after a conversion of the datastore. etcd_cluster: the ID of its
+    etcd cluster before the change, "" if it was unknown.
     """
-    node, problem = _own_node(name)
-    return problem or readiness.node_problem(node, name, must_vote)
+
+    def ask(process: Process) -> str:
+        api, problem = _own_api()
+        if problem or api is None:
+            return problem
+        return gate.kubelet_problem(api, name, process, process.started, must_vote) or _etcd_problem(name, etcd_cluster)
+
+    try:
+        return gate.settled(lambda: services.here().process("k3s"), "K3s", ask)
+    except ApiError as error:
+        return str(error)
+
+
+def _etcd_problem(name: str, cluster: str) -> str:
+    """Return why the embedded etcd's member does not vote. K3s names it NODE-NUMBER: pkg/etcd/etcd.go (setName)."""
+    how = paths.K3s().etcd()
+    if not how:
+        return ""
+    return gate.etcd_problem(lambda: etcd.connect(how), name, cluster, lambda member: member.rpartition("-")[0] == name)
+
+
+def etcd_cluster() -> str:
+    """Return the ID of the etcd cluster that this server's member is in; "" without embedded etcd, or if it is silent."""
+    how = paths.K3s().etcd()
+    try:
+        member = etcd.connect(how) if how else None
+        if member is not None:
+            member.members()
+    except tls.NO_ANSWER:
+        return ""
+    return (member and member.cluster_id) or ""
 
 
 def agent_problem(name: str, data_dir: str) -> str:
@@ -71,7 +102,11 @@ def agent_problem(name: str, data_dir: str) -> str:
     url = urlsplit(paths.K3s().own_server())
     try:
         api = Api([(url.hostname or "", url.port or 443)], context=context, timeout=5, patience=0)
-        return readiness.node_problem(api.get("/api/v1/nodes/" + name, missing_ok=True), name)
+        return gate.settled(
+            lambda: services.here().process("k3s-agent"),
+            "K3s",
+            lambda process: gate.kubelet_problem(api, name, process, process.started),
+        )
     except ApiError as error:
         return "the servers do not answer through its balancer: %s" % error
 
@@ -79,10 +114,14 @@ def agent_problem(name: str, data_dir: str) -> str:
 def _own_node(name: str) -> tuple[dict[str, Any] | None, str]:
     """Return (the Node in the server's own API or None, why that API does not serve)."""
     try:
-        api = Api([local_server() or ("127.0.0.1", paths.API_PORT)], paths.K3S_ADMIN, timeout=5, patience=0)
-        status, text = api.ask("GET", "/readyz")
-        if status != 200:
-            return None, "its API is not ready: %s" % text.strip()[-200:]
-        return api.get("/api/v1/nodes/" + name, missing_ok=True), ""
+        api, problem = _own_api()
+        return (api.get("/api/v1/nodes/" + name, missing_ok=True) if api and not problem else None), problem
     except ApiError as error:
         return None, str(error)
+
+
+def _own_api() -> tuple[Api | None, str]:
+    """Return (a client of the server's own API or None, why it does not serve). Raise ApiError."""
+    api = Api([local_server() or ("127.0.0.1", paths.API_PORT)], paths.K3S_ADMIN, timeout=5, patience=0)
+    status, text = api.ask("GET", "/readyz")
+    return (api, "") if status == 200 else (None, "its API is not ready: %s" % text.strip()[-200:])

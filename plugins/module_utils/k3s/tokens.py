@@ -11,12 +11,16 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+import time
 from typing import Callable
 
 from ..api.kubernetes import Api, local_server
 from ..base import commands
 from ..base.text_files import read_text, write_secret
 from ..node import paths
+
+# K3s's controllers remove a Node's finalizers within a second, once they have done their work.
+GONE_SECONDS = 30
 
 
 class K3sError(Exception):
@@ -63,21 +67,48 @@ def credentials(data_dir: str, forget: list[str], ttl: str = "", program: str = 
     server = _read(data_dir + "/server/token")
     if not server:
         raise K3sError("%s/server/token is missing: this is not a running server" % data_dir)
-    api = Api([local_server()], paths.K3S_ADMIN)
-    for name in forget:
-        api.delete("/api/v1/namespaces/kube-system/secrets/%s.node-password.k3s" % name)
-        api.delete("/api/v1/nodes/" + name)
+    if forget:
+        api = Api([local_server()], paths.K3S_ADMIN)
+        for name in forget:
+            _forget(api, name)
     secret = _read(paths.K3S_AGENT_TOKEN)
     digest = server.partition("::")[0]
     agent = "%s::node:%s" % (digest, password(secret)) if secret and digest.startswith("K10") else server
     return {"server": server, "agent": bootstrap(program, ttl) if ttl else agent, "agent_token": password(secret)}
 
 
+def _forget(api: Api, name: str) -> None:
+    """Delete a Node and its password, and wait until the Node is gone. Raise K3sError or ApiError.
+
+    K3s puts finalizers on Nodes: a server's stays until its etcd member is removed, which etcd refuses while the others
+    have no quorum (pkg/etcd/member_controller.go, pkg/node/controller.go). A node that joins before is refused.
+    """
+    api.delete("/api/v1/namespaces/kube-system/secrets/%s.node-password.k3s" % name)
+    api.delete("/api/v1/nodes/" + name)
+    deadline = time.monotonic() + GONE_SECONDS
+    while True:
+        node = api.get("/api/v1/nodes/" + name, missing_ok=True)
+        if node is None:
+            return
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.3)
+    waiting = ", ".join((node.get("metadata") or {}).get("finalizers") or []) or "no finalizer"
+    text = (
+        "The Node %s was deleted, and is still there after %d s (%s). A server's Node stays until its etcd member can be "
+        "removed: bring the other servers back, more than half of the members have to run. Then run site again."
+    )
+    raise K3sError(text % (name, GONE_SECONDS, waiting))
+
+
 def bootstrap(program: str, ttl: str) -> str:
-    """Return a new token with a lifetime: https://docs.k3s.io/cli/token#k3s-token-create"""
+    """Return a new token with a lifetime: https://docs.k3s.io/cli/token#k3s-token-create
+
+    K3s prefers the environment's KUBECONFIG, which may be that of another cluster: pkg/cli/cmds/token.go
+    """
     description = "agents that join with kubewright.cluster"
     argv = [program, "token", "create", "--ttl", ttl, "--description", description]
-    done = commands.run(argv, clean=True, merge=True)
+    done = commands.run(argv, clean=True, merge=True, env={"KUBECONFIG": paths.K3S_ADMIN})
     found = re.search(r"^(?:K10[0-9a-f]{64}::)?[a-z0-9]{6}\.[a-z0-9]{16}$", done.out, re.M)
     if done.rc or not found:
         raise K3sError("k3s token create failed: %s" % done.complaint()[-400:])

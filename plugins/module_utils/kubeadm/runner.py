@@ -20,8 +20,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Iterator
 
-from ..api import etcd, kubernetes, readiness, tls
-from ..api.kubelet import health_problem
+from ..api import kubernetes
 from ..api.kubernetes import Api, ApiError
 from ..base import commands
 from ..base.commands import Result
@@ -58,8 +57,6 @@ LAST_MADE = (
     "/apis/apps/v1/namespaces/kube-system/deployments/coredns",
     "/apis/apps/v1/namespaces/kube-system/daemonsets/kube-proxy",
 )
-# The API server reloads its certificate on its own; its pod must be seen as the new one before the gate asks.
-SETTLE_SECONDS = 2
 
 
 class KubeadmError(Exception):
@@ -174,7 +171,6 @@ class Runner:
             with self._former_certificate_kept():
                 self.kubeadm(["init", "phase", "certs", "apiserver", "--config", path], timeout)
             self.kubeadm(["init", "phase", "control-plane", "all", "--config", path], timeout)
-            time.sleep(SETTLE_SECONDS)
 
     @contextlib.contextmanager
     def _former_certificate_kept(self) -> Iterator[None]:
@@ -267,7 +263,7 @@ class Runner:
         """Wait for this node's own API server, which its kubelet starts. Raise KubeadmError after `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while True:
-            problem = self._api_problem()
+            problem = self.api_problem()
             if not problem:
                 return
             if time.monotonic() > deadline:
@@ -275,7 +271,8 @@ class Runner:
                 raise KubeadmError("the API server was not ready within %d s: %s" % (timeout, reason))
             time.sleep(1)
 
-    def _api_problem(self) -> str:
+    def api_problem(self) -> str:
+        """Return why this node's own API server does not serve; "" if it does."""
         own = kubernetes.local_server(self.root + paths.API_SERVER_MANIFEST)
         if own is None:
             return "%s is missing" % paths.API_SERVER_MANIFEST
@@ -284,55 +281,6 @@ class Runner:
         except ApiError as error:
             return str(error)
         return "" if status == 200 else kubernetes.reason(status, text.strip())
-
-    def gate(self, name: str, control_plane: bool, timeout: float) -> None:
-        """Wait until this node serves: API ready, node Ready, etcd member started and voting. Raise KubeadmError."""
-        if control_plane:
-            self.wait_api(timeout)
-        deadline = time.monotonic() + timeout
-        while True:
-            problem = self.problem(name, control_plane)
-            if not problem:
-                return
-            if time.monotonic() > deadline:
-                raise KubeadmError("%s is not healthy after %d s: %s" % (name, timeout, masked_message(problem)))
-            time.sleep(1)
-
-    def problem(self, name: str, control_plane: bool) -> str:
-        """Return why this node does not serve yet; "" if it does."""
-        unhealthy = health_problem()
-        if unhealthy:
-            return "its kubelet is not healthy: %s" % unhealthy
-        try:
-            # The kubelet's own kubeconfig: a worker has no other.
-            node = self.api("kubelet.conf").get("/api/v1/nodes/" + name, missing_ok=True)
-            problem = readiness.node_problem(node, name)
-            if not problem and control_plane:
-                problem = self._static_pods_problem(name)
-        except ApiError as error:
-            return str(error)
-        if problem or not control_plane or not self.has("manifests/etcd.yaml"):
-            return problem
-        return self._etcd_problem(name)
-
-    def _static_pods_problem(self, name: str) -> str:
-        query = "?labelSelector=tier%3Dcontrol-plane&fieldSelector=spec.nodeName%3D" + name
-        pods = self.api("admin.conf").get("/api/v1/namespaces/kube-system/pods" + query)["items"]
-        ready = {(pod["metadata"].get("labels") or {}).get("component") for pod in pods if readiness.is_ready(pod)}
-        expected = [pod for pod in STATIC_PODS if self.has("manifests/%s.yaml" % pod)]
-        waiting = [pod for pod in expected if pod not in ready]
-        return "its static pods are not ready (%s)" % ", ".join(waiting) if waiting else ""
-
-    def _etcd_problem(self, name: str) -> str:
-        listed = self.run([paths.PROGRAMS + "/crictl", "ps", "--name", "^etcd$", "-q"], 10)
-        if listed.rc or not listed.out.strip():
-            return "its etcd is not running%s" % (": " + listed.complaint() if listed.rc else "")
-        try:
-            members = etcd.local(self.kubernetes).members()
-        except tls.NO_ANSWER as error:
-            return "its etcd does not answer: %s" % error
-        reason = etcd.not_voting_reason(name, members)
-        return "its etcd member does not vote: %s" % reason if reason else ""
 
     # -- images and messages ---------------------------------------------------------------------------------------
 

@@ -158,6 +158,29 @@ class K3s:
         self.client = (self.data + "/agent/client-kubelet.crt", self.data + "/agent/client-kubelet.key")
         self.authority_file = self.data + "/agent/server-ca.crt"
 
+    @property
+    def loopback(self) -> str:
+        """Return the address at which the parts of a server listen, in the form of URLs.
+
+        It follows the first Services network: pkg/daemons/config/types.go (Loopback).
+        """
+        found = re.search(r"^service-cidr:\s*(?:-\s*)?[\"']?([0-9a-fA-F.:]+)/", read_text(K3S_CONFIG), re.M)
+        return "[::1]" if found and ":" in found.group(1) else "127.0.0.1"
+
+    def api_server(self) -> Tuple[str, int] | None:
+        """Return (address, port) of this server's own API, None if the node is no server.
+
+        K3s writes the address that it listens at, or its loopback, to the administrator's kubeconfig: pkg/server/server.go
+        (writeKubeConfig). Another one is of a file that was copied here.
+        """
+        found = re.search(r"^\s*server:\s*[\"']?https://(\[[^\]\s]+\]|[^:/\s\"']+):(\d+)", read_text(K3S_ADMIN), re.M)
+        bound = re.search(r"^bind-address:\s*[\"']?([^\s\"']+)", read_text(K3S_CONFIG), re.M)
+        if not found:
+            return None
+        address = found.group(1).strip("[]")
+        own = ("127.0.0.1", "::1", "localhost", bound.group(1) if bound else "")
+        return (address, int(found.group(2))) if address in own else None
+
     def pod_networks(self) -> list[str]:
         """Return the cluster's pod networks, which flannel writes for its CNI plugin.
 
@@ -173,7 +196,7 @@ class K3s:
     def own_server(self) -> str:
         """Return the URL of the API that the node's own kubelet uses."""
         found = re.search(r"^\s*server:\s*[\"']?([^\s\"']+)", read_text(self.identity), re.M)
-        return found.group(1) if found else "https://127.0.0.1:%d" % K3S_BALANCER_PORT
+        return found.group(1) if found else "https://%s:%d" % (self.loopback, K3S_BALANCER_PORT)
 
     def certificates(self) -> dict[str, str]:
         """Return the paths of the node's certificates by name."""
@@ -187,7 +210,7 @@ class K3s:
         if not os.path.isdir(self.data + "/server/db/etcd/member"):
             return {}
         return {
-            "servers": "https://127.0.0.1:%d" % K3S_ETCD_HTTP_PORT,
+            "servers": "https://%s:%d" % (self.loopback, K3S_ETCD_HTTP_PORT),
             "own_only": "yes",
             "cafile": place + "server-ca.crt",
             "certfile": place + "client.crt",

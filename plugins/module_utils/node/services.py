@@ -10,14 +10,45 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from abc import ABC, abstractmethod
-from typing import Callable, List
+from typing import Callable, List, NamedTuple, Optional
 
 from ..base import commands
 from ..base.commands import Result
 from ..base.text_files import read_text
 
 Runner = Callable[[List[str]], Result]
+
+
+class Process(NamedTuple):
+    """The main process of a service.
+
+    number: its process ID. invocation: systemd's ID of this start, "" with OpenRC. restarts: how often it was started
+    again after a failure. settled: False while the manager starts or stops it. started: seconds since 1970.
+    """
+
+    number: str
+    invocation: str
+    restarts: int
+    settled: bool
+    started: float
+
+    def is_same(self, other: Optional[Process]) -> bool:
+        """Return True if this is the same start of the service."""
+        return other is not None and (self.number, self.invocation) == (other.number, other.invocation)
+
+
+def started_at(number: str, root: str = "/proc") -> float:
+    """Return when a process started, in seconds since 1970 by the clock as it is now; 0 if there is none.
+
+    https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html: field 22 counts from boot, with the time asleep.
+    """
+    words = read_text("%s/%s/stat" % (root, number)).rpartition(")")[2].split()
+    if len(words) < 20 or not words[19].isdigit():
+        return 0.0
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(words[19]) / os.sysconf("SC_CLK_TCK")
+    return time.time() - age
 
 
 def run_merged(argv: list[str]) -> Result:
@@ -54,8 +85,8 @@ class Manager(ABC):
         """Return True if a service runs."""
 
     @abstractmethod
-    def process(self, name: str) -> str:
-        """Return the number of a service's main process; "" if none runs, or if a start waits until it is a new one."""
+    def process(self, name: str) -> Process | None:
+        """Return a service's main process, None if none runs."""
 
     @abstractmethod
     def restarts(self, name: str) -> int:
@@ -94,9 +125,18 @@ class Systemd(Manager):
     def active(self, name: str) -> bool:
         return self.run(["systemctl", "is-active", "--quiet", name]).rc == 0
 
-    def process(self, name: str) -> str:
-        number = self.run(["systemctl", "show", "--property=MainPID", "--value", name]).out.strip()
-        return "" if number == "0" else number
+    def process(self, name: str) -> Process | None:
+        wanted = "--property=MainPID,InvocationID,NRestarts,ActiveState,Job"
+        lines = self.run(["systemctl", "show", wanted, name]).out.splitlines()
+        values = dict(line.split("=", 1) for line in lines if "=" in line)
+        number = values.get("MainPID", "0")
+        if not number.isdigit() or number == "0":
+            return None
+        # A start or restart that is queued or still going on is a job of the unit:
+        # https://www.freedesktop.org/software/systemd/man/latest/org.freedesktop.systemd1.html (Unit, Job)
+        settled = values.get("ActiveState") == "active" and values.get("Job", "") in ("", "0")
+        restarts = int(values.get("NRestarts") or 0)
+        return Process(number, values.get("InvocationID", ""), restarts, settled, started_at(number))
 
     def restarts(self, name: str) -> int:
         found = re.search(r"NRestarts=(\d+)", self.run(["systemctl", "show", "--property=NRestarts", name]).out)
@@ -138,8 +178,11 @@ class OpenRC(Manager):
     def active(self, name: str) -> bool:
         return os.path.exists(self.started + name) and self.run(["rc-service", name, "status"]).rc == 0
 
-    def process(self, name: str) -> str:
-        return ""
+    def process(self, name: str) -> Process | None:
+        number = read_text("%s%s/child_pid" % (self.options, name)).strip()
+        started = started_at(number) if number.isdigit() else 0.0
+        running = os.path.exists(self.started + name)
+        return Process(number, "", self.restarts(name), running, started) if started else None
 
     def restarts(self, name: str) -> int:
         count = read_text("%s%s/start_count" % (self.options, name)).strip()

@@ -6,6 +6,7 @@ pulls, and the ports that it opens."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..base import versions
@@ -105,10 +106,11 @@ def ports(cluster: Cluster) -> list[dict[str, Any]]:
     return [*rows, row("-", "all", "all nodes", "pod networks %s" % ", ".join(cluster["pod_cidrs"]), "pods")]
 
 
-def actions(node: Node, values: Inputs) -> dict[str, Any]:
+def actions(node: Node, values: Inputs, info: Mapping[str, Any]) -> dict[str, Any]:
     """Return kubeadm's arguments for the role's tasks.
 
-    Seconds to wait are those of kubeadm_timeout where that is set.
+    Seconds to wait are those of kubeadm_timeout where that is set. info: the node's facts. etcd_cluster: the ID of the
+    etcd cluster that its member is in before the run; empty if it is unknown.
     """
     made = node.get("kubeadm") or {}
     timeout = values["kubeadm_timeout"] or 0
@@ -123,5 +125,6 @@ def actions(node: Node, values: Inputs) -> dict[str, Any]:
         "join": {"config": made.get("join")},
         "join_timeout": timeout or 600,
         "gate_timeout": timeout or 300,
+        "etcd_cluster": ((info.get("cluster") or {}).get("live") or {}).get("etcd_cluster") or "",
         "control_plane": node["role"] == "control_plane",
     }

@@ -25,7 +25,7 @@ class Manager:
     """A service manager: what it was asked to do, and whether the service runs."""
 
     def __init__(self):
-        self.calls, self.running, self.processes = [], False, [""]
+        self.calls, self.running, self.processes = [], False, [None]
 
     def active(self, name):
         return self.running
@@ -51,6 +51,7 @@ def manager(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "K3S_TOKEN", str(tmp_path / "token"))
     monkeypatch.setattr(paths, "K3S_AGENT_TOKEN", str(tmp_path / "agent-token"))
     monkeypatch.setattr(runner, "SELINUX", str(tmp_path / "none"))
+    monkeypatch.setattr(readiness, "etcd_cluster", lambda: "100")
     for name in ("voting_problem", "serving_problem", "server_problem", "agent_problem"):
         monkeypatch.setattr(readiness, name, lambda *_arguments, name=name, **_more: made.calls.append(name) or "")
     return made
@@ -170,7 +171,26 @@ def test_a_damaged_record_stops_the_install_script(run_module, record, tmp_path)
 def test_the_gate_does_not_listen_to_the_process_that_stops(start, manager, monkeypatch):
     waits = []
     monkeypatch.setattr(runner.time, "sleep", waits.append)
-    manager.running, manager.processes = True, ["100", "100", "100", "200"]
+    old = services.Process("100", "a", 0, True, 5.0)
+    # Asked before the restart, three times in vain, and then of the new process, which may have the same number.
+    manager.running = True
+    manager.processes = [old, old, old._replace(settled=False), old._replace(restarts=1), old._replace(invocation="b")]
     start(restart=True)
-    # Asked before the restart, twice in vain, and then by the new process.
-    assert len(waits) == 2 and manager.calls[-1] == "server_problem"
+    assert len(waits) == 3 and manager.calls[-1] == "server_problem"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [({"restart": True}, "100"), ({}, ""), ({"restart": True, "convert": True}, "")],
+)
+def test_a_restarted_server_has_to_be_in_the_etcd_cluster_that_it_was_in(
+    start, manager, monkeypatch, arguments, expected
+):
+    asked = []
+    monkeypatch.setattr(runner, "convert", lambda *_arguments: "")
+    monkeypatch.setattr(
+        readiness, "server_problem", lambda *_arguments, **more: asked.append(more["etcd_cluster"]) or ""
+    )
+    manager.running = True
+    start(**arguments)
+    assert asked == [expected]

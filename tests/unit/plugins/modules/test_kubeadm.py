@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm import static_pods
+from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm.gate import Gate
 from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm.runner import KubeadmError, Runner
 from ansible_collections.kubewright.cluster.plugins.modules import kubeadm
 
@@ -44,7 +46,8 @@ def node(monkeypatch):
         return call
 
     for name in ANSWERS:
-        monkeypatch.setattr(Runner, name, method(name))
+        place = {"gate": (Gate, "wait"), "reconfigure": (static_pods, "reconfigure")}.get(name, (Runner, name))
+        monkeypatch.setattr(*place, method(name))
     monkeypatch.setattr(Runner, "missing_images", lambda _self, names: names)
     monkeypatch.setattr(Runner, "last_words", lambda _self: "E1129 the kubelet's last words")
     return made

@@ -20,7 +20,6 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm.runner 
 SECRET = {"token": "abcdef.0123456789abcdef", "ca_hash": "sha256:" + "d" * 64, "certificate_key": "e" * 64}
 JOIN = "token: @token@\nhash: @ca_hash@\nkey: @certificate_key@\n"
 JOIN_COMMAND = "kubeadm join cp:6443 --token %(token)s --discovery-token-ca-cert-hash %(ca_hash)s\n" % SECRET
-READY = {"conditions": [{"type": "Ready", "status": "True"}]}
 
 
 class Api:
@@ -82,8 +81,7 @@ class Machine(Runner):
 
 
 @pytest.fixture
-def machine(tmp_path, monkeypatch):
-    monkeypatch.setattr(kubeadm, "health_problem", lambda: "")
+def machine(tmp_path):
     made = Machine(tmp_path)
     yield made
     # Whatever happened: no configuration with secrets is left, and no command had one among its arguments.
@@ -252,8 +250,7 @@ def test_a_missing_certificate_key_is_an_error(machine):
 
 
 @pytest.fixture
-def certificate(machine, monkeypatch):
-    monkeypatch.setattr(kubeadm, "SETTLE_SECONDS", 0)
+def certificate(machine):
     pki = machine.place / "etc/kubernetes/pki"
     for name in ("apiserver.crt", "apiserver.key"):
         (pki / name).write_text("former")
@@ -305,93 +302,7 @@ def test_the_configuration_is_uploaded_as_the_administrator(machine):
     ]
 
 
-# -- gate ------------------------------------------------------------------------------------------------------------
-
-
-def pod(component, ready="True"):
-    conditions = [{"type": "Ready", "status": ready}]
-    return {"metadata": {"labels": {"component": component}}, "status": {"conditions": conditions}}
-
-
-PODS = "/api/v1/namespaces/kube-system/pods"
-
-
-@pytest.fixture
-def healthy(machine, monkeypatch):
-    """A control plane that serves, and its etcd's members to change."""
-    members = [{"name": "cp-1"}, {"name": "cp-2"}]
-    machine.complete()
-    machine.objects["/api/v1/nodes/cp-1"] = {"status": READY}
-    machine.objects[PODS] = {"items": [pod("kube-apiserver"), pod("etcd")]}
-    machine.answers["crictl ps"] = Result(0, "id\n")
-    monkeypatch.setattr(
-        kubeadm.etcd, "local", lambda _root: type("Etcd", (), {"members": lambda _self: list(members)})()
-    )
-    monkeypatch.setattr(kubeadm.time, "sleep", lambda _seconds: None)
-    return members
-
-
-def test_a_healthy_control_plane_passes(machine, healthy, monkeypatch):
-    monkeypatch.setattr(machine, "_api_problem", lambda: "")
-    machine.gate("cp-1", True, 0)
-
-
-def test_a_worker_is_asked_with_its_own_kubeconfig(machine):
-    machine.objects["/api/v1/nodes/w-1"] = {"status": READY}
-    machine.gate("w-1", False, 0)
-    assert machine.servers == ["kubelet.conf"]
-
-
-def test_a_dead_kubelet_whose_node_is_still_ready_does_not_pass(machine, healthy, monkeypatch):
-    assert machine.problem("cp-1", True) == ""
-    monkeypatch.setattr(kubeadm, "health_problem", lambda: "refused")
-    assert machine.problem("cp-1", True) == "its kubelet is not healthy: refused"
-
-
-@pytest.mark.parametrize(
-    ("node", "problem"),
-    [
-        (None, "does not know the node cp-1"),
-        (
-            {"status": {"conditions": [{"type": "Ready", "status": "False", "message": "no network"}]}},
-            "not Ready: no network",
-        ),
-        ({}, "its kubelet never reported"),
-        (ApiError("GET x: refused"), "refused"),
-    ],
-)
-def test_a_node_that_is_not_ready_does_not_pass(machine, healthy, node, problem):
-    machine.objects["/api/v1/nodes/cp-1"] = node
-    assert problem in machine.problem("cp-1", True)
-    with pytest.raises(KubeadmError, match="cp-1 is not healthy after 0 s"):
-        machine.gate("cp-1", False, 0)
-
-
-@pytest.mark.parametrize("pods", [[], [pod("kube-apiserver")], [pod("kube-apiserver"), pod("etcd", "False")]])
-def test_static_pods_that_are_missing_or_not_ready_do_not_pass(machine, healthy, pods):
-    machine.objects[PODS] = {"items": pods}
-    assert "static pods are not ready" in machine.problem("cp-1", True)
-
-
-def test_an_etcd_that_does_not_run_vote_or_answer_does_not_pass(machine, healthy, monkeypatch):
-    healthy[0] = {"name": "cp-1", "isLearner": True}
-    assert machine.problem("cp-1", True) == "its etcd member does not vote: it is a learner"
-    healthy[:] = [{"name": "cp-2"}, {}]
-    assert (
-        machine.problem("cp-1", True) == "its etcd member does not vote: the members are cp-2, one that has not started"
-    )
-    monkeypatch.setattr(kubeadm.etcd, "local", lambda _root: (item for item in ()).throw(OSError("refused")))
-    assert machine.problem("cp-1", True) == "its etcd does not answer: refused"
-    machine.answers["crictl ps"] = Result(0, "\n")
-    assert machine.problem("cp-1", True) == "its etcd is not running"
-    machine.answers["crictl ps"] = failing("no runtime\n")
-    assert machine.problem("cp-1", True) == "its etcd is not running: no runtime"
-
-
-def test_without_a_member_of_its_own_etcd_is_not_asked(machine, healthy):
-    (machine.place / "etc/kubernetes/manifests/etcd.yaml").unlink()
-    machine.answers["crictl ps"] = failing("never asked\n")
-    assert machine.problem("cp-1", True) == ""
+# -- waiting ---------------------------------------------------------------------------------------------------------
 
 
 def test_the_own_api_server_is_waited_for(machine, authority, serve):
@@ -407,7 +318,7 @@ def test_the_own_api_server_is_waited_for(machine, authority, serve):
     )
     with open(authority.kubeconfig(), encoding="utf-8") as stream:
         (machine.place / "etc/kubernetes/admin.conf").write_text(stream.read())
-    assert machine._api_problem() == "HTTP 500, [-]etcd failed"
+    assert machine.api_problem() == "HTTP 500, [-]etcd failed"
     machine.wait_api(0)
 
 

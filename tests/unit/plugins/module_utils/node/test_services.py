@@ -4,9 +4,13 @@
 
 from __future__ import annotations
 
+import os
+import time
+
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.base.commands import Result
-from ansible_collections.kubewright.cluster.plugins.module_utils.node.services import Systemd
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import services
+from ansible_collections.kubewright.cluster.plugins.module_utils.node.services import OpenRC, Systemd
 
 
 def systemd(output):
@@ -21,6 +25,40 @@ def test_a_service_that_is_still_stopping_has_not_stopped(state, stopped):
     assert systemd(state + "\n").remove("containerd") == stopped
 
 
-@pytest.mark.parametrize(("number", "process"), [("4711", "4711"), ("0", ""), ("", "")])
-def test_the_main_process(number, process):
-    assert systemd(number + "\n").process("k3s") == process
+SHOWN = "MainPID=%d\nInvocationID=a1\nNRestarts=2\nActiveState=active\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "settled"),
+    [("", True), ("Job=0\n", True), ("Job=1234\n", False), ("ActiveState=deactivating\n", False)],
+)
+def test_the_main_process(more, settled):
+    found = systemd(SHOWN % os.getpid() + more).process("k3s")
+    assert found[:4] == (str(os.getpid()), "a1", 2, settled) and 0 <= time.time() - found.started < 3600
+    assert found.is_same(found._replace(settled=False)) and not found.is_same(None)
+    assert not found.is_same(found._replace(invocation="b2")) and not found.is_same(found._replace(number="1"))
+
+
+@pytest.mark.parametrize("output", ["MainPID=0\nInvocationID=a1\n", "", "MainPID=\n", "Failed to connect to bus"])
+def test_a_service_without_a_process(output):
+    assert systemd(output).process("k3s") is None
+
+
+def test_the_process_that_supervise_daemon_started(tmp_path, monkeypatch):
+    monkeypatch.setattr(OpenRC, "options", str(tmp_path) + "/options/")
+    monkeypatch.setattr(OpenRC, "started", str(tmp_path) + "/started/")
+    for name, content in {"options/k3s/child_pid": str(os.getpid()), "options/k3s/start_count": "3"}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    assert OpenRC().process("k3s")[:4] == (str(os.getpid()), "", 2, False)
+    (tmp_path / "started").mkdir()
+    (tmp_path / "started/k3s").write_text("")
+    assert OpenRC().process("k3s").settled
+    (tmp_path / "options/k3s/child_pid").write_text("999999999")
+    assert OpenRC().process("k3s") is OpenRC().process("none") is None
+
+
+def test_when_a_process_started():
+    """This one started after its parent and before now, whatever the clock."""
+    own, parent = services.started_at(str(os.getpid())), services.started_at(str(os.getppid()))
+    assert 0 < parent <= own <= time.time() and services.started_at("999999999") == 0

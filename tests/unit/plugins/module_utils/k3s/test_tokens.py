@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Credentials of a running server: reinstalled nodes are forgotten for good, and tokens are made in its own cluster."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import tokens
+from ansible_collections.kubewright.cluster.plugins.module_utils.k3s.tokens import K3sError
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths
+
+TOKEN = "abcdef.0123456789abcdef"
+NODE = "/api/v1/nodes/w-1"
+
+
+class Api:
+    """A cluster with one Node, which stays for some more requests after it was deleted."""
+
+    def __init__(self, stays):
+        self.stays, self.calls = stays, []
+
+    def delete(self, path):
+        self.calls.append("DELETE " + path)
+
+    def get(self, path, missing_ok=False):
+        assert missing_ok
+        self.calls.append("GET " + path)
+        self.stays -= 1
+        finalizers = ["wrangler.cattle.io/node", "wrangler.cattle.io/managed-etcd-controller"]
+        return {"metadata": {"finalizers": finalizers}} if self.stays >= 0 else None
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """Return a function that makes a server whose API keeps a deleted Node for so many requests."""
+    (tmp_path / "server").mkdir()
+    (tmp_path / "server/token").write_text("K10%s::server:secret\n" % ("a" * 64))
+    monkeypatch.setattr(paths, "K3S_AGENT_TOKEN", str(tmp_path / "none"))
+    monkeypatch.setattr(tokens.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(tokens, "local_server", lambda: ("127.0.0.1", 6443))
+
+    def make(stays):
+        api = Api(stays)
+        monkeypatch.setattr(tokens, "Api", lambda *_arguments: api)
+        return api
+
+    return make
+
+
+@pytest.mark.parametrize("stays", [0, 3])
+def test_a_forgotten_node_is_waited_for_until_it_is_gone(server, tmp_path, stays):
+    api = server(stays)
+    tokens.credentials(str(tmp_path), ["w-1"])
+    secret = "/api/v1/namespaces/kube-system/secrets/w-1.node-password.k3s"
+    assert api.calls == ["DELETE " + secret, "DELETE " + NODE, *["GET " + NODE] * (stays + 1)]
+
+
+def test_a_node_that_its_finalizers_keep_is_named_with_the_way_out(server, tmp_path, monkeypatch):
+    server(10**6)
+    monkeypatch.setattr(tokens, "GONE_SECONDS", 0)
+    with pytest.raises(K3sError, match=r"The Node w-1 was .*managed-etcd-controller.*bring the other servers back"):
+        tokens.credentials(str(tmp_path), ["w-1"])
+
+
+def test_without_nodes_to_forget_no_api_is_needed(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(tokens, "Api", None)
+    assert tokens.credentials(str(tmp_path), [])["server"].startswith("K10")
+
+
+def test_a_token_is_made_in_this_cluster_whatever_kubeconfig_the_environment_names(tmp_path, monkeypatch):
+    monkeypatch.setenv("KUBECONFIG", "/root/.kube/another-cluster")
+    program = tmp_path / "k3s"
+    program.write_text('#!/bin/sh\n[ "$KUBECONFIG" = %s ] && echo %s\n' % (paths.K3S_ADMIN, TOKEN))
+    os.chmod(program, 0o755)
+    assert tokens.bootstrap(str(program), "1h") == TOKEN
