@@ -306,6 +306,12 @@ node:
         The record of what the collection made on the machine, or null.
       type: dict
       returned: always
+    occupied:
+      description: >-
+        For each directory of O(data_paths), and of those that etcd and containerd usually have, the names in it; only
+        of those that are not empty.
+      type: dict
+      returned: always
     artifacts:
       description: >-
         For each program that the collection installed, by path, C(version), C(sha256), C(source), and C(intact),

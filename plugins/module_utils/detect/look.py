@@ -10,7 +10,7 @@ import pwd
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Callable, Dict, Sequence
 
-from ..node import paths
+from ..node import data_places, paths
 from . import cluster, disks, hardware, network, software, system, virtualization
 from .host import Host
 
@@ -74,6 +74,7 @@ EMPTY: Facts = {
     "services": {},
     "files": {},
     "artifacts": {},
+    "occupied": {},
     "cluster": CLUSTER,
 }
 
@@ -162,6 +163,7 @@ def _parts(
         "commands": commands,
         "files": one.part("files", software.files, wanted_paths, one.record),
         "owned": one.record,
+        "occupied": one.part("occupied", software.occupied, dict.fromkeys([*data_places.SHARED, *data_paths])),
         "artifacts": known,
         "busy": host.locked(paths.KUBEADM_LOCK),
         "services": units.result(),

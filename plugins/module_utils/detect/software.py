@@ -96,6 +96,12 @@ def _file(host: Host, path: str, managed: bool) -> dict[str, Any] | None:
     }
 
 
+def occupied(host: Host, places: Iterable[str]) -> dict[str, list[str]]:
+    """Return the names in each directory that is not empty."""
+    found = {path: [name for name in host.names(path) or [] if name != "lost+found"] for path in places}
+    return {path: names for path, names in found.items() if names}
+
+
 def installed(
     host: Host,
     known: dict[str, dict[str, Any]],

@@ -75,6 +75,16 @@ ENDPOINT_SERVICES = ("kube-endpoint", "kube-endpoint-vip")
 BRIDGE_SERVICE = "kube-bridge"
 # The services that the collection makes.
 SERVICES = ("containerd", "kubelet", *ENDPOINT_SERVICES, BRIDGE_SERVICE, *K3S_SERVICES)
+# Files that a host may have before the collection writes them: the plan says which ones it will replace.
+MAY_BE_OTHERS = (
+    CONTAINERD_CONFIG,
+    "/etc/crictl.yaml",
+    MODULES_FILE,
+    SYSCTL_FILE,
+    K3S_CONFIG,
+    K3S + "/registries.yaml",
+    *("/etc/systemd/system/%s.service" % name for name in SERVICES),
+)
 # The order in which reset stops them: what starts pods first, the runtime last.
 STOP_ORDER = ("kubelet", *K3S_SERVICES, "kube-endpoint-vip", "kube-endpoint", BRIDGE_SERVICE, "containerd")
 

@@ -78,11 +78,22 @@ class Distribution(ABC):
     # joins again.
     remembers_nodes: ClassVar[bool] = False
 
+    # Services of others that cannot be on a node of this distribution: why, and what the user can do.
+    runtimes_in_the_way: ClassVar[Mapping[str, str]]
+
     # -- machines ------------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def check_machine(self, host: str, node: Node, joined: bool) -> Problems:
         """Check what this distribution needs of one machine. joined: True if the node is a member already."""
+
+    def runtime_unit(self, role: str) -> str:
+        """Return the service that is the container runtime of a node of this role."""
+        return self.unit(role)
+
+    def places_for_itself(self, node: Node) -> list[str]:
+        """Return the directories that a node must not share with other programs."""
+        return []
 
     @abstractmethod
     def etcd_disk(self, disks: Mapping[str, Any], alone: bool) -> Mapping[str, Any] | None:

@@ -90,6 +90,8 @@ CONTROL_PLANE_PORTS = (
     (10257, "kube-controller-manager"),
     (10259, "kube-scheduler"),
 )
+# Those of an etcd on the control planes; an external one may be on the same hosts.
+ETCD_PORTS = (2379, 2380)
 WORKER_PORTS = ((10250, "kubelet"),)
 ENDPOINT_PORT = 7443
 # Where K3s's agents balance between the servers, and where a server's own API is: https://docs.k3s.io/cli/agent

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ...module_utils.node import paths
 from ..base.yaml_documents import plain
 from ..inputs import from_k3s_ansible, schema
 from ..k3s import auto_deploy, datastore
@@ -68,6 +69,7 @@ def look_arguments(values: Mapping[str, Any], server: bool, neighbour: str) -> d
     endpoint = values.get("k3s_datastore_endpoint") if server else None
     return {
         "address_probe": neighbour,
+        "paths": list(paths.MAY_BE_OTHERS),
         "data_paths": [
             "/var/lib/etcd",
             data + "/containerd",

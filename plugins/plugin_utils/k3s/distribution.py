@@ -66,6 +66,10 @@ class K3s(Distribution):
     remembers_nodes = True
     admin_kubeconfig = "/etc/rancher/k3s/k3s.yaml"
     parts = ("endpoint", "k3s")
+    # contrib/cni/11-crio-ipv4-bridge.conflist of CRI-O. Docker and another containerd can run beside K3s's own.
+    runtimes_in_the_way = {
+        "crio": "its bridge has the name of the pods' bridge (cni0). Use another host, or remove CRI-O from this one"
+    }
     restarts_for_older_secrets = True
 
     def check_machine(self, host: str, node: Node, joined: bool) -> Problems:

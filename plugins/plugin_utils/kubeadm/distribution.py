@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from ...module_utils.node import data_places
 from ..base import versions
 from ..base.distribution import Cluster, Distribution, File, Inputs, Node, Nodes, Problems, Reason, unsupported_plugin
 from ..base.findings import reason
@@ -39,10 +40,27 @@ class Kubeadm(Distribution):
     started_by_join = {"kubelet": True}
     admin_kubeconfig = "/etc/kubernetes/admin.conf"
     parts = ("containerd", "network", "endpoint", "kubelet")
+    runtimes_in_the_way = {
+        # dockerd uses the containerd of the host if it runs: daemon/command/daemon_linux.go of moby/moby.
+        "docker": "its containers are in the host's containerd, which a kubeadm node replaces. Use another host, remove "
+        "Docker from this one, or set kube_distribution: k3s, which has a containerd inside",
+        "containerd": "a kubeadm node replaces it, with its configuration and data. Use another host, remove it from "
+        "this one, or set kube_distribution: k3s, which has a containerd inside",
+        "crio": "a kubeadm node of this collection runs containerd. Use another host, or remove CRI-O from this one",
+    }
 
     def check_machine(self, host: str, node: Node, joined: bool) -> Problems:
         """See Distribution."""
         return checks.machine(host, node, joined)
+
+    def runtime_unit(self, role: str) -> str:
+        """See Distribution."""
+        return "containerd"
+
+    def places_for_itself(self, node: Node) -> list[str]:
+        """See Distribution."""
+        data = node["inputs"]["kube_data_dir"].rstrip("/") or "/var/lib"
+        return [*data_places.SHARED, data + "/containerd"]
 
     def etcd_disk(self, disks: Mapping[str, Any], alone: bool) -> Mapping[str, Any] | None:
         """See Distribution."""

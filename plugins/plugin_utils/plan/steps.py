@@ -24,6 +24,8 @@ Facts = Mapping[str, Any]
 RELOADED = ("kube-endpoint", "kube-endpoint-vip")
 # containerd reads these at each pull, crictl at each call.
 READ_AT_USE = ("/etc/containerd/certs.d/", "/etc/crictl.yaml", "/etc/kubernetes/kubewright/", "/etc/logrotate.d/")
+# Why a file of others is written; node_info reads those that a host may have before (controller/host_inputs.py).
+REPLACED = "replaces a file that the collection did not write; it is kept in /etc/kubewright/before"
 # K3s reads this folder every 15 seconds, wherever its data directory is.
 WATCHED = "/server/manifests/"
 
@@ -34,11 +36,11 @@ def wrong_files(wanted: Sequence[File], facts: Facts) -> dict[str, str]:
     for entry in wanted:
         there = (facts.get("files") or {}).get(entry["path"])
         if entry.get("state") == "absent":
-            result.update({entry["path"]: "will be removed"} if there else {})
+            result.update({entry["path"]: "will be removed"} if there and there.get("owned", True) else {})
         elif not there:
             result[entry["path"]] = "is missing"
         elif there.get("sha256") != hashlib.sha256(entry["content"].encode()).hexdigest():
-            result[entry["path"]] = "differs"
+            result[entry["path"]] = "differs" if there.get("owned", True) else REPLACED
         elif there.get("mode") != entry["mode"]:
             result[entry["path"]] = "has mode %s, not %s" % (there.get("mode"), entry["mode"])
     return result

@@ -13,7 +13,7 @@ from ...base.distribution import Node, Problems
 from ...inputs import lifecycle
 from .. import membership
 from ..draft import Case, Draft
-from . import cluster, machine
+from . import cluster, machine, occupants
 
 
 def members(case: Case) -> Problems:
@@ -57,6 +57,8 @@ OF_THE_CLUSTER = (
 OF_ALL_NODES = (members, distribution)
 OF_A_NODE = (
     distribution_machine,
+    occupants.runtimes,
+    occupants.data,
     machine.cgroup,
     machine.kernel,
     machine.disks,

@@ -11,32 +11,30 @@ from typing import Any
 from ...base import quantity, versions
 from ...base.distribution import Node, Problems
 from ...base.findings import Finding
+from ...base.model import Datastore
 from ...base.reference import (
     CGROUP_V1_PAGE,
     CGROUP_V1_REFUSED_FROM,
     CONTROL_PLANE_PORTS,
     DISK,
+    ETCD_PORTS,
     WORKER_PORTS,
 )
 from ...machine import capacity, containerd, kubelet, memory_cgroup
 from ...network import addresses, endpoint
 from ..draft import Case
+from . import occupants
 
 Facts = Mapping[str, Any]
-# Processes that hold the cluster's ports when the cluster is ours and half done.
-OWN_PROCESSES = (
-    "kube-apiserver",
-    "etcd",
-    "kubelet",
-    "kube-scheduler",
-    "kube-controller",
-    "kube-controller-manager",
-    "kube-proxy",
-    "haproxy",
-    "k3s",
-)
+# Processes that hold the cluster's ports when the cluster is ours and half done, by the service that starts them.
+OWN_PROCESSES = {
+    "kubelet": ("kube-apiserver", "etcd", "kubelet", "kube-scheduler", "kube-controller", "kube-proxy"),
+    "kube-endpoint": ("haproxy",),
+    "k3s": ("k3s",),
+    "k3s-agent": ("k3s",),
+}
 # Without these parts of the facts nothing safe can be planned: what they hold is unknown, not absent.
-ESSENTIAL_PARTS = ("architecture", "cluster", "files", "services", "artifacts", "network", "owned")
+ESSENTIAL_PARTS = ("architecture", "cluster", "files", "services", "artifacts", "network", "owned", "occupied")
 
 
 def failed_parts(host: str, info: Facts) -> list[Finding]:
@@ -174,17 +172,20 @@ def ports(case: Case, host: str, node: Node) -> Problems:
     """Refuse a newcomer whose ports another program holds."""
     if case.joined[host]:
         return Problems([], [])
-    place, role = case.cluster["endpoint"], node["role"]
-    servers = [*CONTROL_PLANE_PORTS, (case.cluster["api_port"], "kube-apiserver")]
+    place, role, info = case.cluster["endpoint"], node["role"], node["info"]
+    external = Datastore.parse(case.cluster["datastore"]).is_external
+    servers = [row for row in CONTROL_PLANE_PORTS if not (external and row[0] in ETCD_PORTS)]
+    servers.append((case.cluster["api_port"], "kube-apiserver"))
     wanted = (servers if role == "control_plane" else list(WORKER_PORTS)) + case.distribution.ports_held(place)
     if role in place["proxied"]:
         wanted.append((place["port"], "API endpoint"))
-    held = {item["port"]: item for item in node["info"].get("ports") or [] if item.get("protocol") == "tcp"}
+    held = {item["port"]: item for item in info.get("ports") or [] if item.get("protocol") == "tcp"}
+    made_here = [name for unit, names in OWN_PROCESSES.items() if occupants.has_unit(info, unit) for name in names]
     found = []
     for port, purpose in wanted:
         holder = held.get(port)
         process = str((holder or {}).get("process") or "")
-        if holder and not process.startswith(OWN_PROCESSES):
+        if holder and not process.startswith(tuple(made_here)):
             text = "%s: port %d (%s) is used by %s. Stop that program, or change the port."
             values = (host, port, purpose, process or "another program")
             found.append(Finding("port.used", text % values, host, port, process or None))

@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks of what other programs have on a new node: container runtimes, and data where the node will keep its own.
+
+They are refused before anything is changed: a node would replace the runtime under others' containers, or write its
+data among theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ....module_utils.node import services as managers
+from ...base.distribution import Node, Problems
+from ...base.findings import Finding
+from ...base.model import Datastore
+from ..draft import Case
+
+Facts = Mapping[str, Any]
+# Data that only control planes with an etcd of their own have, and the service that makes them.
+ETCD_DATA = "/var/lib/etcd"
+RUNS = ("active", "activating", "reloading")
+STARTS_AT_BOOT = ("enabled", "enabled-runtime", "static")
+
+
+def has_unit(info: Facts, name: str) -> bool:
+    """Return True if a service of this name on the machine is the collection's."""
+    files = (info.get("owned") or {}).get("files") or {}
+    return any(manager.path(name) in files for manager in (managers.Systemd, managers.OpenRC))
+
+
+def runtimes(case: Case, host: str, node: Node) -> Problems:
+    """Refuse a machine on which another container runtime is in the way of the node's own."""
+    info, found = node["info"], []
+    if (info.get("cluster") or {}).get("kind"):
+        return Problems([], [])  # a member, or another tool's cluster, which is refused as such
+    for name, why in sorted(case.distribution.runtimes_in_the_way.items()):
+        service = (info.get("services") or {}).get(name) or {}
+        used = service.get("active") in RUNS or service.get("enabled") in STARTS_AT_BOOT
+        if used and not has_unit(info, name) and not has_unit(info, case.distribution.runtime_unit(node["role"])):
+            state = "runs" if service.get("active") in RUNS else "starts at boot"
+            text = "%s: the service %s %s, and %s." % (host, name, state, why)
+            found.append(Finding("host.other_runtime", text, host, name))
+    return Problems(found, [])
+
+
+def data(case: Case, host: str, node: Node) -> Problems:
+    """Refuse a machine where others' files are in a directory that the node needs for itself."""
+    info, found = node["info"], []
+    if (info.get("cluster") or {}).get("kind"):
+        return Problems([], [])
+    claimed = (info.get("owned") or {}).get("data") or {}
+    stacked = node["role"] == "control_plane" and not Datastore.parse(case.cluster["datastore"]).is_external
+    for path, names in sorted((info.get("occupied") or {}).items()):
+        ours = path in claimed and not claimed[path]["before"]
+        if ours or path not in case.distribution.places_for_itself(node) or path == ETCD_DATA and not stacked:
+            continue
+        text = (
+            "%s: %s is not empty (%s), and the collection did not make what is there. Move it to another place, or "
+            "remove it if nothing needs it."
+        )
+        found.append(Finding("host.data_in_the_way", text % (host, path, _some(names)), host, path))
+    return Problems(found, [])
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (" and %d more" % (len(names) - 3) if len(names) > 3 else "")
