@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import uuid
@@ -48,8 +49,8 @@ class ActionModule(ActionBase):
         groups = {name: list(hosts) for name, hosts in task_vars["groups"].items()}
         part = list(task_vars.get("ansible_play_hosts_all") or [])
         looks = {host: store.get("look", host) for host in host_inputs.known_hosts(groups)}
-        plan, hosts = self._plan(looks, groups, part)
-        _keep(store, plan, hosts, part, task_vars, self._task.check_mode)
+        plan, hosts, texts = self._plan(looks, groups, part)
+        _keep(store, plan, hosts, part, task_vars, self._task.check_mode, texts)
         self._show(plan, arguments["show"], " -i ".join(map(str, task_vars.get("ansible_inventory_sources") or [])))
         self._write(plan, arguments)
         refusals = [row["text"] for row in plan["refusals"]]
@@ -62,7 +63,8 @@ class ActionModule(ActionBase):
         return result
 
     def _plan(self, looks, groups, part):
-        """Return (the plan with all refusals that only the controller can see, {host: what the planner was given})."""
+        """Return (the plan with all refusals that only the controller can see, {host: what the planner was given},
+        {manifest: text of its file})."""
         control_planes, workers = planner.roles_of(groups)
         rows = {host: look or {} for host, look in looks.items()}
         guests = not control_planes and any((rows[host].get("inputs") or {}).get("k3s_server_url") for host in workers)
@@ -86,30 +88,31 @@ class ActionModule(ActionBase):
             )
             for host in absent
         ]
-        refusals = _not_root(hosts) + _input_problems(rows) + self._read_manifests(plan["manifests"])
+        texts, unread = self._read_manifests(plan["manifests"])
+        refusals = _not_root(hosts) + _input_problems(rows) + unread
         plan["refusals"] += as_dicts(refusals)
         if not plan["refusals"]:
             plan["refusals"] += as_dicts(artifact_directory.missing(plan, hosts) + _left_out(plan, part))
             limits += _kept(plan, part) + _unlabelled(plan, hosts, part)
             plan["refusals"] += as_dicts(_cannot_reboot(plan, rows))
         plan["warnings"] += as_dicts(limits)
-        return plan, hosts
+        return plan, hosts, texts
 
     def _read_manifests(self, manifests):
-        """Put the text of each manifest's file in place of its path. Return findings on files that cannot be read."""
-        problems = []
+        """Return (text of each manifest's file by the manifest's name, findings on files that cannot be read)."""
+        texts, problems = {}, []
         for manifest in manifests:
-            source = manifest.pop("src", None)
+            source = manifest.get("src")
             if not source:
                 continue
             try:
                 with open(self._loader.path_dwim(source), encoding="utf-8") as stream:
-                    manifest["content"] = stream.read()
+                    texts[manifest["name"]] = stream.read()
             except (OSError, UnicodeDecodeError) as error:
                 why = getattr(error, "strerror", None) or "it is not text"
                 text = "kube_manifests[%s]: %s cannot be read: %s. Correct src." % (manifest["name"], source, why)
                 problems.append(Finding("manifests.unreadable", text, value=source))
-        return problems
+        return texts, problems
 
     def _show(self, plan, what, inventory):
         """Print the plan, line by line."""
@@ -122,7 +125,7 @@ class ActionModule(ActionBase):
         """Write plan.json and the page: as the user who runs Ansible, relative to the working directory."""
         if arguments["json"]:
             path = os.path.abspath(os.path.expanduser(arguments["json"]))
-            kubeconfig.write(path, json.dumps(_without_manifests(plan), indent=4, sort_keys=True) + "\n", False)
+            kubeconfig.write(path, json.dumps(_digested(plan), indent=4, sort_keys=True) + "\n", False)
             self._display.display("The plan is in %s" % path)
         if arguments["html"]:
             path = os.path.abspath(os.path.expanduser(arguments["html"]))
@@ -130,13 +133,19 @@ class ActionModule(ActionBase):
             self._display.display("The plan's page is in %s" % path)
 
 
-def _without_manifests(plan):
-    """The plan as it is written: manifests may hold Secrets, so only their names are in it."""
-    kept = [{key: value for key, value in manifest.items() if key != "content"} for manifest in plan["manifests"]]
-    return {**plan, "manifests": kept}
+def _digested(value):
+    """The plan as it is written: manifests and files may hold secrets, so their digests are in it."""
+    if isinstance(value, list):
+        return [_digested(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {key: _digested(item) for key, item in value.items() if key != "content"}
+    if isinstance(value.get("content"), str):
+        kept["sha256"] = hashlib.sha256(value["content"].encode()).hexdigest()
+    return kept
 
 
-def _keep(store, plan, hosts, part, task_vars, check_mode):
+def _keep(store, plan, hosts, part, task_vars, check_mode, texts):
     """Keep what the tasks of this run read: each host its own part, and little that all share."""
     run = uuid.uuid4().hex
     looks = {host: hosts[host]["info"] for host in plan["nodes"] if hosts[host]["info"]}
@@ -159,7 +168,8 @@ def _keep(store, plan, hosts, part, task_vars, check_mode):
     store.put("plan", "stages", stages)
     store.put("plan", "cluster", slices.shared(plan, shares, part))
     store.put("plan", "batches", slices.batches(plan, shares, part))
-    store.put("plan", "objects", slices.objects(plan))
+    given = values[plan["leader"]]["kube_manifests"] if plan["leader"] else []
+    store.put("plan", "objects", slices.objects(plan, cluster_objects.complete(plan["manifests"], given, texts)))
     store.put("plan", "kubeconfig", slices.kubeconfig(plan, values, *_inventory(task_vars)))
 
 

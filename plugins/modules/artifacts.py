@@ -260,7 +260,7 @@ ARGUMENTS = {
     "source": {"type": "str", "default": "upstream"},
     "from_controller": {"type": "bool", "default": False},
     "items": {"type": "list", "elements": "dict", "required": True, "options": ITEM},
-    "proxy": {"type": "str"},
+    "proxy": {"type": "str", "no_log": True},  # it may have a login
     "timeout": {"type": "int", "default": 60},
     "retries": {"type": "int", "default": 3},
 }

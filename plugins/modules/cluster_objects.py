@@ -95,6 +95,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubewright.cluster.plugins.module_utils.api import owned_objects as objects
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.owned_objects import Object
 from ansible_collections.kubewright.cluster.plugins.module_utils.base import commands
+from ansible_collections.kubewright.cluster.plugins.module_utils.base.masking import masked_message
 from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import addons as k3s_addons
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths
 
@@ -111,7 +112,7 @@ class Cluster:
     """kubectl with the administrator's rights, and the record of what was changed."""
 
     def __init__(self, module: AnsibleModule) -> None:
-        self.module = module
+        self.module, self.manifests = module, module.params.get("manifests") or []
         self.changes: List[str] = []
 
     def change(self, sentence: str) -> bool:
@@ -136,7 +137,7 @@ class Cluster:
             time.sleep(2)
         # No answer does not mean that there is nothing: no caller may go on after it.
         if status and (unreached or not may_fail):
-            text = "kubectl %s: %s" % (" ".join(arguments[:3]), errors.strip())
+            text = "kubectl %s: %s" % (" ".join(arguments[:3]), masked_message(errors.strip()))
             self.module.fail_json(msg=text, changes=self.changes)
         return status, output, errors
 
@@ -169,7 +170,7 @@ class Cluster:
 
     def keep_manifests(self) -> None:
         """Apply the manifests, and delete the objects of dropped ones."""
-        record, given = self.record(), self.module.params["manifests"]
+        record, given = self.record(), self.manifests
         wanted = {item["name"]: item for item in given if item.get("state", "present") == "present"}
         # Nothing is deleted before every manifest is applied: a failure ends the module.
         new = {name: self.apply(name, item.get("content") or "") for name, item in wanted.items()}
@@ -261,7 +262,7 @@ class Cluster:
         flags = ["--server-side", "--force-conflicts", "--field-manager=" + objects.MANAGER]
         status, _output, errors = self.kubectl("diff", *flags, "-f", "-", text=content, may_fail=True)
         if status > 1:
-            text = "manifest %s cannot be applied: %s" % (name, errors.strip())
+            text = "manifest %s cannot be applied: %s" % (name, masked_message(errors.strip()))
             self.module.fail_json(msg=text, changes=self.changes)
         # A client-side dry run reads the identities of the objects from the text, without the API.
         listed = self.kubectl("create", "--dry-run=client", "-o", "json", "-f", "-", text=content)[1]
@@ -321,10 +322,13 @@ def main() -> None:
             "kubeconfig": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
         },
         supports_check_mode=True,
+        no_log=True,  # manifests may hold Secrets: nothing of the parameters goes to the node's journal
     )
+    cluster = Cluster(module)
+    # Their texts are in no result of the module.
+    module.params["manifests"] = [{key: item.get(key) for key in ("name", "state")} for item in cluster.manifests]
     if module.check_mode and not os.path.exists(module.params["kubeconfig"]):
         module.exit_json(changed=True, changes=["there is no cluster yet: everything would be applied"])
-    cluster = Cluster(module)
     nodes = objects.items_of(cluster.kubectl("get", "nodes", "-o", "json")[1])
     cluster.keep_nodes(nodes)
     cluster.keep_manifests()

@@ -48,7 +48,7 @@ options:
         type: str
         default: root
       secret:
-        description: Keep the content out of the diff. Use C(no_log) on the task too.
+        description: Keep the content out of the diff. What nobody else may read is never in it, and logins are masked.
         type: bool
         default: false
 """
@@ -77,6 +77,7 @@ import stat
 from typing import Any, Dict, List, Optional, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.kubewright.cluster.plugins.module_utils.base.masking import masked
 from ansible_collections.kubewright.cluster.plugins.module_utils.base.text_files import leftovers, write_atomically
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import data_places, ownership
 from ansible_collections.kubewright.cluster.plugins.module_utils.node.ownership import OwnershipError, Record
@@ -127,8 +128,11 @@ def difference(entry: Entry) -> dict[str, str]:
     former = present(path)
     before = former[0].decode("utf-8", "replace") if former else ""
     after = entry["content"] if entry["state"] == "file" else entry["state"] + "\n"
-    if entry["secret"]:
+    modes = ([wanted_mode(entry)] if entry["state"] == "file" else []) + ([former[1]] if former else [])
+    if entry["secret"] or not all(mode & stat.S_IROTH for mode in modes):
+        # Also what was secret before, such as a user's own file that others cannot read.
         before, after = ("secret, not shown\n" if before else ""), "another secret, not shown\n"
+    before, after = masked(before), masked(after)
     return {"before_header": path, "after_header": path, "before": before, "after": after}
 
 
@@ -235,8 +239,10 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={"files": {"type": "list", "elements": "dict", "required": True, "options": entry_spec}},
         supports_check_mode=True,
+        no_log=True,  # contents may be secret: nothing of the parameters goes to the node's journal
     )
     entries = module.params["files"]
+    module.params["files"] = [{**entry, "content": None} for entry in entries]  # nor into the result
     wrong = problems(entries)
     if wrong:
         module.fail_json(msg="; ".join(wrong))

@@ -200,7 +200,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "state": {"type": "str", "required": True, "choices": list(ACTIONS)},
-            "config": {"type": "str"},
+            "config": {"type": "str", "no_log": True},  # the user may have put a secret into it
             "images": {"type": "list", "elements": "str", "default": []},
             "node_name": {"type": "str"},
             "control_plane": {"type": "bool", "default": False},

@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from ...module_utils.base.masking import masked
 from ..base.distribution import File, Inputs
 from ..base.findings import Finding
 from ..base.yaml_documents import dump, plain
@@ -185,13 +186,20 @@ for _tag in ("tag:yaml.org,2002:value", "tag:yaml.org,2002:timestamp"):
 
 
 def has_secret(text: str) -> bool:
-    """Return True if a manifest contains a Secret, or if it cannot be read."""
+    """Return True if a manifest contains a Secret, anything that would be masked, or if it cannot be read."""
     try:
         found = documents(text)
     except ValueError:
         return True
-    inner = [entry for item in found for entry in (item.get("items") or [] if item.get("kind") == "List" else [item])]
-    return any(isinstance(entry, dict) and entry.get("kind") == "Secret" for entry in inner)
+    return any(map(_is_secret, found)) or masked(text) != text
+
+
+def _is_secret(item: Any) -> bool:
+    """Return True if an object is a Secret or a list that contains one, in whatever depth."""
+    if not isinstance(item, dict):
+        return False
+    items = item.get("items")
+    return item.get("kind") in ("Secret", "SecretList") or isinstance(items, list) and any(map(_is_secret, items))
 
 
 def read(given: Mapping[str, Any], folders: Sequence[str]) -> tuple[dict[str, Any], list[Finding]]:

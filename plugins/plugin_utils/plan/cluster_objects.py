@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -28,12 +29,35 @@ def taints(node: Node, taint_control_planes: bool) -> list[dict[str, str]]:
 
 
 def manifests(shared: Inputs) -> list[dict[str, Any]]:
-    """Return the manifests to apply: the network plugin's, then the user's."""
+    """Return the manifests to apply: the network plugin's, then the user's.
+
+    Of the user's the plan has digests, because they may hold Secrets: complete() adds their texts.
+    """
     wanted = shared["kube_network"]
     text = network.by_name(wanted["plugin"]).manifest(wanted["options"])
     own = [{"name": "kubewright-network", "content": text, "state": "present"}] if text else []
-    return own + [
-        {key: value for key, value in manifest.items() if value is not None} for manifest in shared["kube_manifests"]
+    return own + [_described(manifest) for manifest in shared["kube_manifests"]]
+
+
+def _described(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in manifest.items() if value is not None and key != "content"}
+    text = manifest.get("content")
+    return {**kept, "sha256": hashlib.sha256(text.encode()).hexdigest()} if text else kept
+
+
+def complete(
+    planned: Sequence[Mapping[str, Any]], given: Sequence[Mapping[str, Any]], read: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Return the plan's manifests with their texts. given: the input kube_manifests. read: texts of files by name."""
+    texts = {str(manifest["name"]): manifest["content"] for manifest in given if manifest.get("content")}
+    texts.update(read)
+    return [
+        {
+            "name": row["name"],
+            "state": row.get("state") or "present",
+            "content": row.get("content") or texts.get(str(row["name"])) or "",
+        }
+        for row in planned
     ]
 
 

@@ -148,11 +148,11 @@ def _artifacts(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def objects(plan: dict[str, Any]) -> dict[str, Any]:
-    """Return what the leader applies through the API."""
+def objects(plan: dict[str, Any], manifests: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what the leader applies through the API. manifests: cluster_objects.complete()."""
     return {
         "nodes": plan["objects"],
-        "manifests": plan["manifests"],
+        "manifests": manifests,
         "addons": plan["addons"],
         "spread_dns": plan["plugin"] != "none",
         "kubeconfig": distributions.by_name(plan["distribution"]).admin_kubeconfig,

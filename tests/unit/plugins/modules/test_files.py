@@ -86,8 +86,8 @@ def test_check_mode_says_the_same_and_writes_nothing(put, tmp_path):
 def test_mode_and_content_are_compared(put, tmp_path):
     entry = {"path": str(tmp_path / "one"), "content": "1\n"}
     put(entry)
-    assert put({**entry, "mode": "0600"})["changed"] and mode(entry["path"]) == 0o600
-    changed = put({**entry, "content": "2\n", "mode": "0600"})
+    assert put({**entry, "mode": "0664"})["changed"] and mode(entry["path"]) == 0o664
+    changed = put({**entry, "content": "2\n", "mode": "0664"})
     assert changed["diff"] == [
         {"before_header": entry["path"], "after_header": entry["path"], "before": "1\n", "after": "2\n"}
     ]

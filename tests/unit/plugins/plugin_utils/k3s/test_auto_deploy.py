@@ -171,6 +171,21 @@ def test_a_list_may_contain_a_secret():
     assert not k3s_addons.has_secret(MAP) and not k3s_addons.has_secret(MAP + "data: {when: 2026-01-01, equals: =}\n")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "apiVersion: v1\nkind: SecretList\nitems: []\n",
+        "kind: List\nitems: [{kind: List, items: [{kind: Secret, metadata: {name: a}}]}]\n",
+        "kind: ConfigMapList\nitems: [{kind: Secret}]\n",
+        MAP + "data: {url: 'postgres://u:hunter2@db/x'}\n",
+        MAP + "data: {DB_PASSWORD: hunter2}\n",
+        "kind: HelmChart\nspec: {valuesContent: 'auth: {password: hunter2}'}\n",
+    ],
+)
+def test_what_may_be_secret_is_in_no_plan(text):
+    assert k3s_addons.has_secret(text)
+
+
 def test_a_file_of_the_controller_is_read_beside_playbook_or_inventory(tmp_path):
     (tmp_path / "web.yml").write_text(MAP)
     for source, folders in (("web.yml", ["/nowhere", str(tmp_path)]), (str(tmp_path / "web.yml"), [])):
