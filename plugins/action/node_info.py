@@ -16,10 +16,10 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import host_inputs
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.network.addresses import is_address
 
 SECONDS = 60  # for one look
 BUSY_SECONDS = 300  # for a kubeadm that an earlier run left at work
-NEIGHBOURS = 2  # so many other hosts are asked for their ansible_host
 
 
 class _NoAnswer(BaseException):
@@ -44,7 +44,7 @@ class ActionModule(ActionBase):
         variables = self._variables(host, task_vars)
         templar = self._templar.copy_with_new_env(available_variables=variables)
         given, values, problems = host_inputs.read(variables, templar.template, server)
-        arguments = {**host_inputs.look_arguments(values, server, self._neighbour(host, task_vars)), **arguments}
+        arguments = {**host_inputs.look_arguments(values, server, self._probes(store, host, task_vars)), **arguments}
         node, error = self._look(host, arguments, task_vars)
         store.put(
             "look",
@@ -105,15 +105,28 @@ class ActionModule(ActionBase):
         }
         return {**hostvars.raw_get(host), **set_here}
 
-    def _neighbour(self, host, task_vars):
-        """Return the address of another node: the route to it shows which own address nodes use."""
-        others = [name for name in host_inputs.known_hosts(task_vars["groups"]) if name != host]
-        for name in others[:NEIGHBOURS]:
-            variables = task_vars["hostvars"].raw_get(name)
-            if variables.get("ansible_host"):
-                templar = self._templar.copy_with_new_env(available_variables=variables)
-                with contextlib.suppress(AnsibleError):
-                    return str(templar.template(variables["ansible_host"]))
+    def _probes(self, store, host, task_vars):
+        """Return addresses of nodes: the routes to them show which own addresses a node uses.
+
+        They are the same for all hosts and with every --limit, except for the host's own.
+        """
+        with store.turn("probes"):
+            known = store.get("probes", "all")
+            if known is None:
+                targets = {name: self._target(name, task_vars) for name in host_inputs.known_hosts(task_vars["groups"])}
+                known = {"targets": targets, "probes": host_inputs.probes(targets.values())}
+                store.put("probes", "all", known)
+        own = known["targets"].get(host)
+        return known["probes"] + ([own] if own and is_address(own) and own not in known["probes"] else [])
+
+    def _target(self, name, task_vars):
+        variables = task_vars["hostvars"].raw_get(name)
+
+        def template(text):
+            return self._templar.copy_with_new_env(available_variables=variables).template(text)
+
+        with contextlib.suppress(AnsibleError):
+            return host_inputs.target(name, variables, template)
         return ""
 
 

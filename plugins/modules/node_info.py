@@ -36,11 +36,13 @@ options:
   host:
     description: Inventory name of the host, for O(keep) with C(delegate_to). The default is the host of the task.
     type: str
-  address_probe:
+  address_probes:
     description:
-      - Address of another node. RV(node.network) then has the machine's own address on the route to it as
-        C(probe_source). Nothing is sent.
-    type: str
+      - Addresses of the nodes. RV(node.network) then has the machine's own addresses on the routes to them as
+        C(sources). Nothing is sent.
+    type: list
+    elements: str
+    default: []
   controller_epoch:
     description: The controller's time in seconds since 1970, to compare the clock with.
     type: float
@@ -75,7 +77,7 @@ EXAMPLES = r"""
 
 - name: Find the own address on the route to another node, and the digest of a file
   kubewright.cluster.node_info:
-    address_probe: 10.0.0.12
+    address_probes: [10.0.0.12]
     paths: [/etc/hosts]
   register: machine
 
@@ -223,9 +225,12 @@ node:
       sample: {epoch: 1795594158.8, offset_seconds: 0.02, synchronised: true, source: chrony}
     network:
       description: >-
-        C(interfaces) with C(name), C(mac), C(mtu), C(up), C(addresses); C(routes) with C(dst), C(via), C(dev), C(src),
-        C(metric), C(family), C(protocol); C(default_ipv4), C(default_ipv6) with C(address), C(interface), C(gateway);
-        C(probe_source).
+        C(interfaces) with C(name), C(mac), C(mtu), C(up), C(link) (ether, none for a VPN, loopback and others),
+        C(addresses) with C(address), C(prefix), C(family), C(scope), and C(unstable) (temporary, deprecated, tentative,
+        dadfailed) for one that may go away; C(routes) of all tables with C(dst), C(via), C(dev), C(src), C(metric),
+        C(family), C(protocol), C(type) (unreachable, blackhole, prohibit, throw, otherwise null), C(table) (null for
+        main); C(default_ipv4), C(default_ipv6) with C(address), C(interface), C(gateway); C(sources), by own address
+        the first of O(address_probes) that is reached from it, and C(probe_source), the first of these.
       type: dict
       returned: always
     dns:
@@ -324,10 +329,10 @@ node:
         another tool made it, C(made_by) (such as Kubespray or k3s-ansible), C(ca_sha256), the digest of its certificate
         authority, C(role) (control_plane, worker), C(kubelet_conf), C(admin_conf), C(manifests), C(etcd_data),
         C(datastore) of a K3s server (C(sqlite), C(etcd), C(external) with the scheme of its address), C(server) that
-        the kubelet uses, C(node_taints) with which K3s registered the node, C(cni_conf), C(certificates) by name with
-        C(expires_epoch) and C(days_left), and on a control plane C(live), the state that its API and etcd report
-        (C(healthy), C(version), C(nodes), C(kubeadm_config), C(etcd_members), C(config_maps), C(daemonsets),
-        C(deployments), C(error), C(etcd_error)).
+        the kubelet uses, C(node_taints) with which K3s registered the node, C(node_ips) that its kubelet gives the
+        Node, C(cni_conf), C(certificates) by name with C(expires_epoch) and C(days_left), and on a control plane
+        C(live), the state that its API and etcd report (C(healthy), C(version), C(nodes), C(kubeadm_config),
+        C(etcd_members), C(config_maps), C(daemonsets), C(deployments), C(error), C(etcd_error)).
       type: dict
       returned: always
     reach:
@@ -379,7 +384,7 @@ def main() -> None:
         argument_spec={
             "keep": {"type": "bool", "default": False},
             "host": {"type": "str"},
-            "address_probe": {"type": "str"},
+            "address_probes": {"type": "list", "elements": "str", "default": []},
             "controller_epoch": {"type": "float"},
             "paths": {"type": "list", "elements": "path", "default": []},
             "data_paths": {"type": "list", "elements": "path", "default": []},
@@ -391,7 +396,7 @@ def main() -> None:
     started = time.monotonic()
     parameters = module.params
     found = node.look(
-        parameters["address_probe"],
+        parameters["address_probes"],
         parameters["controller_epoch"],
         parameters["paths"],
         parameters["data_paths"],

@@ -94,6 +94,6 @@ def found(debian, missing, given, tmp_path_factory):
     arguments = {
         "data_paths": ["/large", str(given)],
         "paths": [str(given / "file"), "/none"],
-        "address_probe": "127.0.0.1",
+        "address_probes": ["127.0.0.1"],
     }
     return looks.inside(debian, given, tmp_path_factory.mktemp(debian), {**arguments, "controller_epoch": time.time()})

@@ -21,6 +21,8 @@ KUBERNETES = "/etc/kubernetes"
 RANCHER = "/var/lib/rancher/k3s"
 # Settings that a K3s cluster keeps for its whole life.
 PERMANENT_SETTINGS = ("cluster-cidr", "service-cidr", "cluster-domain")
+# kubeadm keeps the kubelet's arguments there: cmd/kubeadm/app/phases/kubelet/flags.go
+KUBELET_FLAGS = "/var/lib/kubelet/kubeadm-flags.env"
 K3S_CONFIG = "/etc/rancher/k3s/config.yaml"
 K3S_ADMIN = "/etc/rancher/k3s/k3s.yaml"
 K3S_SECRETS = "/etc/rancher/k3s/config.yaml.d/50-kubewright-secrets.yaml"
@@ -76,6 +78,7 @@ def cluster(
         "secrets_encryption": False,
         "settings": {},
         "node_taints": [],
+        "node_ips": _node_ips(host.read(KUBELET_FLAGS)) if kubelet_conf else [],
         "data_dir": None,
         "cni_conf": [os.path.basename(path) for path in host.list("/etc/cni/net.d/*.conf*")],
         "certificates": certificates(host, now),
@@ -116,8 +119,15 @@ def k3s(host: Host) -> dict[str, Any]:
         "secrets_encryption": bool(first(r"^secrets-encryption:\s*(true)", settings)),
         "settings": _values(settings or "", PERMANENT_SETTINGS) if server_data else {},
         "node_taints": _values(settings or "", ["node-taint"]).get("node-taint", []),
+        "node_ips": _values(settings or "", ["node-ip"]).get("node-ip", []),
         "port": int(port or 6443),
     }
+
+
+def _node_ips(flags: str | None) -> list[str]:
+    """Return the addresses that a kubelet gives its Node, by its arguments: one, or one of each family."""
+    found = first(r"--node-ip=([0-9A-Fa-f.:,]+)", flags)
+    return found.split(",") if found else []
 
 
 def _values(text: str, keys: Iterable[str]) -> dict[str, list[str]]:

@@ -37,6 +37,7 @@ CLUSTER: Facts = {
     "etcd_data": False,
     "server": None,
     "cluster_init": False,
+    "node_ips": [],
     "data_dir": None,
     "cni_conf": [],
     "certificates": {},
@@ -64,7 +65,14 @@ EMPTY: Facts = {
         "journal": None,
     },
     "clock": {"epoch": None, "offset_seconds": None, "synchronised": None, "source": None},
-    "network": {"interfaces": [], "routes": [], "default_ipv4": None, "default_ipv6": None, "probe_source": None},
+    "network": {
+        "interfaces": [],
+        "routes": [],
+        "default_ipv4": None,
+        "default_ipv6": None,
+        "probe_source": None,
+        "sources": {},
+    },
     "dns": {"resolv_conf": None, "nameservers": [], "search": [], "loopback": False},
     "ports": [],
     "commands": {},
@@ -80,7 +88,7 @@ EMPTY: Facts = {
 
 
 def look(
-    probe: str | None = None,
+    probes: Sequence[str] = (),
     controller_epoch: float | None = None,
     wanted_paths: Sequence[str] = (),
     data_paths: Sequence[str] = (),
@@ -98,7 +106,7 @@ def look(
     data_paths = list(data_paths) or paths.DATA_BY_DISTRIBUTION["kubeadm"]
     with ThreadPoolExecutor(12) as pool:
         tried = {target: pool.submit(host.reach, target) for target in reach}
-        found = _parts(Look(host, pool), probe, controller_epoch, wanted_paths, data_paths, arrived, programs)
+        found = _parts(Look(host, pool), probes, controller_epoch, wanted_paths, data_paths, arrived, programs)
         found["reach"] = {target: answer.result() for target, answer in tried.items()}
     host.close()
     for path, sentence in NEEDED.items():
@@ -140,7 +148,7 @@ class Look:
 
 def _parts(
     one: Look,
-    probe: str | None,
+    probes: Sequence[str],
     controller_epoch: float | None,
     wanted_paths: Sequence[str],
     data_paths: Sequence[str],
@@ -152,7 +160,7 @@ def _parts(
     now = arrived or host.time()
     boot = host.time() - uptime(host.read("/proc/uptime"))
     units = one.later("services", software.services, boot, one.machine["ticks"])
-    interfaces = one.later("network", network.network, probe, pool)
+    interfaces = one.later("network", network.network, probes, pool)
     member = one.later("cluster", cluster.cluster, one.record, units, now, pool)
     commands = one.part("commands", system.commands)
     firewall = one.later("firewall", software.firewall, units, commands)

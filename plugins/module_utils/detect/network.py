@@ -8,37 +8,56 @@ from __future__ import annotations
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Sequence, Tuple
 
 from . import network_proc as netfiles
 from .host import Host
 
 PORTS = (80, 443, 179, 2379, 2380, 6443, 6444, 7443, 8472, 10250, 10256, 10257, 10259)
 STATES = {"tcp": "0A", "udp": "07"}
+FAMILIES = ("-4", "-6")
 
 
-def network(host: Host, probe: str | None, pool: ThreadPoolExecutor) -> dict[str, Any]:
+# Routes of the machine itself and of its links, which lead nowhere else: ip-route(8).
+OWN_ROUTES = ("local", "broadcast", "multicast", "anycast")
+# Routes that lead nowhere.
+DEAD_ROUTES = ("unreachable", "blackhole", "prohibit", "throw")
+# What makes an address one that may go away, or that does not work: ip-address(8).
+UNSTABLE = ("temporary", "deprecated", "tentative", "dadfailed")
+
+
+def network(host: Host, probes: Sequence[str], pool: ThreadPoolExecutor) -> dict[str, Any]:
     """Return the `network` part.
 
-    probe: the address of another node. The route to it shows this node's own address in the cluster.
+    probes: addresses of the nodes. The routes to them show this node's own address in the cluster.
     """
-    answers = [
-        pool.submit(host.run, argv)
-        for argv in (["ip", "-j", "addr"], ["ip", "-j", "-4", "route"], ["ip", "-j", "-6", "route"])
-    ]
+    commands = (["ip", "-j", "addr"], *(["ip", "-j", family, "route", "show", "table", "all"] for family in FAMILIES))
+    answers = [pool.submit(host.run, argv) for argv in commands]
     addresses, *ways = [entries(answer.result()) for answer in answers]
     interfaces = interfaces_of(addresses) if addresses else netfiles.interfaces(host)
     if addresses:
         routes = routes_of(ways[0], 4) + routes_of(ways[1], 6)
     else:
         routes = netfiles.routes4(host.read("/proc/net/route")) + netfiles.routes6(host.read("/proc/net/ipv6_route"))
+    own = sources(host, probes)
     return {
         "interfaces": interfaces,
         "routes": routes,
         "default_ipv4": _default(routes, interfaces, 4),
         "default_ipv6": _default(routes, interfaces, 6),
-        "probe_source": host.source(probe) if probe else None,
+        "probe_source": next(iter(own), None),
+        "sources": own,
     }
+
+
+def sources(host: Host, probes: Sequence[str]) -> dict[str, str]:
+    """Return {own address: the first probe that is reached from it}; a probe without a route does not count."""
+    found: Dict[str, str] = {}
+    for probe in probes:
+        own = host.source(probe)
+        if own:
+            found.setdefault(own, probe)
+    return found
 
 
 def entries(text: str | None) -> list[dict[str, Any]]:
@@ -57,14 +76,7 @@ def interfaces_of(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if not item.get("ifname"):
             continue
         addresses = [
-            {
-                "address": entry["local"],
-                "prefix": entry.get("prefixlen"),
-                "family": 6 if entry.get("family") == "inet6" else 4,
-                "scope": entry.get("scope"),
-            }
-            for entry in item.get("addr_info") or []
-            if isinstance(entry, dict) and entry.get("local")
+            _address(entry) for entry in item.get("addr_info") or [] if isinstance(entry, dict) and entry.get("local")
         ]
         up = "UP" in (item.get("flags") or []) and item.get("operstate") != "DOWN"
         found.append(
@@ -73,17 +85,32 @@ def interfaces_of(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "mac": item.get("address"),
                 "mtu": item.get("mtu"),
                 "up": up,
+                "link": item.get("link_type"),
                 "addresses": addresses,
             }
         )
     return found
 
 
+def _address(entry: dict[str, Any]) -> dict[str, Any]:
+    unstable = [flag for flag in UNSTABLE if entry.get(flag)]
+    return {
+        "address": entry["local"],
+        "prefix": entry.get("prefixlen"),
+        "family": 6 if entry.get("family") == "inet6" else 4,
+        "scope": entry.get("scope"),
+        **({"unstable": unstable[0]} if unstable else {}),
+    }
+
+
 def routes_of(items: list[dict[str, Any]], family: int) -> list[dict[str, Any]]:
-    """Return the routes in the answer of `ip -j route`; of several next hops (ECMP) the first. family: 4 or 6."""
+    """Return the routes in the answer of `ip -j route`; of several next hops (ECMP) the first. family: 4 or 6.
+
+    Those of all tables: VPNs have routes in tables of their own.
+    """
     found = []
     for item in items:
-        if not item.get("dst"):
+        if not item.get("dst") or item.get("type") in OWN_ROUTES:
             continue
         hop = next((hop for hop in item.get("nexthops") or [] if isinstance(hop, dict)), item)
         found.append(
@@ -95,6 +122,8 @@ def routes_of(items: list[dict[str, Any]], family: int) -> list[dict[str, Any]]:
                 "metric": item.get("metric") or 0,
                 "family": family,
                 "protocol": item.get("protocol"),
+                "type": item["type"] if item.get("type") in DEAD_ROUTES else None,
+                "table": None if item.get("table") in (None, "main") else str(item["table"]),
             }
         )
     return found
@@ -102,7 +131,11 @@ def routes_of(items: list[dict[str, Any]], family: int) -> list[dict[str, Any]]:
 
 def _default(routes: list[dict[str, Any]], interfaces: list[dict[str, Any]], family: int) -> dict[str, Any] | None:
     ways = sorted(
-        (route for route in routes if route["dst"] == "default" and route["family"] == family),
+        (
+            route
+            for route in routes
+            if route["dst"] == "default" and route["family"] == family and not (route["type"] or route["table"])
+        ),
         key=lambda route: route["metric"],
     )
     if not ways:
@@ -113,7 +146,7 @@ def _default(routes: list[dict[str, Any]], interfaces: list[dict[str, Any]], fam
         for interface in interfaces
         if interface["name"] == way["dev"]
         for entry in interface["addresses"]
-        if entry["family"] == family and entry["scope"] == "global"
+        if entry["family"] == family and entry["scope"] == "global" and not entry.get("unstable")
     ]
     return {
         "address": way["src"] or (addresses[0] if addresses else None),

@@ -15,6 +15,10 @@ from .host import Host, number
 
 RTF_UP, RTF_GATEWAY, RTF_REJECT = 0x1, 0x2, 0x200
 SCOPES = {"00": "global", "10": "host", "20": "link", "40": "site"}
+# IFA_F_TEMPORARY, _DADFAILED, _DEPRECATED and _TENTATIVE of include/uapi/linux/if_addr.h
+UNSTABLE = ((0x01, "temporary"), (0x20, "deprecated"), (0x40, "tentative"), (0x08, "dadfailed"))
+# ARPHRD_ETHER, _LOOPBACK and _NONE of include/uapi/linux/if_arp.h, with the names that `ip` gives them
+LINKS = {1: "ether", 772: "loopback", 65534: "none"}
 
 
 def address(text: str) -> str | None:
@@ -48,6 +52,7 @@ def interfaces(host: Host) -> list[dict[str, Any]]:
                     "mac": host.line(place + "address"),
                     "mtu": number(host.line(place + "mtu")),
                     "up": up,
+                    "link": LINKS.get(number(host.line(place + "type")) or 0),
                     "addresses": own.get(name, []),
                 }
             )
@@ -86,6 +91,10 @@ def _addresses6(text: str | None) -> dict[str, list[dict[str, Any]]]:
                 "family": 6,
                 "scope": SCOPES.get(words[3], "global"),
             }
+            flags = int(words[4], 16) if re.fullmatch("[0-9a-f]{1,8}", words[4]) else 0
+            unstable = [name for bit, name in UNSTABLE if flags & bit]
+            if unstable:
+                entry["unstable"] = unstable[0]
             found.setdefault(words[5], []).append(entry)
     return found
 
@@ -143,4 +152,6 @@ def _route(target: str, via: str | None, device: str, metric: int | None, family
         "metric": metric or 0,
         "family": family,
         "protocol": None,
+        "type": None,
+        "table": None,
     }

@@ -49,8 +49,6 @@ class Distribution(ABC):
     inits: ClassVar[tuple[str, ...]]
     minimum: ClassVar[Mapping[str, Mapping[str, Any]]]
     source: ClassVar[str]
-    # True if nodes take an address of each family where the pods' networks have both.
-    dual_stack: ClassVar[bool] = False
     # True if kube_registries.mirrors may have `rewrites`.
     registry_rewrites: ClassVar[bool] = False
     # True if a member must be restarted whose service started before a file with secrets was written.
@@ -111,6 +109,10 @@ class Distribution(ABC):
     @abstractmethod
     def complete_control_plane(self, node: Node, row: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
         """Return True if a control plane's join ran to its end. row: its Node as the API has it."""
+
+    def keeps_address(self, role: str) -> bool:
+        """Return True if a member with this role cannot get another address."""
+        return True
 
     @abstractmethod
     def has_control_plane(self, cluster: Mapping[str, Any]) -> bool:

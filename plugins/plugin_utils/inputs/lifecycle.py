@@ -85,7 +85,7 @@ LIFECYCLE: dict[str, Row] = {
     "kube_proxy_mode": Row(Change.JOIN, Scope.CLUSTER, note="a running cluster keeps its mode"),
     "kube_node_name": Row(Change.JOIN, note="a node under another name is a new node"),
     "kube_node_ip": Row(
-        Change.JOIN, note="the kubelet keeps its address; the endpoint and the bridge follow the input"
+        Change.JOIN, note="a member keeps its address, another one is refused; K3s: an agent takes it, rolling"
     ),
     "kube_node_labels": Row(Change.API),
     "kube_node_taints": Row(Change.API),

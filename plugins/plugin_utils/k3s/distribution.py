@@ -55,7 +55,6 @@ class K3s(Distribution):
     minimum = K3S_MINIMUM
     source = K3S_PAGE
     plugins = network.offered_by("k3s")
-    dual_stack = True
     registry_rewrites = True
     balancer_port = K3S_BALANCER_PORT
     refuses_small_machines = False
@@ -87,6 +86,10 @@ class K3s(Distribution):
     def complete_control_plane(self, node: Node, row: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
         """See Distribution."""
         return CONTROL_PLANE_LABEL in (row.get("labels") or {}) and row.get("etcd_voter") is not False
+
+    def keeps_address(self, role: str) -> bool:
+        """Return True for servers, whose etcd has their address; an agent takes another one when it restarts."""
+        return role == "control_plane"
 
     def has_control_plane(self, cluster: Mapping[str, Any]) -> bool:
         """See Distribution."""

@@ -8,10 +8,10 @@ To add one: its file beside this one, its traces in module_utils/node/network_tr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from .addresses import interface_of
+from ..base.model import Address
+from .addresses import Facts, link_network
 from .bridge import Bridge
 from .flannel import Flannel
 from .kube_router import KubeRouter
@@ -40,10 +40,14 @@ def running(cni_files: Iterable[str]) -> str | None:
     return next((plugin.name for plugin in ALL if there & set(plugin.traces.cni_files)), None)
 
 
-def layer2_networks(nodes: Iterable[Mapping[str, Any]]) -> dict[str | None, list[str]]:
-    """Return hosts by the layer 2 network that holds their addresses. nodes: {host, address, network (facts)}."""
+def layer2_networks(nodes: Iterable[tuple[str, Sequence[Address], Facts]]) -> dict[str | None, list[str]]:
+    """Return hosts by the layer 2 network, or the two of them, that hold their addresses.
+
+    nodes: (host, its addresses, the network part of its facts).
+    """
     found: dict[str | None, list[str]] = {}
-    for node in nodes:
-        _interface, network = interface_of(node["address"], node["network"])
-        found.setdefault(network, []).append(node["host"])
+    for host, own, facts in nodes:
+        networks = [link_network(address, facts) for address in own]
+        known = [network for network in networks if network]
+        found.setdefault(" and ".join(known) if len(known) == len(networks) else None, []).append(host)
     return found

@@ -11,7 +11,7 @@ from typing import Any
 from ..base import versions
 from ..base.distribution import Cluster, Distribution, Inputs
 from ..base.model import Member
-from ..network import addresses, cidrs, endpoint, plugins as network
+from ..network import addresses, cidrs, endpoint, node_addresses, plugins as network
 from ..network.plugin import IPNetwork
 from . import auto_values, choose_distribution, distributions
 from .draft import Draft
@@ -39,12 +39,11 @@ def describe(
         draft.add(problems)
     pods, problems_of_pods = cidrs.read("kube_pod_cidrs", shared["kube_pod_cidrs"])
     draft.refuse(problems_of_pods)
-    families = [item.version for item in pods]
-    _set_addresses(draft, families if distribution.dual_stack and len(set(families)) == 2 else [])
+    # Workers of a cluster that was made elsewhere have that cluster's networks, which are not known here.
+    families = [item.version for item in pods] if control_planes else []
+    _set_addresses(draft, families, state, distribution)
     layer2_networks = network.layer2_networks(
-        {"host": host, "address": node["address"], "network": node["info"]["network"]}
-        for host, node in draft.nodes.items()
-        if node["address"]
+        (host, node["addresses"], node["info"]["network"]) for host, node in draft.nodes.items() if node["addresses"]
     )
     chosen = _choose(draft, shared, state, distribution, pods, layer2_networks)
     members = sorted((_member(draft, host) for host in control_planes), key=lambda member: member["name"])
@@ -74,7 +73,7 @@ def describe(
         "leader_address": draft.nodes[state["leader"]]["address"] if state["leader"] else None,
         "exists": state["initialised"],
         "secrets_encryption": distribution.encrypts_secrets(draft.nodes, shared, state["initialised"]),
-        "no_proxy": _no_proxy(shared, layer2_networks, place["address"]),
+        "no_proxy": _no_proxy(shared, draft, place["address"]),
         "has_workers": len(draft.nodes) > len(control_planes),
         "pod_networks": pods,
         "layer2_networks": layer2_networks,
@@ -87,25 +86,41 @@ def _member(draft: Draft, host: str) -> Member:
     return {"name": draft.nodes[host]["name"], "address": draft.nodes[host]["address"]}
 
 
-def _no_proxy(shared: Inputs, layer2_networks: dict[str | None, list[str]], endpoint_address: str) -> list[str]:
+def _no_proxy(shared: Inputs, draft: Draft, endpoint_address: str) -> list[str]:
     """Return what is never reached through the HTTP proxy: networks, so that no file depends on the list of nodes."""
+    own = {
+        addresses.interface_of(address.address, node["info"]["network"])[1]
+        for node in draft.nodes.values()
+        for address in node["addresses"]
+    }
     return [
         *shared["kube_pod_cidrs"],
         *shared["kube_service_cidrs"],
-        *sorted(network for network in layer2_networks if network),
+        *sorted(network for network in own if network),
         "." + shared["kube_cluster_domain"],
         ".svc",
         endpoint_address,
     ]
 
 
-def _set_addresses(draft: Draft, families: Sequence[int]) -> None:
+def _set_addresses(draft: Draft, families: Sequence[int], state: dict[str, Any], distribution: Distribution) -> None:
     """Set each node's `address` (text) and `addresses` (base.model.Address, the primary one first)."""
+    known = {row["name"]: (row.get("addresses") or {}).get("InternalIP") for row in state["live"].get("nodes") or []}
     for host, node in draft.nodes.items():
-        wanted = str(node["inputs"]["kube_node_ip"] or "")
-        node["addresses"], problems = addresses.choose(host, wanted, node["info"]["network"], families)
+        member = node["info"].get("cluster") or {}
+        kept = (known.get(node["name"]) or member.get("node_ips") or []) if member.get("kubelet_conf") else []
+        request = node_addresses.Request(
+            host,
+            str(node["inputs"]["kube_node_ip"] or ""),
+            node["info"]["network"],
+            kept,
+            distribution.keeps_address(node["role"]),
+        )
+        node["addresses"], problems = node_addresses.choose(request, list(dict.fromkeys(families)))
         node["address"] = node["addresses"][0].address if node["addresses"] else None
         draft.refuse(problems)
+    facts = {host: node["info"]["network"] for host, node in draft.nodes.items()}
+    draft.refuse(node_addresses.not_unique({host: node["addresses"] for host, node in draft.nodes.items()}, facts))
 
 
 def _choose(

@@ -14,7 +14,7 @@ from ...base.findings import Finding
 from ...base.model import Datastore
 from ...base.reference import GPU_PAGE
 from ...network import cidrs, plugins
-from ...network.plugin import IPNetwork, Situation
+from ...network.plugin import Situation
 from .. import propose_roles
 from ..draft import Case
 
@@ -147,7 +147,7 @@ def networks(case: Case) -> Problems:
     newcomers = {host: info["network"] for host, info in _newcomers(case).items()}
     found += cidrs.overlaps(pods, services, newcomers)
     if case.control_planes and not case.state["initialised"]:
-        found += cidrs.families(pods, services) + cidrs.service_sizes(services) + _other_family(case, pods)
+        found += cidrs.families(pods, services) + cidrs.service_sizes(services)
     return Problems(found, []) + _room(case)
 
 
@@ -158,20 +158,6 @@ def _room(case: Case) -> Problems:
     found = cidrs.too_small(case.cluster["pod_networks"], len(case.control_planes) + len(case.workers))
     # A plugin that users install may not use these networks.
     return Problems([], found) if case.cluster["plugin"] == plugins.USER else Problems(found, [])
-
-
-def _other_family(case: Case, pods: Sequence[IPNetwork]) -> list[Finding]:
-    """Refuse nodes whose address is of no family of the pods: the API server must have one of the Services' family."""
-    known = {network.version for network in pods}
-    text = "%s: its address %s is IPv%d, and kube_pod_cidrs has %s only. Set kube_node_ip, or networks of that family."
-    found = []
-    for host, node in case.nodes.items():
-        for address in node["addresses"][:1]:
-            if known and address.family not in known:
-                limit = " and ".join("IPv%d" % version for version in sorted(known))
-                values = (host, address.address, address.family, limit)
-                found.append(Finding("address.other_family", text % values, host, address.address, limit))
-    return found
 
 
 def network_plugin(case: Case) -> Problems:

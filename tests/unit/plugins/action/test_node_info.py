@@ -40,7 +40,7 @@ def test_arguments_follow_from_the_inputs(action, store):
     given = {"kube_data_dir": "/srv", "k3s_binary": "/opt/k3s", "k3s_datastore_endpoint": "mysql://u:p@tcp(db:3306)/k"}
     _result, _kept, made = look(action, store, **given)
     arguments = made.asked[0][1]
-    assert arguments["address_probe"] == "10.0.0.2" and arguments["programs"] == {"k3s": "/opt/k3s"}
+    assert arguments["address_probes"] == ["10.0.0.1", "10.0.0.2"] and arguments["programs"] == {"k3s": "/opt/k3s"}
     assert "/srv/containerd" in arguments["data_paths"] and arguments["reach"] == ["db:3306"]
     _result, _kept, made = look(action, store, host="w1", **given)
     assert made.asked[0][1]["reach"] == []  # only servers use the database
@@ -95,7 +95,7 @@ def test_a_busy_node_is_waited_for(action, store, monkeypatch):
 def test_hosts_left_out_are_looked_at_with_their_own_inputs_and_those_of_the_play(action, store):
     _result, kept, made = look(action, store, args={"host": "w1"}, kube_version="1.35")
     assert kept["inputs"] == {"kube_swap": "keep", "kube_version": "1.35"}
-    assert made.asked[0][1]["address_probe"] == "10.0.0.1"
+    assert made.asked[0][1]["address_probes"] == ["10.0.0.1", "10.0.0.2"]
 
 
 def test_without_keep_it_is_the_module(action, store):

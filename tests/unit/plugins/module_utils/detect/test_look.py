@@ -19,7 +19,7 @@ NODES = sorted((pathlib.Path(__file__).parents[3] / "fixtures" / "nodes").glob("
 def test_recorded_machine(path):
     recording = json.loads(path.read_text(encoding="utf-8"))
     host = Replay(recording)
-    found = node.look("192.0.2.1", recording["now"], ["/etc/hosts"], (), recording["now"], host)
+    found = node.look(["192.0.2.1"], recording["now"], ["/etc/hosts"], (), recording["now"], host)
     assert set(found.pop("user")) == {"uid", "name"}  # of whoever runs the tests
     found["warnings"] = recording["expected"]["warnings"] = sorted({*found["warnings"], *recording["warnings"]})
     assert json.loads(json.dumps(found)) == recording["expected"]

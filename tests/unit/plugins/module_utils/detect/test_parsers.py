@@ -410,3 +410,59 @@ def test_a_program_is_looked_for_where_it_is_said_to_be(tmp_path):
         assert found["k3s"] == {"path": str(program), "version": "v1.36.3+k3s1"}
         lacking = software.installed(host.Host(), {}, pool, None, {"k3s": str(tmp_path / "lacking")})
         assert (lacking["k3s"] or {}).get("path") != str(tmp_path / "lacking")
+
+
+def test_addresses_that_may_go_away_and_kinds_of_links():
+    rows = [
+        {"local": "2001:db8::1", "family": "inet6", "prefixlen": 64, "scope": "global", "temporary": True},
+        {"local": "2001:db8::2", "family": "inet6", "prefixlen": 64, "scope": "global", "deprecated": True},
+        {"local": "2001:db8::3", "family": "inet6", "prefixlen": 64, "scope": "global", "mngtmpaddr": True},
+    ]
+    items = [{"ifname": "wg0", "link_type": "none", "flags": ["UP"], "operstate": "UNKNOWN", "addr_info": rows}]
+    (found,) = network.interfaces_of(items)
+    assert (found["up"], found["link"]) == (True, "none")
+    assert [row.get("unstable") for row in found["addresses"]] == ["temporary", "deprecated", None]
+    text = (
+        "20010db8000000000000000000000001 02 40 00 01     eth0\n20010db8000000000000000000000003 02 40 00 80     eth0\n"
+    )
+    files = {
+        "/proc/net/if_inet6": text,
+        "/sys/class/net/eth0/ifindex": "2\n",
+        "/sys/class/net/eth0/type": "1\n",
+        "/sys/class/net/eth0/flags": "0x1003\n",
+    }
+    (found,) = netfiles.interfaces(Files(files))
+    assert found["link"] == "ether" and [row.get("unstable") for row in found["addresses"]] == ["temporary", None]
+
+
+def test_routes_of_all_tables_without_those_of_the_machine_itself():
+    items = [
+        {"dst": "default", "gateway": "10.0.0.1", "dev": "eth0"},
+        {"dst": "192.168.9.0/24", "dev": "tailscale0", "table": "52"},
+        {"type": "blackhole", "dst": "172.16.0.0/12", "table": "main"},
+        {"type": "local", "dst": "10.0.0.5", "dev": "eth0", "table": "local"},
+        {"type": "multicast", "dst": "ff00::/8", "dev": "eth0", "table": "local"},
+        {"dst": "default", "dev": "tun0", "table": "9", "metric": 0},
+    ]
+    found = network.routes_of(items, 4)
+    assert [(row["dst"], row["type"], row["table"]) for row in found] == [
+        ("default", None, None),
+        ("192.168.9.0/24", None, "52"),
+        ("172.16.0.0/12", "blackhole", None),
+        ("default", None, "9"),
+    ]
+    assert network._default(found, [], 4)["gateway"] == "10.0.0.1"
+
+
+def test_own_addresses_on_the_routes_to_other_nodes():
+    class Routed(Files):
+        def source(self, address):
+            return {"10.0.0.1": "10.0.0.1", "10.0.0.2": "10.0.0.1", "fd00::2": "fd00::1"}.get(address)
+
+    found = network.sources(Routed({}), ["10.0.0.1", "10.0.0.2", "192.0.2.1", "fd00::2"])
+    assert found == {"10.0.0.1": "10.0.0.1", "fd00::1": "fd00::2"}
+
+
+def test_the_addresses_that_a_kubelet_gives_its_node():
+    assert cluster._node_ips('KUBELET_KUBEADM_ARGS="--node-ip=10.0.0.1,fd00::1 --v=2"') == ["10.0.0.1", "fd00::1"]
+    assert cluster._node_ips(None) == [] == cluster._node_ips('KUBELET_KUBEADM_ARGS="--v=2"')

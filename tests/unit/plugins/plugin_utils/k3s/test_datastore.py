@@ -232,6 +232,7 @@ def grown(consent, datastore="sqlite"):
     """(hosts, groups) of a cluster of one server with SQLite, to whose inventory two servers came."""
     given = {"kube_distribution": "k3s", "k3s_convert_datastore": consent}
     hosts, groups = inventory(1, 1, given)
+    hosts["w-1"]["info"] = inventory(3, 1, given)[0]["w-1"]["info"]  # with the address that it has beside three servers
     hosts = made(hosts, groups)
     hosts["cp-1"]["info"]["cluster"]["datastore"] = datastore
     more, groups = inventory(3, 1, given)

@@ -73,28 +73,6 @@ def test_version(wanted, running, version):
     assert ids(problems.warnings) == (["version.untested"] if wanted == "1.38.0" else [])
 
 
-def test_node_address():
-    facts = machine()["network"]
-    facts["interfaces"].append(
-        {"name": "eth1", "addresses": [{"address": "192.168.5.5", "prefix": 24, "family": 4, "scope": "global"}]}
-    )
-    ((address,), problems) = addresses.choose("cp-1", "", facts)
-    assert problems == [] and address.reason == "source address of the route to the other nodes"
-    assert (address.address, address.interface, address.prefix, address.mtu, address.family) == (
-        "10.0.0.11",
-        "eth0",
-        24,
-        1500,
-        4,
-    )
-    for wanted in ("eth1", "192.168.0.0/16", "192.168.5.5"):
-        ((address,), problems) = addresses.choose("cp-1", wanted, facts)
-        assert (address.address, address.interface, problems) == ("192.168.5.5", "eth1", [])
-    found, problems = addresses.choose("cp-1", "172.16.0.0/12", facts)
-    assert found == [] and ids(problems) == ["address.not_on_host"]
-    assert addresses.interface_of("10.0.0.200", facts) == ("eth0", "10.0.0.0/24")
-
-
 def test_host_port():
     assert (addresses.host_port("10.0.0.1", 6443), addresses.host_port("fd00::1", 6443)) == (
         "10.0.0.1:6443",

@@ -327,7 +327,7 @@ def test_two_address_families_are_refused():
         "kube_service_cidrs": ["10.96.0.0/12", "fd00:2::/112"],
     }
     found = planner.cluster_plan(*inventory(inputs={**inputs, "kube_distribution": "kubeadm"}))["refusals"]
-    assert set(ids(found)) == {"dual_stack.unsupported"}
+    assert set(ids(found)) == {"dual_stack.unsupported", "address.family_missing"}
 
 
 def test_arguments_of_the_users_keep_those_of_the_plan():
