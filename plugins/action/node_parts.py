@@ -30,6 +30,8 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail("There is no plan for this host. Include the role kubewright.cluster.kube first.")
         parts = [part for part in PARTS if part in arguments["parts"]]
         result.update(changed=False, changed_paths=[], services=[], diff=[])
+        # A service is stopped while it still has its unit.
+        self._services(result, parts, node, task_vars, stopped=True)
         secret = store.get("secret", node["host"]) or {}
         if "credentials" in node["steps"] and set(parts) & set(WITH_CREDENTIALS):
             self._files(result, secret.get("files") or [], task_vars, secret=True)
@@ -37,9 +39,14 @@ class ActionModule(ActionBase):
             result, [entry for part in parts if part in node["steps"] for entry in node["files"][part]], task_vars
         )
         if not self._task.check_mode or node["joined"]:  # before a unit's file is there, there is nothing to predict
-            for unit in (unit for part in parts for unit in PARTS[part] if unit in node["services"]):
-                self._service(result, unit, node["services"][unit], task_vars)
+            self._services(result, parts, node, task_vars, stopped=False)
         return result
+
+    def _services(self, result, parts, node, task_vars, stopped):
+        """Stop the services of these parts that go, or start those that stay."""
+        for unit in (unit for part in parts for unit in PARTS[part] if unit in node["services"]):
+            if (node["services"][unit] == "stopped") is stopped:
+                self._service(result, unit, node["services"][unit], task_vars)
 
     def _files(self, result, entries, task_vars, secret=False):
         """Write files. Of those with secrets only the paths come back."""
@@ -57,8 +64,8 @@ class ActionModule(ActionBase):
         result["diff"] += [] if secret else made.get("diff") or []
 
     def _service(self, result, unit, state, task_vars):
-        """Start, restart or only enable a unit."""
-        arguments = {"name": unit, "enabled": True, "daemon_reload": True}
+        """Start, restart, stop or only enable a unit."""
+        arguments = {"name": unit, "enabled": state != "stopped", "daemon_reload": state != "stopped"}
         if state != "enabled":
             arguments["state"] = state
         made = self._execute_module("ansible.legacy.systemd_service", arguments, task_vars=task_vars)

@@ -32,7 +32,8 @@ options:
       state:
         description:
           - V(file) is written with O(files[].content), V(directory) is made.
-          - V(absent) is removed if the collection wrote it, and what was there before is restored.
+          - V(absent) is removed if the collection wrote it, and what was there before is restored. Directories that the
+            collection made for it are removed too if they are empty.
         type: str
         default: file
         choices: [file, directory, absent]
@@ -171,7 +172,7 @@ def put(entry: Entry, record: Record) -> None:
         ownership.write(record)
         os.chmod(path, wanted_mode(entry))
     elif entry["state"] == "absent":
-        take_back(path, record)
+        ownership.take_back(path, record)
     else:
         content, mode, owner, group = wanted(entry)
         ownership.make_directory(os.path.dirname(path), record)
@@ -180,18 +181,6 @@ def put(entry: Entry, record: Record) -> None:
         for stale in leftovers(os.path.dirname(path)):
             os.unlink(stale)
         write_atomically(path, content, mode, owner, group)
-
-
-def take_back(path: str, record: Record) -> None:
-    """Remove a file of ours and restore what was there before. If a run is killed in between, the next continues."""
-    backup = record["files"][path].get("backup")
-    if backup and os.path.lexists(backup):
-        ownership.copy_with_attributes(backup, path)
-        os.unlink(backup)
-    elif not backup and os.path.lexists(path):
-        os.unlink(path)
-    del record["files"][path]
-    ownership.write(record)
 
 
 def carry_out(

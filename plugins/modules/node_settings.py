@@ -288,6 +288,18 @@ class Node:
             self.record["settings"]["journald"] = "volatile"
             ownership.write(self.record)
 
+    def restore_journal(self) -> None:
+        """Take our configuration of journald back, and restart it. It is recorded until that is done."""
+        if self.record["settings"].get("journald") is None and paths.JOURNAL_FILE not in self.record["files"]:
+            return
+        if not self.change("remove %s and restart systemd-journald" % paths.JOURNAL_FILE):
+            return
+        if paths.JOURNAL_FILE in self.record["files"]:
+            ownership.take_back(paths.JOURNAL_FILE, self.record)
+        self.run(["systemctl", "restart", "systemd-journald"])
+        del self.record["settings"]["journald"]
+        ownership.write(self.record)
+
     def run(self, argv: list[str]) -> None:
         """Run a command; its failure is a problem."""
         done = commands.run(argv, timeout=SECONDS)
@@ -319,6 +331,8 @@ def main() -> None:
         node.swap_off()
     if parameters["journald"] == "volatile":
         node.keep_journal_in_memory()
+    else:
+        node.restore_journal()
     if parameters["kernel_arguments"]:
         node.set_kernel_arguments(parameters["kernel_arguments"]["file"], parameters["kernel_arguments"]["words"])
     if lock:

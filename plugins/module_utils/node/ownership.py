@@ -133,6 +133,27 @@ def back_up_former(path: str, record: Record) -> None:
     record["files"][path] = {"backup": backup}
 
 
+def take_back(path: str, record: Record) -> None:
+    """Remove a file of ours and restore what was there before. If a run is killed in between, the next continues.
+
+    Directories that we made for it, and that are empty now, go with it: containerd takes an empty one for a registry's
+    settings.
+    """
+    backup = record["files"][path].get("backup")
+    if backup and os.path.lexists(backup):
+        copy_with_attributes(backup, path)
+        os.unlink(backup)
+    elif not backup and os.path.lexists(path):
+        os.unlink(path)
+    del record["files"][path]
+    here = os.path.dirname(path)
+    while here in record["directories"] and os.path.isdir(here) and not os.listdir(here):
+        os.rmdir(here)
+        record["directories"].remove(here)
+        here = os.path.dirname(here)
+    write(record)
+
+
 def copy_with_attributes(source: str, path: str) -> None:
     """Copy a file or link with its mode, owner and times. The copy appears in one step."""
     temporary = os.path.join(os.path.dirname(path), ".kubewright-" + os.path.basename(path))

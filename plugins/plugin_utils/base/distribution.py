@@ -237,9 +237,12 @@ class Distribution(ABC):
     def secret_files(self, node: Node, cluster: Cluster) -> list[File]:
         """Return the files with secrets that the inputs call for."""
 
-    def obsolete_files(self, node: Node, wanted: Sequence[File]) -> list[str]:
-        """Return the paths of files of ours with secrets that are no longer wanted. wanted: secret_files()."""
-        return []
+    @abstractmethod
+    def owned_places(self, node: Node) -> dict[str, list[str]]:
+        """Return by part the places in which each file of ours is one that the node should have, or a remainder.
+
+        A place that ends with a slash is a directory with all below it.
+        """
 
     def secrets_read_at_start(self, paths: Sequence[str]) -> list[str]:
         """Return those of the files with secrets that are read only when the service starts."""

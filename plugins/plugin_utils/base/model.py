@@ -236,7 +236,6 @@ class PlanNode(TypedDict, total=False):
     rejoins: Annotated[
         bool, "K3s: true if the cluster knows, or may know, the name of a node that comes back without its data"
     ]
-    obsolete_files: Annotated[list[str], "files with secrets that no input calls for"]
 
 
 class Plan(TypedDict, total=False):

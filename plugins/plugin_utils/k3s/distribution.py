@@ -231,9 +231,9 @@ class K3s(Distribution):
         """See Distribution."""
         return node_files.secret_files(node, cluster)
 
-    def obsolete_files(self, node: Node, wanted: Sequence[File]) -> list[str]:
+    def owned_places(self, node: Node) -> dict[str, list[str]]:
         """See Distribution."""
-        return node_files.obsolete_files(node, wanted)
+        return node_files.owned_places(node)
 
     def ports(self, cluster: Cluster) -> list[dict[str, Any]]:
         """See Distribution."""

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from ..base.distribution import Cluster, File, Node
-from . import auto_deploy, config, datastore, hardening, registries, service
+from ..network import endpoint
+from . import auto_deploy, config, datastore, hardening, registries, selinux, service
+
+DIRECTORY = "/etc/rancher/k3s/"
 
 
 def files(node: Node, cluster: Cluster) -> list[File]:
@@ -33,19 +35,28 @@ def secret_files(node: Node, cluster: Cluster) -> list[File]:
     if node["role"] == "control_plane":
         found += datastore.files(values["k3s_datastore_tls"])
     found += [{**entry, "secret": True} for entry in _auto_deployed(node, True)]
-    found += [
-        {"path": path, "state": "absent", "content": None, "mode": None, "secret": True}
-        for path in node.get("obsolete_files") or []
-    ]
     own = config.secret_file(node, values["k3s_datastore_endpoint"])
     return found + ([own] if own else []) + service.proxy_files(node, values["kube_http_proxy"], cluster["no_proxy"])
 
 
-def obsolete_files(node: Node, wanted: Sequence[File]) -> list[str]:
-    """Return our files of a datastore that is no longer used: K3s would still read them."""
-    existing, kept = node["info"].get("files") or {}, [entry["path"] for entry in wanted]
-    known = [config.SECRET_PATH, *(path for _key, path, _block in datastore.TLS.values())]
-    return [path for path in known if path not in kept and (existing.get(path) or {}).get("owned")]
+def owned_places(node: Node) -> dict[str, list[str]]:
+    """Return by part the places in which a file of ours that is not wanted is a remainder. The tokens are kept.
+
+    Files in the auto-deploy folder have their own list (auto_deploy.py).
+    """
+    owned = (node["info"].get("owned") or {}).get("files") or {}
+    existing = node["info"].get("files") or {}
+    tokens = (config.TOKEN_FILE, config.AGENT_TOKEN_FILE)
+    places = [path for path in owned if path.startswith(DIRECTORY) and path not in tokens]
+    environment = service.environment_path(node)
+    # Upstream's script leaves an empty one.
+    if (existing.get(environment) or {}).get("size") != 0:
+        places.append(environment)
+    return {
+        "endpoint": [endpoint.DIRECTORY + "/", *("/etc/systemd/system/%s.service" % name for name in endpoint.UNITS)],
+        "k3s": places,
+        "repository": [selinux.REPOSITORY],
+    }
 
 
 def config_of(node: Node, cluster: Cluster) -> dict[str, Any]:

@@ -178,17 +178,11 @@ class Kubeadm(Distribution):
     def secret_files(self, node: Node, cluster: Cluster) -> list[File]:
         """Return containerd's logins and its environment with the proxy."""
         values = node["inputs"]
-        found = containerd.secret_files(values["kube_registries"], values["kube_http_proxy"], cluster["no_proxy"])
-        return found + [
-            {"path": path, "state": "absent", "content": None, "mode": None, "secret": True}
-            for path in node.get("obsolete_files") or []
-        ]
+        return containerd.secret_files(values["kube_registries"], values["kube_http_proxy"], cluster["no_proxy"])
 
-    def obsolete_files(self, node: Node, wanted: Sequence[File]) -> list[str]:
-        """Return our files with logins or the proxy that no input calls for."""
-        existing, kept = node["info"].get("files") or {}, [entry["path"] for entry in wanted]
-        known = (containerd.LOGINS, containerd.ENVIRONMENT)
-        return [path for path in known if path not in kept and (existing.get(path) or {}).get("owned")]
+    def owned_places(self, node: Node) -> dict[str, list[str]]:
+        """See Distribution."""
+        return node_files.owned_places()
 
     def secrets_read_at_start(self, paths: Sequence[str]) -> list[str]:
         """See Distribution. containerd reads its environment and the logins when it starts."""

@@ -53,3 +53,11 @@ def _containerd(node: Node, cluster: Cluster, with_template: bool) -> list[File]
         },
         *({"path": entry["path"], "content": entry["content"], "mode": entry["mode"]} for entry in public),
     ]
+
+
+def owned_places() -> dict[str, list[str]]:
+    """Return by part the places in which a file of ours that is not wanted is a remainder."""
+    return {
+        "containerd": ["/etc/containerd/", containerd.ENVIRONMENT],
+        "kubelet": [KUBELET_DROPIN.rpartition("/")[0] + "/"],
+    }

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..base import versions
-from ..base.distribution import Cluster, Distribution, Node
+from ..base.distribution import Cluster, Distribution, File, Node
 from ..base.findings import Finding
 from ..base.model import Datastore
 from ..machine import capacity, kubelet
@@ -42,6 +42,8 @@ def plan(draft: Draft, host: str, cluster: Cluster, state: Mapping[str, Any]) ->
     joined = node["joined"] = state["complete"][host] or waits
     node["taints"] = cluster_objects.taints(node, cluster["has_workers"] and distribution.taints_control_planes)
     wanted = distribution.wanted(node, cluster)
+    secret = distribution.secret_files(node, cluster)
+    _remove_left_over(distribution, node, wanted["files"], secret)
     if wanted["packages"] and "air_gap" in values["kube_needs"]:
         text = (
             "%s: kube_needs has air_gap, and %s must be installed. Make sure that the node's package sources "
@@ -50,7 +52,7 @@ def plan(draft: Draft, host: str, cluster: Cluster, state: Mapping[str, Any]) ->
         packages = ", ".join(wanted["packages"])
         draft.warn([Finding("air_gap.packages", text % (host, packages), host, packages)])
     steps, services = difference.steps(distribution, wanted, info, joined)
-    _credentials(node, distribution, cluster, steps, services)
+    _credentials(node, distribution, secret, steps, services)
     if joined and node["role"] == "control_plane" and cluster["drift"]:
         steps["control-plane"] = cluster["drift"]
     node.update(wanted)
@@ -77,18 +79,26 @@ def _rejoins(node: Node, distribution: Distribution, cluster: Cluster, state: Ma
     return distribution.remembers_nodes and fresh and (may_know or node["name"] in state["known"])
 
 
-def _credentials(node: Node, distribution: Distribution, cluster: Cluster, steps: Steps, services: Services) -> None:
+def _remove_left_over(
+    distribution: Distribution, node: Node, files: dict[str, list[File]], secret: Sequence[File]
+) -> None:
+    """Add to the files of each part those of ours that will be removed. secret: the files with secrets."""
+    wanted = [entry["path"] for part in files.values() for entry in part] + [entry["path"] for entry in secret]
+    for part, gone in difference.left_over(distribution, node, wanted).items():
+        files[part] = [*files.get(part, []), *gone]
+
+
+def _credentials(
+    node: Node, distribution: Distribution, wanted: Sequence[File], steps: Steps, services: Services
+) -> None:
     """Add the files with secrets that differ.
 
     The plan does not have them: it says only that there is something to write.
     """
-    unit, wanted = distribution.unit(node["role"]), distribution.secret_files(node, cluster)
-    gone = distribution.obsolete_files(node, wanted)
-    if gone or distribution.restarts_for_older_secrets:
-        node["obsolete_files"] = gone
+    unit = distribution.unit(node["role"])
     read = [entry["path"] for entry in wanted if not difference.read_at_use(entry["path"])]
-    restarting = distribution.secrets_read_at_start(read + gone) if node["joined"] else []
-    wrong = {**difference.wrong_files(wanted, node["info"]), **dict.fromkeys(gone, "is no longer used")}
+    restarting = distribution.secrets_read_at_start(read) if node["joined"] else []
+    wrong = difference.wrong_files(wanted, node["info"])
     if wrong:
         steps["credentials"] = ["%s %s" % item for item in wrong.items()]
     if set(wrong) & set(restarting):

@@ -11,11 +11,12 @@ service started: a run that was killed in between is finished by the next.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
-from ..base.distribution import Distribution, File
+from ...module_utils.node import os_settings, paths
+from ..base.distribution import Distribution, File, Node
 from ..machine import memory_cgroup
 
 Facts = Mapping[str, Any]
@@ -44,6 +45,27 @@ def wrong_files(wanted: Sequence[File], facts: Facts) -> dict[str, str]:
         elif there.get("mode") != entry["mode"]:
             result[entry["path"]] = "has mode %s, not %s" % (there.get("mode"), entry["mode"])
     return result
+
+
+def left_over(distribution: Distribution, node: Node, wanted: Iterable[str]) -> dict[str, list[File]]:
+    """Return by part the files of ours on a node that nothing calls for any more, as files that will be removed.
+
+    wanted: the paths of all files that the node should have. A file that was there before us comes back.
+    """
+    keep, existing = set(wanted), node["info"].get("files") or {}
+    owned = ((node["info"].get("owned") or {}).get("files")) or {}
+    found: dict[str, list[File]] = {}
+    for part, places in distribution.owned_places(node).items():
+        gone = [
+            path
+            for path in sorted(owned)
+            if path not in keep
+            and existing.get(path)
+            and any(path.startswith(place) if place.endswith("/") else path == place for place in places)
+        ]
+        # They may have had a login, so they are not shown in the diff.
+        found[part] = [{"path": path, "state": "absent", "secret": True} for path in gone]
+    return {part: files for part, files in found.items() if files}
 
 
 def wrong_programs(items: Sequence[Mapping[str, Any]], facts: Facts) -> dict[str, str]:
@@ -83,11 +105,20 @@ def wrong_settings(wanted: Mapping[str, Any], facts: Facts) -> list[str]:
         if there is not None and str(there) != value:
             reasons.append("%s is %s, not %s" % (name, there, value))
     owned = (facts.get("owned") or {}).get("files") or {}
-    for path in ("/etc/modules-load.d/kubewright.conf", "/etc/sysctl.d/99-kubewright.conf"):
-        if path not in owned or not (facts.get("files") or {}).get(path):
+    texts = {
+        paths.MODULES_FILE: os_settings.modules_text(wanted["modules"]),
+        paths.SYSCTL_FILE: os_settings.sysctl_text(wanted["sysctls"]),
+    }
+    for path, text in texts.items():
+        there = (facts.get("files") or {}).get(path) or {}
+        if path not in owned or not there:
             reasons.append("%s is missing" % path)
+        elif there.get("sha256") != hashlib.sha256(text.encode()).hexdigest():
+            reasons.append("%s differs" % path)
     if wanted["journald"] == "volatile":
         reasons += memory_cgroup.wrong_journal(facts)
+    elif paths.JOURNAL_FILE in owned or ((facts.get("owned") or {}).get("settings") or {}).get("journald"):
+        reasons.append("%s will be removed" % paths.JOURNAL_FILE)
     if wanted.get("kernel_arguments"):
         reasons.append(
             "%s must be in %s" % (" ".join(wanted["kernel_arguments"]["words"]), wanted["kernel_arguments"]["file"])
@@ -162,6 +193,7 @@ def steps(
                 name for name in units if name in wrong or "script" in result and name in distribution.started_by_join
             }
             reasons, states = _part(distribution, units, files, changes, facts, joined)
+            states.update(dict.fromkeys(_stopped(units, files, facts), "stopped"))
             services.update(states)
             if reasons:
                 result[part] = reasons
@@ -181,7 +213,7 @@ def _part(
     reasons, services = ["%s %s" % item for item in differing.items()], {}
     for name in units:
         own = [entry for entry in files if _belongs(entry["path"], name)]
-        if not own:
+        if all(entry.get("state") == "absent" for entry in own):
             continue
         state, why = service_action(name, own, differing, name in changes, facts)
         if not joined and name in distribution.started_by_join:
@@ -192,6 +224,18 @@ def _part(
             services[name] = state
             reasons.append(why)
     return reasons, services
+
+
+def _stopped(units: Sequence[str], files: Sequence[File], facts: Facts) -> list[str]:
+    """Return the services that run, or start at boot, and whose unit will be removed."""
+    gone = {entry["path"] for entry in files if entry.get("state") == "absent"}
+    known = facts.get("services") or {}
+    return [
+        name
+        for name in units
+        if "/etc/systemd/system/%s.service" % name in gone
+        and ((known.get(name) or {}).get("active") == "active" or (known.get(name) or {}).get("enabled") == "enabled")
+    ]
 
 
 def _belongs(path: str, service: str) -> bool:

@@ -42,6 +42,16 @@ def test_parts_are_written_together_and_started_in_order(action, store):
     assert result["changed"] and len(result["diff"]) == 1 and "hunter2" not in str(result)
 
 
+def test_a_service_that_goes_is_stopped_before_its_unit_is_removed(action, store):
+    gone = {"path": "/etc/systemd/system/kube-endpoint.service", "state": "absent", "secret": True}
+    node = {**NODE, "joined": True, "steps": {"endpoint": []}, "files": {"endpoint": [gone]}}
+    store.put("node", "cp1", {**node, "services": {"kube-endpoint": "stopped"}})
+    made = action(node_parts.ActionModule, {"parts": ["endpoint"]}, [{"changed": True}, WRITTEN])
+    made.run(task_vars=HOST)
+    assert [name.rpartition(".")[2] for name, _args, _no_log in made.asked] == ["systemd_service", "files"]
+    assert made.asked[0][1] == {"name": "kube-endpoint", "enabled": False, "daemon_reload": False, "state": "stopped"}
+
+
 def test_parts_in_check_mode_start_nothing_new(action, store):
     store.put("node", "cp1", {**NODE, "steps": {"kubelet": []}})
     made = action(node_parts.ActionModule, {"parts": ["kubelet"]}, [WRITTEN], check_mode=True)

@@ -166,3 +166,14 @@ def test_a_damaged_record_stops_it(put, tmp_path, check):
     failed = put({"path": str(tmp_path / "one"), "content": "x"}, check=check)
     assert failed["failed"] and "owned.json is damaged" in failed["msg"]
     assert not (tmp_path / "one").exists() and (tmp_path / "own/owned.json").read_text() == "{"
+
+
+def test_directories_that_are_empty_go_with_their_last_file(put, record, tmp_path):
+    one, two = str(tmp_path / "certs.d/docker.io/hosts.toml"), str(tmp_path / "certs.d/quay.io/hosts.toml")
+    (tmp_path / "certs.d").mkdir()
+    (tmp_path / "certs.d/quay.io").mkdir()
+    put({"path": one, "content": "1\n"}, {"path": two, "content": "2\n"})
+    assert put({"path": one, "state": "absent"}, {"path": two, "state": "absent"})["changed"]
+    # What was there before us stays, and what is empty and ours does not.
+    assert os.listdir(tmp_path / "certs.d") == ["quay.io"]
+    assert record()["files"] == {} and str(tmp_path / "certs.d/docker.io") not in record()["directories"]

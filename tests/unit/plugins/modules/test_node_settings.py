@@ -125,3 +125,27 @@ def test_a_command_that_hangs_is_a_problem(place, monkeypatch):
     made = node_settings.Node(SimpleNamespace(check_mode=False))
     made.run(["sleep", "5"])
     assert "sleep 5: sleep did not finish" in made.problems[0]
+
+
+def test_a_journal_in_memory_is_taken_back_once(place):
+    node().keep_journal_in_memory()
+    assert noted(place)["journald"] == "volatile"
+    checked = node(check=True)
+    checked.restore_journal()
+    assert checked.changes and os.path.exists(paths.JOURNAL_FILE)
+    made = node()
+    made.restore_journal()
+    assert not os.path.exists(paths.JOURNAL_FILE) and "journald" not in noted(place)
+    assert made.commands == [["systemctl", "restart", "systemd-journald"]]
+    again = node()
+    again.restore_journal()
+    assert again.changes == []
+
+
+def test_a_journal_whose_restart_was_missed_is_restarted(place):
+    node().keep_journal_in_memory()
+    killed = node()
+    owned.take_back(paths.JOURNAL_FILE, killed.record)
+    made = node()
+    made.restore_journal()
+    assert made.commands == [["systemctl", "restart", "systemd-journald"]] and "journald" not in noted(place)

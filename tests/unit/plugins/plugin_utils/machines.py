@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import hashlib
 
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.machine import memory_cgroup as board
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import os_settings, paths
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.network import plugins as network
 
 GIB = 2**30
@@ -102,11 +102,13 @@ def applied(facts, node, plan, joined=True):
         facts["kernel"]["modules"][module] = "loaded"
     facts["kernel"]["sysctls"].update(node["settings"]["sysctls"])
     written = [entry for part in node["files"].values() for entry in part if entry.get("state") != "absent"]
-    written += [
-        {"path": path, "content": "", "mode": "0644"}
-        for path in ("/etc/modules-load.d/kubewright.conf", "/etc/sysctl.d/99-kubewright.conf", board.JOURNAL)
-        if path != board.JOURNAL or node["settings"]["journald"] == "volatile"
-    ]
+    texts = {
+        paths.MODULES_FILE: os_settings.modules_text(node["settings"]["modules"]),
+        paths.SYSCTL_FILE: os_settings.sysctl_text(node["settings"]["sysctls"]),
+    }
+    if node["settings"]["journald"] == "volatile":
+        texts[paths.JOURNAL_FILE] = os_settings.journal_text()
+    written += [{"path": path, "content": text, "mode": "0644"} for path, text in texts.items()]
     for entry in written:
         facts["files"][entry["path"]] = {
             "sha256": hashlib.sha256(entry["content"].encode()).hexdigest(),
@@ -116,7 +118,7 @@ def applied(facts, node, plan, joined=True):
         }
     facts["owned"] = {
         "files": {entry["path"]: {"backup": None} for entry in written},
-        "settings": {"journald": node["settings"]["journald"]},
+        "settings": {"journald": "volatile"} if paths.JOURNAL_FILE in texts else {},
     }
     for item in node["programs"]:
         path = item.get("dest") or item["unpack"]["dest_dir"] + "/" + item["component"]

@@ -212,20 +212,14 @@ def test_servers_that_were_all_rebuilt_open_the_database_with_its_token():
 
 def test_files_of_a_dropped_database_are_removed():
     hosts, groups = inventory(1, 0, {"kube_distribution": "k3s"})
-    paths = [k3s_datastore.TLS["ca"][1], "/etc/rancher/k3s/config.yaml.d/50-kubewright-secrets.yaml"]
+    paths = ["/etc/rancher/k3s/config.yaml.d/50-kubewright-secrets.yaml", k3s_datastore.TLS["ca"][1]]
+    info = hosts["cp-1"]["info"]
+    info["owned"] = {"files": dict.fromkeys(paths, {"backup": None})}
     for path in paths:
-        hosts["cp-1"]["info"]["files"][path] = {"sha256": "0", "mode": "0600", "mtime": 1.0, "owned": True}
+        info["files"][path] = {"sha256": "0", "mode": "0600", "mtime": 1.0, "owned": True}
     node = plan_of(hosts, groups)["nodes"]["cp-1"]
-    assert sorted(node["steps"]["credentials"]) == [path + " is no longer used" for path in sorted(paths)]
-    inputs = {
-        "kube_registries": {},
-        "kube_http_proxy": {},
-        "k3s_datastore_endpoint": "",
-        "k3s_datastore_tls": {},
-        "k3s_embedded_registry": False,
-    }
-    files = node_files.secret_files({**node, "inputs": inputs}, {"no_proxy": []})
-    assert {entry["path"]: entry["state"] for entry in files} == dict.fromkeys(paths, "absent")
+    gone = [entry for entry in node["files"]["k3s"] if entry.get("state") == "absent"]
+    assert gone == [{"path": path, "state": "absent", "secret": True} for path in paths]
 
 
 def grown(consent, datastore="sqlite"):

@@ -24,7 +24,7 @@ def documents(plan, host):
     return {
         entry["path"]: yaml.safe_load(entry["content"])
         for entry in plan["nodes"][host]["files"]["k3s"]
-        if entry["path"].endswith(".yaml")
+        if entry["path"].endswith(".yaml") and entry.get("state") != "absent"
     }
 
 
