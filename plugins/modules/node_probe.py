@@ -112,7 +112,7 @@ def main() -> None:
     own, seconds = module.params["node_name"], module.params["seconds"]
     checks = node.checks(own, time.monotonic() + seconds, module.params["certificate_days"])
     if module.params["begun"].get("elsewhere"):
-        checks.append(node.ready(own))
+        checks.append(node.ready(own, time.monotonic() + seconds))
     checks += pod.checks(own, module.params["begun"], time.monotonic() + seconds)
     module.exit_json(changed=False, checks=checks, member=os.path.exists(paths.here().identity))
 

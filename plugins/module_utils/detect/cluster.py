@@ -13,6 +13,7 @@ import re
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Dict, Iterable, List
 
+from ..node import paths
 from ..node.ownership import Record
 from . import live
 from .host import Host
@@ -142,13 +143,18 @@ def _values(text: str, keys: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _datastore(host: Host, place: str) -> str | None:
-    """Return the datastore of a K3s server: sqlite, etcd, "external SCHEME", or torn; None if nothing is stored yet.
+    """Return the datastore of a K3s server: sqlite, etcd, "external SCHEME", torn or removed; None if nothing is stored.
 
     If etcd and an unconverted SQLite database are both there, a conversion was interrupted ("torn"): K3s renames
     SQLite's file after the last key is copied (pkg/etcd/etcd.go, migrateFromSQLite). Otherwise etcd wins
     (pkg/cluster/managed.go). With an external datastore a server has no database, but a certificate authority once the
     datastore has accepted it. Its directories are made before that (pkg/daemons/control/server.go, prepare).
+
+    removed: the cluster has removed this server's member, as after `kubectl delete node`. K3s leaves a tombstone then
+    (pkg/executor/embed/etcd/etcd.go).
     """
+    if host.exists(place + paths.K3S_TOMBSTONE):
+        return "removed"
     sqlite = host.exists(place + "/db/state.db")
     if host.exists(place + "/db/etcd/member/wal"):
         return "torn" if sqlite else "etcd"

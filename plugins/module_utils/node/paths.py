@@ -48,6 +48,8 @@ K3S_AGENT_TOKEN = K3S + "/agent-token"
 K3S_DATA = "/var/lib/rancher/k3s"
 K3S_SOCKET = "/run/k3s/containerd/containerd.sock"
 K3S_PROGRAM = PROGRAMS + "/k3s"
+# Below a server's directory: its member was removed from the etcd cluster (pkg/executor/embed/etcd/etcd.go).
+K3S_TOMBSTONE = "/db/etcd/tombstone"
 
 # The collection's own.
 OWN = "/etc/kubewright"

@@ -53,9 +53,15 @@ def checks(own: str, deadline: float, warning_days: int = WARNING_DAYS) -> list[
         return [item for part in pool.map(lambda work: work(), works) for item in part]
 
 
-def ready(own: str) -> Check:
+def ready(own: str, deadline: float) -> Check:
     """Check that an agent's Node is Ready, as the agent sees it: for agents whose servers cannot be asked."""
-    problem = agent_problem(own, paths.K3s().data)
+
+    def serves() -> None:
+        reason = agent_problem(own, paths.K3s().data)
+        if reason:
+            raise ValueError(reason)
+
+    _answer, problem, _ms = tried(deadline, serves)
     if problem:
         return check("node", FAIL, problem, own, "look at `journalctl -u k3s-agent` there")
     return check("node", OK, "is Ready in the existing cluster", own)
@@ -130,6 +136,10 @@ def own_api(own: str, place: Place, deadline: float) -> list[Check]:
     server = local_server()
     if server is None:
         return []
+    if isinstance(place, paths.K3s) and os.path.exists(place.data + "/server" + paths.K3S_TOMBSTONE):
+        text = "the cluster has removed this server's etcd member, so its K3s does not serve"
+        hint = "reset this server (kubewright.cluster.reset --limit), then run site: it joins again"
+        return [check("etcd", FAIL, text, own, hint)]
     url = "https://%s:%d" % (("[%s]" if ":" in server[0] else "%s") % server[0], server[1])
     return [_api(own, "API server", url, place, deadline, place.api_server_hint)]
 

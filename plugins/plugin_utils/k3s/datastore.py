@@ -78,6 +78,23 @@ def moved(host: str, node: Node) -> list[Finding]:
     return [Finding("data_dir.fixed", text % (host, wanted, running), host, wanted, running)]
 
 
+def removed(host: str, node: Node) -> list[Finding]:
+    """Refuse a server whose etcd member the cluster has removed, as after `kubectl delete node`.
+
+    Its K3s serves no more. A server with `server:` in its configuration joins again once it is restarted, any other one
+    does not start: pkg/etcd/etcd.go (Register).
+    """
+    cluster = node["info"].get("cluster") or {}
+    if cluster.get("datastore") != "removed":
+        return []
+    text = (
+        "%s: the cluster has removed this server's etcd member (%s/server/db/etcd/tombstone), so its K3s does not serve. "
+        "Reset it (kubewright.cluster.reset --limit %s), then run site: it joins again."
+    )
+    place = cluster.get("data_dir") or config.DATA_DIR
+    return [Finding("member.removed", text % (host, place, host), host, "removed")]
+
+
 def disk(disks: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the disk under a server's etcd, None if it is unknown."""
     own = next((found for path, found in disks.items() if path.endswith(K3S_ETCD)), None)
@@ -279,7 +296,7 @@ def in_use(nodes: Nodes, control_planes: Sequence[str]) -> dict[str, str]:
         name, _space, scheme = str(cluster.get("datastore") or "").partition(" ")
         if name and not cluster.get("foreign"):
             external = _external(KINDS.get(scheme, ""))
-            found[host] = {"sqlite": SQLITE, "etcd": ETCD, "external": external}.get(name, name)
+            found[host] = {"sqlite": SQLITE, "etcd": ETCD, "removed": ETCD, "external": external}.get(name, name)
     return found
 
 

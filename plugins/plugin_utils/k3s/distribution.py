@@ -181,7 +181,7 @@ class K3s(Distribution):
     def check_node(self, host: str, node: Node, cluster: Cluster, joined: bool) -> Problems:
         """See Distribution."""
         values = node["inputs"]
-        found = datastore.moved(host, node)
+        found = datastore.moved(host, node) + datastore.removed(host, node)
         found += config_checks.problems(values["k3s_config"], node["role"], cluster["version"])
         found += artifacts.problems(host, node, cluster["release"])
         found += selinux.problems(host, node)

@@ -211,6 +211,7 @@ HAS_CA = {SERVER + "tls/server-ca.crt": ""}
         ({**HAS_CA, SERVER + "db/state.db": ""}, "sqlite", True),
         ({**HAS_CA, SERVER + "db/etcd/member/wal/0": ""}, "etcd", True),
         ({**HAS_CA, SERVER + "db/etcd/member/wal/0": "", SERVER + "db/state.db": ""}, "torn", True),
+        ({**HAS_CA, SERVER + "db/etcd/member/wal/0": "", SERVER + "db/etcd/tombstone": ""}, "removed", True),
         ({SERVER + "cred/passwd": "", **SECRETS}, None, False),
         ({**HAS_CA, **SECRETS}, "external postgres", True),
     ],

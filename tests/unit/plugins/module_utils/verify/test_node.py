@@ -143,3 +143,24 @@ def test_units_that_are_there_have_to_run(monkeypatch, output, status, text):
     )
     found = probe_node.services("a")
     assert [(item["status"], item["text"]) for item in found] == [(status, text)]
+
+
+def test_a_k3s_server_whose_member_was_removed_is_named_with_the_way_out(tmp_path, monkeypatch):
+    place = places.K3s()
+    place.data = str(tmp_path)
+    monkeypatch.setattr(probe_node, "local_server", lambda: ("127.0.0.1", 6443))
+    monkeypatch.setattr(probe_node, "_api", lambda *_arguments: "asked")
+    assert probe_node.own_api("cp-1", place, soon()) == ["asked"]
+    (tmp_path / "server/db/etcd").mkdir(parents=True)
+    (tmp_path / "server/db/etcd/tombstone").write_text("")
+    (found,) = probe_node.own_api("cp-1", place, soon())
+    assert found["status"] == "fail" and "removed this server's etcd member" in found["text"]
+    assert "kubewright.cluster.reset" in found["hint"]
+
+
+def test_an_agent_is_asked_until_it_serves(monkeypatch):
+    answers = ["K3s has been running for only 1 s", ""]
+    monkeypatch.setattr(probe_node, "agent_problem", lambda *_arguments: answers.pop(0))
+    assert probe_node.ready("w-1", soon(5))["status"] == "ok"
+    monkeypatch.setattr(probe_node, "agent_problem", lambda *_arguments: "no network")
+    assert probe_node.ready("w-1", soon(0))["text"] == "no network"

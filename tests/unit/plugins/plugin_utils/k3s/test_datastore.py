@@ -284,6 +284,24 @@ def test_a_conversion_that_was_interrupted():
     assert plan_of(hosts, groups)["nodes"]["cp-1"]["action"] == "convert"  # SQLite has all of it still
 
 
+@pytest.mark.parametrize("host", ["cp-1", "cp-2"])
+def test_a_server_whose_member_was_removed_is_refused_with_the_way_out(host):
+    """Whether it is the first server, which K3s does not start again, or one that joined."""
+    hosts, groups = inventory(3, 0, {"kube_distribution": "k3s"})
+    plan_of(hosts, groups)
+    hosts = made(hosts, groups)
+    hosts[host]["info"]["cluster"].update(datastore="removed", live=None, data_dir="/srv/rancher/k3s")
+    for other in set(hosts) - {host}:
+        live = hosts[other]["info"]["cluster"]["live"]
+        live["nodes"] = [row for row in live["nodes"] if row["name"] != host]
+    for entry in hosts.values():
+        entry["inputs"]["kube_data_dir"] = "/srv"
+    found = planner.cluster_plan(hosts, groups)["refusals"]
+    assert "member.removed node=%s value=removed" % host in described(found)
+    text = next(item["text"] for item in found if item["id"] == "member.removed")
+    assert "/srv/rancher/k3s/server/db/etcd/tombstone" in text and "kubewright.cluster.reset --limit %s" % host in text
+
+
 def test_one_server_with_etcd():
     hosts, groups = inventory(1, 0, {"kube_distribution": "k3s", "k3s_datastore": "etcd"})
     plan = plan_of(hosts, groups)
