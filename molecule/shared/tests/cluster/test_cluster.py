@@ -46,20 +46,30 @@ def not_ready(pods):
     return [pod["metadata"]["name"] for pod in running if conditions(pod).get("Ready") != "True"]
 
 
+def eventually(look, good, seconds=60):
+    """Return what look() finds, as soon as it is good, or after so many seconds as it is."""
+    deadline = time.monotonic() + seconds
+    found = look()
+    while not good(found) and time.monotonic() < deadline:
+        time.sleep(2)
+        found = look()
+    return found
+
+
 def test_pods_run(kubectl):
     # A pod of CoreDNS that has just moved to another node may still be starting.
-    deadline = time.monotonic() + 60
-    pods = kubectl("pods", "-A")
-    while not_ready(pods) and time.monotonic() < deadline:
-        time.sleep(2)
-        pods = kubectl("pods", "-A")
+    pods = eventually(lambda: kubectl("pods", "-A"), lambda found: not not_ready(found))
     assert not_ready(pods) == []
     assert any(pod["metadata"]["name"].startswith("coredns") for pod in pods)
 
 
 def test_verification_leaves_nothing_behind(kubectl):
     system = {"default", "kube-system", "kube-public", "kube-node-lease"}
-    assert {item["metadata"]["name"] for item in kubectl("namespaces")} == system
+    # verify deletes its namespace and does not wait until Kubernetes has removed what is in it.
+    spaces = eventually(
+        lambda: {item["metadata"]["name"] for item in kubectl("namespaces")}, lambda found: found == system
+    )
+    assert spaces == system
 
 
 def test_etcd_members_vote(host, members):
