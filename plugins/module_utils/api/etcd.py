@@ -20,6 +20,7 @@ from ..node import paths
 from . import tls
 
 MEMBERS = "/v3/cluster/member/list"
+REMOVE = "/v3/cluster/member/remove"
 STATUS = "/v3/maintenance/status"
 Member = Dict[str, Any]
 
@@ -35,13 +36,13 @@ class Etcd:
         self.own_id: str | None = None
         self.cluster_id: str | None = None
 
-    def ask(self, url: str, path: str) -> Any:
+    def ask(self, url: str, path: str, body: str = "{}") -> Any:
         """Return the answer of the member at a URL. Raise one of tls.NO_ANSWER."""
         parts = urlsplit(url)
         context = self.context if parts.scheme == "https" else None
         session = tls.Session(parts.hostname or "", parts.port or 2379, context, self.timeout)
         try:
-            status, text = session.ask("POST", path, "{}")
+            status, text = session.ask("POST", path, body)
         finally:
             session.close()
         if status != 200:
@@ -61,6 +62,10 @@ class Etcd:
         answer = self.ask(url, MEMBERS)
         self.own_id, self.cluster_id = (answer.get("header") or {}).get("member_id"), cluster_of(answer)
         return answer.get("members") or []
+
+    def remove(self, member_id: str) -> None:
+        """Remove a member from the cluster. Raise one of tls.NO_ANSWER, also if etcd refuses."""
+        self.ask(self.servers[0], REMOVE, json.dumps({"ID": member_id}))
 
     def own_status(self) -> dict[str, Any]:
         """Return the state of the member at the first URL. Raise one of tls.NO_ANSWER."""

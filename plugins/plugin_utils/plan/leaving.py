@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which hosts leave a cluster that stays when only some of its hosts are reset, and who takes their etcd members out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+from ..base.findings import Finding
+from . import membership
+
+Looks = Mapping[str, Mapping[str, Any]]
+
+
+class Leaving(NamedTuple):
+    """The hosts that are reset while their cluster stays.
+
+    asked: the healthy control plane that removes their etcd members; None if there is nothing to remove.
+    hosts: [{host, name, addresses}] of all that are reset. refusals: why nothing may be reset.
+    """
+
+    asked: str | None
+    hosts: list[dict[str, Any]]
+    refusals: list[Finding]
+
+
+def leaving(looks: Looks, control_planes: Collection[str], reset: Collection[str]) -> Leaving:
+    """Return who leaves.
+
+    looks: by host {info, error, inputs} of all hosts of the cluster. control_planes: by the groups. reset: hosts that
+    are reset in this run.
+    """
+    going = {host: looks.get(host) or {} for host in reset}
+    stay = {host: look["info"] for host, look in sorted(looks.items()) if host not in going and look.get("info")}
+    members = [host for host, info in stay.items() if has_member(info)]
+    if not members:
+        return Leaving(None, [], [])
+    authorities = {(stay[host].get("cluster") or {}).get("ca_sha256") for host in members}
+    hosts: list[dict[str, Any]] = []
+    unsure: list[str] = []
+    for host, look in sorted(going.items()):
+        info = look.get("info")
+        if not info or "cluster" in (info.get("failed_parts") or {}):
+            unsure += [host] if host in control_planes else []
+        elif (info.get("cluster") or {}).get("ca_sha256") in {None, *authorities}:
+            hosts.append({"host": host, "name": _name(host, look, info), "addresses": _addresses(info)})
+    asked = next((host for host in members if membership.live_of(stay[host]).get("healthy")), None)
+    silent = [] if asked else [item["host"] for item in hosts if has_member(going[item["host"]]["info"])]
+    return Leaving(asked, hosts, _unknown(unsure, going) + _silent(silent, members))
+
+
+def has_member(info: Mapping[str, Any]) -> bool:
+    """Return True if a machine is a control plane with an etcd member of the cluster."""
+    cluster = info.get("cluster") or {}
+    if cluster.get("kind") == "k3s":
+        return cluster.get("role") == "control_plane" and cluster.get("datastore") in ("etcd", "torn")
+    return "etcd.yaml" in (cluster.get("manifests") or [])
+
+
+def _unknown(hosts: list[str], going: Looks) -> list[Finding]:
+    text = (
+        "%s: %s, so whether it has an etcd member of the cluster that stays is unknown. Correct that, or leave it out "
+        "with --limit."
+    )
+    return [
+        Finding("reset.unknown_member", text % (host, going[host].get("error") or "it was not looked at"), host)
+        for host in hosts
+    ]
+
+
+def _silent(hosts: list[str], members: list[str]) -> list[Finding]:
+    text = (
+        "%s: has an etcd member of the cluster, and no control plane that stays (%s) answers. Start one of them first. "
+        "To give the cluster up, reset all of its hosts."
+    )
+    return [
+        Finding("reset.no_control_plane", text % (host, ", ".join(members)), host, ", ".join(members)) for host in hosts
+    ]
+
+
+def _name(host: str, look: Mapping[str, Any], info: Mapping[str, Any]) -> str:
+    named = (look.get("inputs") or {}).get("kube_node_name")
+    return str(named or str(info.get("hostname") or host).partition(".")[0].lower())
+
+
+def _addresses(info: Mapping[str, Any]) -> list[str]:
+    """Return the machine's addresses, except those that many machines have."""
+    interfaces = (info.get("network") or {}).get("interfaces") or []
+    return [
+        item["address"]
+        for interface in interfaces
+        for item in interface.get("addresses") or []
+        if item.get("scope") == "global"
+    ]
