@@ -70,12 +70,17 @@ options:
   proxy:
     description: URL of an HTTP proxy.
     type: str
+  no_proxy:
+    description: Host names, domains, addresses and networks that are reached without O(proxy).
+    type: list
+    elements: str
+    default: []
   timeout:
-    description: Seconds without data after which a try ends.
+    description: Seconds without data after which a try ends. A file is given up after an hour in any case.
     type: int
     default: 60
   retries:
-    description: Number of tries on network and server errors.
+    description: Number of tries on network and server errors, each of the whole file.
     type: int
     default: 3
 """
@@ -110,6 +115,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Dict, List, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.kubewright.cluster.plugins.module_utils.base.text_files import leftovers
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import downloads, ownership
 from ansible_collections.kubewright.cluster.plugins.module_utils.node.downloads import FetchError, Source
 from ansible_collections.kubewright.cluster.plugins.module_utils.node.ownership import OwnershipError, Record
@@ -174,7 +180,7 @@ def fetch_all(
 def put(item: Item, files: list[Fetched], record: Record, source: Source) -> None:
     """Install one item's files; each is recorded before it is moved into place."""
     for temporary, path, digest in files:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        ownership.make_directory(os.path.dirname(path), record)
         info = os.stat(temporary)
         entry = {
             "sha256": digest,
@@ -228,8 +234,10 @@ def install(source: Source, wanted: list[Item], record: Record) -> tuple[list[st
 
     Raise FetchError with every error at once if one cannot be fetched; nothing is installed then.
     """
-    for item in wanted:
-        ownership.make_directory(directory_of(item), record)
+    for directory in sorted({directory_of(item) for item in wanted}):
+        ownership.make_directory(directory, record)
+        for path in leftovers(directory):
+            os.unlink(path)
     temporaries: List[str] = []
     try:
         files, seconds, errors = fetch_all(source, wanted, temporaries)
@@ -261,6 +269,7 @@ ARGUMENTS = {
     "from_controller": {"type": "bool", "default": False},
     "items": {"type": "list", "elements": "dict", "required": True, "options": ITEM},
     "proxy": {"type": "str", "no_log": True},  # it may have a login
+    "no_proxy": {"type": "list", "elements": "str", "default": []},
     "timeout": {"type": "int", "default": 60},
     "retries": {"type": "int", "default": 3},
 }
@@ -290,7 +299,8 @@ def main() -> None:
             ],
             diff=[{"before": "", "after": "%s %s\n" % (item["url"], item["version"])} for item in wanted],
         )
-    source = Source(parameters["source"], parameters["proxy"], parameters["timeout"], parameters["retries"])
+    names = ("source", "proxy", "timeout", "retries", "no_proxy")
+    source = Source(*(parameters[name] for name in names))
     try:
         changed_paths, seconds = install(source, wanted, record)
     except (FetchError, OSError) as error:

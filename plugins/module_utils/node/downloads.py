@@ -8,8 +8,10 @@ Standard library only.
 
 from __future__ import annotations
 
+import errno
 import fnmatch
 import hashlib
+import http.client
 import os
 import re
 import shutil
@@ -18,10 +20,19 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from typing import IO, Any, Iterator
-from urllib.parse import unquote
+import zlib
+from typing import IO, Any, Callable, Dict, Iterator, Optional, Sequence, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from ..base.masking import masked_message
+from ..base.proxies import excepted
 
 BLOCK = 1 << 20
+# Seconds for one file, after which even a slow connection is given up.
+DEADLINE = 3600
+# Answers below 500 that may be another the next time: a timeout, too many requests.
+PASSING = (408, 425, 429)
+T = TypeVar("T")
 _HEX = re.compile(r"^[0-9a-fA-F]{64}$")
 
 
@@ -33,14 +44,21 @@ class Source:
     """Where files come from.
 
     base: "upstream"; a base URL, below which upstream's URLs are found without "https://"; or a directory of the same
-    layout.
+    layout. proxy: URL of a proxy; no_proxy: what is reached without it. timeout: seconds without data after which a try
+    ends. deadline: seconds after which a file is given up. retries: tries of a whole transfer.
     """
 
-    def __init__(self, base: str = "upstream", proxy: str | None = None, timeout: int = 60, retries: int = 3) -> None:
-        self.base, self.timeout, self.retries = base.rstrip("/"), timeout, retries
-        self.opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({"http": proxy, "https": proxy} if proxy else {})
-        )
+    def __init__(
+        self,
+        base: str = "upstream",
+        proxy: str | None = None,
+        timeout: int = 60,
+        retries: int = 3,
+        no_proxy: Sequence[str] = (),
+        deadline: float = DEADLINE,
+    ) -> None:
+        self.base, self.timeout, self.retries, self.deadline = base.rstrip("/"), timeout, retries, deadline
+        self.proxy, self.no_proxy = proxy, no_proxy
 
     def address(self, url: str) -> str:
         """Return the URL or path of an upstream file in this source."""
@@ -50,31 +68,80 @@ class Source:
         # In a directory names are not quoted: v1.36.3+k3s1, which in a URL is v1.36.3%2Bk3s1.
         return self.base + "/" + (path if "://" in self.base else unquote(path))
 
-    def open(self, url: str) -> IO[bytes]:
-        """Return a readable stream. Raise FetchError after the last try."""
+    def transfer(self, url: str, work: Callable[[Any, Optional[int]], T]) -> T:
+        """Return work(stream, size), where size is None if it is not known. Raise FetchError.
+
+        A transfer that breaks is tried again as a whole. work must not have effects that outlast its failure.
+        """
         address = self.address(url)
         if "://" not in address:
             try:
-                return open(address, "rb")
+                with open(address, "rb") as stream:
+                    return work(stream, os.fstat(stream.fileno()).st_size)
             except OSError as error:
-                raise FetchError("%s: %s" % (address, error.strerror)) from None
+                raise _full(error) or FetchError("%s: %s" % (address, error.strerror or error)) from None
+        shown, until = masked_message(address), time.monotonic() + self.deadline
         for attempt in range(1, self.retries + 1):
-            try:
-                return self.opener.open(address, timeout=self.timeout)
-            except urllib.error.HTTPError as error:
-                if error.code < 500 or attempt == self.retries:
-                    raise FetchError("%s: HTTP %d %s" % (address, error.code, error.reason)) from None
-            except OSError as error:
-                if attempt == self.retries:
-                    reason = getattr(error, "reason", error)
-                    raise FetchError("%s: %s (%d tries)" % (address, reason, attempt)) from None
+            problem = self._try(address, shown, work)
+            if not isinstance(problem, _Broken):
+                return problem
+            if attempt == self.retries or time.monotonic() > until:
+                raise FetchError("%s: %s (%d tries)" % (shown, problem, attempt))
             time.sleep(2 ** (attempt - 1))
-        raise FetchError("%s: retries is %d, expected 1 or more" % (address, self.retries))
+        raise FetchError("%s: retries is %d, expected 1 or more" % (shown, self.retries))
+
+    def _try(self, address: str, shown: str, work: Callable[[Any, Optional[int]], T]) -> T | _Broken:
+        """Return work's result, or why this try failed and the next may succeed. Raise FetchError if none will."""
+        try:
+            with self._opener(address).open(address, timeout=self.timeout) as stream:
+                length = stream.headers.get("Content-Length")
+                return work(_Timed(stream, self.deadline), int(length) if length and length.isdigit() else None)
+        except urllib.error.HTTPError as error:
+            if error.code < 500 and error.code not in PASSING:
+                raise FetchError("%s: HTTP %d %s" % (shown, error.code, error.reason)) from None
+            return _Broken("HTTP %d %s" % (error.code, error.reason))
+        except http.client.InvalidURL:
+            raise FetchError("%s: it is not a URL that can be fetched" % shown) from None
+        except OSError as error:
+            if _full(error):
+                raise _full(error) from None  # type: ignore[misc]
+            return _Broken(str(getattr(error, "reason", None) or error or type(error).__name__))
+        except (http.client.HTTPException, ValueError) as error:
+            return _Broken("%s %s" % (type(error).__name__, error))
+
+    def _opener(self, address: str) -> urllib.request.OpenerDirector:
+        proxies: Dict[str, str] = {}
+        if self.proxy and not excepted(urlsplit(address).hostname or "", self.no_proxy):
+            proxies = {"http": self.proxy, "https": self.proxy}
+        return urllib.request.build_opener(urllib.request.ProxyHandler(proxies))
 
     def text(self, url: str) -> str:
         """Return the text of a small file. Raise FetchError."""
-        with self.open(url) as stream:
-            return stream.read(BLOCK).decode("utf-8", "replace")
+        return self.transfer(url, lambda stream, _size: stream.read(BLOCK)).decode("utf-8", "replace")
+
+
+class _Broken(str):
+    """Why a try failed."""
+
+
+class _Timed:
+    """A stream that is given up after a time, however slowly it drips."""
+
+    def __init__(self, stream: Any, seconds: float) -> None:
+        self.stream, self.seconds, self.until = stream, seconds, time.monotonic() + seconds
+
+    def read(self, size: int) -> bytes:
+        """Return at most `size` bytes. Raise FetchError after the time."""
+        if time.monotonic() > self.until:
+            raise FetchError("the transfer took more than %d s" % self.seconds)
+        return self.stream.read1(size)
+
+
+def _full(error: OSError) -> FetchError | None:
+    """Return what to say if an error is about this node's disk, so that another try does not help."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        return FetchError("%s%s" % (error.strerror, ": " + error.filename if error.filename else ""))
+    return None
 
 
 def digest_in(text: str, name: str) -> str | None:
@@ -125,35 +192,43 @@ def intact(path: str, entry: dict[str, Any]) -> bool:
     )
 
 
-def copy(stream: IO[bytes], out: IO[bytes], digest: Any) -> None:
-    """Copy a stream and update the digest on the way."""
+def copy(stream: IO[bytes], out: IO[bytes], digest: Any) -> int:
+    """Copy a stream to a file on disk and update the digest on the way. Return the number of bytes."""
+    size = 0
     for block in iter(lambda: stream.read(BLOCK), b""):
         digest.update(block)
         out.write(block)
+        size += len(block)
+    out.flush()
+    os.fsync(out.fileno())
+    return size
 
 
 def fetch(source: Source, item: dict[str, Any], directory: str) -> tuple[str, str]:
     """Fetch one file into a directory and check it. Return (path, SHA-256); leave nothing behind on failure."""
     wanted = wanted_digest(source, item)
-    digest = hashlib.sha256()
-    handle, path = tempfile.mkstemp(prefix=".kubewright-", dir=directory)
-    try:
-        with os.fdopen(handle, "wb") as out, source.open(item["url"]) as stream:
-            try:
-                copy(stream, out, digest)
-            except OSError as error:
-                raise FetchError(
-                    "%s: the download was interrupted: %s" % (source.address(item["url"]), error)
-                ) from None
-        if digest.hexdigest() != wanted:
-            raise FetchError(
-                "%s from %s has SHA-256 %s, expected %s"
-                % (item["url"].rsplit("/", 1)[-1], source.address(item["url"]), digest.hexdigest(), wanted)
-            )
-    except BaseException:
-        os.unlink(path)
-        raise
-    return path, wanted
+
+    def save(stream: Any, size: int | None) -> str:
+        handle, path = tempfile.mkstemp(prefix=".kubewright-", dir=directory)
+        digest = hashlib.sha256()
+        try:
+            with os.fdopen(handle, "wb") as out:
+                done = copy(stream, out, digest)
+            if size is not None and done < size:
+                raise ConnectionError("the connection was closed after %d of %d bytes" % (done, size))
+            if digest.hexdigest() != wanted:
+                raise _wrong(source, item, digest.hexdigest(), wanted)
+        except BaseException:
+            os.unlink(path)
+            raise
+        return path
+
+    return source.transfer(item["url"], save), wanted
+
+
+def _wrong(source: Source, item: dict[str, Any], found: str, wanted: str) -> FetchError:
+    name, address = item["url"].rsplit("/", 1)[-1], masked_message(source.address(item["url"]))
+    return FetchError("%s from %s has SHA-256 %s, expected %s" % (name, address, found, wanted))
 
 
 def members(archive: tarfile.TarFile, strip: int, only: list[str] | None) -> Iterator[tuple[tarfile.TarInfo, str]]:
@@ -163,12 +238,21 @@ def members(archive: tarfile.TarFile, strip: int, only: list[str] | None) -> Ite
     """
     for member in archive:
         parts = member.name.split("/")
-        if member.name.startswith("/") or ".." in parts:
+        while parts[:1] == ["."]:
+            parts = parts[1:]
+        # An empty part in the middle would begin an absolute path once the leading ones are dropped.
+        if member.name.startswith("/") or ".." in parts or "" in parts[:-1] or "\0" in member.name:
             raise FetchError("the archive has %s, which is outside of its directory" % member.name)
-        name = member.name[2:] if member.name.startswith("./") else member.name
-        relative = "/".join(name.split("/")[strip:])
+        name, relative = "/".join(parts), "/".join(part for part in parts[strip:] if part != ".")
         if member.isfile() and relative and (not only or any(fnmatch.fnmatch(name, pattern) for pattern in only)):
             yield member, relative
+
+
+def below(directory: str, relative: str) -> bool:
+    """Return True if a path is still below the directory when the links on its way are followed."""
+    top = os.path.realpath(directory)
+    place = os.path.realpath(os.path.dirname(os.path.join(directory, relative)))
+    return place == top or place.startswith(top.rstrip("/") + "/")
 
 
 def unpack(path: str, directory: str, strip: int, only: list[str] | None) -> list[tuple[str, str, str]]:
@@ -181,6 +265,8 @@ def unpack(path: str, directory: str, strip: int, only: list[str] | None) -> lis
     try:
         with tarfile.open(path) as archive:
             for member, relative in members(archive, strip, only):
+                if not below(directory, relative):
+                    raise FetchError("%s would be outside of %s, because of a link there" % (relative, directory))
                 handle, temporary = tempfile.mkstemp(prefix=".kubewright-", dir=directory)
                 temporaries.append(temporary)
                 digest = hashlib.sha256()
@@ -195,7 +281,9 @@ def unpack(path: str, directory: str, strip: int, only: list[str] | None) -> lis
     except BaseException as error:
         for temporary in temporaries:
             os.unlink(temporary)
-        if isinstance(error, (tarfile.TarError, EOFError, OSError)):
+        if isinstance(error, OSError) and _full(error):
+            raise _full(error) from None  # type: ignore[misc]
+        if isinstance(error, (tarfile.TarError, EOFError, OSError, zlib.error)):
             raise FetchError("%s cannot be read as an archive: %s" % (os.path.basename(path), error)) from None
         raise
     return done

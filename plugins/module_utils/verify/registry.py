@@ -15,7 +15,6 @@ import base64
 import glob
 import hashlib
 import http.client
-import ipaddress
 import json
 import platform
 import re
@@ -29,6 +28,7 @@ from typing import Any, Dict, Iterable, NamedTuple, Optional, Tuple, Union
 from urllib.parse import urlencode, urlsplit
 
 from ..base import commands
+from ..base.proxies import excepted
 from ..base.text_files import read_text
 from ..node import containerd_hosts, paths
 from .check import FAIL, OK, WARN, Check, check
@@ -306,9 +306,7 @@ class Proxies:
 
     def proxies(self, name: str) -> dict[str, str]:
         """Return {scheme: proxy} for a host name, {} if it is reached directly."""
-        if any(
-            _covers(entry.strip(), name) for entry in self.environment.get("NO_PROXY", "").split(",") if entry.strip()
-        ):
+        if excepted(name, self.environment.get("NO_PROXY", "").split(",")):
             return {}
         return {
             kind.lower(): self.environment[kind + "_PROXY"]
@@ -326,10 +324,3 @@ def proxy_settings(path: str = paths.PROXY_ENVIRONMENT) -> Proxies:
             )
     except OSError:
         return Proxies({})
-
-
-def _covers(entry: str, name: str) -> bool:
-    try:
-        return ipaddress.ip_address(name) in ipaddress.ip_network(entry, strict=False)
-    except ValueError:
-        return entry == "*" or name == entry.lstrip(".") or name.endswith("." + entry.lstrip("."))

@@ -51,8 +51,8 @@ FORMATS: dict[str, Check] = {
     "kube_artifacts.versions.crictl": forms.component_version,
     "kube_artifacts.checksums{key}": url("http", "https"),
     "kube_artifacts.checksums{}": forms.digest,
-    "kube_http_proxy.http": url("http", "https"),
-    "kube_http_proxy.https": url("http", "https"),
+    "kube_http_proxy.http": url("http", "https", login=True),
+    "kube_http_proxy.https": url("http", "https", login=True),
     "kube_http_proxy.no_proxy[]": forms.exception,
     "kube_data_dir": forms.data_dir,
     "kube_reserved.kube_memory": forms.memory,
@@ -85,7 +85,7 @@ FORMATS: dict[str, Check] = {
     "k3s_helm_charts[].values_secrets[].name": forms.subdomain,
     "k3s_helm_configs[].name": forms.label,
     "k3s_token": forms.token,
-    "k3s_server_url": url("https"),
+    "k3s_server_url": url("https", login=True),  # agents_only.py refuses it
     "k3s_timeout": number(0, 86400),
     # Of the playbooks' own options.
     "verify_timeout": number(1, 86400),

@@ -131,8 +131,11 @@ def wildcard_host(value: str) -> Problem:
     return host(value[2:] if value.startswith("*.") else value)
 
 
-def url(*schemes: str) -> Check:
-    """Return a check for a URL with one of the schemes and a host. The value is not shown: it may hold a login."""
+def url(*schemes: str, login: bool = False) -> Check:
+    """Return a check for a URL with one of the schemes and a host. The value is not shown: it may hold a login.
+
+    login: True if a login is allowed in it.
+    """
 
     def check(value: str) -> Problem:
         try:
@@ -141,6 +144,8 @@ def url(*schemes: str) -> Check:
             good = good and not re.search(r"\s", value) and not host(parts.hostname or "")
             if good and "@" in parts.path:
                 return "its login has a /", "write / as %2F and @ as %40 in the login"
+            if good and not login and "@" in parts.netloc:
+                return "it has a login", "remove the login: URLs are shown in plans, logs and messages"
         except ValueError:
             good = False
         return (

@@ -72,7 +72,7 @@ def _auto_deployed(values: Inputs, shown: str) -> list[Finding]:
 def _check_url(url: str, shown: str, info: Mapping[str, Any] | None, host: str | None) -> list[Finding]:
     """Check the form of the address, and that it is not the agent's own."""
     parts = _split(url)
-    if forms.url("https")(url):
+    if forms.url("https", login=True)(url):
         return []  # refused by its format already
     if not parts:
         text = "k3s_server_url: expected https://HOST:PORT without login and path, got %s." % shown

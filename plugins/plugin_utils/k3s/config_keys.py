@@ -166,6 +166,7 @@ SECRET = (
     "agent-token",
     "datastore-endpoint",
     "etcd-s3-access-key",
+    "etcd-s3-proxy",  # its URL may have a login
     "etcd-s3-secret-key",
     "etcd-s3-session-token",
     "token",

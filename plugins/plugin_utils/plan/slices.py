@@ -144,7 +144,10 @@ def _artifacts(values: dict[str, Any]) -> dict[str, Any]:
     return {
         "source": source,
         "from_controller": source != "upstream" and "://" not in source,
-        "proxy": proxy.get("https") or proxy.get("http"),
+        "proxy": (proxy.get("http") or proxy.get("https"))
+        if source.startswith("http://")
+        else (proxy.get("https") or proxy.get("http")),
+        "no_proxy": list(proxy.get("no_proxy") or []),
     }
 
 

@@ -68,6 +68,7 @@ OF_A_NODE = (
     machine.virtual_address,
     distribution_node,
     machine.maps,
+    machine.downloads,
 )
 
 

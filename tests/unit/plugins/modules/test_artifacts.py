@@ -167,3 +167,11 @@ def test_a_damaged_record_stops_it(install, mirror, tool, tmp_path, check):
     (tmp_path / "own/owned.json").write_text("[]")
     failed = install(tool, check=check)
     assert failed["failed"] and "owned.json is damaged" in failed["msg"] and names(tmp_path) == []
+
+
+def test_what_a_killed_run_left_is_removed(install, mirror, tool, tmp_path):
+    mirror(URL, b"one")
+    (tmp_path / "bin/.kubewright-old").write_bytes(b"half")
+    os.utime(tmp_path / "bin/.kubewright-old", (0, 0))
+    install(tool)
+    assert names(tmp_path) == ["tool"]

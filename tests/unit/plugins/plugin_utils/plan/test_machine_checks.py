@@ -81,7 +81,7 @@ def test_a_node_without_an_address_of_the_second_family():
 def test_packages_without_a_network():
     mirrors = {"registry.k8s.io": {"endpoints": ["https://mirror.example"]}}
     inputs = {
-        "kube_artifacts": {"source": "http://mirror.example"},
+        "kube_artifacts": {"source": "https://mirror.example"},
         "kube_registries": {"mirrors": mirrors},
         "kube_needs": ["air_gap"],
     }
@@ -218,3 +218,18 @@ def test_labels_are_written_as_kubernetes_writes_them():
     hosts, groups = inventory(1, 0, {"kube_node_labels": {"gpu": True, "example.com/empty": None, "zone": 1}})
     labels = planner.cluster_plan(hosts, groups)["objects"]["cp-1"]["labels"]
     assert labels == {"gpu": "true", "example.com/empty": "", "zone": "1"}
+
+
+@pytest.mark.parametrize(
+    ("given", "warned"),
+    [
+        ({"source": "http://mirror.lan"}, True),
+        ({"source": "https://mirror.lan"}, False),
+        ({"source": "/srv/mirror"}, False),
+        ({"source": "http://mirror.lan", "checksums": {"https://dl.k8s.io/x": "a" * 64}}, False),
+    ],
+)
+def test_a_mirror_that_is_not_encrypted_is_said_once(given, warned):
+    plan = planner.cluster_plan(*inventory(1, 1, {"kube_artifacts": given}))
+    found = [finding for finding in plan["warnings"] if finding["id"] == "artifacts.not_encrypted"]
+    assert described(found) == (["artifacts.not_encrypted value=http://mirror.lan"] if warned else [])
