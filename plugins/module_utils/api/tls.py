@@ -120,10 +120,13 @@ def _content(path: str) -> bytes:
 
 
 class MemoryFile:
-    """A file with a name that exists only in memory: memfd, or /dev/shm with mode 0600 if the kernel has no memfd."""
+    """A file with a name that exists only in memory: memfd, or /dev/shm with mode 0600 if the kernel has no memfd.
 
-    def __init__(self, content: bytes) -> None:
-        self.content = content
+    Nothing of it is left, whatever ends this process. inherited: programs that this process starts can read it too.
+    """
+
+    def __init__(self, content: bytes, inherited: bool = False) -> None:
+        self.content, self.inherited = content, inherited
 
     def __enter__(self) -> str:
         self.path = None
@@ -131,6 +134,8 @@ class MemoryFile:
             self.handle = os.memfd_create("kubewright")
         except (AttributeError, OSError):
             self.handle, self.path = tempfile.mkstemp(dir="/dev/shm")
+        os.fchmod(self.handle, 0o600)
+        os.set_inheritable(self.handle, self.inherited)
         os.write(self.handle, self.content)
         return self.path or "/proc/self/fd/%d" % self.handle
 

@@ -15,13 +15,13 @@ import json
 import os
 import secrets
 import string
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Iterator
 
 from ..api import kubernetes
 from ..api.kubernetes import Api, ApiError
+from ..api.tls import MemoryFile
 from ..base import commands
 from ..base.commands import Result
 from ..base.masking import masked_message
@@ -118,16 +118,10 @@ class Runner:
                     time.sleep(0.5)
             yield
 
-    @contextlib.contextmanager
-    def config_file(self, text: str) -> Iterator[str]:
-        """Write the configuration to a file of mode 0600 that is removed afterwards."""
-        handle, path = tempfile.mkstemp(prefix="kubewright-", suffix=".yaml", dir=self.root + "/run")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(text)
-            yield path
-        finally:
-            os.unlink(path)
+    @staticmethod
+    def config_file(text: str) -> MemoryFile:
+        """Return kubeadm's configuration as a file in memory, because it holds tokens and keys."""
+        return MemoryFile(text.encode(), inherited=True)
 
     def half_done(self) -> bool:
         """Return True if an earlier run left traces."""

@@ -10,9 +10,12 @@ import os
 import shutil
 import tarfile
 import time
+import zlib
 from collections.abc import Iterable
 
 SUFFIX = ".tar.gz"
+# What one node's files may be long together.
+PART_LIMIT = 256 << 20
 
 
 def parts(path: str) -> str:
@@ -39,26 +42,47 @@ def pack(path: str, report: Iterable[str]) -> list[str]:
     ) as bundle:
         _add_text(bundle, top + "/report.txt", "\n".join(report) + "\n")
         for name in names:
-            with tarfile.open(os.path.join(parts(path), name)) as part:
-                _add_part(bundle, top, part)
+            _add_part(bundle, "%s/%s" % (top, name[: -len(SUFFIX)]), os.path.join(parts(path), name))
     os.replace(temporary, path)
     shutil.rmtree(parts(path))
     return [name[: -len(SUFFIX)] for name in names]
 
 
-def _add_part(bundle: tarfile.TarFile, top: str, part: tarfile.TarFile) -> None:
-    """Add the regular files of a node's part. A node cannot bring links or names that lead out of the bundle."""
-    for member in part:
-        if not member.isreg() or member.name.startswith("/") or ".." in member.name.split("/"):
-            continue
-        data = part.extractfile(member)
-        # A long name has its own header, which would win.
-        member.name, member.pax_headers = "%s/%s" % (top, member.name), {}
-        bundle.addfile(member, data)
+def _add_part(bundle: tarfile.TarFile, folder: str, path: str) -> None:
+    """Add the regular files of a node's part below the host's folder, and a note if the part cannot be read.
+
+    A node decides what is in its part: only names and contents are taken, no links, no modes, and nothing that leads
+    out of its folder.
+    """
+    room = PART_LIMIT
+    try:
+        with tarfile.open(path) as part:
+            for member in part:
+                inner = _inner_name(member)
+                data = part.extractfile(member) if inner else None
+                if data is None:
+                    continue
+                room -= member.size
+                if room < 0:
+                    raise tarfile.ReadError("it has more than %d MiB" % (PART_LIMIT >> 20))
+                # Read first: half a file would spoil the rest of the bundle.
+                _add(bundle, "%s/%s" % (folder, inner), data.read(), int(member.mtime))
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        _add_text(bundle, folder + "/incomplete.txt", "The rest of this part cannot be read: %s\n" % error)
+
+
+def _inner_name(member: tarfile.TarInfo) -> str:
+    """Return the name of a regular file below the part's top folder, "" if it is none that is taken."""
+    pieces = member.name.split("/")[1:]
+    safe = member.isreg() and member.name.isprintable() and pieces and not {"", ".", ".."} & set(pieces)
+    return "/".join(pieces) if safe and not member.name.startswith(("/", "..")) else ""
 
 
 def _add_text(bundle: tarfile.TarFile, name: str, text: str) -> None:
-    data = text.encode()
+    _add(bundle, name, text.encode(), int(time.time()))
+
+
+def _add(bundle: tarfile.TarFile, name: str, data: bytes, changed: int) -> None:
     entry = tarfile.TarInfo(name)
-    entry.size, entry.mode, entry.mtime = len(data), 0o600, int(time.time())
+    entry.size, entry.mode, entry.mtime = len(data), 0o600, changed
     bundle.addfile(entry, io.BytesIO(data))

@@ -13,6 +13,7 @@ import stat
 
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.kubernetes import ApiError
+from ansible_collections.kubewright.cluster.plugins.module_utils.base import commands
 from ansible_collections.kubewright.cluster.plugins.module_utils.base.commands import Result
 from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm import runner as kubeadm
 from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm.runner import KubeadmError, Runner
@@ -94,6 +95,13 @@ def failing(errors):
 
 
 # -- init ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_configuration_is_in_no_directory_and_a_program_that_is_started_can_read_it(machine):
+    with machine.config_file("token: hunter2\n") as path:
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+        done = commands.run(["sh", "-c", "cat %s; cat %s" % (path, path)], close_fds=False)
+    assert done.out == "token: hunter2\n" * 2 and os.listdir(machine.place / "run") == []
 
 
 def test_a_bare_machine_is_initialised(machine):
