@@ -89,12 +89,13 @@ changes:
 import json
 import os
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubewright.cluster.plugins.module_utils.api import owned_objects as objects
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.owned_objects import Object
 from ansible_collections.kubewright.cluster.plugins.module_utils.base import commands
+from ansible_collections.kubewright.cluster.plugins.module_utils.base.commands import Result
 from ansible_collections.kubewright.cluster.plugins.module_utils.base.masking import masked_message
 from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import addons as k3s_addons
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths
@@ -103,6 +104,8 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.node import pat
 Record = Dict[str, List[str]]
 KUBECTL = [paths.PROGRAMS + "/kubectl"]
 WAIT_SECONDS = 60
+# For one call of kubectl, which waits for an API server that took its request and does not answer.
+KUBECTL_SECONDS = 120
 # K3s reads its files every 15 seconds.
 ADDON_SECONDS = 35
 NONE = '{"kind": "List", "items": []}'
@@ -111,8 +114,8 @@ NONE = '{"kind": "List", "items": []}'
 class Cluster:
     """kubectl with the administrator's rights, and the record of what was changed."""
 
-    def __init__(self, module: AnsibleModule) -> None:
-        self.module, self.manifests = module, module.params.get("manifests") or []
+    def __init__(self, module: AnsibleModule, run: Callable[..., Result] = commands.run) -> None:
+        self.module, self.manifests, self.run = module, module.params.get("manifests") or [], run
         self.changes: List[str] = []
 
     def change(self, sentence: str) -> bool:
@@ -130,8 +133,9 @@ class Cluster:
         argv = [*program, "--kubeconfig", config, *arguments]
         deadline = time.monotonic() + WAIT_SECONDS
         while True:
-            status, output, errors = self.module.run_command(argv, data=text, environ_update=commands.NO_PROXY)
-            unreached = status != 0 and objects.unreached(errors)
+            done = self.run(argv, timeout=KUBECTL_SECONDS, stdin=text, env=commands.NO_PROXY)
+            status, output, errors = done.rc, done.out, done.err
+            unreached = status == commands.TIMED_OUT or status != 0 and objects.unreached(errors)
             if not unreached or time.monotonic() > deadline:
                 break
             time.sleep(2)

@@ -22,7 +22,8 @@ from ..base import commands
 
 LIMIT = 1 << 20
 # A home that cannot be written to: kubectl would write a cache there, or to the working directory if none is set.
-ENVIRONMENT = {"HOME": "/dev/null"}
+# systemctl prints times in the time zone.
+ENVIRONMENT = {"HOME": "/dev/null", "TZ": "UTC"}
 # A small board or an emulated machine takes seconds to answer. With a shorter limit its cluster would look incomplete.
 API_SECONDS = 10
 # The file does not exist, or not on this kernel: no warning.

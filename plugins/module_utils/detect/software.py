@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import calendar
 import os
 import re
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -147,7 +148,8 @@ def services(host: Host, boot_epoch: float, ticks: int) -> dict[str, dict[str, A
     """
     if not host.exists("/run/systemd/system"):
         return {name: _openrc(host, name, boot_epoch, ticks) for name in SERVICES}
-    wanted = "LoadState,ActiveState,UnitFileState,MainPID,ControlGroup,NRestarts,ExecMainStartTimestampMonotonic"
+    wanted = "LoadState,ActiveState,UnitFileState,MainPID,ControlGroup,NRestarts,"
+    wanted += "ExecMainStartTimestamp,ExecMainStartTimestampMonotonic"
     output = host.run(["systemctl", "show", "-p", "Id," + wanted] + [name + ".service" for name in SERVICES])
     blocks = [_block(text) for text in (output or "").strip().split("\n\n")]
     if len(blocks) != len(SERVICES):
@@ -161,18 +163,32 @@ def _block(text: str) -> dict[str, str]:
 
 
 def _service(host: Host, values: dict[str, str], boot_epoch: float, ticks: int) -> dict[str, Any]:
-    started = number(values.get("ExecMainStartTimestampMonotonic"))
     running = values.get("ActiveState") == "active"
     return {
         "exists": values.get("LoadState") in ("loaded", "masked"),
         "active": values.get("ActiveState", "inactive"),
         "enabled": values.get("UnitFileState") or None,
-        "started_epoch": boot_epoch + started / 1e6 if running and started else None,
+        "started_epoch": _started(host, values, boot_epoch, ticks) if running else None,
         "newest_process_epoch": _newest(host, values.get("ControlGroup"), values.get("MainPID"), boot_epoch, ticks)
         if running
         else None,
         "restarts": number(values.get("NRestarts")) or 0,
     }
+
+
+def _started(host: Host, values: dict[str, str], boot_epoch: float, ticks: int) -> float | None:
+    """Return when a service started, by the clock that is the latest: a service must not look older than its files.
+
+    systemd's monotonic time stands still while the machine sleeps, the process's own does not (proc_pid_stat(5)). Both
+    count from a boot that moves when the clock is set back; systemd's other time is what the clock said at the start.
+    """
+    monotonic = number(values.get("ExecMainStartTimestampMonotonic"))
+    process = _start(host, values.get("MainPID") or "0")
+    known = [boot_epoch + monotonic / 1e6] if monotonic else []
+    known += [boot_epoch + process / ticks] if process is not None else []
+    said = re.search(r"(\d{4})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d) UTC", values.get("ExecMainStartTimestamp") or "")
+    known += [float(calendar.timegm(tuple(map(int, said.groups()))))] if said else []
+    return max(known) if known else None
 
 
 def _openrc(host: Host, name: str, boot_epoch: float, ticks: int) -> dict[str, Any]:

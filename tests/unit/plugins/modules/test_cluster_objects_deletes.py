@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible_collections.kubewright.cluster.plugins.module_utils.base.commands import Result
 from ansible_collections.kubewright.cluster.plugins.modules import cluster_objects
 
 UNAVAILABLE = "Error from server (ServiceUnavailable): the server is currently unable to handle the request"
@@ -28,13 +29,13 @@ class Module:
         self.stored, self.objects, self.answers = stored, objects or {}, answers
         self.deleted, self.written, self.warnings = [], None, []
 
-    def run_command(self, argv, data=None, environ_update=None):
-        assert environ_update["HTTPS_PROXY"] == environ_update["no_proxy"] == ""
+    def run(self, argv, timeout, stdin, env):
+        assert env["HTTPS_PROXY"] == env["no_proxy"] == "" and timeout
         words = argv[3:]
         verb = "record" if "configmap" in words else words[0]
         if verb in self.answers:
-            return self.answers[verb]
-        return getattr(self, verb)(words, data)
+            return Result(*self.answers[verb])
+        return Result(*getattr(self, verb)(words, stdin))
 
     def record(self, _words, _data):
         return 0, json.dumps({"data": {"manifests": json.dumps(self.stored)}}), ""
@@ -75,7 +76,7 @@ THERE = {"Namespace/db": "1", "ConfigMap/old": "2"}
 
 def test_what_a_dropped_manifest_made_is_deleted():
     module = Module([manifest()], RECORD, THERE)
-    cluster_objects.Cluster(module).keep_manifests()
+    cluster_objects.Cluster(module, module.run).keep_manifests()
     assert module.deleted == ["ConfigMap/old"] and module.written == {"db": ["v1|Namespace||db"]}
 
 
@@ -96,27 +97,27 @@ def test_what_a_dropped_manifest_made_is_deleted():
 def test_a_failed_answer_deletes_nothing(answers):
     module = Module([manifest()], RECORD, THERE, **answers)
     with pytest.raises(Failed):
-        cluster_objects.Cluster(module).keep_manifests()
+        cluster_objects.Cluster(module, module.run).keep_manifests()
     assert module.deleted == [] and module.written is None
 
 
 def test_a_manifest_without_objects_deletes_nothing():
     module = Module([{"name": "db", "content": "", "state": "present"}], RECORD, THERE)
     with pytest.raises(Failed, match="has no objects"):
-        cluster_objects.Cluster(module).keep_manifests()
+        cluster_objects.Cluster(module, module.run).keep_manifests()
     assert module.deleted == []
 
 
 def test_no_manifest_at_all_deletes_nothing_and_warns():
     module = Module([manifest("kubewright-network")], RECORD, THERE)
-    cluster_objects.Cluster(module).keep_manifests()
+    cluster_objects.Cluster(module, module.run).keep_manifests()
     assert module.deleted == [] and "state: absent" in module.warnings[0]
     assert {"db", "old"} <= set(module.written)
 
 
 def test_absent_deletes():
     module = Module([{"name": "db", "state": "absent"}, {"name": "old", "state": "absent"}], RECORD, THERE)
-    cluster_objects.Cluster(module).keep_manifests()
+    cluster_objects.Cluster(module, module.run).keep_manifests()
     assert sorted(module.deleted) == ["ConfigMap/old", "Namespace/db"] and module.written == {}
 
 
@@ -126,7 +127,7 @@ def test_a_raised_version_is_the_same_object():
     module = Module(
         [wanted], record, {"Kafka.v1beta2.kafka.strimzi.io/kafka": "1", "Kafka.v1.kafka.strimzi.io/kafka": "1"}
     )
-    cluster_objects.Cluster(module).keep_manifests()
+    cluster_objects.Cluster(module, module.run).keep_manifests()
     assert module.deleted == [] and module.written == {"kafka": ["kafka.strimzi.io/v1|Kafka|prod|kafka"]}
 
 
@@ -135,8 +136,8 @@ def test_another_group_of_the_same_object_is_known_by_its_uid():
     wanted = manifest("web", "networking.k8s.io/v1", "Ingress", namespace="web")
     names = ("Ingress.v1beta1.extensions/web", "Ingress.v1.networking.k8s.io/web")
     module = Module([wanted], record, dict.fromkeys(names, "1"))
-    cluster_objects.Cluster(module).keep_manifests()
+    cluster_objects.Cluster(module, module.run).keep_manifests()
     assert module.deleted == []
     module = Module([wanted], record, dict(zip(names, "12")))
-    cluster_objects.Cluster(module).keep_manifests()
+    cluster_objects.Cluster(module, module.run).keep_manifests()
     assert module.deleted == ["Ingress.v1beta1.extensions/web"]

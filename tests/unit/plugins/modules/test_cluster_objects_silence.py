@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible_collections.kubewright.cluster.plugins.module_utils.base.commands import TIMED_OUT, Result
 from ansible_collections.kubewright.cluster.plugins.modules import cluster_objects
 
 SILENT = (1, "", "Unable to connect to the server: EOF")
@@ -25,12 +26,17 @@ class Module:
     def __init__(self, answers):
         self.answers = answers
 
-    def run_command(self, _argv, data=None, environ_update=None):
-        assert environ_update["HTTPS_PROXY"] == environ_update["no_proxy"] == ""
-        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+    def run(self, _argv, timeout, stdin, env):
+        assert env["HTTPS_PROXY"] == env["no_proxy"] == "" and timeout
+        return Result(*(self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]))
 
     def fail_json(self, **result):
         raise Failed(result["msg"])
+
+
+def asked(answers):
+    module = Module(answers)
+    return cluster_objects.Cluster(module, module.run)
 
 
 @pytest.fixture(autouse=True)
@@ -42,15 +48,21 @@ def clock(monkeypatch):
 
 
 def test_it_is_asked_again():
-    assert cluster_objects.Cluster(Module([SILENT, SILENT, RECORD])).record() == {"mine": ["v1|ConfigMap|default|mine"]}
+    assert asked([SILENT, SILENT, RECORD]).record() == {"mine": ["v1|ConfigMap|default|mine"]}
 
 
 def test_silence_is_not_an_empty_record(clock):
     with pytest.raises(Failed, match="EOF"):
-        cluster_objects.Cluster(Module([SILENT])).record()
+        asked([SILENT]).record()
     assert clock[0] >= cluster_objects.WAIT_SECONDS
 
 
 def test_an_answer_that_there_is_none_is_believed_at_once(clock):
-    assert cluster_objects.Cluster(Module([NONE])).record() == {}
+    assert asked([NONE]).record() == {}
     assert clock[0] == 0
+
+
+def test_a_server_that_takes_a_request_and_never_answers_is_not_waited_for(clock):
+    with pytest.raises(Failed, match="did not finish within"):
+        asked([(TIMED_OUT, "", "kubectl did not finish within 120 s")]).record()
+    assert clock[0] >= cluster_objects.WAIT_SECONDS
