@@ -249,6 +249,30 @@ def rules_page() -> str:
     return text + "\n".join(lines) + "\n"
 
 
+def meaning(row) -> str:
+    """Return what a name of another project is here, in few words."""
+    fixed = {"understood": "understood", "not_taken": "not taken over"}
+    if row.kind.value in fixed:
+        return fixed[row.kind.value]
+    question = "needs a decision" + (" unless it is as here" if row.kind.value == "decide" else ", if not as noted")
+    asked = question if row.asks else ""
+    return "<br>".join(filter(None, [f"`{row.to}`" if row.to else "", asked])) or "without effect"
+
+
+def inventories_page() -> str:
+    """Return the page of the names of other projects' inventories, from their tables."""
+    text = (
+        "# Names of other projects' inventories\n\nWhat a name means here. A name with `*` stands for all names that "
+        "match. Values of names that have no input, and of names with `*`, are never evaluated, so lookups in them do "
+        "not run. [Coming from other projects](../migration.md) has the rules.\n"
+    )
+    for dialect in reversed(imported("inputs.foreign.dialects").ALL):
+        lines = ["| name | here | |", "|---|---|---|"]
+        lines += [f"| `{name}` | {meaning(row)} | {words(row.note, 'x.md')} |" for name, row in dialect.rows.items()]
+        text += f"\n## {dialect.name}\n\n<{dialect.page}>\n\n" + "\n".join(lines) + "\n"
+    return text
+
+
 def role_readme(name: str, spec: dict) -> str:
     """Return a role's README.md, which Galaxy shows."""
     role = name.rpartition(".")[2]
@@ -280,7 +304,9 @@ def pages() -> dict:
     dump = subprocess.check_output(["ansible-doc", "--metadata-dump", COLLECTION])
     found = {kind: plugins for kind, plugins in json.loads(dump)["all"].items() if kind in KINDS and plugins}
     made = {"inputs.md": HEAD + inputs_page(found["role"]), "rules.md": HEAD + rules_page()}
-    index = "# Reference\n\n[All inputs](inputs.md), role by role. [The rules of the decision](rules.md).\n"
+    made["inventories.md"] = HEAD + inventories_page()
+    index = "# Reference\n\n[All inputs](inputs.md), role by role. [The rules of the decision](rules.md). "
+    index += "[Names of other projects' inventories](inventories.md).\n"
     for kind, plugins in sorted(found.items(), key=lambda pair: pair[0] != "role"):
         index += f"\n## {KINDS[kind].capitalize()}\n\n"
         for name, plugin in sorted(plugins.items()):

@@ -62,8 +62,10 @@ class ActionModule(ActionBase):
 
     def _delete(self, task_vars):
         """Delete the file that an earlier run wrote for this cluster, unless --limit leaves a part of the cluster."""
-        server = host_inputs.is_server(task_vars["inventory_hostname"], task_vars["groups"])
-        _given, values, _problems = host_inputs.read(task_vars, self._templar.template, server)
+        host, groups = task_vars["inventory_hostname"], task_vars["groups"]
+        values = host_inputs.read(
+            host, task_vars, lambda value, _replaced=None: self._templar.template(value), groups
+        ).values
         directory = task_vars.get("inventory_dir")
         inside = directory in (task_vars.get("ansible_inventory_sources") or [])
         wanted = values["kube_kubeconfig"] or {}

@@ -13,9 +13,11 @@ import ansible.constants as C
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible.template import is_trusted_as_template, trust_as_template
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import host_inputs
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs.foreign import dialects
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.network.addresses import is_address
 
 SECONDS = 60  # for one look
@@ -43,8 +45,9 @@ class ActionModule(ActionBase):
         server = host_inputs.is_server(host, task_vars["groups"])
         variables = self._variables(host, task_vars)
         templar = self._templar.copy_with_new_env(available_variables=variables)
-        given, values, problems = host_inputs.read(variables, templar.template, server)
-        arguments = {**host_inputs.look_arguments(values, server, self._probes(store, host, task_vars)), **arguments}
+        found = host_inputs.read(host, variables, self._template(variables), task_vars["groups"])
+        probes = self._probes(store, host, task_vars)
+        arguments = {**host_inputs.look_arguments(found.values, server, probes), **arguments}
         node, error = self._look(host, arguments, task_vars)
         store.put(
             "look",
@@ -52,8 +55,10 @@ class ActionModule(ActionBase):
             {
                 "info": node,
                 "error": error,
-                "inputs": given,
-                "problems": problems,
+                "inputs": found.given,
+                "problems": found.problems,
+                "foreign": found.foreign.as_dict(),
+                "manifests": found.manifests,
                 "local": str(templar.template(variables.get("ansible_connection"))) == "local",
             },
         )
@@ -61,6 +66,20 @@ class ActionModule(ActionBase):
         if error:
             result["msg"] = error
         return result
+
+    def _template(self, variables):
+        """Return the function that evaluates a variable's value with a host's variables."""
+
+        own = self._templar.copy_with_new_env(available_variables=variables)
+
+        def template(value, replaced=None):
+            if not replaced:
+                return own.template(value)
+            trusted = {name: _like(text, variables[name]) for name, text in replaced.items()}
+            templar = self._templar.copy_with_new_env(available_variables={**variables, **trusted})
+            return templar.template(next((trusted[name] for name, text in replaced.items() if text is value), value))
+
+        return template
 
     def _look(self, host, arguments, task_vars):
         """Return (facts or None, why there are none)."""
@@ -97,11 +116,12 @@ class ActionModule(ActionBase):
             return task_vars
         hostvars = task_vars["hostvars"]
         inventory = hostvars.raw_get(own)
-        known = schema.specification()
+        known, theirs = schema.specification(), dialects.names()
         set_here = {
             name: value
             for name, value in task_vars.items()
-            if (name in known or schema.is_input(name)) and not (name in inventory and inventory[name] is value)
+            if (name in known or schema.is_input(name) or name in theirs)
+            and not (name in inventory and inventory[name] is value)
         }
         return {**hostvars.raw_get(host), **set_here}
 
@@ -128,6 +148,11 @@ class ActionModule(ActionBase):
         with contextlib.suppress(AnsibleError):
             return host_inputs.target(name, variables, template)
         return ""
+
+
+def _like(text, original):
+    """Return a text as a template, if the one that it was made of is one."""
+    return trust_as_template(text) if is_trusted_as_template(original) else text
 
 
 @contextlib.contextmanager

@@ -5,21 +5,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import uuid
 
 import ansible.constants as C
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.base.findings import Finding, as_dicts
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.base.yaml_documents import plain
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import (
     artifact_directory,
+    foreign_inventory,
     host_inputs,
     kubeconfig,
+    written_inputs,
 )
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs.groups import members, roles_of
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import auto_deploy
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import cluster_objects, planner, slices
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_page, plan_text, verify
@@ -31,8 +37,12 @@ SPEC = {
     "fail": {"type": "bool", "default": False},
     "json": {"type": "path"},
     "html": {"type": "path"},
+    "inputs": {"type": "path"},
 }
 COLOURS = {Kind.REFUSAL: C.COLOR_ERROR, Kind.FAILURE: C.COLOR_ERROR, Kind.WARNING: C.COLOR_WARN}
+
+# With this finding the hosts that belong into kube_control_plane are known, and none need be proposed.
+_KNOWN_ROLES = "groups.control_node"
 
 
 class ActionModule(ActionBase):
@@ -49,10 +59,20 @@ class ActionModule(ActionBase):
         groups = {name: list(hosts) for name, hosts in task_vars["groups"].items()}
         part = list(task_vars.get("ansible_play_hosts_all") or [])
         looks = {host: store.get("look", host) for host in host_inputs.known_hosts(groups)}
+        looks = {host: look or {} for host, look in looks.items()}
+        foreign_inventory.spread(looks, groups)
         plan, hosts, texts = self._plan(looks, groups, part)
+        asked = foreign_inventory.findings(looks, groups, task_vars.get("inventory_dir"))
+        named = {finding.id for finding in asked}
+        kept = [row for row in plan["refusals"] if not (row["id"] == "control_planes.none" and _KNOWN_ROLES in named)]
+        plan["refusals"] = as_dicts(asked) + kept
+        foreign_inventory.attribute(looks, [*plan["refusals"], *plan["warnings"], *plan["reasons"]])
+        plan["inventory"] = foreign_inventory.report(looks, groups)
         _keep(store, plan, hosts, part, task_vars, self._task.check_mode, texts)
         self._show(plan, arguments["show"], " -i ".join(map(str, task_vars.get("ansible_inventory_sources") or [])))
         self._write(plan, arguments)
+        if arguments["inputs"]:
+            self._write_inputs(arguments["inputs"], looks, groups, asked, task_vars)
         refusals = [row["text"] for row in plan["refusals"]]
         result.update(changed=False, refusals=refusals)
         nobody = not plan["control_planes"] and not plan["nodes"]
@@ -65,7 +85,7 @@ class ActionModule(ActionBase):
     def _plan(self, looks, groups, part):
         """Return (the plan with all refusals that only the controller can see, {host: what the planner was given},
         {manifest: text of its file})."""
-        control_planes, workers = planner.roles_of(groups)
+        control_planes, workers = roles_of(groups)
         rows = {host: look or {} for host, look in looks.items()}
         guests = not control_planes and any((rows[host].get("inputs") or {}).get("k3s_server_url") for host in workers)
         named = control_planes + workers if control_planes or guests else sorted(groups["all"])
@@ -131,6 +151,38 @@ class ActionModule(ActionBase):
             path = os.path.abspath(os.path.expanduser(arguments["html"]))
             kubeconfig.write(path, plan_page.html(plan), False)
             self._display.display("The plan's page is in %s" % path)
+
+    def _write_inputs(self, path, looks, groups, asked, task_vars):
+        """Write the cluster in this collection's own inputs: relative to the working directory, without secrets."""
+        planes, workers = members(groups)
+        if not planes:
+            planes = foreign_inventory.control_nodes(looks)
+            workers = sorted(host for host in looks if host not in planes) if planes else []
+        named = {"kube_control_plane": planes, "kube_node": workers} if planes else {"": sorted(looks)}
+        connection = {host: self._reached_by(task_vars["hostvars"].raw_get(host)) for host in looks}
+        inputs = {host: look.get("inputs") or {} for host, look in looks.items()}
+        for host, look in looks.items():
+            if look.get("manifests"):
+                inputs[host] = {**inputs[host], "k3s_manifests": look["manifests"]}
+        known = schema.specification()
+        inputs = {host: {name: given[name] for name in given if name in known} for host, given in inputs.items()}
+        target = os.path.abspath(os.path.expanduser(path))
+        questions = [finding.text for finding in asked if finding.id != _KNOWN_ROLES]  # the file answers that one
+        try:
+            written_inputs.write(target, written_inputs.text(named, inputs, connection, questions))
+        except (written_inputs.WriteError, OSError) as error:
+            raise AnsibleActionFail("The inputs were not written: %s" % error) from error
+        self._display.display("The cluster in this collection's inputs is in %s" % target)
+
+    def _reached_by(self, variables):
+        """Return how Ansible reaches a host, as far as the inventory says so."""
+        templar = self._templar.copy_with_new_env(available_variables=variables)
+        found = {}
+        for name in written_inputs.CONNECTION:
+            if name in variables:
+                with contextlib.suppress(AnsibleError):
+                    found[name] = plain(templar.template(variables[name]))
+        return found
 
 
 def _digested(value):

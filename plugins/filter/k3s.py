@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.base import versions
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema as inputs
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import host_inputs
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
-    auto_deploy as k3s_addons,
     config as k3s,
     config_checks as k3s_check,
     datastore as k3s_datastore,
@@ -31,10 +30,9 @@ def k3s_config(options, role="server", version=None):
 
 def k3s_secret_files(plan, host, variables):
     """The files with secrets that a host's inputs call for."""
-    given, _problem = inputs.of_host(variables, plan["nodes"][host]["role"] == "control_plane")
-    given, _unread = k3s_addons.read(given, [variables[name] for name in k3s_addons.BESIDE if name in variables])
-    values, _problems = inputs.validate(given)
-    return node_files.secret_files({**plan["nodes"][host], "inputs": values}, plan)
+    groups = {"server": plan["control_planes"], "agent": plan["workers"]}
+    found = host_inputs.read(host, variables, lambda value, _replaced=None: value, groups)
+    return node_files.secret_files({**plan["nodes"][host], "inputs": found.values}, plan)
 
 
 class FilterModule:

@@ -10,6 +10,7 @@ import functools
 from ansible.errors import AnsibleFilterError
 from ansible_collections.kubewright.cluster.plugins.module_utils.detect import hardware
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.base import quantity, versions
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs.groups import roles_of
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.machine import containerd as containerd_config
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_page as page, plan_text as report
@@ -21,7 +22,7 @@ def cluster_plan(facts, inputs=None, groups=None):
         raise AnsibleFilterError("cluster_plan takes a map of node_info results by host, not %r" % type(facts).__name__)
     groups = groups or {"kube_control_plane": sorted(facts)}
     given = inputs or {}
-    wanted = {host for role in planner.roles_of(groups) for host in role}
+    wanted = {host for role in roles_of(groups) for host in role}
     missing = sorted(wanted - set(facts))
     if missing:
         raise AnsibleFilterError("cluster_plan has no facts of %s" % ", ".join(missing))

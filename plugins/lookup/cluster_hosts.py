@@ -63,7 +63,7 @@ from ansible.plugins.lookup import LookupBase  # noqa: E402
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import host_inputs  # noqa: E402
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore  # noqa: E402
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema  # noqa: E402
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan.draft import group_names  # noqa: E402
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs.groups import group_names, misspelt  # noqa: E402
 
 LOOK = "ansible_collections.kubewright.cluster.plugins.action.node_info"
 NOBODY = ["!all"]
@@ -105,12 +105,11 @@ class LookupModule(LookupBase):
             raise AnsibleError(
                 "The inventory has no hosts. Give one with -i; its groups are kube_control_plane and kube_node."
             )
-        named = [name for name in group_names(groups) if groups.get(name)]
+        named = group_names(groups)
         if not named and not self.get_option("propose"):
-            raise AnsibleError(
-                (
-                    "No host of the inventory is in a group with a role. Put the control planes in "
-                    "kube_control_plane, the workers in kube_node."
-                )
+            text = (
+                "No host of the inventory is in a group with a role. Put the control planes in "
+                "kube_control_plane, the workers in kube_node."
             )
+            raise AnsibleError(" ".join([text, *(finding.text for finding in misspelt(groups))]))
         return named or ["all"]

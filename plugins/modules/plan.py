@@ -40,6 +40,13 @@ options:
   html:
     description: File on the controller for the plan as an HTML page, as for O(json).
     type: path
+  inputs:
+    description:
+      - File on the controller for an inventory in the inputs of this collection, whatever project's variables the
+        inventory has, relative to the working directory. Only its owner can read it. A file that another program made
+        is not replaced.
+      - Secrets are not written. A variable stands for each, and the head of the file lists them.
+    type: path
 """
 
 EXAMPLES = r"""

@@ -43,6 +43,8 @@ class Distribution(ABC):
     title: ClassVar[str]
     # Who publishes releases for an architecture, as a sentence names it.
     releases_of: ClassVar[str]
+    # What only its releases have after the Kubernetes version; empty if they have the version itself.
+    release_suffix: ClassVar[str] = ""
     # Architectures and init systems that it runs on, the least that a machine of each role needs, and the page that
     # says so.
     architectures: ClassVar[tuple[str, ...]]

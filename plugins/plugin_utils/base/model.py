@@ -297,4 +297,10 @@ class Plan(TypedDict, total=False):
         str, "K3s: lifetime of the token that this run's agents join with; empty for the permanent one"
     ]
     drift: Annotated[list[str], "kubeadm: how the running cluster's configuration differs from the wanted one"]
+    inventory: Annotated[
+        dict[str, Any] | None,
+        "what another project's variables are here: `project`, and by kind (`understood`, `translated`, `no_effect`, "
+        "`not_taken`, `decide`, `unknown`) each `name`, `hosts` (empty for all) and `text`; null for an inventory of "
+        "this collection",
+    ]
     nodes: Annotated[dict[str, PlanNode], "by inventory name, see below"]

@@ -9,15 +9,19 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
 from ...module_utils.node import paths
-from ..base.yaml_documents import plain
-from ..inputs import from_k3s_ansible, schema
+from ..base.yaml_documents import merge
+from ..inputs import schema
+from ..inputs.foreign import dialects, translate
+from ..inputs.foreign.dialect import Dialect, Kind, is_true
+from ..inputs.groups import members
 from ..k3s import auto_deploy, datastore
 from ..network.addresses import is_address, network_of
-from ..plan.draft import group_names
+from .variables import Template, Values
 
 # So many routes are looked at on a node: one to each network, then others. The cost of a look grows with them.
 PROBES = 64
@@ -29,47 +33,96 @@ PYTHON_HINT = "Install python3 on it (Debian: apt install python3), or set ansib
 
 def is_server(host: str, groups: Mapping[str, Sequence[str]]) -> bool:
     """Return True if the groups make the host a control plane."""
-    return host in (groups.get(group_names(groups)[0]) or ())
+    return host in members(groups)[0]
 
 
 def known_hosts(groups: Mapping[str, Sequence[str]]) -> list[str]:
     """Return the hosts of all groups with a role, or all hosts if there is no such group."""
-    named = [host for name in group_names(groups) for host in groups.get(name) or ()]
+    named = [host for role in members(groups) for host in role]
     return list(dict.fromkeys(named)) or list(groups.get("all") or ())
 
 
-def read(
-    variables: Mapping[str, Any], template: Callable[[Any], Any], server: bool
-) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
-    """Return a host's inputs as given, the same complete and validated, and what is wrong with them.
+@dataclass
+class Read:
+    """The inputs of a host.
 
-    variables: the host's variables, not templated. template: evaluates one of them. Only inputs are evaluated.
+    given: as they are set, with the text of files. manifests: k3s_manifests without it. values: complete and
+    validated. problems: what cannot be read. foreign: what variables of another project are here.
     """
-    names = set(schema.specification()) | set(from_k3s_ansible.VARIABLES)
-    found: dict[str, Any] = {}
+
+    given: dict[str, Any]
+    values: dict[str, Any]
+    problems: list[str]
+    foreign: translate.Translation
+    manifests: Any = None
+
+
+def read(host: str, variables: Mapping[str, Any], template: Template, groups: Mapping[str, Sequence[str]]) -> Read:
+    """Return a host's inputs.
+
+    variables: the host's variables, not templated. Only inputs, and names in the tables of other projects, are
+    evaluated. groups: of the inventory.
+    """
+    dialect = dialects.recognise(variables, groups)
+    values = Values(variables, template)
     problems: list[str] = []
-    for name in list(variables):
-        if name in names:
-            try:
-                found[name] = plain(template(variables[name]))
-            except Exception as error:  # pylint: disable=broad-except  # whatever Jinja's filters and lookups raise
-                problems.append("%s: %s" % (name, _why(name, error)))
-        elif schema.is_input(name):
-            found[name] = None  # unknown: refused by its name, never evaluated
+    own = _own(variables, values, dialect, problems)
+    # Without groups, a variable of PyratLabs' role says which hosts are control planes.
+    server = is_server(host, groups) or is_true(variables.get("k3s_control_node"))
+    foreign = translate.Translation()
+    if dialect:
+        foreign = translate.translate(dialect, host, variables, values.get, own, server, _servers(groups, variables))
+        own = _without_unknown(own, dialect, foreign)
     problems += [finding.text for finding in schema.unknown(variables)]
-    given, problem = schema.of_host(found, server)
-    problems += [problem] if problem else []
+    given = {name: own.get(name, foreign.inputs.get(name)) for name in [*own, *foreign.inputs]}
+    for name in set(own) & set(foreign.inputs):
+        if isinstance(own[name], Mapping) and isinstance(foreign.inputs[name], Mapping):
+            given[name] = merge(foreign.inputs[name], own[name])
     folders = [str(variables[name]) for name in auto_deploy.BESIDE if variables.get(name)]
+    manifests = given.get("k3s_manifests")
     given, unread = auto_deploy.read(given, folders)
-    values, _problems = schema.validate(given)  # the plan says what is wrong, once for all hosts
-    return given, values, problems + [finding.text for finding in unread]
+    complete, _problems = schema.validate(given)  # the plan says what is wrong, once for all hosts
+    return Read(given, complete, problems + [finding.text for finding in unread], foreign, manifests)
 
 
-def _why(name: str, error: Exception) -> str:
-    """Return why an input cannot be evaluated. The message may quote the value, which a secret input must not show."""
-    if schema.is_secret(name):
-        return "cannot be evaluated (%s). Correct its Jinja." % type(error).__name__
-    return str(error).strip().splitlines()[0]
+def _own(variables: Mapping[str, Any], values: Values, dialect: Dialect | None, problems: list[str]) -> dict[str, Any]:
+    """Return the inputs among a host's variables. Unknown ones are None: refused by their name, never evaluated."""
+    known, found = schema.specification(), {}
+    for name in list(variables):
+        row = dialect.row(name, known) if dialect else None
+        if row and not (row.kind is Kind.UNDERSTOOD and name in known):
+            continue  # the table of the project says what it means
+        if name in known:
+            try:
+                found[name] = values.get(name)
+            except ValueError as error:
+                problems.append(str(error))
+        elif schema.is_input(name):
+            found[name] = None
+    return found
+
+
+def _without_unknown(own: dict[str, Any], dialect: Dialect, foreign: translate.Translation) -> dict[str, Any]:
+    """Return the inputs that exist. Another project's inventory may have names that its table does not know."""
+    strange = [name for name in own if name not in schema.specification()]
+    for name in strange:
+        misspelt = schema.misspelt(name, dialect)
+        if misspelt:
+            foreign.problems.append(misspelt)
+        else:
+            foreign.entries.append({"name": name, "kind": Kind.UNKNOWN.value, "text": ""})
+    return {name: value for name, value in own.items() if name not in strange}
+
+
+def _servers(groups: Mapping[str, Sequence[str]], variables: Mapping[str, Any]) -> list[str]:
+    """Return the names of the control planes, and their addresses where they are known without a template."""
+    hostvars: Any = variables.get("hostvars")
+    names = members(groups)[0]
+    found = list(names)
+    for name in names if hasattr(hostvars, "raw_get") else ():
+        address = hostvars.raw_get(name).get("ansible_host")
+        found += [str(address)] if address else []
+    return found
 
 
 def target(host: str, variables: Mapping[str, Any], template: Callable[[Any], Any]) -> str:
@@ -82,7 +135,9 @@ def target(host: str, variables: Mapping[str, Any], template: Callable[[Any], An
         text = variables.get(name) or ""
         return str(template(text) if "{" in str(text) else text)
 
-    for part in value("kube_node_ip").split(","):
+    # Kubespray's names too; where they are templates they may be made of facts.
+    theirs = [str(variables.get(name) or "") for name in ("access_ip", "ip")]
+    for part in ",".join([value("kube_node_ip"), *theirs]).split(","):
         if is_address(part.strip()):
             return part.strip()
     place = value("ansible_host") or value("ansible_ssh_host") or host

@@ -23,7 +23,10 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ..base import versions
 from ..base.findings import Finding
 from ..base.resources import ROLES
-from . import formats, from_k3s_ansible as k3s_ansible
+from . import formats
+from .foreign import dialects
+from .foreign.dialect import Dialect
+from .groups import CUTOFF, FAMILIES
 
 Spec = dict[str, Any]
 
@@ -38,9 +41,10 @@ PLAN_OPTIONS: Spec = {
     "plan_json": {"type": "path"},
     "plan_html": {"type": "path"},
     "plan_fail": {"type": "bool", "default": False},
+    "write_inputs": {"type": "path"},
 }
-# Names with these prefixes that others use: Kubespray's groups.
-NOT_INPUTS = ("kube_control_plane", "kube_node", "kube_cluster")
+# Names with these prefixes that are groups.
+NOT_INPUTS = (*FAMILIES[0].control_plane, *FAMILIES[0].worker, "kube_cluster")
 
 _EXPECTED = {
     "str": "text",
@@ -62,9 +66,10 @@ def specification() -> Spec:
 @lru_cache(maxsize=None)
 def run_specification(playbook: str = "") -> Spec:
     """Return the specification of the options of one playbook by name, or of all of them."""
-    options = {**_specifications(RUN_ROLES), **PLAN_OPTIONS}
-    prefix = playbook + "_" if playbook else RUN_PREFIXES
-    return {name: spec for name, spec in options.items() if name.startswith(prefix)}
+    if playbook == "plan":
+        return PLAN_OPTIONS
+    options = {**_specifications(RUN_ROLES), **({} if playbook else PLAN_OPTIONS)}
+    return {name: spec for name, spec in options.items() if name.startswith(playbook + "_" if playbook else "")}
 
 
 def entry_points(role: str) -> dict[str, Spec]:
@@ -88,21 +93,12 @@ def is_input(name: str) -> bool:
 def unknown(names: Iterable[str]) -> list[Finding]:
     """Return a refusal for each name that only looks like an input of a playbook (reset_*, verify_*, and so on)."""
     known = run_specification()
-    wrong = [name for name in names if name.startswith(RUN_PREFIXES) and name not in known and name not in NOT_INPUTS]
+    wrong = [
+        name
+        for name in names
+        if name.startswith(RUN_PREFIXES) and name not in known and not dialects.knows(name)  # local_path_provisioner_*
+    ]
     return [_unknown(name, known) for name in sorted(set(wrong))]
-
-
-def of_host(variables: Mapping[str, Any], server: bool) -> tuple[dict[str, Any], str | None]:
-    """Return the inputs among a host's variables, and what is wrong with those of a k3s-ansible inventory or None.
-
-    server: True for a control plane.
-    """
-    theirs = {name: variables[name] for name in k3s_ansible.VARIABLES if name in variables}
-    ours = {name: variables[name] for name in list(variables) if is_input(name) and name not in theirs}
-    try:
-        return {**k3s_ansible.inputs(theirs, server), **ours}, None
-    except ValueError as error:
-        return ours, str(error)
 
 
 def run_options(playbook: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Finding]]:
@@ -112,7 +108,7 @@ def run_options(playbook: str, given: Mapping[str, Any]) -> tuple[dict[str, Any]
     for name, spec in run_specification(playbook).items():
         value = _value(name, given.get(name), spec, problems)
         problems += formats.problems(name, value) if name in given else []
-        values[name.partition("_")[2]] = _without_none(value)
+        values[name.removeprefix(playbook + "_")] = _without_none(value)
     return values, problems
 
 
@@ -152,9 +148,21 @@ def validate(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Finding]]:
     return values, problems
 
 
+def misspelt(name: str, dialect: Dialect) -> Finding | None:
+    """Return the refusal of a name of another project's inventory that resembles an input or a name of the project."""
+    near = dialects.near(name, specification(), dialect)
+    return _finding(name, near) if near else None
+
+
 def _unknown(name: str, known: Iterable[str], where: str = "") -> Finding:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    hint = "did you mean %s?" % near[0] if near else "remove it, or see docs/reference/inputs.md"
+    if not where and known is specification():
+        return _finding(name, dialects.near(name, specification(), None))
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=CUTOFF if not where else 0.6)
+    return _finding(name, near[0] if near else "", where)
+
+
+def _finding(name: str, near: str, where: str = "") -> Finding:
+    hint = "did you mean %s?" % near if near else "remove it, or see docs/reference/inputs.md"
     text = "%s has no key %s; %s" % (where, name, hint) if where else "unknown input %s; %s" % (name, hint)
     return Finding("inputs.unknown", text, value="%s.%s" % (where, name) if where else name)
 
@@ -261,6 +269,9 @@ SECRET = re.compile(
     r"|kubeadm_(?:init|join|cluster)_config)\b"
     r"|.*\.(content|chart_content|values|set)\b|(kube|k3s)_(manifests|helm_charts|helm_configs)(\[\d+\])?$"
 )
+
+# Inputs whose values hold secrets only in some keys that SECRET names.
+PARTLY_SECRET = ("kube_manifests", "k3s_manifests", "k3s_helm_charts", "k3s_helm_configs")
 
 
 def shown_repr(name: str, text: str) -> str:

@@ -50,6 +50,7 @@ class K3s(Distribution):
     name = "k3s"
     title = "K3s"
     releases_of = "K3s"
+    release_suffix = "+k3s"
     architectures = K3S_ARCHITECTURES
     inits = ("systemd", "openrc")
     minimum = K3S_MINIMUM

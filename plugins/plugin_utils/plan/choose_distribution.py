@@ -88,10 +88,14 @@ def _choose(nodes: Nodes, shared: Inputs, against: Against) -> _Chosen:
     if installed:
         name, why = installed
         return _Chosen(name, [why], _never_converted(name, wanted))
+    version = str(shared.get("kube_version") or "")
+    named = next((each for each in ALL if each.release_suffix and each.release_suffix in version), None)
     if wanted != "auto":
-        return _Chosen(
-            wanted, [reason("requested", None, wanted, None, None, "%s: set by kube_distribution" % TITLES[wanted])], []
-        )
+        why = reason("requested", None, wanted, None, None, "%s: set by kube_distribution" % TITLES[wanted])
+        return _Chosen(wanted, [why], _other_release(wanted, version) if named and named.name != wanted else [])
+    if named:
+        text = "%s: kube_version %s is one of its releases" % (named.title, version)
+        return _Chosen(named.name, [reason("requested", None, named.name, None, None, text)], [])
     hard = {name: _hard(rows) for name, rows in against.items()}
     for_needs = _wanted_by_needs(shared["kube_needs"])
     if len(for_needs) == 2:
@@ -106,6 +110,13 @@ def _choose(nodes: Nodes, shared: Inputs, against: Against) -> _Chosen:
     if against["kubeadm"] and not shared["kube_allow_small_nodes"] and not hard["k3s"]:
         return _Chosen("k3s", [_because("K3s", row) for row in against["kubeadm"]], [])
     return _Chosen("kubeadm", _for_kubeadm(nodes, against["kubeadm"], hard["k3s"]), [])
+
+
+def _other_release(wanted: str, version: str) -> list[Finding]:
+    """Refuse the release of another distribution than the wanted one."""
+    text = "kube_version %s is not a release of %s, which kube_distribution asks for. Set kube_version: %s."
+    values = (version, TITLES[wanted], version.partition("+")[0])
+    return [Finding("version.of_other_distribution", text % values, None, version, wanted)]
 
 
 def _for_kubeadm(nodes: Nodes, weak: Sequence[Reason], never_k3s: Sequence[Reason]) -> list[Reason]:

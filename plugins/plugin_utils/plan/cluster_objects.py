@@ -24,7 +24,9 @@ def taints(node: Node, taint_control_planes: bool) -> list[dict[str, str]]:
     """
     wanted = node["inputs"]["kube_node_taints"]
     if wanted is None:
-        return [dict(CONTROL_PLANE_TAINT)] if node["role"] == "control_plane" and taint_control_planes else []
+        # A control plane in the workers' group takes work, as in Kubespray.
+        tainted = node["role"] == "control_plane" and taint_control_planes and not node.get("takes_work")
+        return [dict(CONTROL_PLANE_TAINT)] if tainted else []
     return [parse_taint(text) for text in wanted]
 
 

@@ -12,11 +12,6 @@ from typing import Any
 from ..base.distribution import Cluster, Distribution, Inputs, Node, Problems, Reason
 from ..base.findings import Findings
 
-# The groups of control planes and workers: Kubespray's names, and k3s-ansible's
-# (https://github.com/k3s-io/k3s-ansible). The second pair counts only where the first is not used: other software has
-# groups called server and agent too.
-GROUPS = (("kube_control_plane", "kube_node"), ("server", "agent"))
-
 
 class Draft(Findings):
     """The nodes of a plan by host, the reasons for what is chosen, and the findings."""
@@ -50,14 +45,3 @@ class Case:
     distribution: Distribution
     complete: bool = True
     joined: Mapping[str, bool] = field(default_factory=dict)
-
-
-def group_names(groups: Mapping[str, Sequence[str]]) -> tuple[str, str]:
-    """Return the names of the groups of control planes and workers that this inventory uses."""
-    return next((names for names in GROUPS if any(groups.get(name) for name in names)), GROUPS[0])
-
-
-def roles_of(groups: Mapping[str, Sequence[str]]) -> tuple[list[str], list[str]]:
-    """Return (control planes, workers) by the groups. A host in both is a control plane that takes work."""
-    control_planes, workers = (sorted(set(groups.get(name) or [])) for name in group_names(groups))
-    return control_planes, [host for host in workers if host not in control_planes]

@@ -16,9 +16,10 @@ from ..base.distribution import Cluster, Distribution, Inputs, Node
 from ..base.findings import Finding, as_dicts
 from ..base.model import Plan, PlanNode
 from ..inputs import lifecycle, schema
+from ..inputs.groups import members, roles_of
 from . import cluster, cluster_objects, distributions, membership, nodes
 from .checks import cluster as cluster_checks, every, machine as machine_checks
-from .draft import Case, Draft, roles_of
+from .draft import Case, Draft
 
 Hosts = Mapping[str, Mapping[str, Any]]
 
@@ -32,7 +33,7 @@ def cluster_plan(hosts: Hosts, groups: Mapping[str, Sequence[str]]) -> dict[str,
     """
     draft = Draft()
     control_planes, workers = roles_of(groups)
-    _read_inputs(draft, hosts, control_planes, workers)
+    _read_inputs(draft, hosts, control_planes, workers, members(groups)[1])
     all_nodes = draft.nodes
     _read_facts(draft, hosts, control_planes + workers if control_planes else sorted(hosts))
     elsewhere = None if control_planes else _elsewhere(draft)
@@ -86,8 +87,13 @@ def _elsewhere(draft: Draft) -> Distribution | None:
     return next((distribution for distribution in found if distribution), None)
 
 
-def _read_inputs(draft: Draft, hosts: Hosts, control_planes: Sequence[str], workers: Sequence[str]) -> None:
-    """Put a node for each host into the draft, with its validated inputs and its facts."""
+def _read_inputs(
+    draft: Draft, hosts: Hosts, control_planes: Sequence[str], workers: Sequence[str], take_work: Sequence[str]
+) -> None:
+    """Put a node for each host into the draft, with its validated inputs and its facts.
+
+    take_work: hosts in the workers' group, control planes among them.
+    """
     found: dict[Finding, list[str]] = {}
     for host in [*control_planes, *workers]:
         values, problems = schema.validate(hosts[host].get("inputs") or {})
@@ -98,6 +104,7 @@ def _read_inputs(draft: Draft, hosts: Hosts, control_planes: Sequence[str], work
             "host": host,
             "name": values["kube_node_name"] or str(info.get("hostname") or host).partition(".")[0].lower(),
             "role": "control_plane" if host in control_planes else "worker",
+            "takes_work": host in take_work,
             "info": info,
             "inputs": values,
         }
@@ -169,6 +176,8 @@ def _result(
         "reasons": draft.reasons,
         "warnings": as_dicts(draft.warnings),
         "refusals": as_dicts(draft.refusals),
+        # The controller knows it, not the planner.
+        "inventory": None,
         "nodes": {host: _shown(node) for host, node in all_nodes.items()},
     }
 

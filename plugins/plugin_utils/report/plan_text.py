@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ..base.model import Plan
-from . import summary, todo
+from . import inventory as inventory_block, summary, todo
 from .lines import COLUMNS, Kind, Line, grouped, names, natural, wrapped
 
 LONG = 20  # a table of more nodes has one row for all that are alike
@@ -25,7 +25,10 @@ def lines(plan: Plan, inventory: str = "", brief: bool = False) -> list[Line]:
     inventory: as it was given with -i, for the next command. brief: only what a run that applies the plan should say:
     what the cluster is, what will be done, warnings and refusals.
     """
-    result = wrapped(summary.headline(plan), Kind.HEADING)
+    result = [] if brief else _inventory(plan)
+    result += wrapped(summary.headline(plan), Kind.HEADING)
+    if brief:
+        result += wrapped(inventory_block.brief(plan))
     if not brief or not todo.is_idle(plan):
         result += wrapped("; ".join("%s %s" % row for row in summary.facts(plan)[2:]), indent="  ", hanging="")
     if not brief:
@@ -80,6 +83,17 @@ def _fitting(rows: list[tuple[str, ...]]) -> list[str]:
     widths[0] = min(widths[0], room - others)
     cut = [(row[0] if len(row[0]) <= widths[0] else row[0][: widths[0] - 1] + "…", *row[1:]) for row in rows]
     return ["  ".join(row[column].ljust(widths[column]) for column in keep).rstrip() for row in cut]
+
+
+def _inventory(plan: Plan) -> list[Line]:
+    """Return the block on another project's variables."""
+    result = []
+    for title, rows in inventory_block.block(plan):
+        result += wrapped("%s:" % title, Kind.PLAIN, indent="  ") if len(rows) > 1 else []
+        for row in rows:
+            text = row if len(rows) > 1 else "%s: %s" % (title, row)
+            result += wrapped(text, indent="    " if len(rows) > 1 else "  ")
+    return [*wrapped(inventory_block.headline(plan) + ":", Kind.HEADING), *result] if result else []
 
 
 def _todo(plan: Plan, brief: bool) -> list[Line]:

@@ -241,3 +241,12 @@ def test_every_rule_of_the_guide_has_a_source():
     }
     own = {rule for rule, _what, _does, source in rules.table() if not source.startswith("https://")}
     assert own == {"installed", "requested", "network"}
+
+
+def test_a_release_of_k3s_asks_for_k3s():
+    hosts, groups = inventory(1, 1, inputs={"kube_version": "v1.36.1+k3s1"})
+    plan = planner.cluster_plan(hosts, groups)
+    assert (plan["refusals"], plan["distribution"], plan["release"]) == ([], "k3s", "v1.36.1+k3s1")
+    hosts, groups = inventory(1, 1, inputs={"kube_version": "v1.36.1+k3s1", "kube_distribution": "kubeadm"})
+    plan = planner.cluster_plan(hosts, groups)
+    assert described(plan["refusals"]) == ["version.of_other_distribution value=v1.36.1+k3s1 limit=kubeadm"]

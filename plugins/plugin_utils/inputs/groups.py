@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The groups of an inventory that give hosts a role, by the names that several projects use."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..base.findings import Finding
+
+Groups = Mapping[str, Sequence[str]]
+CUTOFF = 0.8  # how alike two names must be for "did you mean"; difflib's ratio
+
+
+@dataclass(frozen=True)
+class Family:
+    """The group names of one project.
+
+    control_plane, worker: every name of the group. needs: a group that must exist too, because other software has
+    groups of these names.
+    """
+
+    control_plane: tuple[str, ...]
+    worker: tuple[str, ...]
+    needs: str = ""
+
+    def is_used(self, groups: Groups) -> bool:
+        """Return True if a group of the family has hosts."""
+        named = any(groups.get(name) for name in self.control_plane + self.worker)
+        return named and (not self.needs or self.needs in groups)
+
+
+# The first family that an inventory uses counts, and no other.
+# Kubespray, and its names until 2.17: https://github.com/kubernetes-sigs/kubespray, roles/dynamic_groups
+# k3s-ansible: https://github.com/k3s-io/k3s-ansible/blob/master/inventory-sample.yml
+# techno-tim/k3s-ansible: https://github.com/techno-tim/k3s-ansible, inventory/sample/hosts.ini
+FAMILIES = (
+    Family(("kube_control_plane", "kube-master"), ("kube_node", "kube-node")),
+    Family(("server",), ("agent",)),
+    Family(("master",), ("node",), needs="k3s_cluster"),
+)
+# Groups of these projects that give no role.
+OTHERS = ("k8s_cluster", "k8s-cluster", "k3s_cluster", "etcd", "calico_rr", "calico-rr", "bastion", "no_floating")
+
+
+def family(groups: Groups) -> Family:
+    """Return the family that an inventory uses; the first one if it uses none."""
+    return next((known for known in FAMILIES if known.is_used(groups)), FAMILIES[0])
+
+
+def group_names(groups: Groups) -> list[str]:
+    """Return the groups with a role that have hosts, control planes first."""
+    used = family(groups)
+    return [name for name in used.control_plane + used.worker if groups.get(name)]
+
+
+def members(groups: Groups) -> tuple[list[str], list[str]]:
+    """Return (hosts of the control planes' groups, hosts of the workers' groups), sorted. A host may be in both."""
+    used = family(groups)
+    planes, workers = ({host for name in names for host in groups.get(name) or ()} for names in used_names(used))
+    return sorted(planes), sorted(workers)
+
+
+def used_names(used: Family) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return (names of the control planes' group, names of the workers' group)."""
+    return used.control_plane, used.worker
+
+
+def roles_of(groups: Groups) -> tuple[list[str], list[str]]:
+    """Return (control planes, workers) by the groups. A host in both is a control plane that takes work."""
+    control_planes, workers = members(groups)
+    return control_planes, [host for host in workers if host not in control_planes]
+
+
+def misspelt(groups: Groups) -> list[Finding]:
+    """Refuse groups whose names resemble one with a role and whose hosts have none."""
+    planes, workers = members(groups)
+    known = [name for used in FAMILIES[:1] for names in used_names(used) for name in names]
+    found = []
+    for name in sorted(groups):
+        idle = sorted(host for host in groups[name] if host not in planes and host not in workers)
+        near = difflib.get_close_matches(name.lower().replace("-", "_"), known, n=1, cutoff=CUTOFF)
+        if idle and near and name not in OTHERS and name not in known:
+            text = "The group %s gives no role, and %s %s in no other; did you mean %s?"
+            values = (name, ", ".join(idle), "is" if len(idle) == 1 else "are", near[0])
+            found.append(Finding("groups.misspelt", text % values, value=name, limit=near[0]))
+    return found
