@@ -80,6 +80,8 @@ def parsed(text: str) -> Record:
     for key in ("files", "artifacts", "data"):
         if not all(isinstance(entry, dict) for entry in record[key].values()):
             raise ValueError("%s has an entry that is not a JSON object" % key)
+    if not all(isinstance(entry.get("before"), list) for entry in record["data"].values()):
+        raise ValueError("data has an entry without the names that were there before")
     record["schema"] = 1
     return record
 

@@ -18,7 +18,7 @@ from ..base import commands
 from ..base.commands import Result
 from ..base.text_files import leftovers, write_atomically
 from ..node import os_settings, ownership, paths, services
-from ..node.data_places import LOGIND, image_places
+from ..node.data_places import LOGIND, content, image_places, of_service
 from ..node.downloads import sha256
 from ..node.ownership import Record
 from .data import MOUNTS, Data, delete, mount_points
@@ -136,11 +136,18 @@ class Cleanup:
     def remove_data(self) -> None:
         """Remove data; logind reads its configuration again if the kubelet changed it."""
         waited_for_kubelet = os.path.exists(LOGIND)
+        for path in self.unknown_data():
+            self.failed(path, "the record does not say whether it was there before the collection")
         self.data.remove_all()
         if waited_for_kubelet and not os.path.exists(LOGIND):
             if not os.listdir(os.path.dirname(LOGIND)):
                 os.rmdir(os.path.dirname(LOGIND))
             self.change("the kubelet's setting in logind", ["systemctl", "try-reload-or-restart", "systemd-logind"])
+
+    def unknown_data(self) -> list[str]:
+        """Return places of our services that are not empty and not in the record."""
+        places = [path for name in filter(self.ours, paths.SERVICES) for path in of_service(name)]
+        return [path for path in dict.fromkeys(places) if path not in self.record["data"] and content(path)]
 
     @staticmethod
     def kept() -> list[str]:

@@ -30,6 +30,7 @@ def node(tmp_path, record, monkeypatch):
     monkeypatch.setattr(host, "pods", list)
     monkeypatch.setattr(host, "network_namespaces", set)
     monkeypatch.setattr(host, "mount_points", list)
+    monkeypatch.setattr(host, "of_service", lambda _name: [])
 
     def run(argv, stdin=None):
         ran.append(" ".join(argv))

@@ -31,7 +31,8 @@ def test_a_missing_record_is_empty(place):
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "", "[]", "null", '{"files": []}', '{"artifacts": {"/a": 1}}', '{"settings": "x"}']
+    "text",
+    ["{", "", "[]", "null", '{"files": []}', '{"artifacts": {"/a": 1}}', '{"settings": "x"}', '{"data": {"/a": {}}}'],
 )
 def test_a_damaged_record_stops_who_reads_it(place, text):
     (place / "bad").write_text(text)

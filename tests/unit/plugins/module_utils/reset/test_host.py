@@ -173,6 +173,16 @@ def test_only_recorded_data_go(work, tmp_path):
     assert not (tmp_path / "ours").exists() and (tmp_path / "theirs").exists()
 
 
+def test_data_that_the_record_does_not_name_are_left_and_said(work, tmp_path, monkeypatch):
+    (tmp_path / "kubelet").mkdir()
+    (tmp_path / "kubelet/pods").write_text("x")
+    monkeypatch.setattr(cleanup, "of_service", lambda name: [str(tmp_path / name)])
+    work.record["files"]["/etc/systemd/system/kubelet.service"] = {"backup": None}
+    work.remove_data()
+    assert work.left[0]["path"] == str(tmp_path / "kubelet") and "record does not say" in work.left[0]["why"]
+    assert (tmp_path / "kubelet/pods").exists() and work.removed == []
+
+
 @pytest.mark.parametrize("manifest", [True, False])
 def test_etcd_data_go_only_with_kubeadms_etcd(work, tmp_path, monkeypatch, manifest):
     for name, path in (("ETCD_DATA", "etcd"), ("MANIFESTS", "manifests")):
