@@ -221,7 +221,10 @@ def _keep(store, plan, hosts, part, task_vars, check_mode, texts):
     store.put("plan", "cluster", slices.shared(plan, shares, part))
     store.put("plan", "batches", slices.batches(plan, shares, part))
     given = values[plan["leader"]]["kube_manifests"] if plan["leader"] else []
-    store.put("plan", "objects", slices.objects(plan, cluster_objects.complete(plan["manifests"], given, texts)))
+    manifests = cluster_objects.complete(plan["manifests"], given, texts)
+    # The first control plane makes a token too, even if nobody joins.
+    joins = "start" in stages or "join" in stages
+    store.put("plan", "objects", slices.objects(plan, manifests, joins))
     store.put("plan", "kubeconfig", slices.kubeconfig(plan, values, *_inventory(task_vars)))
 
 

@@ -49,6 +49,12 @@ options:
       - Waits up to a minute for new nodes to become Ready.
     type: bool
     default: true
+  revoke_joins:
+    description:
+      - Whether to delete what nodes joined with in this run of kubeadm - the collection's tokens and the control planes'
+        uploaded certificates.
+    type: bool
+    default: false
   kubeconfig:
     description:
       - The administrator's kubeconfig on the control plane. With a path below C(/etc/rancher/k3s) the module runs
@@ -86,6 +92,7 @@ changes:
   sample: ["manifest quota: v1|ResourceQuota|default|compute"]
 """
 
+import base64
 import json
 import os
 import time
@@ -99,6 +106,7 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.base.commands i
 from ansible_collections.kubewright.cluster.plugins.module_utils.base.masking import masked_message
 from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import addons as k3s_addons
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths
+from ansible_collections.kubewright.cluster.plugins.module_utils.node.paths import TOKEN_DESCRIPTION
 
 # The identities of the objects that each manifest created.
 Record = Dict[str, List[str]]
@@ -241,6 +249,14 @@ class Cluster:
                     self.delete(identity)
                 self.kubectl("-n", k3s_addons.NAMESPACE, "delete", "--ignore-not-found", k3s_addons.RESOURCE, name)
 
+    def revoke_joins(self) -> None:
+        """Delete the tokens that the collection created, and the certificates that control planes joined with."""
+        query = ("get", "secrets", "--field-selector", "type=bootstrap.kubernetes.io/token", "-o", "json")
+        found = objects.items_of(self.kubectl("-n", "kube-system", *query)[1])
+        ours = base64.b64encode(TOKEN_DESCRIPTION.encode()).decode()
+        names = [item["metadata"]["name"] for item in found if (item.get("data") or {}).get("description") == ours]
+        self.kubectl("-n", "kube-system", "delete", "secrets", "--ignore-not-found", "kubeadm-certs", *names)
+
     def delete(self, identity: str) -> None:
         """Delete an object by its identity, without waiting until it is gone."""
         self.kubectl("delete", "--ignore-not-found", "--wait=false", *objects.kubectl_target(identity))
@@ -323,6 +339,7 @@ def main() -> None:
             "manifests": {"type": "list", "elements": "dict", "default": []},
             "addons": {"type": "dict"},
             "spread_dns": {"type": "bool", "default": True},
+            "revoke_joins": {"type": "bool", "default": False},
             "kubeconfig": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
         },
         supports_check_mode=True,
@@ -338,6 +355,8 @@ def main() -> None:
     cluster.keep_manifests()
     if module.params["addons"]:
         cluster.keep_addons(module.params["addons"]["wanted"], module.params["addons"]["kept"])
+    if module.params["revoke_joins"] and not module.check_mode:
+        cluster.revoke_joins()
     # After the manifests: one of them may be the network, without which nodes are not Ready.
     if module.params["spread_dns"]:
         cluster.keep_dns_spread(nodes)

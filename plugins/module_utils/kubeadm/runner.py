@@ -152,6 +152,10 @@ class Runner:
             with self.config_file(config.replace("@token@", new_token())) as path:
                 flags = ["--skip-token-print", "--skip-phases=show-join-command", *self.ignored_preflight()]
                 self.kubeadm(["init", "--config", path, *flags], timeout)
+            # kubeadm needs it only until the administrator has rights. `kubeadm init phase kubeconfig super-admin` makes
+            # it again.
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.root + paths.SUPER_ADMIN)
         return True
 
     # -- a running control plane -----------------------------------------------------------------------------------
@@ -195,7 +199,8 @@ class Runner:
         The token is valid for half an hour, the key for two hours.
         """
         with self.only_one(timeout):
-            output = self.kubeadm(["token", "create", "--ttl", "30m", "--print-join-command", *self._as_admin()], 60)
+            flags = ["--ttl", "30m", "--description", paths.TOKEN_DESCRIPTION, "--print-join-command"]
+            output = self.kubeadm(["token", "create", *flags, *self._as_admin()], 60)
             token, ca_hash = (_word_after(output, flag) for flag in ("--token", "--discovery-token-ca-cert-hash"))
             key = ""
             if control_planes:

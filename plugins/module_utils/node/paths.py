@@ -21,6 +21,8 @@ MANIFESTS = KUBERNETES + "/manifests"
 API_SERVER_MANIFEST = MANIFESTS + "/kube-apiserver.yaml"
 ADMIN = KUBERNETES + "/admin.conf"
 SUPER_ADMIN = KUBERNETES + "/super-admin.conf"
+# Describes the tokens that the collection creates for joins, so that it can delete them afterwards.
+TOKEN_DESCRIPTION = "kubewright.cluster: nodes join with it"
 KUBELET_CONF = KUBERNETES + "/kubelet.conf"
 KUBELET_CONF_D = KUBERNETES + "/kubelet.conf.d"
 KUBELET_DATA = "/var/lib/kubelet"

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ...module_utils.node.paths import TOKEN_DESCRIPTION
 from ..base.distribution import Cluster, Inputs, Node
 from ..base.findings import Finding
 from ..base.yaml_documents import dump, merge, owned_keys
@@ -153,6 +154,7 @@ def init_documents(cluster: Cluster, node: Node) -> str:
             {
                 "token": "@token@",
                 "ttl": "15m",
+                "description": TOKEN_DESCRIPTION,
                 "usages": ["authentication", "signing"],
                 "groups": ["system:bootstrappers:kubeadm:default-node-token"],
             }

@@ -93,6 +93,10 @@ def haproxy(endpoint: Endpoint, api_port: int, control_planes: Sequence[Member])
     lines = [
         "# Made by kubewright.cluster.",
         "global",
+        # As in the packages' own configuration: the process that clients talk to is not root and sees no files.
+        "  user haproxy",
+        "  group haproxy",
+        "  chroot /var/lib/haproxy",
         "  maxconn 4000",
         "  stats socket /run/kube-endpoint/haproxy.sock mode 600 level admin",
         "defaults",

@@ -151,13 +151,15 @@ def _artifacts(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def objects(plan: dict[str, Any], manifests: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what the leader applies through the API. manifests: cluster_objects.complete()."""
+def objects(plan: dict[str, Any], manifests: list[dict[str, Any]], joins: bool) -> dict[str, Any]:
+    """Return what the leader applies through the API. manifests: cluster_objects.complete(). joins: True if nodes join
+    in this run."""
     return {
         "nodes": plan["objects"],
         "manifests": manifests,
         "addons": plan["addons"],
         "spread_dns": plan["plugin"] != "none",
+        "revoke_joins": joins and plan["distribution"] == "kubeadm",
         "kubeconfig": distributions.by_name(plan["distribution"]).admin_kubeconfig,
     }
 

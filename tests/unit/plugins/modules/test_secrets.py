@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths
 from ansible_collections.kubewright.cluster.plugins.modules import artifacts, cluster_objects, files, k3s, kubeadm
 
 MANIFEST = "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData: {password: hunter2-SECRET}\n"
@@ -63,3 +66,28 @@ def test_a_login_that_was_readable_is_masked_in_the_diff(put, tmp_path):
     (diff,) = put(path=str(path), content="server = 'https://m.lan'\n")["diff"]
     assert "hunter2" not in diff["before"] and "aHVudGVyMg" not in diff["before"] and "m.lan" in diff["before"]
     assert diff["after"] == "server = 'https://m.lan'\n"
+
+
+def test_what_nodes_joined_with_is_deleted_after_the_run():
+    ours, theirs = (base64.b64encode(text.encode()).decode() for text in (paths.TOKEN_DESCRIPTION, "somebody's"))
+    rows = [("bootstrap-token-a", ours), ("bootstrap-token-b", theirs), ("bootstrap-token-c", None)]
+    listed = {
+        "kind": "List",
+        "items": [{"metadata": {"name": name}, "data": {"description": text} if text else {}} for name, text in rows]
+    }
+    asked = []
+
+    class Cluster(cluster_objects.Cluster):
+        def __init__(self):
+            pass
+
+        def kubectl(self, *arguments, **_more):
+            asked.append(arguments)
+            return 0, json.dumps(listed), ""
+
+    Cluster().revoke_joins()
+    assert asked[0][:4] == ("-n", "kube-system", "get", "secrets")
+    assert asked[1] == (
+        *("-n", "kube-system", "delete", "secrets", "--ignore-not-found"),
+        *("kubeadm-certs", "bootstrap-token-a"),
+    )

@@ -110,6 +110,19 @@ def test_a_bare_machine_is_initialised(machine):
     assert re.fullmatch(r"token: [a-z0-9]{6}\.[a-z0-9]{16}\n", machine.configs[0])
 
 
+@pytest.mark.parametrize("fails", [True, False])
+def test_the_super_administrators_kubeconfig_does_not_outlive_the_init(machine, fails):
+    path = machine.place / "etc/kubernetes/super-admin.conf"
+    path.write_text("x")
+    if fails:
+        machine.answers["kubeadm init"] = failing("error: x")
+        with pytest.raises(KubeadmError):
+            machine.init("x", 5)
+    else:
+        machine.init("x", 5)
+    assert path.exists() == fails
+
+
 def test_a_complete_cluster_is_left(machine):
     machine.complete()
     assert not machine.init("x", 5) and machine.commands == []
@@ -230,6 +243,7 @@ def test_credentials_for_workers_upload_nothing(machine):
     machine.answers["kubeadm token create"] = Result(0, JOIN_COMMAND)
     assert machine.credentials("x", False, 5) == {**SECRET, "certificate_key": ""}
     assert len(machine.commands) == 1 and "--ttl 30m" in machine.commands[0]
+    assert "--description kubewright.cluster:" in machine.commands[0]
 
 
 def test_credentials_for_control_planes_have_the_key_of_the_certificates(machine):
