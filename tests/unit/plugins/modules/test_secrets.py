@@ -73,7 +73,7 @@ def test_what_nodes_joined_with_is_deleted_after_the_run():
     rows = [("bootstrap-token-a", ours), ("bootstrap-token-b", theirs), ("bootstrap-token-c", None)]
     listed = {
         "kind": "List",
-        "items": [{"metadata": {"name": name}, "data": {"description": text} if text else {}} for name, text in rows]
+        "items": [{"metadata": {"name": name}, "data": {"description": text} if text else {}} for name, text in rows],
     }
     asked = []
 
