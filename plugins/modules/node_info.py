@@ -110,6 +110,12 @@ node:
       type: str
       returned: always
       sample: 4c4c4544003957108052b4c04f384833
+    boot_id:
+      description: >-
+        Identifies the running kernel. Two hosts with the same one are one machine, or containers on one.
+      type: str
+      returned: always
+      sample: 6e4d4a08-9a3c-4b39-8b1c-1df0b87f9d64
     product_uuid:
       description: >-
         UUID of the machine in its firmware, which only root can read.
@@ -152,18 +158,12 @@ node:
     disks:
       description: >-
         For each directory C(mount), C(fs), C(device), C(total_bytes), C(free_bytes), C(kind) (nvme, ssd, hdd, sd, emmc,
-        virtual, network, unknown; for a volume over several disks, the slowest), C(read_only).
+        virtual, network, unknown; for a volume over several disks, the slowest), C(read_only), C(noexec),
+        and of ZFS C(fs_version).
       type: dict
       returned: always
       sample:
-        /var/lib/etcd:
-          mount: /
-          fs: ext4
-          device: /dev/nvme0n1p2
-          total_bytes: 100000000000
-          free_bytes: 90000000000
-          kind: nvme
-          read_only: false
+        /var/lib/etcd: {mount: /, fs: ext4, device: /dev/vda1, kind: virtual, read_only: false, noexec: false}
     cgroup:
       description: >-
         C(version) (v1, v2, hybrid) and C(controllers).
@@ -242,7 +242,7 @@ node:
       sample: {resolv_conf: /run/systemd/resolve/resolv.conf, nameservers: [192.0.2.53], search: [], loopback: false}
     usr_read_only:
       description: >-
-        Whether programs cannot be installed below C(/usr).
+        Whether C(/usr) is on a file system that is mounted read-only.
       type: bool
       returned: always
       sample: false
@@ -273,6 +273,12 @@ node:
     selinux_k3s:
       description: >-
         Whether K3s's policy (the package k3s-selinux) is installed; null if SELinux is not enforcing.
+      type: bool
+      returned: always
+      sample: null
+    selinux_haproxy:
+      description: >-
+        SELinux's boolean C(haproxy_connect_any); null if the policy does not have it.
       type: bool
       returned: always
       sample: null

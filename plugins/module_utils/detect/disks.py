@@ -11,8 +11,8 @@ from typing import Any, Iterable, List, Optional, Tuple
 from .hardware import unescape
 from .host import Host
 
-# (mount point, device, file system, read only).
-Mount = Tuple[str, Optional[str], Optional[str], bool]
+# (mount point, device, file system, options).
+Mount = Tuple[str, Optional[str], Optional[str], Tuple[str, ...]]
 
 NETWORK = (
     "nfs",
@@ -42,7 +42,7 @@ def mounts(text: str | None) -> list[Mount]:
     for line in (text or "").splitlines():
         words = line.split()
         if len(words) >= 4:
-            found.append((unescape(words[1]), unescape(words[0]), words[2], "ro" in words[3].split(",")))
+            found.append((unescape(words[1]), unescape(words[0]), words[2], tuple(words[3].split(","))))
     return found
 
 
@@ -57,7 +57,7 @@ def _disk(host: Host, path: str, table: list[Mount]) -> dict[str, Any]:
     while here not in ("/", "") and not host.exists(here):
         here = os.path.dirname(here)
     here = host.real(here or "/")
-    point, device, kind, read_only = mount_of(table, here)
+    point, device, kind, options = mount_of(table, here)
     total, free = host.space(here) or (None, None)
     return {
         "mount": point,
@@ -66,13 +66,15 @@ def _disk(host: Host, path: str, table: list[Mount]) -> dict[str, Any]:
         "total_bytes": total,
         "free_bytes": free,
         "kind": disk_kind(host, device, kind, (host.stat(here) or {}).get("device")),
-        "read_only": read_only,
+        "read_only": "ro" in options,
+        "noexec": "noexec" in options,
+        **({"fs_version": host.line("/sys/module/zfs/version")} if kind == "zfs" else {}),
     }
 
 
 def mount_of(table: Iterable[Mount], path: str) -> Mount:
     """Return the mount that holds a path: the one at its longest parent, the last one if several are at that place."""
-    found: Mount = ("/", None, None, False)
+    found: Mount = ("/", None, None, ())
     for entry in table:
         if (path == entry[0] or path.startswith(entry[0].rstrip("/") + "/")) and len(entry[0]) >= len(found[0]):
             found = entry

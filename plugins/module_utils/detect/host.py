@@ -153,10 +153,6 @@ class Host:
             return None
         return [info.f_blocks * info.f_frsize, info.f_bavail * info.f_frsize]
 
-    def writable(self, path: str) -> bool:
-        """Return True if this process may write to the path."""
-        return os.access(path, os.W_OK)
-
     def digest(self, path: str) -> str | None:
         """Return the SHA-256 of a regular file in hexadecimal, or None."""
         digest = hashlib.sha256()

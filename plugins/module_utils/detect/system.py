@@ -11,9 +11,13 @@ from typing import Any, List
 
 from ..base.commands import PATH
 from ..node.os_settings import MODULE_TRACES
+from . import disks
 from .host import Host
 
-MODULES = ("overlay", "br_netfilter", "nf_conntrack", "vxlan", "ip_tables", "nf_tables", "ip_vs", "wireguard")
+MODULES = (
+    "overlay br_netfilter nf_conntrack vxlan ip_tables nf_tables ip_vs wireguard nft_compat ip_set ipip xt_set xt_comment "
+    "xt_conntrack xt_addrtype xt_MASQUERADE ipt_MASQUERADE xt_mark xt_nat xt_statistic nft_chain_nat nft_masq"
+).split()
 # In bytes: the list of all modules is longer than the limit for other files.
 MODULE_LIST_LIMIT = 8 << 20
 SYSCTLS = (
@@ -43,6 +47,10 @@ FAMILIES = {
     "suse": "suse",
     "sles": "suse",
     "opensuse": "suse",
+    "openeuler": "redhat",
+    "anolis": "redhat",
+    "kylin": "redhat",
+    "uos": "redhat",
     "alpine": "alpine",
     "arch": "arch",
 }
@@ -157,7 +165,8 @@ def release(host: Host) -> dict[str, Any]:
     text = host.read("/etc/os-release") or host.read("/usr/lib/os-release") or ""
     values = {key: value.strip().strip("\"'") for key, value in re.findall(r"^([A-Z_]+)=(.*)$", text, re.M)}
     like = values.get("ID_LIKE", "").split()
-    names = [values.get("ID", ""), *like]
+    # Kylin and UOS have editions of both families; ID_LIKE tells them apart.
+    names = [name.lower() for name in (*like, values.get("ID", ""))]
     family = next(
         (FAMILIES[name] for name in names if name in FAMILIES),
         "suse" if values.get("ID", "").startswith(("opensuse", "sle")) else "other",
@@ -219,21 +228,29 @@ def clock(host: Host, services: dict[str, Any], now: float, reference: float | N
 
 
 def security(host: Host) -> dict[str, Any]:
-    """Return {selinux, selinux_k3s, apparmor}.
+    """Return {selinux, selinux_k3s, selinux_haproxy, apparmor}.
 
     The policy of K3s is looked for only if SELinux enforces, at the path that upstream's script uses (setup_selinux).
+    selinux_haproxy: the boolean haproxy_connect_any, None if the policy has none.
     """
     enforce = host.line("/sys/fs/selinux/enforce")
     unreadable = None if host.exists("/sys/fs/selinux/enforce") else "disabled"
     selinux = {"1": "enforcing", "0": "permissive"}.get(enforce or "", unreadable)
     policy = host.exists(K3S_POLICY) if selinux == "enforcing" else None
+    # The current value and the pending one: "1 1".
+    boolean = (host.line("/sys/fs/selinux/booleans/haproxy_connect_any") or "")[:1]
     apparmor = host.line("/sys/module/apparmor/parameters/enabled") == "Y"
-    return {"selinux": selinux, "selinux_k3s": policy, "apparmor": apparmor}
+    return {
+        "selinux": selinux,
+        "selinux_k3s": policy,
+        "selinux_haproxy": {"1": True, "0": False}.get(boolean),
+        "apparmor": apparmor,
+    }
 
 
 def usr_read_only(host: Host) -> bool:
-    """Return True if programs cannot be installed below /usr."""
-    return not host.writable("/usr")
+    """Return True if /usr is on a file system that is mounted read-only, whoever asks."""
+    return "ro" in disks.mount_of(disks.mounts(host.read("/proc/mounts")), host.real("/usr"))[3]
 
 
 def commands(host: Host) -> dict[str, str | None]:

@@ -9,6 +9,7 @@ Standard library only. It may be killed at any point and run again: the record i
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import signal
 import time
@@ -69,7 +70,9 @@ class Cleanup:
     @staticmethod
     def run(argv: list[str], stdin: str | None = None) -> Result:
         """Run a command; one that is missing fails like any other."""
-        return commands.run(argv, stdin=stdin, clean=True)
+        # K3s has its own iptables and ipset, and uses them where the host has none; as in its k3s-killall.sh.
+        own = [found + more for found in glob.glob(paths.K3s().data + "/data/*/bin") for more in ("", "/aux")]
+        return commands.run(argv, stdin=stdin, env={"PATH": ":".join([commands.PATH, *own])}, clean=True)
 
     def change(self, what: str, argv: list[str]) -> None:
         """Run a command that changes the host, and record its failure."""

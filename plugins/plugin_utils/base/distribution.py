@@ -36,6 +36,20 @@ class DatastoreChoice(NamedTuple):
     problems: Problems
 
 
+class Storage(NamedTuple):
+    """Directories of one node, as the facts' `disks` has them.
+
+    datastore: None if the node has no datastore. runtime: of images and containers. installed: programs that the
+    collection installs. run: programs that start from there. overlay: True if images are unpacked with overlayfs.
+    """
+
+    datastore: str | None
+    runtime: str
+    installed: tuple[str, ...]
+    run: tuple[str, ...]
+    overlay: bool = True
+
+
 class Distribution(ABC):
     """A distribution of Kubernetes: kubeadm or K3s."""
 
@@ -213,6 +227,10 @@ class Distribution(ABC):
         """Return (port, purpose) of ports that each node holds beside those of Kubernetes."""
         return []
 
+    @abstractmethod
+    def packages(self, node: Node, cluster: Cluster) -> list[str]:
+        """Return the packages that a node needs and does not have."""
+
     # -- desired state -------------------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -230,6 +248,10 @@ class Distribution(ABC):
     def data_dir(self, inputs: Inputs) -> str | None:
         """Return the directory of the distribution's state; None where it has no directory of its own."""
         return None
+
+    @abstractmethod
+    def storage(self, role: str, inputs: Inputs, datastore: str) -> Storage:
+        """Return the directories that a node of this role uses. datastore: the cluster's."""
 
     @abstractmethod
     def unit(self, role: str) -> str:

@@ -139,6 +139,7 @@ class NodeFacts(TypedDict, total=False):
 
     hostname: str | None
     machine_id: str | None
+    boot_id: str | None
     architecture: dict[str, Any]
     cpus: dict[str, Any]
     memory: dict[str, Any]
@@ -159,6 +160,7 @@ class NodeFacts(TypedDict, total=False):
     commands: dict[str, str | None]
     selinux: str | None
     selinux_k3s: bool | None
+    selinux_haproxy: bool | None
     apparmor: bool | None
     firewall: dict[str, Any]
     installed: dict[str, Any]

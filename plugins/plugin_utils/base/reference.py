@@ -63,6 +63,15 @@ K3S_ARCHITECTURES = ("amd64", "arm64", "arm")
 # "etcd is write intensive; SD cards and eMMC cannot handle the IO load": K3S_PAGE, and
 # https://etcd.io/docs/v3.6/op-guide/hardware/#disks for the latency that it needs.
 SLOW_DISKS = ("sd", "emmc")
+# File systems that overlayfs cannot write to: https://docs.kernel.org/filesystems/overlayfs.html#upper-and-lower
+# Those of the network are module_utils.detect.disks.NETWORK. ZFS can from 2.2 on:
+# https://github.com/openzfs/zfs/releases/tag/zfs-2.2.0
+OVERLAY_PAGE = "https://docs.kernel.org/filesystems/overlayfs.html#upper-and-lower"
+NO_OVERLAY = ("overlay", "ramfs", "vfat", "exfat", "ntfs", "ntfs3", "fuseblk", "squashfs", "aufs")
+ZFS_OVERLAY = (2, 2)
+# What these hold is lost when the machine stops.
+IN_MEMORY = ("tmpfs", "ramfs", "rootfs")
+DISKS_PAGE = "https://etcd.io/docs/v3.6/op-guide/hardware/#disks"
 # Below its data directory: https://docs.k3s.io/datastore/backup-restore
 K3S_ETCD = "/rancher/k3s/server/db/etcd"
 ETCD_PAGE = "https://etcd.io/docs/v3.6/faq/#what-is-failure-tolerance"
@@ -111,12 +120,16 @@ SYSCTLS_IPV6 = {
 
 # Programs that kubelet, kube-proxy and the CNI plugins call on the node, and the package that has each, by OS family.
 # https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/install-kubeadm/ and kubeadm's preflight.
+# K3s brings its own: https://github.com/k3s-io/k3s-root
+PACKAGE_FAMILIES = ("debian", "redhat", "suse", "arch", "alpine")
+_UTIL_LINUX = dict.fromkeys(("redhat", "suse", "arch", "alpine"), "util-linux")
+_CONNTRACK = dict.fromkeys(("redhat", "suse", "arch", "alpine"), "conntrack-tools")
 COMMAND_PACKAGES = {
-    "iptables": {},
-    "mount": {"debian": "mount", "redhat": "util-linux", "suse": "util-linux"},
-    "ip": {"debian": "iproute2", "redhat": "iproute", "suse": "iproute2"},
-    "conntrack": {"debian": "conntrack", "redhat": "conntrack-tools", "suse": "conntrack-tools"},
-    "modprobe": {"debian": "kmod", "redhat": "kmod", "suse": "kmod"},
+    "iptables": dict.fromkeys(PACKAGE_FAMILIES, "iptables"),
+    "mount": {**_UTIL_LINUX, "debian": "mount"},
+    "ip": {"debian": "iproute2", "redhat": "iproute", "suse": "iproute2", "arch": "iproute2", "alpine": "iproute2"},
+    "conntrack": {**_CONNTRACK, "debian": "conntrack"},
+    "modprobe": dict.fromkeys(PACKAGE_FAMILIES, "kmod"),
 }
 
 # Memory kept for kubelet and runtime: a share of each slice of the node's memory, and of its CPUs.

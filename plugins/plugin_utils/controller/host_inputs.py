@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -198,6 +199,9 @@ def look_arguments(values: Mapping[str, Any], server: bool, addresses: Sequence[
             data + "/containerd",
             "/var/lib/kubelet",
             data + "/rancher/k3s/server/db/etcd",
+            data + "/rancher/k3s/agent/containerd",
+            data + "/rancher/k3s/data",
+            *dict.fromkeys(["/usr/local/bin", os.path.dirname(binary or "/usr/local/bin"), "/opt/cni/bin"]),
             "/var/log",
         ],
         "programs": {"k3s": binary} if binary else {},

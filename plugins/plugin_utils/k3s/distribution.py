@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from ..base.distribution import (
     Nodes,
     Problems,
     Reason,
+    Storage,
     unsupported_plugin,
 )
 from ..base.findings import Finding, reason
@@ -194,17 +196,21 @@ class K3s(Distribution):
         """See Distribution."""
         return service.ports_held(endpoint)
 
+    def packages(self, node: Node, cluster: Cluster) -> list[str]:
+        """See Distribution. K3s brings the programs that it calls."""
+        found = os_settings.packages(node["info"], node["role"], cluster["endpoint"], node["inputs"], called=())
+        return sorted(found + selinux.packages(node))
+
     def wanted(self, node: Node, cluster: Cluster) -> dict[str, Any]:
         """Return the desired state {settings, packages, programs, environment, script, files} of one node."""
         info, values = node["info"], node["inputs"]
         settings = os_settings.settings(info, values, cluster["pod_networks"])
         if cluster["shared"]["k3s_hardened"]:
             settings["sysctls"].update(hardening.SYSCTLS)
-        packages = os_settings.packages(info, node["role"], cluster["endpoint"], values) + selinux.packages(node)
         unit, environment = service.unit_path(node), service.environment_path(node)
         return {
             "settings": settings,
-            "packages": sorted(packages),
+            "packages": self.packages(node, cluster),
             "programs": artifacts.programs(node, cluster),
             "environment": environment,
             "script": artifacts.script(node, unit, environment),
@@ -223,6 +229,21 @@ class K3s(Distribution):
     def data_dir(self, inputs: Inputs) -> str | None:
         """See Distribution."""
         return config.data_dir(dict(inputs))
+
+    def storage(self, role: str, inputs: Inputs, datastore: str) -> Storage:
+        """See Distribution."""
+        data = config.data_dir(inputs)
+        own = role == "control_plane" and not Datastore.parse(datastore).is_external
+        existing = inputs["k3s_install_method"] == "existing"
+        program = os.path.dirname(inputs["k3s_binary"] if existing else artifacts.BINARY)
+        overlay = inputs["k3s_config"].get("snapshotter", "overlayfs") == "overlayfs"
+        return Storage(
+            data + "/server/db/etcd" if own else None,
+            data + "/agent/containerd",
+            () if existing else (program,),
+            (program, data + "/data"),
+            overlay,
+        )
 
     def unit(self, role: str) -> str:
         """See Distribution."""

@@ -10,8 +10,20 @@ from typing import Any
 
 from ...module_utils.node import data_places
 from ..base import versions
-from ..base.distribution import Cluster, Distribution, File, Inputs, Node, Nodes, Problems, Reason, unsupported_plugin
+from ..base.distribution import (
+    Cluster,
+    Distribution,
+    File,
+    Inputs,
+    Node,
+    Nodes,
+    Problems,
+    Reason,
+    Storage,
+    unsupported_plugin,
+)
 from ..base.findings import reason
+from ..base.model import Datastore
 from ..base.reference import KUBEADM_MINIMUM, KUBEADM_PAGE, KUBERNETES_ARCHITECTURES
 from ..machine import containerd, os_settings
 from ..network import plugins as network
@@ -155,21 +167,30 @@ class Kubeadm(Distribution):
         """Refuse keys of the kubeadm_* maps that the plan sets."""
         return Problems(config.problems(node["inputs"]), [])
 
+    def packages(self, node: Node, cluster: Cluster) -> list[str]:
+        """See Distribution."""
+        more = network.by_name(cluster["plugin"]).commands
+        return os_settings.packages(node["info"], node["role"], cluster["endpoint"], node["inputs"], more=more)
+
     def wanted(self, node: Node, cluster: Cluster) -> dict[str, Any]:
         """See Distribution."""
         info, values = node["info"], node["inputs"]
         components = versions.components(values["kube_artifacts"]["versions"])
         return {
             "settings": os_settings.settings(info, values, cluster["pod_networks"]),
-            "packages": os_settings.packages(
-                info, node["role"], cluster["endpoint"], values, network.by_name(cluster["plugin"]).commands
-            ),
+            "packages": self.packages(node, cluster),
             "programs": artifacts.programs(
                 cluster["version"], components, info["architecture"]["name"], values["kube_artifacts"]["checksums"]
             ),
             "files": node_files.files(node, cluster),
             "units": service.UNITS,
         }
+
+    def storage(self, role: str, inputs: Inputs, datastore: str) -> Storage:
+        """See Distribution."""
+        etcd = "/var/lib/etcd" if role == "control_plane" and not Datastore.parse(datastore).is_external else None
+        programs = ("/usr/local/bin", "/opt/cni/bin")
+        return Storage(etcd, node_files.runtime_dir(inputs), programs, programs)
 
     def unit(self, role: str) -> str:
         """See Distribution."""

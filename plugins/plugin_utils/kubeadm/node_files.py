@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ..base import versions
-from ..base.distribution import Cluster, File, Node
+from ..base.distribution import Cluster, File, Inputs, Node
 from ..base.yaml_documents import dump
 from ..machine import containerd, kubelet, service_units as units
 from ..network import endpoint, plugins as network
@@ -36,11 +36,15 @@ def files(node: Node, cluster: Cluster) -> dict[str, list[File]]:
     }
 
 
+def runtime_dir(inputs: Inputs) -> str:
+    """Return the directory of containerd's images and containers."""
+    return (str(inputs["kube_data_dir"] or "").rstrip("/") or "/var/lib") + "/containerd"
+
+
 def _containerd(node: Node, cluster: Cluster, with_template: bool) -> list[File]:
     info, inputs = node["info"], node["inputs"]
     pause = "registry.k8s.io/pause:" + versions.images_of(cluster["version"])["pause"]
-    data = (inputs["kube_data_dir"].rstrip("/") or "/var/lib") + "/containerd"
-    text = containerd.config(info, kubelet.cgroup_driver(info), pause, data, with_template)
+    text = containerd.config(info, kubelet.cgroup_driver(info), pause, runtime_dir(inputs), with_template)
     in_container = bool((info.get("virtualization") or {}).get("container"))
     public = [entry for entry in containerd.hosts(inputs["kube_registries"]) if not entry["secret"]]
     return [

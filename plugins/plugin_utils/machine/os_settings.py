@@ -16,15 +16,21 @@ Facts = Mapping[str, Any]
 
 
 def packages(
-    info: Facts, role: str, place: Endpoint, inputs: Mapping[str, Any], more: Sequence[tuple[str, str]] = ()
+    info: Facts,
+    role: str,
+    place: Endpoint,
+    inputs: Mapping[str, Any],
+    called: Sequence[str] = tuple(COMMAND_PACKAGES),
+    more: Sequence[tuple[str, str]] = (),
 ) -> list[str]:
     """Return the packages whose programs are missing.
 
-    place: the API endpoint. more: (command, package) that the network plugin needs.
+    place: the API endpoint. called: programs that the distribution calls on the node. more: (command, package) that the
+    network plugin needs.
     """
     commands = info.get("commands") or {}
     family = info["os"].get("family")
-    missing = [table.get(family, command) for command, table in COMMAND_PACKAGES.items() if not commands.get(command)]
+    missing = [COMMAND_PACKAGES[name].get(family, name) for name in called if not commands.get(name)]
     wanted = list(more)
     if role in place["proxied"]:
         wanted.append(("haproxy", "haproxy"))

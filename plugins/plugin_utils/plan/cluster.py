@@ -13,7 +13,7 @@ from ..base.distribution import Cluster, Distribution, Inputs
 from ..base.model import Member
 from ..network import addresses, cidrs, endpoint, node_addresses, plugins as network
 from ..network.plugin import IPNetwork
-from . import auto_values, choose_distribution, distributions
+from . import auto_values, choose_distribution, distributions, same_machine
 from .draft import Draft
 
 
@@ -120,7 +120,9 @@ def _set_addresses(draft: Draft, families: Sequence[int], state: dict[str, Any],
         node["address"] = node["addresses"][0].address if node["addresses"] else None
         draft.refuse(problems)
     facts = {host: node["info"]["network"] for host, node in draft.nodes.items()}
-    draft.refuse(node_addresses.not_unique({host: node["addresses"] for host, node in draft.nodes.items()}, facts))
+    again = same_machine.listed_twice(draft.nodes)  # said on its own: these have the same addresses, of course
+    known_once = {host: node["addresses"] for host, node in draft.nodes.items() if host not in again}
+    draft.refuse(node_addresses.not_unique(known_once, facts))
 
 
 def _choose(

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,12 +12,11 @@ from ...base.distribution import Problems
 from ...base.findings import Finding
 from ...base.model import Datastore
 from ...base.reference import GPU_PAGE
+from ...inputs import forms
 from ...network import cidrs, plugins
 from ...network.plugin import Situation
-from .. import propose_roles
+from .. import propose_roles, same_machine
 from ..draft import Case
-
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
 def no_control_plane(facts: Mapping[str, Mapping[str, Any]]) -> Finding:
@@ -89,30 +87,33 @@ def _air_gap(host: str, inputs: Mapping[str, Any], registries: Sequence[str]) ->
 
 
 def names(case: Case) -> Problems:
-    """Check that node names are valid and that names and machine IDs are unique."""
+    """Check that node names are valid and unique, and that each host is a machine of its own."""
     found = []
     by_name: dict[str, list[str]] = {}
-    by_machine: dict[str, list[str]] = {}
     for host, node in case.nodes.items():
         name = node["name"]
-        if not _NAME.fullmatch(name):
-            text = '%s: the node name "%s" is not a DNS name (RFC 1123). Set kube_node_name.'
+        if forms.node_name(name):
+            text = '%s: the node name "%s" is not a DNS name of at most 63 characters (RFC 1123). Set kube_node_name.'
             found.append(Finding("node_name.invalid", text % (host, name), host, name))
         by_name.setdefault(name, []).append(host)
-        if node["info"].get("machine_id"):
-            by_machine.setdefault(node["info"]["machine_id"], []).append(host)
+    machines = same_machine.by_machine_id(case.nodes)
+    double = [hosts for rows in machines.values() for hosts in rows if len(hosts) > 1]
+    for hosts in double:
+        text = "%s are one machine (%s). List it once. A control plane that takes pods goes into both groups."
+        values = (" and ".join(hosts), ", ".join(same_machine.addresses(case.nodes[hosts[0]]["info"])))
+        found.append(Finding("machine.listed_twice", text % values, hosts[0], hosts))
     for name, hosts in by_name.items():
-        if len(hosts) > 1:
+        if len(hosts) > 1 and hosts not in double:
             text = "%s have the same node name %s. Rename the hosts, or set kube_node_name."
             found.append(Finding("node_name.not_unique", text % (" and ".join(hosts), name), hosts[0], name))
-    for machine, hosts in by_machine.items():
-        if len(hosts) > 1:
+    for machine, rows in machines.items():
+        if len(rows) > 1:
+            first = [hosts[0] for hosts in rows]
             text = (
-                "%s have the same machine ID %s. If they are copies of one disk: remove /etc/machine-id on "
-                "all but one and run "
-                "systemd-machine-id-setup there. If they are one machine: list it once."
+                "%s have the same machine ID %s, and are different machines. Give each its own before it joins: on all "
+                "but one of them, remove /etc/machine-id and run systemd-machine-id-setup."
             )
-            found.append(Finding("machine_id.not_unique", text % (" and ".join(hosts), machine), hosts[0], machine))
+            found.append(Finding("machine_id.not_unique", text % (" and ".join(first), machine), first[0], machine))
     return Problems(found, [])
 
 

@@ -13,7 +13,7 @@ from ...base.distribution import Node, Problems
 from ...inputs import lifecycle
 from .. import membership
 from ..draft import Case, Draft
-from . import cluster, machine, occupants
+from . import cluster, machine, occupants, storage
 
 
 def members(case: Case) -> Problems:
@@ -62,7 +62,10 @@ OF_A_NODE = (
     machine.cgroup,
     machine.kernel,
     machine.disks,
+    storage.file_systems,
     machine.system,
+    machine.packages,
+    machine.selinux,
     machine.firewall,
     machine.ports,
     machine.virtual_address,

@@ -18,6 +18,7 @@ from ...base.reference import (
     CONTROL_PLANE_PORTS,
     DISK,
     ETCD_PORTS,
+    PACKAGE_FAMILIES,
     WORKER_PORTS,
 )
 from ...machine import capacity, containerd, kubelet, memory_cgroup
@@ -33,6 +34,7 @@ OWN_PROCESSES = {
     "k3s": ("k3s",),
     "k3s-agent": ("k3s",),
 }
+HAPROXY_BOOLEAN = "haproxy_connect_any"
 # Without these parts of the facts nothing safe can be planned: what they hold is unknown, not absent.
 ESSENTIAL_PARTS = ("architecture", "cluster", "files", "services", "artifacts", "network", "owned", "occupied")
 
@@ -105,6 +107,44 @@ def system(case: Case, host: str, node: Node) -> Problems:
     return Problems([], found)
 
 
+def packages(case: Case, host: str, node: Node) -> Problems:
+    """Refuse packages that are missing and cannot be installed: with another system's names, or on a read-only /usr."""
+    info = node["info"]
+    missing = case.distribution.packages(node, case.cluster)
+    known = info["os"].get("family") in PACKAGE_FAMILIES
+    if not missing or known and not info.get("usr_read_only"):
+        return Problems([], [])
+    why = (
+        "/usr is read-only"
+        if known
+        else "the package names of %s are not known" % (info["os"].get("id") or "its system")
+    )
+    names = ", ".join(missing)
+    text = "%s: %s must be installed, and %s. Install them there with the system's own tool, and run this again."
+    return Problems([Finding("packages.not_installable", text % (host, names, why), host, names)], [])
+
+
+def selinux(case: Case, host: str, node: Node) -> Problems:
+    """Check that SELinux lets the endpoint's HAProxy listen on its port and connect to the API servers.
+
+    Its policy allows neither without the boolean haproxy_connect_any: haproxy_selinux(8).
+    """
+    info, place = node["info"], case.cluster["endpoint"]
+    allowed = info.get("selinux_haproxy")
+    if node["role"] not in place["proxied"] or info.get("selinux") != "enforcing" or allowed:
+        return Problems([], [])
+    text = "%s: SELinux does not let HAProxy serve the API endpoint on port %d. Run there: setsebool -P %s 1"
+    found = Finding("selinux.haproxy", text % (host, place["port"], HAPROXY_BOOLEAN), host, "off", HAPROXY_BOOLEAN)
+    if allowed is False:
+        return Problems([found], [])
+    if info["os"].get("family") != "redhat":
+        return Problems([], [])
+    text = "%s: SELinux enforces, and its boolean %s is unknown. If HAProxy does not start, turn it on."
+    return Problems(
+        [], [Finding("selinux.haproxy_unknown", text % (host, HAPROXY_BOOLEAN), host, None, HAPROXY_BOOLEAN)]
+    )
+
+
 def firewall(case: Case, host: str, node: Node) -> Problems:
     """Warn of firewalls that are on: they are the host's, and not changed here."""
     known, found = node["info"].get("firewall") or {}, []
@@ -119,20 +159,12 @@ def firewall(case: Case, host: str, node: Node) -> Problems:
 
 
 def disks(case: Case, host: str, node: Node) -> Problems:
-    """Check a new machine's file systems: writable, large enough, and not so full that all pods are evicted."""
+    """Check the space on a new machine's disks: enough, and not so little that all pods are evicted."""
     if case.joined[host]:
         return Problems([], [])
     info = node["info"]
-    refusals = []
-    for path, disk in sorted((info.get("disks") or {}).items()):
-        if disk and disk.get("read_only"):
-            text = (
-                "%s: %s is on a file system that is mounted read-only (%s). Mount it with write access, or set "
-                "kube_data_dir."
-            )
-            refusals.append(Finding("disk.read_only", text % (host, path, disk["mount"]), host, path))
     wanted = kubelet.config(info, node["inputs"], versions.parse(case.cluster["version"]))
-    return Problems(refusals + _pressure(host, info, wanted.get("evictionHard") or {}), _small_disk(host, node))
+    return Problems(_pressure(host, info, wanted.get("evictionHard") or {}), _small_disk(host, node))
 
 
 def _small_disk(host: str, node: Node) -> list[Finding]:

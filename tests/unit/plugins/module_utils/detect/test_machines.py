@@ -9,7 +9,7 @@ import pathlib
 
 import pytest
 import yaml
-from ansible_collections.kubewright.cluster.plugins.module_utils.detect import disks, look as node
+from ansible_collections.kubewright.cluster.plugins.module_utils.detect import look as node
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import choose_distribution as decision
 from ansible_collections.kubewright.cluster.tests.unit.fixtures.recording import Files
 
@@ -33,9 +33,6 @@ class Machine(Files):
     def machine(self):
         fixed = {"hostname": "machine", "ticks": 100, "python": "3.11.2", "executable": "/usr/bin/python3"}
         return {**fixed, **self.uname}
-
-    def writable(self, path):
-        return not disks.mount_of(disks.mounts(self.read("/proc/mounts")), path)[3]
 
     def _bytes(self, path, limit):
         # Paths beneath a link are those beneath its target.

@@ -172,9 +172,54 @@ def test_disk_kind(device, files, links, kind):
     assert found["/var/lib/etcd"]["kind"] == kind and found["/var/lib/etcd"]["mount"] == "/"
 
 
+def test_options_and_versions_of_file_systems():
+    tree = {
+        "/proc/mounts": "a / ext4 rw 0 0\nb /opt xfs rw,nodev,noexec 0 0\nc /data zfs ro,xattr 0 0\n",
+        "/sys/module/zfs/version": "2.1.11-1\n",
+        "/opt/cni/bin/bridge": "",
+        "/data/x/y": "",
+    }
+    found = disks.disks(Files(tree), ["/opt/cni/bin", "/data/x", "/usr/local/bin"])
+    assert [row["noexec"] for row in found.values()] == [True, False, False]
+    assert [row["read_only"] for row in found.values()] == [False, True, False]
+    assert [row.get("fs_version") for row in found.values()] == [None, "2.1.11-1", None]
+
+
+@pytest.mark.parametrize(
+    ("text", "family"),
+    [
+        ('ID="openEuler"', "redhat"),
+        ("ID=kylin", "redhat"),
+        ("ID=kylin\nID_LIKE=debian", "debian"),
+        ("ID=anolis\nID_LIKE='rhel fedora centos'", "redhat"),
+        ("ID=uos", "redhat"),
+        ("ID=manjaro\nID_LIKE=arch", "arch"),
+        ("ID=postmarketos\nID_LIKE=alpine", "alpine"),
+        ("ID=opensuse-microos\nID_LIKE='suse opensuse'", "suse"),
+        ("ID=ol\nID_LIKE=fedora", "redhat"),
+        ("ID=raspbian\nID_LIKE=debian", "debian"),
+        ("ID=nixos", "other"),
+    ],
+)
+def test_families_of_operating_systems(text, family):
+    assert system.release(Files({"/etc/os-release": text}))["family"] == family
+
+
+@pytest.mark.parametrize(("text", "allowed"), [("1 1\n", True), ("0 0\n", False), ("0 1\n", False), (None, None)])
+def test_the_boolean_of_selinux_for_haproxy(text, allowed):
+    files = {"/sys/fs/selinux/enforce": "1"}
+    files.update({"/sys/fs/selinux/booleans/haproxy_connect_any": text} if text else {})
+    assert system.security(Files(files))["selinux_haproxy"] is allowed
+
+
+@pytest.mark.parametrize(("mounts", "read_only"), [("a / ext4 ro 0 0\n", True), ("a / ext4 rw 0 0\n", False)])
+def test_usr_is_read_only_by_its_mount_and_not_by_who_asks(mounts, read_only):
+    assert system.usr_read_only(Files({"/proc/mounts": mounts})) is read_only
+
+
 def test_covering_mount_is_the_last_of_the_longest():
     table = disks.mounts("a / ext4 rw 0 0\nb /var ext4 rw 0 0\nc /var xfs ro 0 0\nd /var/lib2 ext4 rw 0 0\n")
-    assert disks.mount_of(table, "/var/lib") == ("/var", "c", "xfs", True)
+    assert disks.mount_of(table, "/var/lib") == ("/var", "c", "xfs", ("ro",))
 
 
 @pytest.mark.parametrize(

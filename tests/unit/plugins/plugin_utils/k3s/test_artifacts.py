@@ -132,10 +132,12 @@ def test_without_a_network_the_images_come_as_an_archive():
 
 
 def test_packages_that_are_missing_without_a_network_are_named():
-    hosts, groups = inventory(1, 0, {**K3S, "kube_needs": ["air_gap"], "kube_artifacts": {"source": "https://mirror"}})
-    hosts["cp-1"]["info"]["commands"]["conntrack"] = None
+    inputs = {**K3S, "kube_needs": ["air_gap"], "kube_artifacts": {"source": "https://mirror"}}
+    hosts, groups = inventory(1, 0, {**inputs, "kube_api_endpoint": {"address": "10.0.0.100"}})
+    hosts["cp-1"]["info"]["commands"].update(haproxy=None, conntrack=None, iptables=None)
     (warning,) = planner.cluster_plan(hosts, groups)["warnings"]
-    assert "cp-1" in warning["text"] and "conntrack" in warning["text"]
+    # K3s brings conntrack and iptables itself.
+    assert warning["value"] == "haproxy, keepalived"
 
 
 def test_archive_or_pull_as_requested():
