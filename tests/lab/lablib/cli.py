@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 
-from . import catalog, gobuild, jobs, k3s, make, pin, services
+from . import catalog, gobuild, jobs, k3s, make, pin, private, services
 from .catalog import LabError
 
 EPILOG = "Everything is kept in $KUBEWRIGHT_CACHE (default ~/.cache/kubewright)."
@@ -46,8 +46,16 @@ def up(_options):
     return 0
 
 
+def private_up(_options):
+    """Start the private registry too."""
+    with catalog.locked("up"):
+        private.up()
+    return 0
+
+
 def down(_options):
     """Stop the servers."""
+    private.down()
     services.down()
     return 0
 
@@ -117,6 +125,7 @@ def parser():
     one.add_argument("--registry", help="copy the images from this registry (host:port) instead of building them")
     for name, function, text in (
         ("up", up, "start the registry and the artifact server, and push missing images"),
+        ("private", private_up, "the same, and a second registry with HTTPS, a CA of its own and token logins"),
         ("down", down, "stop them; the cache is kept"),
         ("status", status, "show what runs and what is built"),
         ("facts", facts, "print addresses and versions as JSON"),
