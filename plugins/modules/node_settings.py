@@ -155,7 +155,7 @@ class Node:
         if not values:
             return
         self.record_cluster_sysctls()
-        for name, value in sorted(values.items()):
+        for name, value in sorted(values.items(), key=os_settings.sysctl_order):
             before = os_settings.sysctl_value(name)
             if before == value or (before is None and self.in_container):
                 continue

@@ -116,7 +116,9 @@ def local(root: str = paths.KUBERNETES, port: int = paths.ETCD_PORT, timeout: fl
     """Return a client of a kubeadm control plane's own member. Raise OSError or ValueError for bad certificates."""
     place = root + "/pki/etcd/"
     context = tls.from_files(place + "ca.crt", place + "healthcheck-client.crt", place + "healthcheck-client.key")
-    return Etcd(["https://127.0.0.1:%d" % port], context, timeout)
+    # kubeadm's member listens at [::1] on a node whose first address is IPv6: GetClientURLByIP in its
+    # cmd/kubeadm/app/phases/etcd/local.go.
+    return Etcd(["https://127.0.0.1:%d" % port, "https://[::1]:%d" % port], context, timeout)
 
 
 def not_voting_reason(name: str, members: list[Member]) -> str:

@@ -188,8 +188,10 @@ def _etcd(host: Host) -> dict[str, Any]:
         return {}
     from ..api import etcd  # machines without a cluster do not need TLS
 
+    six = re.search(r"--advertise-address=[\"']?[0-9A-Fa-f]*:", host.read(paths.API_SERVER_MANIFEST) or "")
     server = {
-        "address": "127.0.0.1",
+        # kubeadm's member listens at the loopback address of the family of the node's own (local.go, getEtcdCommand).
+        "address": "::1" if six else "127.0.0.1",
         "port": paths.ETCD_PORT,
         "ca": ETCD + "ca.crt",
         "certificate": ETCD + "healthcheck-client.crt",

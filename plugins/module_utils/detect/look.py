@@ -180,6 +180,8 @@ def _parts(
         "installed": installed.result(),
         "cluster": member.result(),
     }
+    sysctls = {**found["kernel"]["sysctls"], **network.accept_ra(host, found["network"])}
+    found["kernel"] = {**found["kernel"], "sysctls": sysctls}
     found["clock"] = one.part("clock", system.clock, found["services"], now, controller_epoch)
     return {**found, "failed_parts": dict(sorted(one.failed.items()))}
 

@@ -155,6 +155,21 @@ def _default(routes: list[dict[str, Any]], interfaces: list[dict[str, Any]], fam
     }
 
 
+def accept_ra(host: Host, found: dict[str, Any]) -> dict[str, str]:
+    """Return {name: value} of the sysctl that decides if the kernel takes the default route from router advertisements.
+
+    Empty if the machine has no such route. found: the `network` part.
+    """
+    names = {
+        route["dev"]
+        for route in found["routes"]
+        if route["dst"] == "default" and route["protocol"] == "ra" and route["family"] == 6 and not route["table"]
+    }
+    files = {name: "net/ipv6/conf/%s/accept_ra" % name for name in sorted(filter(None, names))}
+    values = {path: host.line("/proc/sys/" + path) for path in files.values()}
+    return {path: value for path, value in values.items() if value is not None}
+
+
 def ports(host: Host) -> list[dict[str, Any]]:
     """Return [{port, protocol, address, process}] of listening sockets.
 

@@ -22,7 +22,7 @@ MODULES = (
 MODULE_LIST_LIMIT = 8 << 20
 SYSCTLS = (
     "net.ipv4.ip_forward net.ipv6.conf.all.forwarding net.bridge.bridge-nf-call-iptables "
-    "net.bridge.bridge-nf-call-ip6tables net.ipv4.ip_nonlocal_bind net.ipv4.neigh.default.gc_thresh1 "
+    "net.bridge.bridge-nf-call-ip6tables net.ipv6.conf.default.forwarding net.ipv4.ip_nonlocal_bind net.ipv4.neigh.default.gc_thresh1 "
     "net.ipv4.neigh.default.gc_thresh2 net.ipv4.neigh.default.gc_thresh3 vm.overcommit_memory "
     "kernel.panic kernel.panic_on_oops vm.panic_on_oom kernel.keys.root_maxkeys kernel.keys.root_maxbytes "
     "fs.inotify.max_user_watches fs.inotify.max_user_instances"

@@ -97,8 +97,8 @@ BRIDGE = Traces(
     cni_files=("10-containerd-net.conflist",),
     services=("kube-bridge",),
     # Nobody else uses the number.
-    routes=Routes(str(paths.ROUTE_PROTOCOL), families=("-4",)),
-    nft_tables=(("ip", "kubewright"),),
+    routes=Routes(str(paths.ROUTE_PROTOCOL)),
+    nft_tables=(("ip", "kubewright"), ("ip6", "kubewright")),
     cni_networks=("kube-bridge",),
     paths=(("containerd", CNI_DIRECTORY + "/10-containerd-net.conflist"),),
 )

@@ -45,8 +45,18 @@ def has_module(name: str, filesystems: str) -> bool:
 
 
 def sysctl_path(name: str) -> str:
-    """Return the file of a sysctl: net.ipv4.ip_forward is /proc/sys/net/ipv4/ip_forward."""
+    """Return the file of a sysctl: net.ipv4.ip_forward is /proc/sys/net/ipv4/ip_forward.
+
+    One with slashes keeps its dots, which names of VLANs have: sysctl.d(5).
+    """
+    if "/" in name:
+        return "/proc/sys/" + name
     return "/proc/sys/" + name.replace(".", "/")
+
+
+def sysctl_order(item: tuple[str, str]) -> tuple[bool, str]:
+    """Return the sorting key of a sysctl: a kernel that begins to forward drops default routes unless accept_ra is 2."""
+    return not item[0].endswith("/accept_ra"), item[0]
 
 
 def sysctl_value(name: str) -> str | None:

@@ -126,6 +126,10 @@ class Distribution(ABC):
     def complete_control_plane(self, node: Node, row: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
         """Return True if a control plane's join ran to its end. row: its Node as the API has it."""
 
+    def datastore_places(self, shared: Inputs) -> list[str]:
+        """Return host:port, or the URL, of each server of an external datastore."""
+        return []
+
     def keeps_address(self, role: str) -> bool:
         """Return True if a member with this role cannot get another address."""
         return True

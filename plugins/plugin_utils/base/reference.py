@@ -113,8 +113,10 @@ SYSCTLS = {
     "net.ipv4.ip_forward": "1",
     "net.bridge.bridge-nf-call-iptables": "1",
 }
+# kubeadm's preflight looks at the second one (cmd/kubeadm/app/preflight/checks_linux.go, addIPv6Checks).
 SYSCTLS_IPV6 = {
     "net.ipv6.conf.all.forwarding": "1",
+    "net.ipv6.conf.default.forwarding": "1",
     "net.bridge.bridge-nf-call-ip6tables": "1",
 }
 

@@ -90,6 +90,10 @@ class K3s(Distribution):
         """See Distribution."""
         return CONTROL_PLANE_LABEL in (row.get("labels") or {}) and row.get("etcd_voter") is not False
 
+    def datastore_places(self, shared: Inputs) -> list[str]:
+        """See Distribution."""
+        return datastore.places(shared["k3s_datastore_endpoint"])
+
     def keeps_address(self, role: str) -> bool:
         """Return True for servers, whose etcd has their address; an agent takes another one when it restarts."""
         return role == "control_plane"

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ..base import quantity
-from ..base.distribution import Inputs, Node, Problems
+from ..base.distribution import Node, Problems
 from ..base.findings import Finding
 from ..base.reference import KUBEADM_MINIMUM, KUBERNETES_ARCHITECTURES
 
@@ -15,20 +15,6 @@ def machine(host: str, node: Node, joined: bool) -> Problems:
     """Check architecture and init system, and the size of a machine that is not a member yet."""
     found = Problems(_kind(host, node), [])
     return found if joined else found + _size(host, node)
-
-
-def families(shared: Inputs) -> list[Finding]:
-    """Refuse networks of two address families: with one node-ip per kubelet, Pods would get one family only."""
-    found = []
-    for name in ("kube_pod_cidrs", "kube_service_cidrs"):
-        if len({":" in str(cidr) for cidr in shared[name]}) > 1:
-            text = (
-                "%s %s: IPv4 and IPv6 together do not work with kubeadm in this collection. "
-                "Name networks of one family, or set kube_distribution: k3s."
-            )
-            value = ", ".join(shared[name])
-            found.append(Finding("dual_stack.unsupported", text % (name, value), value=value))
-    return found
 
 
 def _kind(host: str, node: Node) -> list[Finding]:

@@ -120,13 +120,13 @@ def proxy_configuration(cluster: Cluster, in_container: bool) -> dict[str, Any]:
 def node_registration(node: Node, api: str) -> dict[str, Any]:
     """Return nodeRegistration of one node.
 
-    node: name, address, taints [{key, value, effect}], ignore (preflight checks).
+    node: name, node_ip (its addresses with a comma between), taints [{key, value, effect}], ignore (preflight checks).
     """
     registration = {
         "name": node["name"],
         "criSocket": CRI_SOCKET,
         "imagePullPolicy": "IfNotPresent",
-        "kubeletExtraArgs": arguments(api, {"node-ip": node["address"]}),
+        "kubeletExtraArgs": arguments(api, {"node-ip": node["node_ip"]}),
         "taints": node["taints"],
     }
     if api.endswith("v1beta4"):

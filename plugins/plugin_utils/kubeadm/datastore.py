@@ -35,6 +35,12 @@ def is_external(shared: Inputs) -> bool:
     return bool(isinstance(etcd, Mapping) and etcd.get("external"))
 
 
+def places(shared: Inputs) -> list[str]:
+    """Return the URLs of an etcd that others run."""
+    external = shared["kubeadm_cluster_config"]["etcd"]["external"] if is_external(shared) else {}
+    return [str(text) for text in (external.get("endpoints") or [])] if isinstance(external, Mapping) else []
+
+
 def disk(disks: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the disk under a control plane's etcd, None where it is unknown."""
     return disks.get("/var/lib/etcd")

@@ -105,6 +105,10 @@ class Kubeadm(Distribution):
         """See Distribution."""
         return "kube-apiserver.yaml" in (cluster.get("manifests") or [])
 
+    def datastore_places(self, shared: Inputs) -> list[str]:
+        """See Distribution."""
+        return datastore.places(shared)
+
     def datastore(self, nodes: Nodes, shared: Inputs, control_planes: Sequence[str]) -> tuple[str, list[Reason]]:
         """See Distribution."""
         return datastore.choose(shared, control_planes)
@@ -128,8 +132,6 @@ class Kubeadm(Distribution):
                 None,
                 "kube_needs has network_policy, which the bridge does not enforce",
             )
-        elif any(item.version == 6 for item in pods):
-            value, limit, why = "IPv6", "IPv4", "pods have IPv6, the bridge carries IPv4 only"
         elif value > 1:
             why = "the nodes are in %d networks, the bridge needs one" % value
         else:
@@ -148,12 +150,11 @@ class Kubeadm(Distribution):
         return config.api_version(version)
 
     def check_cluster(self, nodes: Nodes, shared: Inputs, cluster: Cluster, state: Mapping[str, Any]) -> Problems:
-        """Refuse two address families, and changes that a running cluster cannot take or that site does not apply."""
-        refusals = checks.families(shared)
+        """Refuse changes that a running cluster cannot take or that site does not apply."""
         if not state["initialised"]:
-            return Problems(refusals, [])
+            return Problems([], [])
         live, wanted = state["live"], config.cluster_configuration(service.config_of(cluster))
-        refusals += config_drift.fixed(config_drift.stored(live), wanted)
+        refusals = config_drift.fixed(config_drift.stored(live), wanted)
         return Problems(refusals, config_drift.proxy(live, shared["kubeadm_proxy_config"]))
 
     def drift(self, cluster: Cluster, state: Mapping[str, Any]) -> list[str]:

@@ -20,7 +20,7 @@ def files(node: Node, cluster: Cluster) -> dict[str, list[File]]:
     plugin, made = network.by_name(inputs["kube_network"]["plugin"]), []
     if node["addresses"]:
         python = (info.get("python") or {}).get("executable") or "/usr/bin/python3"
-        made = plugin.node_files(cluster["pod_cidrs"], node["addresses"][0], python, inputs["kube_network"]["options"])
+        made = plugin.node_files(cluster["pod_cidrs"], node["addresses"], python, inputs["kube_network"]["options"])
     return {
         "containerd": _containerd(node, cluster, plugin.renders_template),
         "kubelet": [

@@ -36,6 +36,7 @@ def documents(node: Node, cluster: Cluster) -> dict[str, Any]:
     mine = {
         "name": "@name@",
         "address": "@address@",
+        "node_ip": "@node_ip@",
         "role": node["role"],
         "taints": node["taints"],
         "ignore": preflight_exceptions(info, values),
@@ -47,6 +48,7 @@ def documents(node: Node, cluster: Cluster) -> dict[str, Any]:
     make = config.join_document if joins else config.init_documents
     # Name and address go in last: the same text serves all nodes that are alike.
     text = make(shared, mine).replace("@name@", node["name"]).replace("@address@", node["address"])
+    text = text.replace("@node_ip@", ",".join(address.address for address in node["addresses"]))
     return {"join" if joins else "init": text, "images": images(cluster, node["role"])}
 
 

@@ -48,9 +48,8 @@ def packages(
 
 def settings(info: Facts, inputs: Mapping[str, Any], pod_networks: Sequence[Any]) -> dict[str, Any]:
     """Return the arguments of the module node_settings."""
-    sysctls = dict(SYSCTLS)
-    if any(item.version == 6 for item in pod_networks):
-        sysctls.update(SYSCTLS_IPV6)
+    six = any(item.version == 6 for item in pod_networks)
+    sysctls = {**(_accept_ra(info) if six else {}), **SYSCTLS, **(SYSCTLS_IPV6 if six else {})}
     in_container = bool((info.get("virtualization") or {}).get("container"))
     made = {
         "modules": list(MODULES),
@@ -60,3 +59,13 @@ def settings(info: Facts, inputs: Mapping[str, Any], pod_networks: Sequence[Any]
     }
     arguments = memory_cgroup.kernel_arguments(info, inputs["kube_allow_reboot"])
     return {**made, "kernel_arguments": arguments} if arguments else made
+
+
+def _accept_ra(info: Facts) -> dict[str, str]:
+    """Return the sysctls that keep a default route which came by router advertisement.
+
+    A kernel that forwards drops it otherwise. 0 means that another program takes the advertisements.
+    https://docs.kernel.org/networking/ip-sysctl.html (accept_ra)
+    """
+    known = (info["kernel"].get("sysctls") or {}).items()
+    return {name: "2" for name, value in known if name.endswith("/accept_ra") and value in ("1", "2")}

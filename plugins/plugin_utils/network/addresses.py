@@ -106,6 +106,12 @@ def interface_of(address: str, network: Facts) -> tuple[str | None, str | None]:
     return name, text
 
 
+def is_vpn(address: Address, network: Facts) -> bool:
+    """Return True if an address is on an interface without link-layer addresses, as those of VPNs are."""
+    name = interface_of(address.address, network)[0]
+    return any(row["name"] == name and row.get("link") == "none" for row in network.get("interfaces") or [])
+
+
 def link_network(address: Address, network: Facts) -> str | None:
     """Return the network whose hosts an address reaches without a router, such as 10.0.0.0/24; None if it is unknown.
 
@@ -113,9 +119,8 @@ def link_network(address: Address, network: Facts) -> str | None:
     host behind it can be the gateway to pods.
     """
     name, text = interface_of(address.address, network)
-    row: Facts = next((row for row in network.get("interfaces") or [] if row["name"] == name), {})
     here = network_of(text) if text else None
-    if here is None or row.get("link") == "none":
+    if here is None or is_vpn(address, network):
         return None if here is None else str(network_of(address.address))
     if here.prefixlen < here.max_prefixlen:
         return text

@@ -11,13 +11,17 @@ from functools import lru_cache
 
 from ...module_utils.node import network_traces
 from ..base import resources
-from ..base.distribution import File
+from ..base.distribution import Cluster, File
 from ..base.model import Address
 from ..base.reference import CNI_TEMPLATE
 from ..base.yaml_documents import dump
 from .plugin import NetworkPlugin, Options
 
 DIRECTORY = "/etc/kubewright/bridge"
+# A range and a default route for each network of the node's pods, as containerd's template has them:
+# https://github.com/containerd/containerd/blob/main/docs/cri/config.md#cni-config-template
+_RANGES = '[{{range $i, $range := .PodCIDRRanges}}{{if $i}}, {{end}}[{"subnet": "{{$range}}"}]{{end}}]'
+_ROUTES = '[{{range $i, $route := .Routes}}{{if $i}}, {{end}}{"dst": "{{$route}}"}{{end}}]'
 ETHERNET_MTU = 1500
 
 
@@ -28,28 +32,35 @@ class Bridge(NetworkPlugin):
     distributions = ("kubeadm",)
     traces = network_traces.BRIDGE
     options = ("mtu",)
-    families = (4,)
     enforces_policy = False
     one_network = True
     commands = (("nft", "nftables"),)
     renders_template = True
 
-    def node_files(self, pod_cidrs: Sequence[str], address: Address, python: str, options: Options) -> list[File]:
+    def node_files(
+        self, pod_cidrs: Sequence[str], addresses: Sequence[Address], python: str, options: Options
+    ) -> list[File]:
         """Return the files on one node.
 
         containerd fills the CNI template with the node's pod network. A small service follows the API's list of nodes
         and keeps a route to each other node's pods, so no file on a node lists the others.
         """
-        ipv4 = next((cidr for cidr in pod_cidrs if ":" not in cidr), "")
-        unit = _UNIT % {"python": python, "address": address.address, "directory": DIRECTORY, "pods": ipv4}
+        own = ",".join(address.address for address in addresses)
+        unit = _UNIT % {"python": python, "addresses": own, "directory": DIRECTORY, "pods": ",".join(pod_cidrs)}
+        mtu = min((address.mtu for address in addresses if address.mtu), default=None)
+        tables = "".join(_TABLE % {"family": "ip6" if ":" in cidr else "ip", "pods": cidr} for cidr in pod_cidrs)
         return [
-            {"path": CNI_TEMPLATE, "content": _template(options, address.mtu), "mode": "0644"},
+            {"path": CNI_TEMPLATE, "content": _template(options, mtu), "mode": "0644"},
             {"path": DIRECTORY + "/routes.py", "content": _routes_program(), "mode": "0644"},
-            {"path": DIRECTORY + "/masquerade.nft", "content": _MASQUERADE % {"pods": ipv4}, "mode": "0644"},
+            {
+                "path": DIRECTORY + "/masquerade.nft",
+                "content": "# Made by kubewright.cluster.\n" + tables,
+                "mode": "0644",
+            },
             {"path": "/etc/systemd/system/kube-bridge.service", "content": unit, "mode": "0644"},
         ]
 
-    def manifest(self, options: Options) -> str:
+    def manifest(self, options: Options, cluster: Cluster) -> str:
         """Return the right of kubelets to list the nodes, which kube-bridge.service needs.
 
         Without it a kubelet sees its own Node only: https://kubernetes.io/docs/reference/access-authn-authz/node/
@@ -78,7 +89,7 @@ def _template(options: Options, mtu: int | None) -> str:
         "isGateway": True,
         "hairpinMode": True,
         "ipMasq": False,
-        "ipam": {"type": "host-local", "ranges": [[{"subnet": "{{.PodCIDR}}"}]], "routes": [{"dst": "0.0.0.0/0"}]},
+        "ipam": {"type": "host-local", "ranges": "@ranges@", "routes": "@routes@"},
     }
     if options.get("mtu"):
         bridge["mtu"] = int(options["mtu"])
@@ -86,7 +97,8 @@ def _template(options: Options, mtu: int | None) -> str:
         # Larger packets of pods would be lost where the network does not say that it drops them.
         bridge["mtu"] = mtu
     plugins = [bridge, {"type": "portmap", "capabilities": {"portMappings": True}}]
-    return json.dumps({"cniVersion": "1.0.0", "name": "kube-bridge", "plugins": plugins}, indent=2) + "\n"
+    text = json.dumps({"cniVersion": "1.0.0", "name": "kube-bridge", "plugins": plugins}, indent=2) + "\n"
+    return text.replace('"@ranges@"', _RANGES).replace('"@routes@"', _ROUTES)
 
 
 @lru_cache(maxsize=1)
@@ -103,7 +115,7 @@ Before=kubelet.service
 
 [Service]
 ExecStartPre=/usr/sbin/nft -f %(directory)s/masquerade.nft
-ExecStart=%(python)s %(directory)s/routes.py %(address)s %(pods)s
+ExecStart=%(python)s %(directory)s/routes.py %(addresses)s %(pods)s
 Restart=always
 RestartSec=2
 
@@ -112,13 +124,13 @@ WantedBy=multi-user.target
 """
 
 # Pods leave the cluster with the node's address; between pods nothing is translated.
-_MASQUERADE = """# Made by kubewright.cluster.
-table ip kubewright
-delete table ip kubewright
-table ip kubewright {
+# Pods leave the cluster with the node's address; between pods nothing is translated.
+_TABLE = """table %(family)s kubewright
+delete table %(family)s kubewright
+table %(family)s kubewright {
     chain postrouting {
         type nat hook postrouting priority srcnat; policy accept;
-        ip saddr %(pods)s ip daddr != %(pods)s oifname != "cni0" masquerade
+        %(family)s saddr %(pods)s %(family)s daddr != %(pods)s oifname != "cni0" masquerade
     }
 }
 """

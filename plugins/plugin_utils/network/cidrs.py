@@ -1,31 +1,25 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The networks of pods and Services: their form, and whether they overlap with anything of the hosts."""
+"""The networks of pods and Services: their form and size. overlaps.py compares them with what others use."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import ip_network
-from typing import Any
 
-from ...module_utils.node import paths
 from ..base.findings import Finding
-from .addresses import OWN_INTERFACES, network_of
 from .plugin import IPNetwork
-
-try:
-    import netaddr
-except ImportError:  # a network that is refused is refused without it; only the proposal of another one is missing
-    netaddr = None
 
 # Prefix lengths of a node's pod network: --node-cidr-mask-size-ipv4 and -ipv6,
 # https://kubernetes.io/docs/reference/command-line-tools-reference/kube-controller-manager/
 NODE_PREFIX = {4: 24, 6: 64}
+# The controller manager and kubeadm allow so many bits between the two: pkg/controller/nodeipam/ipam/cidrset/cidr_set.go
+# (clusterSubnetMaxDiff) and cmd/kubeadm/app/constants/constants.go (PodSubnetNodeMaskMaxDiff) of kubernetes/kubernetes.
+POD_BITS = 16
 # Bits of a Service network: DNS has its tenth address, and the API server takes at most 20 bits
 # (cmd/kube-apiserver/app/options/validation.go, maxCIDRBits).
 SERVICE_BITS = (4, 20)
-PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")  # https://www.rfc-editor.org/rfc/rfc1918
 
 
 def read(name: str, texts: Sequence[str]) -> tuple[list[IPNetwork], list[Finding]]:
@@ -41,7 +35,7 @@ def read(name: str, texts: Sequence[str]) -> tuple[list[IPNetwork], list[Finding
     return found, problems
 
 
-def too_small(pods: Sequence[IPNetwork], nodes: int) -> list[Finding]:
+def sizes(pods: Sequence[IPNetwork], nodes: int) -> list[Finding]:
     """Check that every node gets a network for its pods: the controller manager gives each one of NODE_PREFIX.
 
     nodes: how many there are.
@@ -49,6 +43,11 @@ def too_small(pods: Sequence[IPNetwork], nodes: int) -> list[Finding]:
     found = []
     for pod in pods:
         prefix = NODE_PREFIX[pod.version]
+        if prefix - pod.prefixlen > POD_BITS:
+            text = "kube_pod_cidrs %s: expected a prefix length from %d to %d, since each node gets a /%d of it."
+            limit = "%d to %d" % (prefix - POD_BITS, prefix)
+            values = (pod, prefix - POD_BITS, prefix, prefix)
+            found.append(Finding("cidrs.pod_size", text % values, value=str(pod), limit=limit))
         room = 2 ** (prefix - pod.prefixlen) if pod.prefixlen <= prefix else 0
         if room < nodes:
             text = "kube_pod_cidrs %s has room for %d nodes (a /%d each), and there are %d. Choose a larger network."
@@ -69,10 +68,15 @@ def service_sizes(services: Sequence[IPNetwork]) -> list[Finding]:
 
 
 def families(pods: Sequence[IPNetwork], services: Sequence[IPNetwork]) -> list[Finding]:
-    """Check that pods and Services have networks of the same address families."""
-    of_pods, of_services = sorted({item.version for item in pods}), sorted({item.version for item in services})
+    """Check that pods and Services have networks of the same address families in the same order."""
+    of_pods, of_services = [item.version for item in pods], [item.version for item in services]
     if not pods or not services or of_pods == of_services:
         return []
+    if sorted(of_pods) == sorted(of_services):
+        # The API server's address is of the first family of both.
+        text = "kube_pod_cidrs begins with IPv%d and kube_service_cidrs with IPv%d. List both in the same order."
+        value = ", ".join(map(str, services))
+        return [Finding("cidrs.order", text % (of_pods[0], of_services[0]), value=value, limit="IPv%d" % of_pods[0])]
     shown = [
         "%s (%s)" % (", ".join(map(str, rows)), _words({row.version for row in rows})) for rows in (pods, services)
     ]
@@ -82,80 +86,3 @@ def families(pods: Sequence[IPNetwork], services: Sequence[IPNetwork]) -> list[F
 
 def _words(versions: Iterable[int]) -> str:
     return " and ".join("IPv%d" % version for version in sorted(versions))
-
-
-def overlaps(
-    pods: Sequence[IPNetwork], services: Sequence[IPNetwork], nodes: Mapping[str, Mapping[str, Any]]
-) -> list[Finding]:
-    """Refuse networks that overlap: pods with Services, and either with a host's addresses, routes and name servers.
-
-    nodes: by host name the `network` part of its facts.
-    """
-    wanted = [("kube_pod_cidrs", network) for network in pods] + [
-        ("kube_service_cidrs", network) for network in services
-    ]
-    there = {version: list(_of_hosts(nodes, version)) for version in {network.version for _label, network in wanted}}
-    taken: set[IPNetwork] = {network for rows in there.values() for _host, _source, network in rows} | {
-        *pods,
-        *services,
-    }
-    problems = []
-    for pod in pods:
-        for service in services:
-            if _overlap(pod, service):
-                text = "kube_pod_cidrs %s and kube_service_cidrs %s overlap. Choose separate networks%s."
-                problems.append(
-                    Finding(
-                        "cidrs.overlap", text % (pod, service, _such_as(pod, taken)), value=str(pod), limit=str(service)
-                    )
-                )
-    for label, network in wanted:
-        for host, source, other in there[network.version]:
-            if _overlap(network, other):
-                text = "%s: %s %s overlaps with %s of the host (%s). Choose a network that no host uses%s."
-                values = (host, label, network, other, source, _such_as(network, taken))
-                problems.append(Finding("cidrs.used_by_host", text % values, host, str(network), str(other)))
-    return problems
-
-
-def _such_as(network: IPNetwork, taken: Iterable[IPNetwork]) -> str:
-    found = free(network.prefixlen, sorted(taken, key=str)) if network.version == 4 else None
-    return ", such as %s" % found if found else ""
-
-
-def free(prefix: int, taken: Sequence[IPNetwork]) -> str | None:
-    """Return the first private IPv4 network of this prefix length that overlaps with no taken one, or None."""
-    if netaddr is None:
-        return None
-    left = netaddr.IPSet(PRIVATE) - netaddr.IPSet(str(network) for network in taken if network.version == 4)
-    found = next((block for block in left.iter_cidrs() if block.prefixlen <= prefix), None)
-    return None if found is None else str(next(found.subnet(prefix)))
-
-
-def _of_hosts(nodes: Mapping[str, Mapping[str, Any]], version: int) -> Iterator[tuple[str, str, IPNetwork]]:
-    seen = set()
-    for host, network in nodes.items():
-        for route in network.get("routes") or []:
-            if (
-                route.get("dst") in (None, "default")
-                or (route.get("dev") or "").startswith(OWN_INTERFACES)
-                or _ours(route)
-            ):
-                continue
-            found = network_of(route["dst"])
-            if found is not None and found.version == version and found.prefixlen and (host, found) not in seen:
-                seen.add((host, found))
-                yield host, "a route over %s" % route.get("dev"), found
-        for resolver in network.get("nameservers") or []:
-            found = network_of(resolver)
-            if found is not None and found.version == version:
-                yield host, "its name server", found
-
-
-def _ours(route: Mapping[str, Any]) -> bool:
-    """Return True for a route of the plugin bridge, which marks its own."""
-    return str(route.get("protocol")) == str(paths.ROUTE_PROTOCOL)
-
-
-def _overlap(one: IPNetwork, other: IPNetwork) -> bool:
-    return one.version == other.version and one.overlaps(other)

@@ -89,7 +89,10 @@ def haproxy(endpoint: Endpoint, api_port: int, control_planes: Sequence[Member])
     seconds, not its own timeout. If all are down, all are tried: a slow answer, or an error that says why, is better
     than a closed connection. For the same reason a single one is not checked. control_planes: sorted by name.
     """
-    bind = "127.0.0.1:%d" % endpoint["port"] if endpoint["mode"] == "local" else ":::%d v4v6" % endpoint["port"]
+    # A kernel may have no IPv6, so the addresses of that family are bound only where the cluster has some.
+    six = any(":" in str(place) for place in (endpoint.get("address"), *(one["address"] for one in control_planes)))
+    every = ":::%d v4v6" % endpoint["port"] if six else "*:%d" % endpoint["port"]
+    bind = "127.0.0.1:%d" % endpoint["port"] if endpoint["mode"] == "local" else every
     lines = [
         "# Made by kubewright.cluster.",
         "global",

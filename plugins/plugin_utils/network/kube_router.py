@@ -12,6 +12,7 @@ import json
 from typing import Any
 
 from ...module_utils.node import network_traces
+from ..base.distribution import Cluster
 from ..base.reference import KUBE_ROUTER
 from ..base.yaml_documents import dump
 from .plugin import NetworkPlugin, Options, between_nodes
@@ -27,7 +28,7 @@ class KubeRouter(NetworkPlugin):
     traces = network_traces.KUBE_ROUTER
     options = ("args", "image")
 
-    def manifest(self, options: Options) -> str:
+    def manifest(self, options: Options, cluster: Cluster) -> str:
         """Return kube-router's account, rights, CNI configuration and DaemonSet."""
         labels = {"k8s-app": "kube-router", "tier": "node"}
         conflist = {
@@ -69,7 +70,7 @@ class KubeRouter(NetworkPlugin):
                 "metadata": {"name": "kube-router-cfg", "namespace": "kube-system", "labels": labels},
                 "data": {"cni-conf.json": json.dumps(conflist, indent=2)},
             },
-            _daemon_set(_image(options), labels, options.get("args") or []),
+            _daemon_set(_image(options), labels, [*_arguments(cluster), *(options.get("args") or [])]),
         )
 
     def images(self, options: Options) -> list[str]:
@@ -79,6 +80,26 @@ class KubeRouter(NetworkPlugin):
     def ports(self, options: Options) -> list[dict[str, Any]]:
         """See NetworkPlugin."""
         return [between_nodes(179, "tcp", "BGP of kube-router")]
+
+
+def _arguments(cluster: Cluster) -> list[str]:
+    """Return the arguments that depend on the cluster's networks.
+
+    https://www.kube-router.io/docs/ipv6/ and, for v2.1.0, pkg/controllers/netpol/network_policy_controller.go and
+    pkg/controllers/routing/network_routes_controller.go of cloudnativelabs/kube-router. The MTU of the bridge is that
+    of the interface with the node's address (--auto-mtu, on by default).
+    """
+    families = {network.version for network in cluster["pod_networks"]}
+    made = ["--service-cluster-ip-range=" + ",".join(cluster["service_cidrs"])]
+    if 6 in families:
+        made += ["--enable-ipv4=" + str(4 in families).lower(), "--enable-ipv6=true"]
+    if [network.version for network in cluster["pod_networks"]][:1] == [6]:
+        # BGP's router ID has the form of an IPv4 address.
+        made.append("--router-id=generate")
+    if cluster["behind_vpn"]:
+        # A VPN forwards to the addresses of nodes only, so pods' packets travel in tunnels within a subnet too.
+        made.append("--overlay-type=full")
+    return made
 
 
 def _image(options: Options) -> str:

@@ -17,7 +17,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Any, ClassVar, Union
 
 from ...module_utils.node.network_traces import Traces
-from ..base.distribution import File, port_row
+from ..base.distribution import Cluster, File, port_row
 from ..base.findings import Finding
 from ..base.model import Address
 
@@ -30,14 +30,13 @@ PAGE = "docs/networks.md"
 class Situation:
     """What a plugin has to cope with.
 
-    needs: the input kube_needs. options: kube_network.options. pods: the pods' networks. layer2_networks: hosts by the
-    network that holds their addresses. newcomers: by host the facts of nodes that are not members yet. running: the
+    needs: the input kube_needs. options: kube_network.options. layer2_networks: hosts by the network that holds their
+    addresses. newcomers: by host the facts of nodes that are not members yet. running: the
     Nodes of the running cluster, as its API has them.
     """
 
     needs: Sequence[str] = ()
     options: Options = field(default_factory=dict)
-    pods: Sequence[IPNetwork] = ()
     layer2_networks: Mapping[str | None, Sequence[str]] = field(default_factory=dict)
     newcomers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     running: Sequence[Mapping[str, Any]] = ()
@@ -53,8 +52,6 @@ class NetworkPlugin(ABC):
     traces: ClassVar[Traces]
     # Keys of kube_network.options.
     options: ClassVar[tuple[str, ...]] = ()
-    # Address families of the pods that it carries.
-    families: ClassVar[tuple[int, ...]] = (4, 6)
     enforces_policy: ClassVar[bool] = True
     # True if all nodes must be in one layer 2 network.
     one_network: ClassVar[bool] = False
@@ -86,28 +83,18 @@ class NetworkPlugin(ABC):
                 "%s, or none and install one that does."
             )
             found.append(Finding("network.policy_not_enforced", text % (self.name, self.instead), value=self.name))
-        foreign = sorted({item.version for item in situation.pods} - set(self.families))
-        if foreign:
-            text = "kube_pod_cidrs: the plugin %s carries %s only. Set kube_network.plugin: %s for IPv%d pods."
-            carried = " and ".join("IPv%d" % family for family in self.families)
-            found.append(
-                Finding(
-                    "network.family_unsupported",
-                    text % (self.name, carried, self.instead, foreign[0]),
-                    value=foreign[0],
-                    limit=carried,
-                )
-            )
         if self.one_network:
             found += one_network("kube_network.plugin: %s" % self.name, self.instead, situation.layer2_networks)
         return found
 
-    def node_files(self, pod_cidrs: Sequence[str], address: Address, python: str, options: Options) -> list[File]:
-        """Return the files on one node. address: the node's. python: path of its interpreter."""
+    def node_files(
+        self, pod_cidrs: Sequence[str], addresses: Sequence[Address], python: str, options: Options
+    ) -> list[File]:
+        """Return the files on one node. addresses: the node's, one of each family. python: path of its interpreter."""
         return []
 
-    def manifest(self, options: Options) -> str:
-        """Return the manifest to apply in the cluster, empty where there is none."""
+    def manifest(self, options: Options, cluster: Cluster) -> str:
+        """Return the manifest to apply in the cluster, empty where there is none. cluster: the plan's."""
         return ""
 
     def images(self, options: Options) -> list[str]:

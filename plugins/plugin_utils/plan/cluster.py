@@ -77,6 +77,11 @@ def describe(
         "has_workers": len(draft.nodes) > len(control_planes),
         "pod_networks": pods,
         "layer2_networks": layer2_networks,
+        "behind_vpn": any(
+            addresses.is_vpn(address, node["info"]["network"])
+            for node in draft.nodes.values()
+            for address in node["addresses"]
+        ),
         "shared": shared,
         "drift": [],
     }

@@ -30,13 +30,13 @@ def taints(node: Node, taint_control_planes: bool) -> list[dict[str, str]]:
     return [parse_taint(text) for text in wanted]
 
 
-def manifests(shared: Inputs) -> list[dict[str, Any]]:
+def manifests(shared: Inputs, cluster: Cluster) -> list[dict[str, Any]]:
     """Return the manifests to apply: the network plugin's, then the user's.
 
     Of the user's the plan has digests, because they may hold Secrets: complete() adds their texts.
     """
     wanted = shared["kube_network"]
-    text = network.by_name(wanted["plugin"]).manifest(wanted["options"])
+    text = network.by_name(wanted["plugin"]).manifest(wanted["options"], cluster)
     own = [{"name": "kubewright-network", "content": text, "state": "present"}] if text else []
     return own + [_described(manifest) for manifest in shared["kube_manifests"]]
 

@@ -30,58 +30,91 @@ MASQUERADE = "/etc/kubewright/bridge/masquerade.nft"
 PROTOCOL = "107"
 # A watch ends after this many seconds, so that routes which went with their interface come back.
 WATCH_SECONDS = 30
+SAID = set()
 
 
 def wanted(nodes, own, pods):
-    """Return {pod network: node address} of all nodes but this one (whose address is `own`), from Node objects; IPv4.
+    """Return {pod network: node address} of all nodes but this one, from Node objects.
 
-    pods: the network of all pods. Whoever registers a Node writes its podCIDRs, so no route leads outside of it.
+    own: this node's addresses. pods: the networks of all pods, one of each family. Whoever registers a Node writes its
+    podCIDRs. So a route leads only to a network within that of all pods, of the size that this node's own has, and a
+    network that two Nodes claim belongs to the older one.
     """
-    routes = {}
-    for node in nodes:
-        networks = [text for text in node.get("spec", {}).get("podCIDRs") or [] if inside(text, pods)]
-        addresses = [
-            item["address"]
-            for item in node.get("status", {}).get("addresses") or []
-            if item["type"] == "InternalIP" and ":" not in item["address"]
-        ]
-        if networks and addresses and addresses[0] != own:
-            routes[networks[0]] = addresses[0]
+    known = sorted(nodes, key=lambda node: (_meta(node, "creationTimestamp"), _meta(node, "name")))
+    mine = [node for node in known if set(addresses(node)) & set(own)]
+    sizes, taken, routes = {}, set(), {}
+    for network in (network for node in mine for network in networks(node, pods)):
+        sizes[network.version] = network.prefixlen
+        taken.add(network)
+    for node in known:
+        gateways = {ipaddress.ip_address(text).version: text for text in reversed(addresses(node))}
+        for network in [] if node in mine else networks(node, pods):
+            gateway = gateways.get(network.version)
+            if gateway and network not in taken and network.prefixlen == sizes.get(network.version):
+                taken.add(network)
+                routes[str(network)] = gateway
     return routes
 
 
+def _meta(node, name):
+    return str((node.get("metadata") or {}).get(name) or "")
+
+
+def addresses(node):
+    """Return the addresses of a Node object."""
+    rows = node.get("status", {}).get("addresses") or []
+    return [row["address"] for row in rows if row["type"] == "InternalIP"]
+
+
+def networks(node, pods):
+    """Return the networks of a Node object that lie within those of all pods."""
+    return [ipaddress.ip_network(text) for text in node.get("spec", {}).get("podCIDRs") or [] if inside(text, pods)]
+
+
 def inside(text, pods):
-    """Return True if a text is an IPv4 network within the network of all pods, and not all of it."""
+    """Return True if a text is a network within one of the networks of all pods, and not all of it."""
     try:
-        network = ipaddress.IPv4Network(text)
+        network = ipaddress.ip_network(text)
     except ValueError:
         return False
-    return network.prefixlen > pods.prefixlen and network.subnet_of(pods)
+    near = [pod for pod in pods if pod.version == network.version]
+    return any(network.prefixlen > pod.prefixlen and network.subnet_of(pod) for pod in near)
 
 
-def difference(present, routes):
-    """Arguments of `ip route` that turn the present routes into the wanted ones; both {network: gateway}."""
+def difference(present, routes, foreign=()):
+    """Arguments of `ip route` that turn the present routes into the wanted ones; both {network: gateway}.
+
+    foreign: networks to which others made a route, which is never replaced.
+    """
     gone = [["del", network, "proto", PROTOCOL] for network in sorted(set(present) - set(routes))]
     new = [
         ["replace", network, "via", gateway, "proto", PROTOCOL]
         for network, gateway in sorted(routes.items())
-        if present.get(network) != gateway
+        if present.get(network) != gateway and network not in foreign
     ]
     return gone + new
 
 
-def present():
-    """Our routes in the kernel."""
-    done = subprocess.run(["ip", "-j", "-4", "route", "show", "proto", PROTOCOL], stdout=subprocess.PIPE, check=True)
-    return {item["dst"]: item.get("gateway") for item in json.loads(done.stdout or b"[]")}
+def present(family):
+    """Return our routes in the kernel as {network: gateway}, and the networks of all others. family: -4 or -6."""
+    done = subprocess.run(["ip", "-j", family, "route", "show"], stdout=subprocess.PIPE, check=True)
+    rows = json.loads(done.stdout or b"[]")
+    ours = {row["dst"]: row.get("gateway") for row in rows if str(row.get("protocol")) == PROTOCOL}
+    return ours, {row["dst"] for row in rows} - set(ours)
 
 
-def apply(routes):
+def apply(routes, pods):
     """Set the routes and note them for the next start."""
-    steps = difference(present(), routes)
+    steps = []
+    for version in sorted({pod.version for pod in pods}):
+        family = "-%d" % version
+        there, foreign = present(family)
+        here = {network: gateway for network, gateway in routes.items() if (":" in network) == (version == 6)}
+        say(["not replaced: %s has a route of another program" % network for network in sorted(set(here) & foreign)])
+        steps += [[family, "route", *step] for step in difference(there, here, foreign)]
     for step in steps:
-        print("ip route", *step, flush=True)
-        subprocess.run(["ip", "-4", "route", *step], check=False)
+        print("ip", *step, flush=True)
+        subprocess.run(["ip", *step], check=False)
     if steps or not os.path.exists(STATE):
         os.makedirs(os.path.dirname(STATE), exist_ok=True)
         with open(STATE + ".new", "w", encoding="utf-8") as stream:
@@ -89,19 +122,31 @@ def apply(routes):
         os.replace(STATE + ".new", STATE)
 
 
+def say(sentences):
+    """Print sentences that were not printed before."""
+    for sentence in sentences:
+        if sentence not in SAID:
+            SAID.add(sentence)
+            print(sentence, flush=True)
+
+
 def restore(pods):
     """Set the routes that were known before a reboot."""
     try:
         with open(STATE, encoding="utf-8") as stream:
-            apply({network: gateway for network, gateway in json.load(stream).items() if inside(network, pods)})
+            known = json.load(stream)
+        apply({network: gateway for network, gateway in known.items() if inside(network, pods)}, pods)
     except (OSError, ValueError, AttributeError):
         pass
 
 
-def keep_masquerade():
-    """Load the table of the masquerade again if somebody flushed all tables."""
+def keep_masquerade(pods):
+    """Load the tables of the masquerade again if somebody flushed all tables."""
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    if subprocess.run([NFT, "list", "table", "ip", "kubewright"], check=False, **quiet).returncode:
+    tables = ["ip6" if pod.version == 6 else "ip" for pod in pods]
+    if any(
+        subprocess.run([NFT, "list", "table", table, "kubewright"], check=False, **quiet).returncode for table in tables
+    ):
         print("the table kubewright was gone: loading it again", flush=True)
         subprocess.run([NFT, "-f", MASQUERADE], check=False)
 
@@ -133,7 +178,7 @@ def follow(own, pods):
     try:
         listed = json.loads(ask(connection, "/api/v1/nodes").read())
         nodes = {item["metadata"]["name"]: item for item in listed["items"]}
-        apply(wanted(nodes.values(), own, pods))
+        apply(wanted(nodes.values(), own, pods), pods)
         version = listed["metadata"]["resourceVersion"]
         for line in ask(
             connection, "/api/v1/nodes?watch=true&resourceVersion=%s&timeoutSeconds=%d" % (version, WATCH_SECONDS)
@@ -146,17 +191,18 @@ def follow(own, pods):
                 nodes.pop(name, None)
             elif event["type"] in ("ADDED", "MODIFIED"):
                 nodes[name] = event["object"]
-            apply(wanted(nodes.values(), own, pods))
+            apply(wanted(nodes.values(), own, pods), pods)
     finally:
         connection.close()
 
 
 def main():
-    own, pods, last = sys.argv[1], ipaddress.IPv4Network(sys.argv[2]), None
+    """Follow the API. Arguments: this node's addresses, and the networks of all pods, with commas between."""
+    own, pods, last = sys.argv[1].split(","), [ipaddress.ip_network(text) for text in sys.argv[2].split(",")], None
     restore(pods)
     while True:
         try:
-            keep_masquerade()
+            keep_masquerade(pods)
             follow(own, pods)
             last = None
         except (OSError, ValueError, AttributeError, http.client.HTTPException) as error:

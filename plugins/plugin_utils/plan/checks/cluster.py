@@ -13,7 +13,7 @@ from ...base.findings import Finding
 from ...base.model import Datastore
 from ...base.reference import GPU_PAGE
 from ...inputs import forms
-from ...network import cidrs, plugins
+from ...network import cidrs, overlaps, plugins
 from ...network.plugin import Situation
 from .. import propose_roles, same_machine
 from ..draft import Case
@@ -139,24 +139,46 @@ def clocks(case: Case) -> Problems:
 
 
 def networks(case: Case) -> Problems:
-    """Check the networks of pods and Services against each other and against the hosts that are not members yet.
+    """Check the networks of pods and Services against each other, the inputs, and hosts that are not members yet.
 
     The routes of a member are the cluster's own, and were checked before it joined.
     """
     pods = case.cluster["pod_networks"]
     services, found = cidrs.read("kube_service_cidrs", case.shared["kube_service_cidrs"])
-    newcomers = {host: info["network"] for host, info in _newcomers(case).items()}
-    found += cidrs.overlaps(pods, services, newcomers)
+    newcomers = _newcomers(case)
+    places = overlaps.places(_places(case)) if newcomers else []
+    problems = overlaps.check(pods, services, newcomers, places)
     if case.control_planes and not case.state["initialised"]:
         found += cidrs.families(pods, services) + cidrs.service_sizes(services)
-    return Problems(found, []) + _room(case)
+    return Problems(found, []) + problems + _room(case)
+
+
+def _places(case: Case) -> dict[str, list[str]]:
+    """Return the addresses in inputs, by the name of the input: what pods and nodes must reach."""
+    found: dict[str, list[str]] = {}
+    endpoint = case.cluster["endpoint"]
+    if endpoint["mode"] in ("vip", "external"):
+        found["kube_api_endpoint"] = [endpoint["address"]]
+    for node in case.nodes.values():
+        inputs = node["inputs"]
+        registries = inputs["kube_registries"]
+        mirrors = [row for row in (registries.get("mirrors") or {}).values() if isinstance(row, Mapping)]
+        for name, texts in (
+            ("kube_http_proxy", [inputs["kube_http_proxy"].get(key) for key in ("http", "https")]),
+            ("kube_artifacts.source", [inputs["kube_artifacts"]["source"]]),
+            ("kube_registries", [*(registries.get("configs") or {}), *(registries.get("mirrors") or {})]),
+            ("kube_registries", [text for row in mirrors for text in row.get("endpoints") or []]),
+        ):
+            found.setdefault(name, []).extend(str(text) for text in texts if text)
+    found["the datastore"] = case.distribution.datastore_places(case.shared)
+    return found
 
 
 def _room(case: Case) -> Problems:
     """Check that the pods' networks have room for all nodes, when a node is added and the inputs set no other size."""
     if not (case.control_planes and _newcomers(case)) or case.distribution.sets_node_mask(case.shared):
         return Problems([], [])
-    found = cidrs.too_small(case.cluster["pod_networks"], len(case.control_planes) + len(case.workers))
+    found = cidrs.sizes(case.cluster["pod_networks"], len(case.control_planes) + len(case.workers))
     # A plugin that users install may not use these networks.
     return Problems([], found) if case.cluster["plugin"] == plugins.USER else Problems(found, [])
 
@@ -166,7 +188,6 @@ def network_plugin(case: Case) -> Problems:
     situation = Situation(
         needs=case.shared["kube_needs"],
         options=case.shared["kube_network"]["options"],
-        pods=case.cluster["pod_networks"],
         layer2_networks=case.cluster["layer2_networks"],
         # Nodes that join a cluster elsewhere use what that has.
         newcomers=_newcomers(case) if case.control_planes else {},

@@ -511,3 +511,14 @@ def test_own_addresses_on_the_routes_to_other_nodes():
 def test_the_addresses_that_a_kubelet_gives_its_node():
     assert cluster._node_ips('KUBELET_KUBEADM_ARGS="--node-ip=10.0.0.1,fd00::1 --v=2"') == ["10.0.0.1", "fd00::1"]
     assert cluster._node_ips(None) == [] == cluster._node_ips('KUBELET_KUBEADM_ARGS="--v=2"')
+
+
+def test_the_kernel_takes_a_default_route_from_advertisements():
+    rows = [
+        {"dst": "default", "gateway": "fe80::1", "dev": "eth0.100", "protocol": "ra"},
+        {"dst": "2001:db8::/64", "dev": "eth0.100", "protocol": "ra"},
+        {"dst": "default", "gateway": "fe80::2", "dev": "eth1", "protocol": "static"},
+    ]
+    files = {"/proc/sys/net/ipv6/conf/eth0.100/accept_ra": "1\n", "/proc/sys/net/ipv6/conf/eth1/accept_ra": "1\n"}
+    found = {"routes": network.routes_of(rows, 6)}
+    assert network.accept_ra(Files(files), found) == {"net/ipv6/conf/eth0.100/accept_ra": "1"}

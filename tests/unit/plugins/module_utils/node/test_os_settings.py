@@ -40,6 +40,9 @@ def test_texts():
     assert settings.modules_text(["overlay"]).endswith("\noverlay\n")
     assert settings.sysctl_text({"b": "2", "a": "1"}).endswith("a = 1\nb = 2\n")
     assert settings.sysctl_path("net.ipv4.ip_forward") == "/proc/sys/net/ipv4/ip_forward"
+    assert settings.sysctl_path("net/ipv6/conf/eth0.7/accept_ra") == "/proc/sys/net/ipv6/conf/eth0.7/accept_ra"
+    values = {"net.ipv6.conf.all.forwarding": "1", "net/ipv6/conf/eth0/accept_ra": "2", "a": "1"}
+    assert sorted(values.items(), key=settings.sysctl_order)[0][0] == "net/ipv6/conf/eth0/accept_ra"
 
 
 CMDLINE = "console=serial0,115200 root=PARTUUID=1-02 rootwait quiet\n"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import ipaddress
+import json
 import os
 
 import pytest
@@ -16,13 +17,16 @@ SPEC = importlib.util.spec_from_file_location("routes", os.path.join(inputs.ROLE
 routes = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(routes)
 
-PODS = ipaddress.IPv4Network("10.244.0.0/16")
+PODS = [ipaddress.ip_network("10.244.0.0/16"), ipaddress.ip_network("fd42:244::/56")]
 
 
-def node(address, *networks):
+def node(address, *networks, name="", created=""):
+    """A Node with an address, or two of them with a comma between."""
+    addresses = [{"type": "InternalIP", "address": text} for text in address.split(",")]
     return {
+        "metadata": {"name": name or address, "creationTimestamp": created},
         "spec": {"podCIDRs": list(networks)},
-        "status": {"addresses": [{"type": "Hostname", "address": "x"}, {"type": "InternalIP", "address": address}]},
+        "status": {"addresses": [{"type": "Hostname", "address": "x"}, *addresses]},
     }
 
 
@@ -36,9 +40,41 @@ def test_wanted_leaves_out_the_node_itself_and_the_unfinished():
         node("10.0.0.5", "10.96.0.0/16"),
         node("10.0.0.6", "10.244.0.0/16"),
         node("10.0.0.7", "no network"),
+        # Another size than this node's own.
+        node("10.0.0.8", "10.244.128.0/17"),
+        node("10.0.0.9", "10.244.9.9/32"),
+        # The own network.
+        node("10.0.0.10", "10.244.0.0/24"),
         {"spec": {}, "status": {}},
     ]
-    assert routes.wanted(nodes, "10.0.0.1", PODS) == {"10.244.1.0/24": "10.0.0.2"}
+    assert routes.wanted(nodes, ["10.0.0.1"], PODS) == {"10.244.1.0/24": "10.0.0.2"}
+
+
+def test_a_network_that_two_nodes_claim_belongs_to_the_older_one():
+    nodes = [
+        node("10.0.0.1", "10.244.0.0/24"),
+        node("10.0.0.9", "10.244.1.0/24", name="a", created="2026-02-01T00:00:00Z"),
+        node("10.0.0.2", "10.244.1.0/24", name="b", created="2026-01-01T00:00:00Z"),
+    ]
+    assert routes.wanted(nodes, ["10.0.0.1"], PODS) == {"10.244.1.0/24": "10.0.0.2"}
+
+
+def test_both_families():
+    own, other = "10.0.0.1,fd00::1", "10.0.0.2,fd00::2"
+    nodes = [
+        node(own, "10.244.0.0/24", "fd42:244::/64"),
+        node(other, "10.244.1.0/24", "fd42:244:0:1::/64"),
+        node("10.0.0.3", "10.244.2.0/24", "fd42:244:0:2::/64"),
+    ]
+    assert routes.wanted(nodes, own.split(","), PODS) == {
+        "10.244.1.0/24": "10.0.0.2",
+        "fd42:244:0:1::/64": "fd00::2",
+        "10.244.2.0/24": "10.0.0.3",
+    }
+
+
+def test_without_the_own_network_there_is_no_route_yet():
+    assert routes.wanted([node("10.0.0.2", "10.244.1.0/24")], ["10.0.0.1"], PODS) == {}
 
 
 @pytest.mark.parametrize(
@@ -55,15 +91,34 @@ def test_difference(present, wanted, expected):
     assert routes.difference(present, wanted) == expected
 
 
+def test_routes_of_others_are_never_replaced(monkeypatch):
+    rows = [
+        {"dst": "10.244.1.0/24", "gateway": "192.168.1.1", "dev": "eth0", "protocol": "static"},
+        {"dst": "10.244.2.0/24", "gateway": "10.0.0.3", "protocol": "107"},
+        {"dst": "default", "gateway": "192.168.1.1", "dev": "eth0"},
+    ]
+    answer = type("Result", (), {"stdout": json.dumps(rows).encode()})
+    monkeypatch.setattr(routes.subprocess, "run", lambda *_arguments, **_named: answer)
+    assert routes.present("-4") == ({"10.244.2.0/24": "10.0.0.3"}, {"10.244.1.0/24", "default"})
+    assert routes.difference({}, {"10.244.1.0/24": "10.0.0.2"}, {"10.244.1.0/24"}) == []
+
+
 def test_known_routes_come_back_at_a_start(tmp_path, monkeypatch):
     done = []
     monkeypatch.setattr(routes, "STATE", str(tmp_path / "x/routes.json"))
-    monkeypatch.setattr(routes, "present", dict)
+    monkeypatch.setattr(routes, "present", lambda _family: ({}, set()))
     monkeypatch.setattr(routes.subprocess, "run", lambda argv, check: done.append(argv))
     routes.restore(PODS)
-    routes.apply({"10.244.1.0/24": "10.0.0.2"})
+    routes.apply({"10.244.1.0/24": "10.0.0.2", "fd42:244:0:1::/64": "fd00::2"}, PODS)
     routes.restore(PODS)
-    assert done == [["ip", "-4", "route", "replace", "10.244.1.0/24", "via", "10.0.0.2", "proto", "107"]] * 2
+    assert (
+        done
+        == [
+            ["ip", "-4", "route", "replace", "10.244.1.0/24", "via", "10.0.0.2", "proto", "107"],
+            ["ip", "-6", "route", "replace", "fd42:244:0:1::/64", "via", "fd00::2", "proto", "107"],
+        ]
+        * 2
+    )
 
 
 @pytest.mark.parametrize(("status", "loads"), [(0, False), (1, True)])
@@ -75,5 +130,5 @@ def test_a_table_that_was_flushed_is_loaded_again(monkeypatch, status, loads):
         return type("Result", (), {"returncode": status})
 
     monkeypatch.setattr(routes.subprocess, "run", run)
-    routes.keep_masquerade()
-    assert done == (["list", "-f"] if loads else ["list"])
+    routes.keep_masquerade(PODS)
+    assert done == (["list", "-f"] if loads else ["list", "list"])

@@ -12,7 +12,7 @@ from pathlib import Path
 import jmespath
 import pytest
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.machine import capacity
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.network import cidrs
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.network import overlaps
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described, ids
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import (
@@ -65,17 +65,6 @@ def test_the_network_follows_what_is_asked(inputs, changes, plugin, because):
     assert plan["refusals"] == []
     assert plan["plugin"] == plugin and said(plan, "network") == [because]
     assert (plan["nodes"]["w-1"]["files"]["network"] != []) == (plugin == "bridge")
-
-
-def test_ipv6_pods_need_kube_router():
-    hosts, groups = inventory(inputs={"kube_pod_cidrs": ["fd00:1::/56"], "kube_service_cidrs": ["fd00:2::/112"]})
-    for number, row in enumerate(hosts.values(), 1):
-        address = {"address": "fd00:9::%d" % number, "prefix": 64, "family": 6, "scope": "global"}
-        row["info"]["network"]["interfaces"][0]["addresses"] = [address]
-        row["info"]["network"].update(probe_source=address["address"], routes=[])
-    plan = planner.cluster_plan(hosts, groups)
-    assert plan["refusals"] == [] and plan["plugin"] == "kube-router"
-    assert said(plan, "network") == [(None, "IPv6", "IPv4")]
 
 
 def test_kube_proxy_uses_nftables_for_many_nodes_where_kernels_have_it():
@@ -131,9 +120,9 @@ def test_a_network_that_collides_is_refused_with_one_that_does_not():
 
 def test_free_networks():
     taken = [ip_network("10.0.0.0/9"), ip_network("fd00::/8"), ip_network("10.128.0.0/16")]
-    assert cidrs.free(16, taken) == "10.129.0.0/16"
-    full = [ip_network(text) for text in cidrs.PRIVATE]
-    assert cidrs.free(16, full) is None
+    assert overlaps.free(16, taken) == "10.129.0.0/16"
+    full = [ip_network(text) for text in overlaps.PRIVATE]
+    assert overlaps.free(16, full) is None
 
 
 def test_an_air_gap_with_mirrors_is_fine():

@@ -32,10 +32,6 @@ INPUTS = [
     ({"kube_pod_cidrs": ["10.1.0.0/16", "10.2.0.0/16"]}, "cidrs.too_many value=10.1.0.0/16, 10.2.0.0/16"),
     ({"kube_pod_cidrs": ["10.96.0.0/16"]}, "cidrs.overlap value=10.96.0.0/16 limit=10.96.0.0/12"),
     ({"kube_pod_cidrs": ["10.0.0.0/16"]}, "cidrs.used_by_host node=cp-1 value=10.0.0.0/16 limit=10.0.0.0/24"),
-    (
-        {"kube_pod_cidrs": ["fd00::/56"], "kube_network": {"plugin": "bridge"}},
-        "network.family_unsupported value=6 limit=IPv4",
-    ),
     ({"kube_service_cidrs": ["10.0.0.0/20"]}, "cidrs.used_by_host node=cp-1 value=10.0.0.0/20 limit=10.0.0.0/24"),
     ({"kube_distribution": "kubespray"}, 'inputs.choice value="kubespray" limit=auto, kubeadm, k3s'),
     ({"kube_api_endpoint": {"mode": "vip"}}, "endpoint.no_address value=vip"),

@@ -20,7 +20,7 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.machine import 
     containerd as containerd_config,
     kubelet as kubelet_config,
 )
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.network import addresses, endpoint, plugins as network
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.network import addresses, endpoint
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_text as report
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import ids
@@ -220,7 +220,9 @@ def test_older_configuration_api():
 
 
 def test_kube_router_manifest():
-    kinds = [item["kind"] for item in yaml.safe_load_all(network.by_name("kube-router").manifest({"args": ["--v=2"]}))]
+    wanted = {"plugin": "kube-router", "options": {"args": ["--v=2"]}}
+    (manifest,) = planner.cluster_plan(*inventory(1, 0, {"kube_network": wanted}))["manifests"]
+    kinds = [item["kind"] for item in yaml.safe_load_all(manifest["content"]) if "--v=2" in manifest["content"]]
     assert kinds == ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "ConfigMap", "DaemonSet"]
 
 

@@ -321,15 +321,6 @@ def test_what_a_running_cluster_has_already_is_not_refused():
     assert plan["refusals"] == [] and not any(stages(plan).values())
 
 
-def test_two_address_families_are_refused():
-    inputs = {
-        "kube_pod_cidrs": ["10.244.0.0/16", "fd00:1::/56"],
-        "kube_service_cidrs": ["10.96.0.0/12", "fd00:2::/112"],
-    }
-    found = planner.cluster_plan(*inventory(inputs={**inputs, "kube_distribution": "kubeadm"}))["refusals"]
-    assert set(ids(found)) == {"dual_stack.unsupported", "address.family_missing"}
-
-
 def test_arguments_of_the_users_keep_those_of_the_plan():
     own = {"nodeRegistration": {"kubeletExtraArgs": [{"name": "v", "value": "4"}]}}
     plan = planner.cluster_plan(*inventory(inputs={"kubeadm_init_config": own}))
