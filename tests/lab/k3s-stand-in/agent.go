@@ -83,11 +83,11 @@ func (a *agent) run(ctx context.Context) error {
 	}
 	a.configure()
 	prepareKernel(a.nodeIPs)
-	if err := a.startContainerd(ctx); err != nil {
+	if err := a.serveRegistry(); err != nil {
 		return err
 	}
-	if a.local != nil {
-		close(a.local.runtimeReady)
+	if err := a.startContainerd(ctx); err != nil {
+		return err
 	}
 	a.waitServer()
 	if err := a.startKubelet(); err != nil {
@@ -168,7 +168,7 @@ func (a *agent) fetch() error {
 		if err != nil {
 			return err
 		}
-		if err := writeFile(a.path(name), data, 0o644); err != nil {
+		if err := writeFile(a.path(name), data, 0o600); err != nil {
 			return err
 		}
 	}
@@ -224,7 +224,7 @@ func (a *agent) fetchCertificate(name string) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(a.path(name+".crt"), certificatesOnly(data), 0o644)
+	return writeFile(a.path(name+".crt"), certificatesOnly(data), 0o600)
 }
 
 func certificatesOnly(data []byte) []byte {

@@ -263,7 +263,7 @@ func (s *settings) check() error {
 
 // missing has options of K3s that the stand-in does not implement. Those marked silent are harmless.
 var missing = []string{"rootless", "docker", "disable-etcd", "disable-apiserver", "etcd-s3", "vpn-auth", "vpn-auth-file"}
-var silent = []string{"embedded-registry", "default-runtime", "supervisor-metrics", "enable-pprof", "airgap-extra-registry", "flannel-conf", "flannel-cni-conf"}
+var silent = []string{"default-runtime", "supervisor-metrics", "enable-pprof", "airgap-extra-registry", "flannel-conf", "flannel-cni-conf"}
 
 // refuseMissing rejects such options, so that no test passes without testing anything.
 func refuseMissing(s *settings) error {

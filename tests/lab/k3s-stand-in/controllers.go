@@ -7,6 +7,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -18,7 +19,6 @@ const uninitialized = "node.cloudprovider.kubernetes.io/uninitialized"
 // manifests.
 func (s *server) controllers(ctx context.Context) {
 	go s.deployManifests(ctx)
-	seen := map[string]*node{}
 	for {
 		nodes, err := s.kube.nodes(ctx)
 		if err != nil {
@@ -26,9 +26,8 @@ func (s *server) controllers(ctx context.Context) {
 			time.Sleep(2 * time.Second)
 			continue
 		}
-		present := map[string]*node{}
 		for _, n := range nodes {
-			present[n.name()] = n
+			s.finalize(ctx, n)
 			if n.name() == s.nodeName {
 				s.setRoles(ctx, n)
 			}
@@ -36,12 +35,6 @@ func (s *server) controllers(ctx context.Context) {
 				s.initialize(ctx, n)
 			}
 		}
-		for name, n := range seen {
-			if present[name] == nil {
-				s.nodeDeleted(ctx, n)
-			}
-		}
-		seen = present
 		s.nodeHosts(ctx, nodes)
 		time.Sleep(2 * time.Second)
 	}
@@ -128,15 +121,58 @@ func (s *server) initialize(ctx context.Context, n *node) {
 	}
 }
 
-// nodeDeleted deletes a deleted node's password, so that it can join again, and its etcd member:
-// pkg/node/controller.go, pkg/etcd/member_controller.go.
-func (s *server) nodeDeleted(ctx context.Context, n *node) {
-	if err := s.kube.delete(ctx, nodeSecret(n.name())); err != nil && !notFound(err) {
-		warnf("Unable to remove node password for %s: %v", n.name(), err)
+// K3s's handlers of deleted nodes put these on every Node, so that a Node stays until they have done their work.
+const (
+	nodeFinalizer   = "wrangler.cattle.io/node"
+	memberFinalizer = "wrangler.cattle.io/managed-etcd-controller"
+)
+
+// finalize keeps a Node's finalizers. Of a deleted Node it removes those whose work is done: its password is deleted, so
+// that the node can join again, and its etcd member is removed, which etcd refuses where that would cost the quorum
+// (pkg/node/controller.go, pkg/etcd/member_controller.go).
+func (s *server) finalize(ctx context.Context, n *node) {
+	wanted := slices.Clone(n.Metadata.Finalizers)
+	if n.Metadata.DeletionTimestamp == "" {
+		wanted = withFinalizers(wanted, s.etcd != nil)
+	} else {
+		if err := s.kube.delete(ctx, nodeSecret(n.name())); err == nil || notFound(err) {
+			wanted = without(wanted, nodeFinalizer)
+		}
+		if err := s.memberDeleted(ctx, n); err == nil {
+			wanted = without(wanted, memberFinalizer)
+		} else {
+			errorf("error syncing '%s': handler managed-etcd-controller: %v, requeuing", n.name(), err)
+		}
 	}
-	if s.etcd != nil && n.annotation("etcd.k3s.cattle.io/node-name") != "" {
-		s.etcd.forget(ctx, n.annotation("etcd.k3s.cattle.io/node-name"), n.annotation("etcd.k3s.cattle.io/node-address"))
+	if slices.Equal(wanted, n.Metadata.Finalizers) {
+		return
 	}
+	body := map[string]any{"metadata": map[string]any{"resourceVersion": n.Metadata.ResourceVersion, "finalizers": wanted}}
+	if err := s.kube.patch(ctx, n.path(), merge, body); err != nil && !notFound(err) {
+		debugf("finalizers of %s: %v", n.name(), err)
+	}
+}
+
+func withFinalizers(known []string, etcd bool) []string {
+	for name, wanted := range map[string]bool{nodeFinalizer: true, memberFinalizer: etcd} {
+		if wanted && !slices.Contains(known, name) {
+			known = append(known, name)
+		}
+	}
+	slices.Sort(known)
+	return known
+}
+
+func without(known []string, name string) []string {
+	return slices.DeleteFunc(known, func(other string) bool { return other == name })
+}
+
+func (s *server) memberDeleted(ctx context.Context, n *node) error {
+	member := n.annotation("etcd.k3s.cattle.io/node-name")
+	if s.etcd == nil || member == "" {
+		return nil
+	}
+	return s.etcd.forget(ctx, member, n.annotation("etcd.k3s.cattle.io/node-address"))
 }
 
 // nodeHosts updates the nodes' names in CoreDNS' configuration: pkg/node/controller.go.

@@ -24,6 +24,7 @@ type critical struct {
 	DisableNPC            bool     `cli:"disable-network-policy"`
 	DisableServiceLB      bool     `cli:"disable-service-lb"`
 	EncryptSecrets        bool     `cli:"secrets-encryption"`
+	EncryptProvider       string   `cli:"secrets-encryption-provider"`
 	EmbeddedRegistry      bool     `cli:"embedded-registry"`
 	FlannelBackend        string   `cli:"flannel-backend"`
 	FlannelIPv6Masq       bool     `cli:"flannel-ipv6-masq"`
@@ -54,6 +55,7 @@ func readCritical(s *settings) (critical, error) {
 		ClusterDNSs: splitList(s.list("cluster-dns")), ClusterDomain: s.str("cluster-domain"),
 		DisableCCM: s.boolean("disable-cloud-controller"), DisableHelmController: s.boolean("disable-helm-controller"),
 		DisableNPC: s.boolean("disable-network-policy"), EncryptSecrets: s.boolean("secrets-encryption"),
+		EncryptProvider:  s.str("secrets-encryption-provider"),
 		DisableServiceLB: slices.Contains(splitList(s.list("disable")), "servicelb"),
 		EmbeddedRegistry: s.boolean("embedded-registry"), FlannelBackend: s.str("flannel-backend"),
 		FlannelIPv6Masq: s.boolean("flannel-ipv6-masq"), FlannelExternalIP: s.boolean("flannel-external-ip"),

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 )
@@ -38,14 +37,15 @@ func TestCriticalDefaults(t *testing.T) {
 
 func TestCriticalMismatches(t *testing.T) {
 	own := criticalOf(t)
-	other := criticalOf(t, "--cluster-cidr=10.50.0.0/16", "--disable=servicelb,traefik", "--flannel-backend=none", "--secrets-encryption")
+	other := criticalOf(t, "--cluster-cidr=10.50.0.0/16", "--disable=servicelb,traefik", "--flannel-backend=none", "--secrets-encryption",
+		"--secrets-encryption-provider=secretbox")
 	got := mismatches(own, other)
-	for _, name := range []string{"cluster-cidr", "disable-service-lb", "flannel-backend", "secrets-encryption"} {
+	for _, name := range []string{"cluster-cidr", "disable-service-lb", "flannel-backend", "secrets-encryption", "secrets-encryption-provider"} {
 		if !slices.Contains(got, name) {
 			t.Errorf("%s is not among %v", name, got)
 		}
 	}
-	if len(got) != 4 || len(mismatches(own, criticalOf(t, "--tls-san=x", "--disable=traefik"))) != 0 {
+	if len(got) != 5 || len(mismatches(own, criticalOf(t, "--tls-san=x", "--disable=traefik"))) != 0 {
 		t.Errorf("%v", got)
 	}
 }
@@ -73,40 +73,5 @@ func TestSnapshotPlan(t *testing.T) {
 		if due(plan, at("12:00")) != want {
 			t.Error(plan)
 		}
-	}
-}
-
-func TestHostsFile(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "registries.yaml")
-	write(t, file, `mirrors:
-  registry.k8s.io: {endpoint: ["http://10.0.0.2:5000", "https://m/v2/proxy"]}
-  "*": {endpoint: ["https://any"]}
-configs:
-  m: {tls: {ca_file: /ca, insecure_skip_verify: true}, auth: {username: u, password: p}}
-`)
-	s, err := parse("agent", []string{"--config", file + ".none", "--private-registry", file, "--server", "https://a:6443"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := &agent{settings: s, dataDir: t.TempDir()}
-	known, err := a.readRegistries()
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := known.hostsFile("registry.k8s.io", false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, part := range []string{`server = "https://registry.k8s.io/v2"`, `[host."http://10.0.0.2:5000/v2"]`, `[host."https://m/v2/proxy"]`,
-		"override_path = true", `ca = ["/ca"]`, "skip_verify = true"} {
-		if !strings.Contains(text, part) {
-			t.Errorf("%s is not in\n%s", part, text)
-		}
-	}
-	if text, _ := known.hostsFile("*", false); strings.Contains(text, "server =") {
-		t.Error("the default has no server of its own")
-	}
-	if logins := strings.Join(a.registryLogins(), "\n"); !strings.Contains(logins, `registry.configs."m".auth`) {
-		t.Error(logins)
 	}
 }

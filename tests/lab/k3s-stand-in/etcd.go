@@ -28,11 +28,18 @@ type member struct {
 	client        *clientv3.Client
 }
 
+var errTombstone = errors.New("tombstone file has been detected but --server is empty: backup and delete ${datadir}/server/db " +
+	"to create a new cluster, or set --server to rejoin the cluster")
+
 func (s *server) newMember() (*member, error) {
 	m := &member{s: s, address: s.nodeIPs[0]}
-	// The member was removed while it ran: its data is moved aside and it joins again (pkg/etcd/etcd.go, Register).
+	// The member was removed while it ran: its data is moved aside and it joins again, if it knows where
+	// (pkg/etcd/etcd.go, Register).
 	if _, err := os.Stat(m.dir("tombstone")); err == nil {
-		infof("tombstone file has been detected, removing data dir to rejoin the cluster")
+		if s.str("server") == "" {
+			return nil, errTombstone
+		}
+		infof("tombstone file has been detected, removing ${datadir}/server/db to rejoin the cluster")
 		if err := os.Rename(m.dir(""), fmt.Sprintf("%s-backup-%d", m.dir(""), time.Now().Unix())); err != nil {
 			return nil, err
 		}

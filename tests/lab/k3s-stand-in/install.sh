@@ -12,7 +12,7 @@ fail() { echo "[ERROR]  $*" >&2; exit 1; }
 
 BIN_DIR=${INSTALL_K3S_BIN_DIR:-/usr/local/bin}
 SYSTEMD_DIR=${INSTALL_K3S_SYSTEMD_DIR:-/etc/systemd/system}
-RELEASES=${GITHUB_URL:-https://github.com/k3s-io/k3s/releases}
+RELEASES=${INSTALL_K3S_ARTIFACT_URL:-https://github.com/k3s-io/k3s/releases}
 case $(uname -m) in
     x86_64) ARCH=amd64 SUFFIX= ;;
     aarch64 | arm64) ARCH=arm64 SUFFIX=-arm64 ;;
@@ -129,7 +129,7 @@ below() { # print each PID and its descendants
 }
 # shellcheck disable=SC2046
 kill -9 $(below $(ps -e -o pid= -o args= | awk -v at="^$data/data/[^/]*/bin/containerd-shim" '$2 ~ at {print $1}')) 2>/dev/null
-for place in /run/k3s "$data" /var/lib/kubelet/pods /var/lib/kubelet/plugins /run/netns/cni-; do
+for place in /run/k3s /var/lib/kubelet/pods /var/lib/kubelet/plugins /run/netns/cni-; do
     awk -v at="$place" 'index($2, at) == 1 && $2 != at {print $2}' /proc/self/mounts | sort -r | xargs -r -n1 umount -f
 done
 rm -rf /run/netns/cni-* /var/lib/cni
@@ -161,7 +161,6 @@ for name in kubectl crictl ctr; do
 done
 rm -rf /etc/rancher/k3s /run/k3s /run/flannel "\${K3S_DATA_DIR:-/var/lib/rancher/k3s}" /var/lib/kubelet
 rm -f $BIN_DIR/k3s $BIN_DIR/k3s-killall.sh $BIN_DIR/$NAME-uninstall.sh
-rmdir /etc/rancher/node 2>/dev/null
 exit 0
 UNINSTALL
     chmod 755 "$BIN_DIR/$NAME-uninstall.sh"
@@ -181,11 +180,10 @@ killall_script
 uninstall_script
 say "systemd: Creating service file $SYSTEMD_DIR/$NAME.service"
 unit "$@"
+[ "${INSTALL_K3S_SKIP_ENABLE:-false}" != true ] || exit 0 # before systemd reads the unit, as upstream's script
+systemctl enable "$NAME" >/dev/null 2>&1
 systemctl daemon-reload
-[ "${INSTALL_K3S_SKIP_ENABLE:-false}" = true ] || systemctl enable "$NAME" >/dev/null 2>&1
-if [ "${INSTALL_K3S_SKIP_START:-false}" = true ] || [ "${INSTALL_K3S_SKIP_ENABLE:-false}" = true ]; then
-    exit 0
-fi
+[ "${INSTALL_K3S_SKIP_START:-false}" != true ] || exit 0
 if [ "$before" = "$(digests)" ] && [ "${INSTALL_K3S_FORCE_RESTART:-false}" != true ] && systemctl is-active --quiet "$NAME"; then
     say "No change detected so skipping service start"
     exit 0

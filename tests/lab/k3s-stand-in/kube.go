@@ -122,6 +122,8 @@ type node struct {
 	Metadata struct {
 		Name                string
 		ResourceVersion     string
+		DeletionTimestamp   string
+		Finalizers          []string
 		Labels, Annotations map[string]string
 	}
 	Spec struct {

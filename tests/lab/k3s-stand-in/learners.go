@@ -6,6 +6,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -142,18 +144,23 @@ func (m *member) setCondition(ctx context.Context, node *node, status, reason, m
 	}
 }
 
-// forget removes the member of a deleted node: pkg/etcd/member_controller.go.
-func (m *member) forget(ctx context.Context, name, address string) {
+// forget removes the member of a deleted node. The other servers remove this one's: pkg/etcd/member_controller.go.
+func (m *member) forget(ctx context.Context, name, address string) error {
 	list, err := m.client.MemberList(ctx)
 	if err != nil {
-		return
+		return err
 	}
 	for _, other := range list.Members {
-		if other.Name == name && hostOf(other.PeerURLs) == address && address != m.address {
-			infof("Removing name=%s id=%d address=%s from etcd", other.Name, other.ID, address)
-			if _, err := m.client.MemberRemove(ctx, other.ID); err != nil {
-				errorf("Failed to remove etcd member %s: %v", name, err)
-			}
+		if other.Name != name || hostOf(other.PeerURLs) != address {
+			continue
+		}
+		if address == m.address {
+			return errors.New("a server does not remove its own member")
+		}
+		infof("Removing name=%s id=%d address=%s from etcd", other.Name, other.ID, address)
+		if _, err := m.client.MemberRemove(ctx, other.ID); err != nil {
+			return fmt.Errorf("failed to remove etcd member %s: %w", name, err)
 		}
 	}
+	return nil
 }

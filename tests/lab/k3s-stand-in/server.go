@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -35,7 +36,6 @@ type server struct {
 	etcd                   *member
 	kube                   *kube
 	apiReady, coreReady    atomic.Bool
-	runtimeReady           chan struct{}
 }
 
 func serverCommand(args []string) error {
@@ -72,7 +72,7 @@ func newServer(args []string) (*server, error) {
 		return nil, err
 	}
 	logDebug = parsed.boolean("debug")
-	s := &server{settings: parsed, dataDir: parsed.str("data-dir"), runtimeReady: make(chan struct{})}
+	s := &server{settings: parsed, dataDir: parsed.str("data-dir")}
 	s.dir = filepath.Join(s.dataDir, "server")
 	if err := refuseMissing(parsed); err != nil {
 		return nil, err
@@ -97,13 +97,25 @@ func newServer(args []string) (*server, error) {
 	return s, s.identity()
 }
 
+// A missing token file is waited for: pkg/util/file.go (ReadFile).
+var fileInterval, fileTimeout = 2 * time.Second, 4 * time.Minute
+
 // fileOr returns an option's value, or the content of the file in its -file counterpart, which takes precedence.
 func fileOr(s *settings, name string) (string, error) {
-	if path := s.str(name + "-file"); path != "" {
-		data, err := os.ReadFile(path)
-		return strings.TrimSpace(string(data)), err
+	path := s.str(name + "-file")
+	if path == "" {
+		return s.str(name), nil
 	}
-	return s.str(name), nil
+	for end := time.Now().Add(fileTimeout); ; time.Sleep(fileInterval) {
+		data, err := os.ReadFile(path)
+		if err == nil || !os.IsNotExist(err) {
+			return strings.TrimSpace(string(data)), err
+		}
+		if time.Now().After(end) {
+			return "", context.DeadlineExceeded
+		}
+		infof("Waiting for file %q to be created", path)
+	}
 }
 
 // identity determines the node's name and addresses, and all names of the server's certificates.
@@ -237,8 +249,6 @@ func (s *server) start(ctx context.Context) error {
 	}
 	go s.runAgent(ctx)
 	if s.managed {
-		// A joining server starts its container runtime first: pkg/etcd/etcd.go (Start).
-		<-s.runtimeReady
 		if err := s.etcd.begin(ctx); err != nil {
 			return err
 		}
@@ -266,13 +276,20 @@ func (s *server) start(ctx context.Context) error {
 	return nil
 }
 
+// ownHost returns the address in the administrator's kubeconfig: pkg/daemons/config/types.go (BindAddressOrLoopback).
+func (s *server) ownHost() string {
+	if host := s.str("bind-address"); host != "" {
+		return host
+	}
+	if strings.Contains(s.critical.ServiceIPRanges[0], ":") {
+		return "::1"
+	}
+	return "127.0.0.1"
+}
+
 // writeKubeconfig writes the kubeconfig, with mode 0600 by default: docs.k3s.io/cluster-access.
 func (s *server) writeKubeconfig() error {
-	host := s.str("bind-address")
-	if host == "" {
-		host = "127.0.0.1"
-	}
-	address := fmt.Sprintf("https://%s:%d", host, s.port)
+	address := "https://" + net.JoinHostPort(s.ownHost(), fmt.Sprint(s.port))
 	content, err := kubeconfigData(address, s.tls("server-ca.crt"), s.tls("client-admin.crt"), s.tls("client-admin.key"))
 	if err != nil {
 		return err
@@ -306,7 +323,6 @@ func (s *server) writeKubeconfig() error {
 // runAgent runs the node part of this server. It uses its own supervisor like any agent.
 func (s *server) runAgent(ctx context.Context) {
 	if s.boolean("disable-agent") {
-		close(s.runtimeReady)
 		return
 	}
 	value, err := formatToken("node:"+s.nodePassword, s.tls("server-ca.crt"))

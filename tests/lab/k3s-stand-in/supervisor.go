@@ -120,6 +120,9 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("/v1-k3s/encrypt/config", s.only(servers, s.encryptConfig))
 	mux.HandleFunc("/db/info", s.only(servers, s.memberInfo))
 	mux.HandleFunc("/db/snapshot", s.only(servers, s.snapshotRequest))
+	if s.boolean("embedded-registry") {
+		mux.HandleFunc("/v2/", func(w http.ResponseWriter, r *http.Request) { answerRegistry(w, r, s.byCertificate(r) != nil) })
+	}
 	mux.Handle("/", s.apiProxy())
 	return mux
 }
@@ -226,7 +229,7 @@ func (s *server) servingKubelet(w http.ResponseWriter, r *http.Request) {
 		sendError(w, err, code)
 		return
 	}
-	names := append([]string{name, "localhost", "127.0.0.1"}, splitList(r.Header.Values("k3s-Node-IP"))...)
+	names := append([]string{name, "localhost", "127.0.0.1", "::1"}, splitList(r.Header.Values("k3s-Node-IP"))...)
 	s.signAndSend(w, r, certificateSpec{name, nil, names, serverUse}, "server-ca", "serving-kubelet.key")
 }
 

@@ -41,9 +41,16 @@ func tokenCommand(args []string) error {
 	return fmt.Errorf("No help topic for 'token %s'", args[0])
 }
 
-func adminKube(o options) *kube {
-	tls := o.dataDir() + "/server/tls/"
-	return newKube("https://127.0.0.1:6443", tls+"server-ca.crt", tls+"client-admin.crt", tls+"client-admin.key")
+// adminKube returns the cluster of --kubeconfig, else of the environment's KUBECONFIG, else of this server:
+// pkg/cli/cmds/token.go, pkg/util/client.go (GetKubeConfigPath).
+func adminKube(o options) (*kube, error) {
+	path := o.get("kubeconfig")
+	for _, other := range []string{os.Getenv("KUBECONFIG"), adminKubeconfig} {
+		if path == "" {
+			path = other
+		}
+	}
+	return readKubeconfig(path)
 }
 
 const secretsPath = "/api/v1/namespaces/kube-system/secrets"
@@ -77,7 +84,11 @@ func createToken(ctx context.Context, o options) error {
 	if ttl > 0 {
 		data["expiration"] = time.Now().Add(ttl).UTC().Format(time.RFC3339)
 	}
-	err := adminKube(o).create(ctx, secretsPath, map[string]any{"apiVersion": "v1", "kind": "Secret",
+	admin, err := adminKube(o)
+	if err != nil {
+		return err
+	}
+	err = admin.create(ctx, secretsPath, map[string]any{"apiVersion": "v1", "kind": "Secret",
 		"metadata": map[string]string{"name": "bootstrap-token-" + id, "namespace": "kube-system"},
 		"type":     "bootstrap.kubernetes.io/token", "stringData": data})
 	var status *apiError
@@ -98,7 +109,11 @@ func listTokens(ctx context.Context, o options) error {
 	var list struct {
 		Items []struct{ Data map[string]string }
 	}
-	if err := adminKube(o).get(ctx, secretsPath+"?fieldSelector=type%3Dbootstrap.kubernetes.io%2Ftoken", &list); err != nil {
+	admin, err := adminKube(o)
+	if err != nil {
+		return err
+	}
+	if err := admin.get(ctx, secretsPath+"?fieldSelector=type%3Dbootstrap.kubernetes.io%2Ftoken", &list); err != nil {
 		return err
 	}
 	var found []map[string]string
@@ -134,9 +149,13 @@ func deleteTokens(ctx context.Context, o options) error {
 	if len(o.rest) == 0 {
 		return errors.New("missing argument; 'token delete' is missing token")
 	}
+	admin, err := adminKube(o)
+	if err != nil {
+		return err
+	}
 	for _, value := range o.rest {
 		id, _, _ := strings.Cut(value, ".")
-		if err := adminKube(o).delete(ctx, secretsPath+"/bootstrap-token-"+id); err != nil {
+		if err := admin.delete(ctx, secretsPath+"/bootstrap-token-"+id); err != nil {
 			return fmt.Errorf("failed to delete bootstrap token %q: %w", id, err)
 		}
 		fmt.Printf("bootstrap token %q deleted\n", id)

@@ -152,6 +152,18 @@ def test_what_the_servers_refuse_is_told_before_the_time_is_up(monkeypatch, line
     assert told in k3s_node._agent_refusal("k3s-agent", 31) and line in k3s_node.last_errors("k3s-agent")
 
 
+def test_servers_that_are_busy_with_other_agents_are_waited_for(monkeypatch):
+    """At most twenty agents are answered at once, the others ask again: pkg/server/handlers/router.go (MaxInFlight)."""
+    line = "Waiting to retrieve agent configuration; server is not ready: https://127.0.0.1:6444/v1-k3s/config: %s"
+
+    class Manager:
+        def log(self, unit, lines):
+            return 'level=error msg="%s"\n' % (line % "429 Too Many Requests")
+
+    monkeypatch.setattr(services, "here", Manager)
+    assert "429" in k3s_node.last_errors("k3s-agent") and k3s_node._agent_refusal("k3s-agent", 200) == ""
+
+
 @pytest.mark.parametrize(
     "why",
     ["EOF", "read tcp 127.0.0.1:47166->127.0.0.1:6444: read: connection reset by peer", "context deadline exceeded"],
