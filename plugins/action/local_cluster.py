@@ -35,6 +35,7 @@ class ActionModule(ActionBase):
         if result.get("inventory") is not None:
             written = kubeconfig.write(path, HEADER + dump(result["inventory"]), self._task.check_mode)
             result["changed"] = bool(result.get("changed")) or written
+            result["inventory"] = path  # its variables may have logins
             name = arguments.get("name")
             lines += [
                 "Inventory: %s" % path,

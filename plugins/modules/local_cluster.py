@@ -169,9 +169,9 @@ clusters:
   returned: always
   type: dict
 inventory:
-  description: The inventory of the cluster.
+  description: Path of the inventory of the cluster on the controller.
   returned: when O(state=present)
-  type: dict
+  type: str
 summary:
   description: What was done and what exists, one line each.
   returned: always
@@ -233,11 +233,14 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
         supports_check_mode=True,
+        no_log=True,  # variables may have logins: nothing of the parameters goes to the journal
         required_if=[("state", state, ["name"]) for state in ("present", "started", "stopped", "absent")],
     )
+    parameters = dict(module.params)
+    module.params["vars"] = sorted(parameters["vars"])  # this copy of the parameters is shown: names only
     try:
-        program, host = choose_engine(module.params["engine"], run)
-        result = Cluster(module.params, Engine(program, host), module.check_mode).run()
+        program, host = choose_engine(parameters["engine"], run)
+        result = Cluster(parameters, Engine(program, host), module.check_mode).run()
     except local_nodes.LocalError as error:
         module.fail_json(msg="\n".join(error.problems), problems=error.problems)
     for warning in result.pop("warnings"):

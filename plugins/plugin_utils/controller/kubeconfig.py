@@ -93,10 +93,12 @@ def write(path: str, text: str, check: bool) -> bool:
     if check:
         return True
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path))
+    handle, temporary = tempfile.mkstemp(prefix=".kubewright-", dir=os.path.dirname(path))
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)

@@ -175,3 +175,20 @@ def test_what_a_killed_run_left_is_removed(install, mirror, tool, tmp_path):
     os.utime(tmp_path / "bin/.kubewright-old", (0, 0))
     install(tool)
     assert names(tmp_path) == ["tool"]
+
+
+def test_modes_and_paths_whatever_the_umask_and_the_name_of_the_directory(run_module, record, tmp_path, monkeypatch):
+    monkeypatch.setattr(artifacts, "ROOM", 1)
+    place = tmp_path / "a mirr\u00f6r/dl.example.com/v1"
+    place.mkdir(parents=True)
+    (place / "tool").write_bytes(b"one")
+    dest = tmp_path / "new dir/\u00fcber/tool"
+    former = os.umask(0o077)
+    try:
+        item = {"url": URL, "checksum": digest(b"one"), "version": "v1", "dest": str(dest)}
+        done = run_module(artifacts, items=[item], source=str(tmp_path / "a mirr\u00f6r"))
+    finally:
+        os.umask(former)
+    assert done["changed"] and dest.read_bytes() == b"one"
+    for path, mode in ((dest, 0o755), (dest.parent, 0o755), (dest.parent.parent, 0o755)):
+        assert os.stat(path).st_mode & 0o777 == mode, path

@@ -13,7 +13,14 @@ import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths
-from ansible_collections.kubewright.cluster.plugins.modules import artifacts, cluster_objects, files, k3s, kubeadm
+from ansible_collections.kubewright.cluster.plugins.modules import (
+    artifacts,
+    cluster_objects,
+    files,
+    k3s,
+    kubeadm,
+    local_cluster,
+)
 
 MANIFEST = "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData: {password: hunter2-SECRET}\n"
 INVOCATIONS = [
@@ -22,6 +29,7 @@ INVOCATIONS = [
     (artifacts, {"items": [{"url": "u", "version": "1"}], "proxy": "http://u:hunter2-SECRET@proxy:3128"}),
     (kubeadm, {"state": "join", "config": MANIFEST}),
     (kubeadm, {"state": "join", "credentials": {"token": "hunter2-SECRET"}}),
+    (local_cluster, {"vars": {"kube_registries": {"password": "hunter2-SECRET"}}, "cache": "/no", "name": "x"}),
     (k3s, {"state": "started", "credentials": {"token": "hunter2-SECRET"}}),
 ]
 
@@ -35,10 +43,15 @@ def journal(monkeypatch):
     return written
 
 
+def no_engine(*_arguments):
+    raise local_cluster.local_nodes.LocalError("there is no engine")
+
+
 @pytest.mark.parametrize(("module", "arguments"), INVOCATIONS, ids=lambda item: getattr(item, "__name__", ""))
 def test_a_module_shows_no_secret_that_it_was_given(module, arguments, journal, capsys, monkeypatch):
     monkeypatch.setattr(AnsibleModule, "run_command", lambda *_args, **_more: (1, "", "error: refused"))
     monkeypatch.setattr(cluster_objects, "WAIT_SECONDS", 0)
+    monkeypatch.setattr(local_cluster, "choose_engine", no_engine)
     check = {"_ansible_check_mode": True, "_ansible_diff": True}
     with patch_module_args({**arguments, **check}), pytest.raises(SystemExit):
         module.main()

@@ -135,3 +135,10 @@ def test_a_path_that_registries_do_not_serve_is_said(distribution, url, override
     assert plan["refusals"] == []
     found = [finding for finding in plan["warnings"] if finding["id"].startswith("registries.")]
     assert described(found) == (["%s value=%s" % (warning, url)] if warning else [])
+
+
+@pytest.mark.parametrize("data_dir", ["/var/lib/containerd", '/srv/a "b"/containerd'])
+def test_containerds_configuration_is_toml(data_dir):
+    made = tomllib.loads(containerd.config({}, "systemd", "registry.k8s.io/pause:3.10", data_dir, True))
+    assert made["version"] == 3 and made["root"] == data_dir
+    assert made["plugins"][IMAGES]["registry"] == {"config_path": containerd.CERTS}
