@@ -84,6 +84,8 @@ class Distribution(ABC):
     started_by_join: ClassVar[Mapping[str, bool]]
     # True if other nodes may join as soon as the first control plane answers, before its start is complete.
     joins_during_start: ClassVar[bool] = False
+    # True if what nodes join with stays in the cluster until it is deleted.
+    has_join_secrets: ClassVar[bool] = False
     # The administrator's kubeconfig on a control plane.
     admin_kubeconfig: ClassVar[str]
     # The parts of a node that are set up together (plan/slices.py), in the order in which their services start.

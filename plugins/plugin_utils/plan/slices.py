@@ -159,7 +159,7 @@ def objects(plan: dict[str, Any], manifests: list[dict[str, Any]], joins: bool) 
         "manifests": manifests,
         "addons": plan["addons"],
         "spread_dns": plan["plugin"] != "none",
-        "revoke_joins": joins and plan["distribution"] == "kubeadm",
+        "revoke_joins": joins and distributions.by_name(plan["distribution"]).has_join_secrets,
         "kubeconfig": distributions.by_name(plan["distribution"]).admin_kubeconfig,
     }
 
