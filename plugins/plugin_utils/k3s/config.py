@@ -72,6 +72,9 @@ def config(node: Node, cluster: Cluster) -> Keys:
         made["data-dir"] = data_dir(inputs)
     if server:
         made.update(_shared(cluster))
+    facts = (node.get("info") or {}).get("network") or {}
+    if cluster["plugin"] == k3s_flannel.Flannel.name and k3s_flannel.interface(node.get("addresses") or [], facts):
+        made["flannel-iface"] = k3s_flannel.interface(node["addresses"], facts)
     if k3s_selinux.wanted(node):
         made["selinux"] = True
     made["node-taint"] = _taints(node)

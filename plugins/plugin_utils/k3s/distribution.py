@@ -26,7 +26,7 @@ from ..base.findings import Finding, reason
 from ..base.model import Datastore
 from ..base.reference import K3S_ARCHITECTURES, K3S_BALANCER_PORT, K3S_MINIMUM, K3S_PAGE, K3S_REVISION
 from ..machine import os_settings
-from ..network import endpoint, plugins as network
+from ..network import endpoint, flannel, plugins as network
 from . import (
     agents_only,
     artifacts,
@@ -194,7 +194,12 @@ class K3s(Distribution):
         found += selinux.problems(host, node)
         found += hardening.problems(host, node, cluster["shared"]["k3s_hardened"])
         old_names = config_checks.deprecated(values["k3s_config"], cluster["version"])
-        return Problems(found, old_names) + Problems(*datastore.reach(host, node, joined))
+        problems = Problems(found, old_names) + Problems(*datastore.reach(host, node, joined))
+        own = {"flannel-iface", "flannel-conf"} & set(values["k3s_config"])
+        if cluster["plugin"] != flannel.Flannel.name or own:
+            return problems
+        apart = flannel.check_addresses(host, node["addresses"], node["info"]["network"])
+        return problems + (Problems([], apart) if joined else Problems(apart, []))
 
     def ports_held(self, endpoint: Mapping[str, Any]) -> list[tuple[int, str]]:
         """See Distribution."""

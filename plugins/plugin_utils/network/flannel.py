@@ -8,11 +8,13 @@ https://docs.k3s.io/networking/basic-network-options#flannel-options
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...module_utils.node import network_traces
 from ..base.findings import Finding
+from ..base.model import Address
+from .addresses import Facts, of_host
 from .plugin import NetworkPlugin, Options, Situation, between_nodes, one_network
 
 PAGE = "https://docs.k3s.io/networking/basic-network-options#flannel-options"
@@ -68,6 +70,41 @@ class Flannel(NetworkPlugin):
 def backend(options: Options | None) -> str:
     """Return the backend that is asked for."""
     return (options or {}).get("backend") or "vxlan"
+
+
+def interface(addresses: Sequence[Address], facts: Facts) -> str:
+    """Return the value of K3s's flannel-iface; empty where flannel finds the node's address by itself.
+
+    Without it flannel takes the interface of the default route: LookupExtInterface in pkg/agent/flannel/flannel.go of
+    k3s-io/k3s. facts: the network part of the host's.
+    """
+    own = addresses[0].interface if addresses else None
+    version = 4 if any(address.family == 4 for address in addresses) else 6
+    default = facts.get("default_ipv%d" % version) or {}
+    return own if own and own != default.get("interface") else ""
+
+
+def check_addresses(host: str, addresses: Sequence[Address], facts: Facts) -> list[Finding]:
+    """Check that flannel uses the node's addresses: it takes one interface, and the first IPv4 address there."""
+    found = []
+    names = [address.interface for address in addresses]
+    if len({name for name in names if name}) > 1:
+        text = (
+            "%s: its addresses are on %s, and flannel uses one interface for both families. Set kube_node_ip to "
+            "addresses of one interface, or set kube_network.plugin: none and install another network plugin."
+        )
+        shown = " and ".join(str(name) for name in names)
+        found.append(Finding("flannel.two_interfaces", text % (host, shown), host, names))
+    for address in addresses:
+        first = next((one for one in of_host(facts) if (one.interface, one.family) == (address.interface, 4)), None)
+        if address.family == 4 and first and first.address != address.address:
+            text = (
+                "%s: flannel uses the first address of %s, %s, and the node's is %s. Set kube_node_ip: %s, or remove "
+                "the first address from the interface."
+            )
+            values = (host, address.interface, first.address, address.address, first.address)
+            found.append(Finding("flannel.other_address", text % values, host, address.address, first.address))
+    return found
 
 
 def running_backends(nodes: Any) -> list[str]:

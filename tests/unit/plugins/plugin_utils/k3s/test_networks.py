@@ -101,3 +101,54 @@ def test_networks_and_domain_cannot_change(inputs, wanted):
     }  # fmt: skip
     refusals = planner.cluster_plan(hosts, groups)["refusals"]
     assert described([row for row in refusals if row["id"] == "inputs.fixed"]) == wanted
+
+
+def on_second_network(*given, number=1):
+    """Facts of a network: NAT on eth0 with the default route, these addresses on eth1."""
+
+    def row(name, *texts):
+        rows = [
+            {"address": text, "prefix": 64 if ":" in text else 24, "family": 6 if ":" in text else 4, "scope": "global"}
+            for text in texts
+        ]
+        return {"name": name, "up": True, "mtu": 1500, "addresses": rows}
+
+    return {
+        "interfaces": [row("eth0", "10.0.2.1%d" % number), row("eth1", *given)],
+        "routes": [{"dst": "default", "via": "10.0.2.2", "dev": "eth0"}],
+        "default_ipv4": {"address": "10.0.2.1%d" % number, "interface": "eth0", "gateway": "10.0.2.2"},
+        "default_ipv6": None,
+        "probe_source": next(text for text in reversed(given) if ":" not in text),
+    }
+
+
+def test_flannel_uses_the_interface_of_the_nodes_address():
+    hosts, groups = inventory(1, 1, {"kube_distribution": "k3s"})
+    assert "flannel-iface" not in config(planner.cluster_plan(hosts, groups), "w-1")
+    for number, row in enumerate(hosts.values(), 1):
+        row["info"]["network"] = on_second_network("192.168.56.1%d" % number, number=number)
+    plan = planner.cluster_plan(hosts, groups)
+    assert plan["refusals"] == []
+    for host in hosts:
+        made = config(plan, host)
+        assert made["flannel-iface"] == "eth1" and made["node-ip"].startswith("192.168.56.")
+    for row in hosts.values():
+        row["inputs"]["kube_network"] = {"plugin": "none"}
+    assert "flannel-iface" not in config(planner.cluster_plan(hosts, groups), "w-1")
+
+
+def test_flannel_uses_the_first_address_of_an_interface():
+    hosts, groups = inventory(1, 0, {"kube_distribution": "k3s"})
+    hosts["cp-1"]["info"]["network"] = on_second_network("192.168.56.10", "192.168.56.11")
+    found = described(planner.cluster_plan(hosts, groups)["refusals"])
+    assert found == ["flannel.other_address node=cp-1 value=192.168.56.11 limit=192.168.56.10"]
+    hosts["cp-1"]["inputs"]["k3s_config"] = {"flannel-iface": "eth1"}
+    plan = planner.cluster_plan(hosts, groups)
+    assert plan["refusals"] == [] and config(plan, "cp-1")["flannel-iface"] == "eth1"
+
+
+def test_flannel_uses_one_interface_for_both_families():
+    hosts, groups = inventory(1, 0, {**BOTH, "kube_node_ip": "10.0.2.11, fd00::1"})
+    hosts["cp-1"]["info"]["network"] = on_second_network("192.168.56.10", "fd00::1")
+    found = described(planner.cluster_plan(hosts, groups)["refusals"])
+    assert found == ["flannel.two_interfaces node=cp-1 value=['eth0', 'eth1']"]
