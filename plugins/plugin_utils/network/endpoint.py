@@ -17,7 +17,7 @@ from ..base.findings import Finding
 from ..base.model import Endpoint, Member
 from ..base.reference import ENDPOINT_PORT
 from ..machine import service_units
-from .addresses import host_port, interface_of, is_address
+from .addresses import family, host_port, interface_of, is_address
 
 DIRECTORY = "/etc/kubewright/endpoint"
 UNITS = ["kube-endpoint", "kube-endpoint-vip"]
@@ -139,9 +139,19 @@ def virtual_interface(endpoint: Endpoint, wanted: Mapping[str, Any], network: Ma
 
 
 def check_virtual_address(
-    host: str, endpoint: Endpoint, wanted: Mapping[str, Any], network: Mapping[str, Any]
+    host: str, endpoint: Endpoint, wanted: Mapping[str, Any], network: Mapping[str, Any], own: str | None = None
 ) -> list[Finding]:
-    """Check that a control plane has an interface for the virtual address."""
+    """Check that a control plane has an interface for the virtual address, and an address of its family.
+
+    own: the node's address, from which VRRP goes to the others.
+    """
+    if own and family(own) != family(endpoint["address"]):
+        text = (
+            "%s: kube_api_endpoint.address %s and the node's address %s have different address families. Choose a "
+            "virtual address of the family that kube_pod_cidrs lists first."
+        )
+        values = (host, endpoint["address"], own)
+        return [Finding("endpoint.family", text % values, host, endpoint["address"], own)]
     interface = virtual_interface(endpoint, wanted, network)
     known = [item["name"] for item in network.get("interfaces") or []]
     if not interface:
@@ -182,6 +192,9 @@ def keepalived(
     lines = [
         "# Made by kubewright.cluster.",
         "global_defs {",
+        # Only the other control planes are believed: keepalived.conf(5). VRRP itself has no authentication any more
+        # (RFC 9568, section 9).
+        *(["  vrrp_check_unicast_src"] if peers else []),
         "  enable_script_security",
         "  script_user root",
         "}",

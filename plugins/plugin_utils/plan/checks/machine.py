@@ -243,7 +243,7 @@ def virtual_address(case: Case, host: str, node: Node) -> Problems:
     wanted = node["inputs"]["kube_api_endpoint"]
     if place["mode"] != "vip" or node["role"] != "control_plane" or not addresses.is_address(wanted.get("address")):
         return Problems([], [])
-    return Problems(endpoint.check_virtual_address(host, place, wanted, node["info"]["network"]), [])
+    return Problems(endpoint.check_virtual_address(host, place, wanted, node["info"]["network"], node["address"]), [])
 
 
 def maps(case: Case, host: str, node: Node) -> Problems:

@@ -11,6 +11,7 @@ import re
 import pytest
 import yaml
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory
 
 FOUR = {"kube_pod_cidrs": ["10.244.0.0/16"], "kube_service_cidrs": ["10.96.0.0/16"]}
@@ -147,6 +148,18 @@ def test_a_second_run_changes_nothing(inputs, families, primary, node_ip):
     assert again["refusals"] == [] and {host: node["steps"] for host, node in again["nodes"].items()} == dict.fromkeys(
         hosts, {}
     )
+
+
+def test_a_virtual_address_is_of_the_nodes_family():
+    hosts, groups = hosts_with({**BOTH, "kube_api_endpoint": {"address": "fd00:1::99"}})
+    found = planner.cluster_plan(hosts, groups)["refusals"]
+    assert described(found)[0] == "endpoint.family node=cp-1 value=fd00:1::99 limit=10.0.0.11"
+
+
+def test_only_other_control_planes_are_believed_about_the_virtual_address():
+    plan, _hosts, _groups = plan_of({**FOUR, "kube_api_endpoint": {"address": "10.0.0.99"}}, (4,))
+    text = content(plan, "cp-1", "keepalived.conf")
+    assert "  vrrp_check_unicast_src\n" in text and "  unicast_peer {\n    10.0.0.12\n    10.0.0.13\n  }" in text
 
 
 def test_nodes_behind_a_vpn_get_kube_router_with_tunnels():
