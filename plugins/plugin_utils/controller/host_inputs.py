@@ -141,7 +141,7 @@ def target(host: str, variables: Mapping[str, Any], template: Callable[[Any], An
     for part in ",".join([value("kube_node_ip"), *theirs]).split(","):
         if is_address(part.strip()):
             return part.strip()
-    place = value("ansible_host") or value("ansible_ssh_host") or host
+    place = (value("ansible_host") or value("ansible_ssh_host") or host).strip("[]")
     if is_address(place):
         return "" if ip_address(place).is_loopback else place
     return place if (value("ansible_connection") or "ssh") in _BY_NAME and "%" not in place else ""

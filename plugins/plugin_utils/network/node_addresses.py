@@ -53,6 +53,7 @@ def choose(request: Request, families: Sequence[int] = ()) -> Chosen:
     https://docs.k3s.io/networking/basic-network-options#dual-stack-ipv4--ipv6-networking
     """
     kept = _kept(request)
+    kept = [one for one in kept if one.family in families] or kept
     changed = _changed(request, kept)
     if kept and (request.fixed or not changed):
         return kept, changed

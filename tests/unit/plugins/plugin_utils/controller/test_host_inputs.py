@@ -21,6 +21,7 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller impo
         ("cp1", {"ansible_host": "203.0.113.1", "kube_node_ip": "eth1"}, "203.0.113.1"),
         ("10.0.0.7", {}, "10.0.0.7"),
         ("fd00::7", {}, "fd00::7"),
+        ("cp1", {"ansible_host": "[fd00::7]"}, "fd00::7"),
         ("cp1.example.com", {}, "cp1.example.com"),
         ("cp1", {"ansible_host": "{{ x }}"}, "{{ X }}"),
         # A forwarded port says nothing of the node's own address.

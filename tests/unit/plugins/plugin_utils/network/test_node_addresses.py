@@ -225,6 +225,8 @@ def test_a_member_keeps_the_address_of_its_node():
     assert chosen(network, "eth1", kept=["10.1.0.11"]) == (["10.1.0.11"], [])
     assert chosen(network, "eth0", kept=["10.1.0.11"]) == (["10.1.0.11"], ["address.fixed"])
     assert chosen(network, kept=["10.9.0.11"]) == (["10.9.0.11"], ["address.gone"])
+    # One of each family of the networks.
+    assert chosen(network, kept=["10.1.0.11", "fd00::11"]) == (["10.1.0.11"], [])
     # An agent of K3s takes another address when it restarts.
     assert chosen(network, "eth0", kept=["10.1.0.11"], fixed=False) == (["10.0.0.11"], [])
     assert chosen(network, kept=["10.9.0.11"], fixed=False) == (["10.0.0.11"], [])
