@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..base import versions
-from ..base.distribution import Cluster, Distribution, File, Node
+from ..base.distribution import Cluster, Distribution, File, Inputs, Node
 from ..base.findings import Finding
 from ..base.model import Datastore
 from ..machine import capacity, kubelet
@@ -44,14 +44,8 @@ def plan(draft: Draft, host: str, cluster: Cluster, state: Mapping[str, Any]) ->
     wanted = distribution.wanted(node, cluster)
     secret = distribution.secret_files(node, cluster)
     _remove_left_over(distribution, node, wanted["files"], secret)
-    if wanted["packages"] and "air_gap" in values["kube_needs"]:
-        text = (
-            "%s: kube_needs has air_gap, and %s must be installed. Make sure that the node's package sources "
-            "have them, or install them first."
-        )
-        packages = ", ".join(wanted["packages"])
-        draft.warn([Finding("air_gap.packages", text % (host, packages), host, packages)])
     steps, services = difference.steps(distribution, wanted, info, joined)
+    draft.warn(_fetched(host, values, wanted["packages"], "programs" in steps))
     _credentials(node, distribution, secret, steps, services)
     if joined and node["role"] == "control_plane" and cluster["drift"]:
         steps["control-plane"] = cluster["drift"]
@@ -68,6 +62,26 @@ def plan(draft: Draft, host: str, cluster: Cluster, state: Mapping[str, Any]) ->
     documents = distribution.documents(node, cluster) if starts else None
     if documents:
         node["kubeadm"] = documents
+
+
+def _fetched(host: str, values: Inputs, packages: Sequence[str], programs: bool) -> list[Finding]:
+    """Warn of packages in an air gap, and of programs from a mirror without encryption that has their checksums too."""
+    found = []
+    if packages and "air_gap" in values["kube_needs"]:
+        text = (
+            "%s: kube_needs has air_gap, and %s must be installed. Make sure that the node's package sources "
+            "have them, or install them first."
+        )
+        listed = ", ".join(packages)
+        found.append(Finding("air_gap.packages", text % (host, listed), host, listed))
+    source = str(values["kube_artifacts"].get("source") or "")
+    if programs and source.startswith("http://") and not values["kube_artifacts"].get("checksums"):
+        text = (
+            "kube_artifacts.source: %s is not encrypted, so both the programs and their checksums can be changed on "
+            "the way. Use https://, or pin the digests in kube_artifacts.checksums."
+        )
+        found.append(Finding("artifacts.not_encrypted", text % source, value=source))
+    return found
 
 
 def _rejoins(node: Node, distribution: Distribution, cluster: Cluster, state: Mapping[str, Any]) -> bool:

@@ -71,7 +71,6 @@ OF_A_NODE = (
     machine.virtual_address,
     distribution_node,
     machine.maps,
-    machine.downloads,
 )
 
 

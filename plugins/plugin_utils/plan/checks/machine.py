@@ -224,19 +224,6 @@ def ports(case: Case, host: str, node: Node) -> Problems:
     return Problems(found, [])
 
 
-def downloads(case: Case, host: str, node: Node) -> Problems:
-    """Warn of a mirror without encryption whose checksums come from the mirror itself."""
-    wanted = node["inputs"]["kube_artifacts"]
-    source = str(wanted.get("source") or "")
-    if not source.startswith("http://") or wanted.get("checksums"):
-        return Problems([], [])
-    text = (
-        "kube_artifacts.source: %s is not encrypted, so both the programs and their checksums can be changed on the way. "
-        "Use https://, or pin the digests in kube_artifacts.checksums."
-    )
-    return Problems([], [Finding("artifacts.not_encrypted", text % source, value=source)])
-
-
 def virtual_address(case: Case, host: str, node: Node) -> Problems:
     """Check that a control plane has an interface for the endpoint's virtual address."""
     place = case.cluster["endpoint"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described, ids
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import (
     GIB,
     applied,
@@ -233,3 +233,12 @@ def test_a_mirror_that_is_not_encrypted_is_said_once(given, warned):
     plan = planner.cluster_plan(*inventory(1, 1, {"kube_artifacts": given}))
     found = [finding for finding in plan["warnings"] if finding["id"] == "artifacts.not_encrypted"]
     assert described(found) == (["artifacts.not_encrypted value=http://mirror.lan"] if warned else [])
+
+
+def test_a_mirror_from_which_nothing_is_downloaded_is_not_warned_of():
+    hosts, groups = inventory(1, 1, {"kube_artifacts": {"source": "http://mirror.lan"}})
+    plan = planner.cluster_plan(hosts, groups)
+    done = {
+        host: {**hosts[host], "info": applied(hosts[host]["info"], node, plan)} for host, node in plan["nodes"].items()
+    }
+    assert "artifacts.not_encrypted" not in ids(planner.cluster_plan(done, groups)["warnings"])
