@@ -148,6 +148,8 @@ def attribute(rows: Rows, found: Sequence[dict[str, Any]]) -> None:
     for row in rows.values():
         origins.update(((row or {}).get("foreign") or {}).get("origins") or {})
     for finding in found:
+        if str(finding.get("id")).startswith(("inventory.", "groups.")):
+            continue  # these have the names that the user wrote
         for path in sorted(origins, key=len, reverse=True):
             finding["text"] = _named(finding["text"], path, origins[path])
 

@@ -116,6 +116,11 @@ def problems(given: Any, role: str, version: str, owned: Mapping[str, str] | Non
     return found
 
 
+def covers(version: str) -> bool:
+    """Return True if the settings of a version are known."""
+    return versions.parse(version)[:2] >= OLDEST
+
+
 def deprecated(given: Mapping[str, Any], version: str) -> list[Finding]:
     """Warn of keys that K3s accepts under an old name, if this version knows the new one."""
     number = _version(version)

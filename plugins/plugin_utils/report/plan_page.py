@@ -21,7 +21,7 @@ from markupsafe import Markup, escape
 
 from ..base import quantity, resources
 from ..base.model import Datastore, Plan, PlanNode
-from . import lines, summary, todo
+from . import inventory as inventory_block, lines, summary, todo
 
 _ADDRESS = re.compile(r"(https?://[^\s<>\"')]*[^\s<>\"').,;:])")
 SHOWN = 8  # so many nodes of a role are drawn; the others are a link to the table
@@ -74,6 +74,8 @@ def html(plan: Plan, inventory: str = "", date: str = "", kubeconfig: str = "") 
         idle=todo.is_idle(plan),
         refusals=summary.found(plan["refusals"], plan["nodes"]),
         warnings=summary.found(plan["warnings"], plan["nodes"]),
+        inventory=inventory_block.block(plan),
+        inventory_title=inventory_block.headline(plan),
         facts=_facts(plan, kubeconfig),
         reasons=summary.reasons(plan),
         alternatives=summary.alternatives(plan),

@@ -184,9 +184,9 @@ def addon(title: str, instead: str = "kube_manifests") -> Row:
     """A switch for something that this collection does not install."""
 
     def read(value: Any, _context: Context) -> Outcome:
-        return left("%s is not installed; see %s" % (title, instead)) if is_true(value) else nothing("off")
+        return left("not installed: %s (see %s)" % (title, instead)) if is_true(value) else nothing("off")
 
-    return Row(instead, read, "%s is not installed" % title, Kind.NOT_TAKEN)
+    return Row(instead, read, "not installed: %s" % title, Kind.NOT_TAKEN)
 
 
 def part_of(name: str) -> Row:

@@ -146,6 +146,14 @@ ROWS: dict[str, Row] = {
     "kube_apiserver_enable_admission_plugins": question(
         "Set enable-admission-plugins in %s.extraArgs, and remove this." % API_SERVER
     ),
+    "kube_encryption_algorithm": part_of("kube_encrypt_secret_data"),
+    "kube_encryption_resources": part_of("kube_encrypt_secret_data"),
+    "kube_authorization_modes": not_taken(_KUBEADM, "['Node', 'RBAC']"),
+    "kube_profiling": not_taken("set profiling in the extraArgs of kubeadm_cluster_config, if you need it", True),
+    "kube_apiserver_insecure_port": unused("API servers have no such port any more"),
+    "kube_proxy_remove": not_taken("kube-proxy is always installed", False),
+    "kubelet_rotate_server_certificates": not_taken("set serverTLSBootstrap in kubelet_config, if you need it", False),
+    "coredns_k8s_external_zone": part_of("enable_coredns_k8s_external"),
     "kube_external_ca_mode": question("The CA is made by kubeadm. Remove this.", False),
     "cloud_provider": question(_NO_CLOUD),
     "external_cloud_provider": question(_NO_CLOUD),
@@ -161,7 +169,7 @@ ROWS: dict[str, Row] = {
     "helm_enabled": addon("Helm", "https://helm.sh"),
     "krew_enabled": addon("Krew"),
     "metrics_server_enabled": addon("metrics-server"),
-    "ingress_nginx_enabled": addon("ingress-nginx, which upstream retired in March 2026,"),
+    "ingress_nginx_enabled": addon("ingress-nginx, which upstream retired in March 2026"),
     "ingress_alb_enabled": addon("the ALB ingress controller"),
     "metallb_enabled": addon("MetalLB"),
     "cert_manager_enabled": addon("cert-manager"),

@@ -142,11 +142,24 @@ def _take(result: Translation, name: str, row: Row, outcome: Outcome, own: Mappi
     elif replaced:
         kind, text = Kind.NO_EFFECT, "%s is set" % ", ".join(replaced)
     _join(result.inputs, inputs)
-    for path in outcome.origins or inputs:
+    for path in outcome.origins or _paths(inputs):
         result.origins.setdefault(path, outcome.origins.get(path, name))
     entry = {"name": outcome.wrote or name, "kind": kind.value, "text": text}
     if entry not in result.entries:
         result.entries.append(entry)
+
+
+# Maps whose keys are the user's own.
+_FREE_KEYS = ("kube_node_labels",)
+
+
+def _paths(inputs: Mapping[str, Any]) -> list[str]:
+    """Return the paths that a name sets: inputs, and the keys of those that are maps."""
+    found = []
+    for name, value in inputs.items():
+        keys = list(value) if isinstance(value, Mapping) and name not in _FREE_KEYS else []
+        found += ["%s.%s" % (name, key) for key in keys] or [name]
+    return found
 
 
 def _join(known: dict[str, Any], more: Mapping[str, Any]) -> None:

@@ -259,3 +259,9 @@ def test_pyratlabs_says_which_hosts_belong_where():
         "k3s_disable": ["traefik"],
         "kube_node_ip": "10.0.0.11",
     }
+
+
+def test_a_release_that_is_too_old_is_refused_whatever_its_settings():
+    plan = planned({"server": ["cp-1"]}, k3s_version="v1.24.7+k3s1", extra_server_args="--debug")
+    assert [row["id"] for row in plan["refusals"]] == ["version.too_old"]
+    assert plan["refusals"][0]["text"].startswith("k3s_version (kube_version) v1.24.7")
