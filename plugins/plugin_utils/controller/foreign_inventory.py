@@ -21,6 +21,13 @@ Rows = Mapping[str, Mapping[str, Any]]
 # Inputs that are the same for the whole cluster: a group of some hosts may have set them.
 _SHARED = {lifecycle.Scope.CLUSTER: (True, True), lifecycle.Scope.SERVERS: (True, False)}
 
+# Kubespray's groups whose hosts have no role here.
+_WITHOUT_ROLE = {
+    "bastion": "hosts to connect through are set with ansible_ssh_common_args",
+    "calico_rr": "Calico's route reflectors are not installed",
+    "calico-rr": "Calico's route reflectors are not installed",
+}
+
 
 def spread(rows: Mapping[str, dict[str, Any]], groups: Groups) -> None:
     """Give inputs of the cluster that were translated on some hosts to the hosts that have no value of them.
@@ -64,6 +71,11 @@ def report(rows: Rows, groups: Groups) -> dict[str, Any] | None:
     for (kind, name, text), where in sorted(hosts_of.items()):
         hosts = [] if len(where) == len(read) else where
         result[kind].append({"name": name, "hosts": hosts, "text": text})
+    result[Kind.NOT_TAKEN.value] += [
+        {"name": "group %s" % name, "hosts": [], "text": text}
+        for name, text in _WITHOUT_ROLE.items()
+        if groups.get(name)
+    ]
     return result
 
 

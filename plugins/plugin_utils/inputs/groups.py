@@ -75,16 +75,33 @@ def roles_of(groups: Groups) -> tuple[list[str], list[str]]:
     return control_planes, [host for host in workers if host not in control_planes]
 
 
+# Other words for the two groups. They count where no group gives a role, since other software has such groups too.
+_WORDS = {
+    "kube_control_plane": """kube_master kube_masters master masters control_plane control_planes controlplane
+        controllers kube_server servers k3s_server k3s_servers k3s_master""",
+    "kube_node": """kube_worker kube_workers worker workers node nodes agents kube_agent k3s_agent k3s_agents
+        k3s_node""",
+}
+
+
 def misspelt(groups: Groups) -> list[Finding]:
     """Refuse groups whose names resemble one with a role and whose hosts have none."""
     planes, workers = members(groups)
-    known = [name for used in FAMILIES[:1] for names in used_names(used) for name in names]
+    known = [name for names in used_names(FAMILIES[0]) for name in names]
     found = []
     for name in sorted(groups):
         idle = sorted(host for host in groups[name] if host not in planes and host not in workers)
-        near = difflib.get_close_matches(name.lower().replace("-", "_"), known, n=1, cutoff=CUTOFF)
-        if idle and near and name not in OTHERS and name not in known:
+        meant = _meant(name.lower().replace("-", "_"), known, words=not planes)
+        if idle and meant and name not in OTHERS and name not in known:
             text = "The group %s gives no role, and %s %s in no other; did you mean %s?"
-            values = (name, ", ".join(idle), "is" if len(idle) == 1 else "are", near[0])
-            found.append(Finding("groups.misspelt", text % values, value=name, limit=near[0]))
+            values = (name, ", ".join(idle), "is" if len(idle) == 1 else "are", meant)
+            found.append(Finding("groups.misspelt", text % values, value=name, limit=meant))
     return found
+
+
+def _meant(name: str, known: Sequence[str], words: bool) -> str:
+    """Return the group that a name probably means, empty if none."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=CUTOFF)
+    if near or not words:
+        return near[0] if near else ""
+    return next((group for group, others in _WORDS.items() if name in others.split()), "")

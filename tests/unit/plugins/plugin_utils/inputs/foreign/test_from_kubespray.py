@@ -300,6 +300,18 @@ def test_misspelt_groups_are_named_with_a_proposal(groups, value, limit):
     assert described(plan["refusals"])[0] == "groups.misspelt value=%s limit=%s" % (value, limit)
 
 
+def test_other_words_for_the_groups_count_where_no_group_gives_a_role():
+    plan = planned({"masters": ["cp-1"], "kube_workers": ["w-1"]})
+    assert [row["value"] for row in plan["refusals"] if row["id"] == "groups.misspelt"] == ["kube_workers", "masters"]
+    assert planned({"kube_control_plane": ["cp-1"], "kube_node": ["w-1"], "workers": ["x-1"]})["refusals"] == []
+
+
+def test_groups_that_give_no_role_here_are_named():
+    plan = planned({**KUBESPRAY, "bastion": ["b-1"], "calico_rr": ["w-1"]}, {"cp-1": {"ip": "10.0.0.11"}})
+    names = [entry["name"] for entry in plan["inventory"]["not_taken"]]
+    assert names == ["group bastion", "group calico_rr"] and plan["refusals"] == []
+
+
 def test_groups_whose_hosts_have_a_role_are_nobodys_business():
     assert planned({"kube_control_plane": ["cp-1"], "kube_node": ["w-1"], "kube_nodes": ["w-1"]})["refusals"] == []
 
