@@ -75,7 +75,7 @@ class ActionModule(ActionBase):
         def template(value, replaced=None):
             if not replaced:
                 return own.template(value)
-            trusted = {name: _like(text, variables[name]) for name, text in replaced.items()}
+            trusted = {name: _like(text, variables.get(name)) for name, text in replaced.items()}
             templar = self._templar.copy_with_new_env(available_variables={**variables, **trusted})
             return templar.template(next((trusted[name] for name, text in replaced.items() if text is value), value))
 

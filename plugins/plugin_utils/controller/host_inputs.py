@@ -65,7 +65,7 @@ def read(host: str, variables: Mapping[str, Any], template: Template, groups: Ma
     evaluated. groups: of the inventory.
     """
     dialect = dialects.recognise(variables, groups)
-    values = Values(variables, template)
+    values = Values(variables, template, dialect.defaults if dialect else None)
     problems: list[str] = []
     own = _own(variables, values, dialect, problems)
     # Without groups, a variable of PyratLabs' role says which hosts are control planes.

@@ -33,8 +33,12 @@ class Template(Protocol):
 class Values:
     """The values of a host's variables, each evaluated once, when it is asked for."""
 
-    def __init__(self, variables: Mapping[str, Any], template: Template) -> None:
+    def __init__(
+        self, variables: Mapping[str, Any], template: Template, defaults: Mapping[str, str] | None = None
+    ) -> None:
+        """defaults: of another project, for names that its inventories refer to without setting them."""
         self._variables = variables
+        self._defaults = {name: text for name, text in (defaults or {}).items() if name not in variables}
         self._template = template
         self._known: dict[str, Any] = {}
         self._wrong: dict[str, str] = {}
@@ -60,6 +64,7 @@ class Values:
                 for name, value in self._variables.items()
                 if isinstance(value, str) and _FACTS.search(value)
             }
+            replaced.update(self._defaults)
             here = next((name for name, value in self._variables.items() if value is raw and name in replaced), None)
             if not replaced:
                 raise

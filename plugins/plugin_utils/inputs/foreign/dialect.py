@@ -95,7 +95,7 @@ class Dialect:
     rows: Mapping[str, Row]
     groups: frozenset[str] = frozenset()
     generic: frozenset[str] = frozenset()
-    defaults: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, str] = field(default_factory=dict)
 
     def row(self, name: str, inputs: Container[str] = ()) -> Row | None:
         """Return the row of a name, None if the table has none. Families of names leave out those inputs."""

@@ -85,6 +85,11 @@ def test_facts_are_left_to_the_plan_and_named_otherwise(action, store):
     assert len(result["refusals"]) == 1 and "kube_pods_subnet" in result["refusals"][0]
 
 
+def test_names_that_the_project_sets_itself_have_its_defaults(action, store):
+    result, printed = run(action, store, {"dns_domain": "{{ cluster_name }}", "kube_owner": "kube"})
+    assert result["refusals"] == [] and any("kube_cluster_domain: cluster.local" in line for line in printed)
+
+
 def test_the_cluster_is_written_in_our_inputs(action, store, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     given = {
