@@ -22,6 +22,9 @@ TITLES = {
     "unknown": ("Unknown, and not read", False),
 }
 
+FAMILY = 4  # so many names of one prefix are shown as a family
+LONG_PREFIXES = ("kube", "local", "cert", "ingress", "metrics", "node", "enable")  # these share two words
+
 
 def block(plan: Plan) -> list[tuple[str, list[str]]]:
     """Return (title, rows) of each kind that the inventory has; nothing for an inventory of this collection."""
@@ -38,7 +41,9 @@ def block(plan: Plan) -> list[tuple[str, list[str]]]:
             # A name with several parts, such as a command line, has an entry for each.
             other = [entry["name"] for key in ("translated", "decide", "not_taken") for entry in found[key]]
             shown = {*other, *(re.split("[ :]", name)[0] for name in other)}
-            rows = [", ".join(_names(entry for entry in entries if entry["name"] not in shown))]
+            rows = [", ".join(_families(_names(entry for entry in entries if entry["name"] not in shown)))]
+        elif kind == "not_taken":
+            rows = _reasons(entries)
         elif with_text:
             rows = _texts(entries)
         else:
@@ -67,6 +72,30 @@ def brief(plan: Plan) -> str:
 
 def _names(entries: Iterable[Mapping[str, Any]]) -> list[str]:
     return sorted({str(entry["name"]) for entry in entries})
+
+
+def _families(names: Iterable[str]) -> list[str]:
+    """Return names, with a family of FAMILY or more as its prefix and their number; plan.json has each of them."""
+    by_prefix: dict[str, list[str]] = {}
+    for name in names:
+        words = name.split("_")
+        prefix = "_".join(words[: 2 if words[0] in LONG_PREFIXES else 1])
+        by_prefix.setdefault(prefix if len(words) > 1 else name, []).append(name)
+    rows = []
+    for prefix, same in by_prefix.items():
+        rows += ["%s_* (%d)" % (prefix, len(same))] if len(same) >= FAMILY else same
+    return sorted(rows)
+
+
+def _reasons(entries: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return "names → text", once for all names with the same text and hosts."""
+    by_text: dict[tuple[str, str], list[str]] = {}
+    for entry in entries:
+        by_text.setdefault((entry["text"], lines.names(entry["hosts"])), []).append(entry["name"])
+    return [
+        "%s → %s%s" % (", ".join(sorted(names)), text, " (%s)" % hosts if hosts else "")
+        for (text, hosts), names in by_text.items()
+    ]
 
 
 def _texts(entries: Iterable[Mapping[str, Any]]) -> list[str]:

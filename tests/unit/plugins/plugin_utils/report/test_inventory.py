@@ -40,3 +40,20 @@ def test_the_page_has_the_block_and_our_own_inventories_have_none():
     plan = planned({"kube_control_plane": ["cp-1"], "kube_node": ["w-1"]})
     assert plan["inventory"] is None and inventory.block(plan) == [] and inventory.brief(plan) == ""
     assert 'id="inventory"' not in plan_page.html(plan)
+
+
+def test_names_with_the_same_reason_and_names_of_a_family_are_put_together():
+    given = {
+        "kubelet_feature_gates": {},
+        "kubelet_seccomp_default": True,
+        **dict.fromkeys(["calico_mtu", "calico_version", "calico_vxlan_mode", "calico_datastore"], 1),
+        "kube_owner": "kube",
+        "kube_ovn_mtu": 1400,
+    }
+    rows = dict(inventory.block(planned(KUBESPRAY, **given)))
+    assert rows["Not taken over"] == ["kubelet_seccomp_default → set it in kubelet_config, if you need it"]
+    assert rows["Without effect here"] == ["calico_* (4), kube_ovn_mtu, kube_owner, kubelet_feature_gates"]
+    given["kubelet_feature_gates"] = {"x": True}
+    assert dict(inventory.block(planned(KUBESPRAY, **given)))["Not taken over"] == [
+        "kubelet_feature_gates, kubelet_seccomp_default → set it in kubelet_config, if you need it"
+    ]
