@@ -269,42 +269,21 @@ ROWS: dict[str, Row] = {
     "azure_*": unused(_CLOUD),
     "aws_ebs_*": unused(_CLOUD),
 }
+# Names that only Kubespray's inventories have, beside those that begin with kube. Others are anybody's, such as ip.
+_MARKS = """
+    access_ip apiserver_loadbalancer_domain_name auto_renew_certificates container_manager containerd_registries
+    containerd_registries_mirrors containerd_registry_auth deploy_netchecker enable_dual_stack_networks
+    enable_nodelocaldns etcd_deployment_type etcd_kubeadm_enabled etcd_member_name loadbalancer_apiserver
+    loadbalancer_apiserver_localhost loadbalancer_apiserver_port loadbalancer_apiserver_type
+    loadbalancer_apiserver_healthcheck_port no_proxy_exclude_workers resolvconf_mode
+    supplementary_addresses_in_ssl_keys
+""".split()
+_SHARED = ("kube_version", "kube_proxy_mode", "kube_reserved", "kubeadm_ignore_preflight_errors")
 DIALECT = Dialect(
     name="Kubespray",
     page="https://github.com/kubernetes-sigs/kubespray/tree/master/docs",
     rows=ROWS,
     groups=frozenset({"k8s_cluster", "k8s-cluster", "calico_rr", "calico-rr", "kube-master", "kube-node"}),
-    generic=frozenset(
-        {
-            "kube_version",
-            "kube_proxy_mode",
-            "kube_reserved",
-            "kubeadm_ignore_preflight_errors",
-            "cluster_name",
-            "dns_domain",
-            "ip",
-            "http_proxy",
-            "https_proxy",
-            "no_proxy",
-            "node_labels",
-            "node_taints",
-            "bin_dir",
-            "registry_host",
-            "files_repo",
-            "searchdomains",
-            "ndots",
-            "system_reserved",
-            "helm_enabled",
-            "argocd_enabled",
-            "registry_enabled",
-            "cloud_provider",
-            "container_manager",
-            "yum_repo",
-            "debian_repo",
-            "ubuntu_repo",
-            "ipv4_stack",
-            "ipv6_stack",
-        }
-    ),
+    generic=frozenset(name for name in ROWS if name in _SHARED or not (name.startswith("kube") or name in _MARKS)),
     defaults={"cluster_name": "cluster.local", "kube_config_dir": "/etc/kubernetes", "bin_dir": "/usr/local/bin"},
 )

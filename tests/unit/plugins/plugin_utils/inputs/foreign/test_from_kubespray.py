@@ -256,8 +256,10 @@ def test_names_of_the_project_are_not_taken_for_misspelt_inputs():
     for name in from_kubespray.ROWS:
         if schema.is_input(name) and "*" not in name:
             assert name in known or from_kubespray.DIALECT.row(name) is not None
-    assert dialects.near("kube_cert_group", known, None) == ""
-    assert dialects.near("kube_owner", known, None) == ""
+    for name in ("kube_foo", "kube_certs_of_ours", "kubelet_thing", "k3s_of_ours"):
+        assert dialects.near(name, known, None) == ""
+    assert dialects.near("kube_verison", known, None) == "kube_version"
+    assert dialects.near("kube_pod_subnet", known, None) == "kube_pod_cidrs"  # Kubespray's kube_pods_subnet
 
 
 def test_findings_name_what_the_user_wrote():
@@ -322,3 +324,11 @@ def test_files_of_a_group_that_the_inventory_does_not_have_are_named(tmp_path):
     found = foreign_inventory.findings(rows(groups), groups, str(tmp_path))
     assert described(found) == ["groups.vars_unread value=k8s_cluster"]
     assert foreign_inventory.findings(rows(KUBESPRAY), KUBESPRAY, str(tmp_path)) == []
+
+
+def test_names_that_anybody_has_do_not_make_an_inventory_kubesprays():
+    ours = {"kube_control_plane": ["cp-1"], "kube_node": ["w-1"]}
+    found = read(ours, ntp_enabled=True, cluster_name="prod", http_proxy="http://p:1", helm_enabled=True)
+    assert found.foreign.project == "" and found.given == {}
+    assert read(ours, kube_owner="kube").foreign.project == "Kubespray"
+    assert read(ours, ip="10.0.0.11").given == {"kube_node_ip": "10.0.0.11"}
