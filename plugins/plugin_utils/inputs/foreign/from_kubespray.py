@@ -20,6 +20,7 @@ _PATHS = "a path of Kubespray's own"
 _DOWNLOADS = "programs come from kube_artifacts.source"
 _KUBEADM = "set it in kubeadm_cluster_config, if you need it"
 _KUBELET = "set it in kubelet_config, if you need it"
+_COMPUTED = "Kubespray computes it from others"
 _PARTS = "belongs to something that is not installed"
 
 ROWS: dict[str, Row] = {
@@ -110,6 +111,7 @@ ROWS: dict[str, Row] = {
     "kubelet_shutdown_grace_period": to("kubelet_config.shutdownGracePeriod"),
     "kubelet_shutdown_grace_period_critical_pods": to("kubelet_config.shutdownGracePeriodCriticalPods"),
     "eviction_hard": to("kubelet_config.evictionHard"),
+    "kube_resolv_conf": to("kubelet_config.resolvConf"),
     "kubelet_fail_swap_on": to("kube_swap", lambda value: "off" if is_true(value) else "keep"),
     "kube_reserved": Row("kube_reserved", values.reserved, "a map here; true or false there"),
     "system_reserved": part_of("system_memory_reserved"),
@@ -154,6 +156,15 @@ ROWS: dict[str, Row] = {
     "kube_proxy_remove": not_taken("kube-proxy is always installed", False),
     "kubelet_rotate_server_certificates": not_taken("set serverTLSBootstrap in kubelet_config, if you need it", False),
     "coredns_k8s_external_zone": part_of("enable_coredns_k8s_external"),
+    "kube_asymmetric_encryption_algorithm": not_taken(_KUBEADM),
+    "kube_encrypt_token": part_of("kube_encrypt_secret_data"),
+    "kube_api_aggregator_routing": not_taken(_KUBEADM, False),
+    "kube_api_runtime_config": not_taken(_KUBEADM),
+    "kube_feature_gates": not_taken("set the gates in kubeadm_cluster_config and kubelet_config, if you need them"),
+    "kube_ca_cert_validity_period": not_taken("set caCertificateValidityPeriod in kubeadm_cluster_config"),
+    "kube_cert_validity_period": not_taken("set certificateValidityPeriod in kubeadm_cluster_config"),
+    "kube_resource_quota_limited_resources": not_taken(_KUBEADM),
+    "kube_token_auth": unused("Kubernetes has no static tokens by default"),
     "kube_external_ca_mode": question("The CA is made by kubeadm. Remove this.", False),
     "cloud_provider": question(_NO_CLOUD),
     "external_cloud_provider": question(_NO_CLOUD),
@@ -202,6 +213,21 @@ ROWS: dict[str, Row] = {
     "kube_owner": unused("files belong to root"),
     "kube_cert_group": unused("files belong to root"),
     "kube_log_level": unused("the programs' default"),
+    "kube_cert_compat_dir": unused(_PATHS),
+    "kube_etcd_cacert_file": unused(_PATHS),
+    "kube_etcd_cert_file": unused(_PATHS),
+    "kube_etcd_key_file": unused(_PATHS),
+    "kube_dns_servers": unused(_COMPUTED),
+    "kube_major_version": unused(_COMPUTED),
+    "kube_major_next_version": unused(_COMPUTED),
+    "kube_next": unused(_COMPUTED),
+    "kube_node_addresses": unused(_COMPUTED),
+    "kube_pods_subnets": unused(_COMPUTED),
+    "kube_service_subnets": unused(_COMPUTED),
+    "kube_version_min_required": unused(_COMPUTED),
+    "kube_service_cgroups": unused("kubelet's default"),
+    "allow_unsupported_distribution_setup": unused("the plan judges each machine"),
+    "enable_nat_default_gateway": unused("belongs to a network plugin that is not installed"),
     "retry_stagger": unused(_DOWNLOADS),
     "dns_mode": not_taken("CoreDNS is kubeadm's", "coredns"),
     "ndots": unused("Kubernetes' default"),
