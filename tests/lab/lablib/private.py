@@ -56,7 +56,7 @@ def make_certificates(address):
 def run_arguments(address):
     """Return the engine arguments that run the container, in the network of the lab's other container."""
     words = ["run", "--detach", "--name", CONTAINER, "--label", services.LABEL]
-    words += ["--network", f"container:{services.CONTAINER}"]
+    words += ["--network", f"container:{services.CONTAINER}", *engine().limit_arguments()]
     words += ["--volume", f"{catalog.cache('registry')}:/var/lib/registry:ro", "--volume", f"{place()}:/login:ro"]
     words += ["--volume", f"{catalog.cache('token_server.py')}:/token_server.py:ro", services.image_name()]
     return [*words, "python3", "-u", "/token_server.py", address, str(REGISTRY_PORT), str(TOKEN_PORT)]
