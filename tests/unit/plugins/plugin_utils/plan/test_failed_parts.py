@@ -12,7 +12,9 @@ from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.find
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import inventory
 
 
-@pytest.mark.parametrize("part", ["architecture", "cluster", "files", "services", "artifacts", "network", "owned"])
+@pytest.mark.parametrize(
+    "part", ["architecture", "cluster", "files", "services", "artifacts", "network", "owned", "occupied"]
+)
 def test_an_unknown_part_is_refused(part):
     hosts, groups = inventory()
     hosts["w-1"]["info"].update({part: EMPTY.get(part), "failed_parts": {part: "OSError: broken"}})
