@@ -140,6 +140,10 @@ class Distribution(ABC):
     def has_control_plane(self, cluster: Mapping[str, Any]) -> bool:
         """Return True if the facts of a machine, whose role is control plane, show a control plane that runs there."""
 
+    @abstractmethod
+    def has_etcd_member(self, cluster: Mapping[str, Any]) -> bool:
+        """Return True if the facts of a machine show a control plane with an etcd member of the cluster."""
+
     def can_reopen(self, shared: Inputs, datastore: str) -> bool | None:
         """Return True if new servers can open the cluster in its datastore; None if the servers have the datastore."""
         return None

@@ -98,6 +98,10 @@ class K3s(Distribution):
         """Return True for servers, whose etcd has their address; an agent takes another one when it restarts."""
         return role == "control_plane"
 
+    def has_etcd_member(self, cluster: Mapping[str, Any]) -> bool:
+        """See Distribution."""
+        return cluster.get("role") == "control_plane" and cluster.get("datastore") in ("etcd", "torn")
+
     def has_control_plane(self, cluster: Mapping[str, Any]) -> bool:
         """See Distribution."""
         return True

@@ -102,6 +102,10 @@ class Kubeadm(Distribution):
             and votes
         )
 
+    def has_etcd_member(self, cluster: Mapping[str, Any]) -> bool:
+        """See Distribution."""
+        return "etcd.yaml" in (cluster.get("manifests") or [])
+
     def has_control_plane(self, cluster: Mapping[str, Any]) -> bool:
         """See Distribution."""
         return "kube-apiserver.yaml" in (cluster.get("manifests") or [])

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from ..base.findings import Finding
-from . import membership
+from . import distributions, membership
 
 Looks = Mapping[str, Mapping[str, Any]]
 
@@ -54,9 +54,8 @@ def leaving(looks: Looks, control_planes: Collection[str], reset: Collection[str
 def has_member(info: Mapping[str, Any]) -> bool:
     """Return True if a machine is a control plane with an etcd member of the cluster."""
     cluster = info.get("cluster") or {}
-    if cluster.get("kind") == "k3s":
-        return cluster.get("role") == "control_plane" and cluster.get("datastore") in ("etcd", "torn")
-    return "etcd.yaml" in (cluster.get("manifests") or [])
+    kind = cluster.get("kind")
+    return bool(kind and distributions.is_known(kind) and distributions.by_name(kind).has_etcd_member(cluster))
 
 
 def _unknown(hosts: list[str], going: Looks) -> list[Finding]:
