@@ -96,6 +96,8 @@ class Distribution(ABC):
 
     # Services of others that cannot be on a node of this distribution: why, and what the user can do.
     runtimes_in_the_way: ClassVar[Mapping[str, str]]
+    # True if nodes use the network configurations in /etc/cni/net.d.
+    uses_hosts_cni: ClassVar[bool] = False
 
     # -- machines ------------------------------------------------------------------------------------------------------
 

@@ -53,6 +53,7 @@ class Kubeadm(Distribution):
     started_by_join = {"kubelet": True}
     admin_kubeconfig = "/etc/kubernetes/admin.conf"
     parts = ("containerd", "network", "endpoint", "kubelet")
+    uses_hosts_cni = True
     runtimes_in_the_way = {
         # dockerd uses the containerd of the host if it runs: daemon/command/daemon_linux.go of moby/moby.
         "docker": "its containers are in the host's containerd, which a kubeadm node replaces. Use another host, remove "

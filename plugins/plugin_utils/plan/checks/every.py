@@ -59,6 +59,7 @@ OF_A_NODE = (
     distribution_machine,
     occupants.runtimes,
     occupants.data,
+    occupants.cni_files,
     machine.cgroup,
     machine.kernel,
     machine.disks,

@@ -16,12 +16,15 @@ from ....module_utils.node import services as managers
 from ...base.distribution import Node, Problems
 from ...base.findings import Finding
 from ...base.model import Datastore
+from ...network import plugins
 from ..draft import Case
 
 Facts = Mapping[str, Any]
 # Data that only control planes with an etcd of their own have, and the service that makes them.
 ETCD_DATA = "/var/lib/etcd"
 RUNS = ("active", "activating", "reloading")
+# The files that libcni reads.
+CNI_ENDINGS = (".conf", ".conflist", ".json")
 STARTS_AT_BOOT = ("enabled", "enabled-runtime", "static")
 
 
@@ -63,6 +66,27 @@ def data(case: Case, host: str, node: Node) -> Problems:
         )
         found.append(Finding("host.data_in_the_way", text % (host, path, _some(names)), host, path))
     return Problems(found, [])
+
+
+def cni_files(case: Case, host: str, node: Node) -> Problems:
+    """Refuse a machine whose containerd would give pods another program's network until the cluster's own is there.
+
+    containerd takes the first file by name: https://github.com/containerd/go-cni (max_conf_num). A plugin that users
+    install may bring its file with the machine.
+    """
+    info = node["info"]
+    used = case.distribution.uses_hosts_cni and case.cluster["plugin"] != plugins.USER
+    if not used or has_unit(info, case.distribution.unit(node["role"])) or (info.get("cluster") or {}).get("kind"):
+        return Problems([], [])
+    own = plugins.by_name(case.cluster["plugin"]).traces.cni_files
+    names = (info.get("cluster") or {}).get("cni_conf") or []
+    others = [name for name in names if name.endswith(CNI_ENDINGS) and name not in own]
+    text = (
+        "%s: /etc/cni/net.d has %s of another program, and the first pods would get its network. Move it to another "
+        "place, or remove it if nothing needs it."
+    )
+    value = _some(others)
+    return Problems([Finding("host.other_cni", text % (host, value), host, value)] if others else [], [])
 
 
 def _some(names: list[str]) -> str:

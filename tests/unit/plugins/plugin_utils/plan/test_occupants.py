@@ -103,6 +103,22 @@ def test_an_external_etcd_may_be_on_the_control_planes():
     assert not any("2379" in text or "data_in_the_way" in text for text in found)
 
 
+@pytest.mark.parametrize(
+    ("inputs", "names", "refused"),
+    [
+        ({}, ["87-podman-bridge.conflist"], True),
+        ({}, ["10-containerd-net.conflist", "nerdctl-bridge.conflist.bak"], False),
+        ({"kube_network": {"plugin": "kube-router"}}, ["10-containerd-net.conflist"], True),
+        ({"kube_network": {"plugin": "none"}}, ["10-calico.conflist"], False),
+        ({"kube_distribution": "k3s"}, ["87-podman-bridge.conflist"], False),
+    ],
+)
+def test_pods_do_not_get_another_programs_network(inputs, names, refused):
+    cluster = {"kind": None, "kubelet_conf": False, "manifests": [], "etcd_data": False, "live": None}
+    found = refusals(inputs=inputs, cluster={**cluster, "cni_conf": names})
+    assert found == (["host.other_cni node=w-1 value=%s" % names[0]] if refused else [])
+
+
 def test_a_file_of_others_is_said_to_be_replaced_and_never_to_be_removed():
     entry = {"path": "/etc/containerd/config.toml", "content": "ours", "mode": "0644"}
     there = {"sha256": "0", "mode": "0644", "owned": False}
