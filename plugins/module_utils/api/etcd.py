@@ -50,7 +50,10 @@ class Etcd:
         return json.loads(text)
 
     def members(self) -> list[Member]:
-        """Return the member list as the first server that answers has it. Raise one of tls.NO_ANSWER."""
+        """Return the member list as the first server that answers has it. Raise one of tls.NO_ANSWER.
+
+        That server comes first from then on.
+        """
         for url in self.servers[:-1]:
             try:
                 return self._members(url)
@@ -60,6 +63,7 @@ class Etcd:
 
     def _members(self, url: str) -> list[Member]:
         answer = self.ask(url, MEMBERS)
+        self.servers = [url, *(other for other in self.servers if other != url)]
         self.own_id, self.cluster_id = (answer.get("header") or {}).get("member_id"), cluster_of(answer)
         return answer.get("members") or []
 
@@ -68,7 +72,7 @@ class Etcd:
         self.ask(self.servers[0], REMOVE, json.dumps({"ID": member_id}))
 
     def own_status(self) -> dict[str, Any]:
-        """Return the state of the member at the first URL. Raise one of tls.NO_ANSWER."""
+        """Return the state of the member that listed the members. Raise one of tls.NO_ANSWER."""
         return self.ask(self.servers[0], STATUS)
 
     def status(self, member: Member) -> dict[str, Any]:

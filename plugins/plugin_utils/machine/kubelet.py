@@ -25,6 +25,9 @@ OWNED = {
     "cgroupDriver": "",  # containerd and kubelet must agree
     "kubeReserved": "kube_reserved",
     "systemReserved": "kube_reserved",
+    # A changed node is asked there whether it is healthy, and `verify` asks there too.
+    "healthzPort": "",
+    "healthzBindAddress": "",
 }
 
 

@@ -1,0 +1,30 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""etcd's client: the server that answers is asked again, and says which member and cluster it is of."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.kubewright.cluster.plugins.module_utils.api.etcd import MEMBERS, STATUS, Etcd
+
+IPV4, IPV6 = "https://127.0.0.1:2379", "https://[::1]:2379"
+
+
+@pytest.mark.parametrize("listens", [IPV4, IPV6])
+def test_the_member_is_asked_where_it_answers(monkeypatch, listens):
+    asked = []
+
+    def ask(_self, url, path):
+        asked.append((url, path))
+        if url != listens:
+            raise OSError("refused")
+        header = {"member_id": "1", "cluster_id": "100"}
+        return {"header": header, "leader": "1", "members": [{"ID": "1", "name": "cp-1"}]}
+
+    monkeypatch.setattr(Etcd, "ask", ask)
+    etcd = Etcd([IPV4, IPV6], None)
+    assert etcd.members() == [{"ID": "1", "name": "cp-1"}] and (etcd.own_id, etcd.cluster_id) == ("1", "100")
+    assert etcd.own_status()["leader"] == "1"
+    assert asked == [(IPV4, MEMBERS), (listens, MEMBERS), (listens, STATUS)][listens == IPV4 :]
+    assert sorted(etcd.servers) == sorted([IPV4, IPV6])
