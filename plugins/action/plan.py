@@ -21,6 +21,7 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller impo
     foreign_inventory,
     host_inputs,
     kubeconfig,
+    user_files,
     written_inputs,
 )
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore
@@ -108,8 +109,8 @@ class ActionModule(ActionBase):
             )
             for host in absent
         ]
-        texts, unread = self._read_manifests(plan["manifests"])
-        refusals = _not_root(hosts) + _input_problems(rows) + unread
+        texts, wrong_files = user_files.read(hosts, self._loader.path_dwim)
+        refusals = _not_root(hosts) + _input_problems(rows) + wrong_files
         plan["refusals"] += as_dicts(refusals)
         if not plan["refusals"]:
             plan["refusals"] += as_dicts(artifact_directory.missing(plan, hosts) + _left_out(plan, part))
@@ -117,22 +118,6 @@ class ActionModule(ActionBase):
             plan["refusals"] += as_dicts(_cannot_reboot(plan, rows))
         plan["warnings"] += as_dicts(limits)
         return plan, hosts, texts
-
-    def _read_manifests(self, manifests):
-        """Return (text of each manifest's file by the manifest's name, findings on files that cannot be read)."""
-        texts, problems = {}, []
-        for manifest in manifests:
-            source = manifest.get("src")
-            if not source:
-                continue
-            try:
-                with open(self._loader.path_dwim(source), encoding="utf-8") as stream:
-                    texts[manifest["name"]] = stream.read()
-            except (OSError, UnicodeDecodeError) as error:
-                why = getattr(error, "strerror", None) or "it is not text"
-                text = "kube_manifests[%s]: %s cannot be read: %s. Correct src." % (manifest["name"], source, why)
-                problems.append(Finding("manifests.unreadable", text, value=source))
-        return texts, problems
 
     def _show(self, plan, what, inventory):
         """Print the plan, line by line."""

@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..base.findings import Finding
-from . import fields, forms, kubeadm_fields, kubelet_fields
-from .forms import Check, number, url
+from . import fields, forms, kubeadm_fields, kubelet_fields, network_forms
+from .forms import Check, number
+from .network_forms import url
 
 # Inputs that have no meaning when they are empty.
 NOT_EMPTY = ("kube_cluster_name", "kube_cluster_domain", "kube_workers_at_once", "local_name")
@@ -26,24 +27,34 @@ FORMATS: dict[str, Check] = {
     "kube_version": forms.version,
     "kube_cluster_name": forms.cluster_name,
     "kube_cluster_domain": forms.subdomain,
-    "kube_api_endpoint.address": forms.host,
+    "kube_api_endpoint.address": network_forms.host,
     "kube_api_endpoint.port": forms.port,
     "kube_api_endpoint.interface": forms.interface,
     "kube_api_endpoint.virtual_router_id": number(1, 255),
     "kube_api_port": forms.port,
-    "kube_api_sans[]": forms.wildcard_host,
-    "kube_pod_cidrs[]": forms.cluster_cidr,
-    "kube_service_cidrs[]": forms.cluster_cidr,
-    "kube_network.options.mtu": forms.mtu,
+    "kube_api_sans[]": network_forms.wildcard_host,
+    "kube_pod_cidrs[]": network_forms.cluster_cidr,
+    "kube_service_cidrs[]": network_forms.cluster_cidr,
+    "kube_network.options.mtu": network_forms.mtu,
     "kube_network.options.args": forms.words,
     "kube_network.options.image": forms.image,
     "kube_node_name": forms.node_name,
-    "kube_node_ip": forms.node_ip,
+    "kube_node_ip": network_forms.node_ip,
     "kube_node_labels{key}": forms.label_key,
     "kube_node_labels{}": forms.label_value,
     "kube_node_taints": forms.taints,
     "kube_node_taints[]": forms.taint,
-    "kube_artifacts.source": forms.source,
+    "kube_registries.mirrors{key}": network_forms.registry,
+    "kube_registries.mirrors{}.override_path": forms.boolean,
+    "kube_registries.configs{key}": network_forms.registry,
+    "kube_registries.configs{}.username": forms.plain_text,
+    "kube_registries.configs{}.password": forms.plain_text,
+    "kube_registries.configs{}.token": forms.plain_text,
+    "kube_registries.configs{}.ca": forms.plain_text,
+    "kube_registries.configs{}.certificate": forms.plain_text,
+    "kube_registries.configs{}.key": forms.plain_text,
+    "kube_registries.configs{}.insecure_skip_verify": forms.boolean,
+    "kube_artifacts.source": network_forms.source,
     "kube_artifacts.versions{key}": forms.component,
     "kube_artifacts.versions.containerd": forms.containerd_version,
     "kube_artifacts.versions.runc": forms.component_version,
@@ -53,7 +64,7 @@ FORMATS: dict[str, Check] = {
     "kube_artifacts.checksums{}": forms.digest,
     "kube_http_proxy.http": url("http", "https", login=True),
     "kube_http_proxy.https": url("http", "https", login=True),
-    "kube_http_proxy.no_proxy[]": forms.exception,
+    "kube_http_proxy.no_proxy[]": network_forms.exception,
     "kube_data_dir": forms.data_dir,
     "kube_reserved.kube_memory": forms.memory,
     "kube_reserved.system_memory": forms.memory,
@@ -101,7 +112,7 @@ FORMATS: dict[str, Check] = {
     "local_ports[]": forms.forwarded_port,
     "local_cpus": number(0.1, 1024),
     "local_memory": forms.container_memory,
-    "local_subnet": forms.cidr,
+    "local_subnet": network_forms.cidr,
     "local_timeout": number(1, 86400),
 }
 # Inputs that are configurations of a component: its name, and its fields.

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import yaml
 
@@ -115,63 +113,6 @@ def node_name(value: str) -> Problem:
     return subdomain(value)
 
 
-def host(value: str) -> Problem:
-    """Check a DNS name or an IP address, without scheme and port."""
-    if "://" in value:
-        return '"%s" is a URL' % value, "give the name or address only"
-    if _address(value) and (ipaddress.ip_address(value).is_unspecified or ipaddress.ip_address(value).is_multicast):
-        return '"%s" is the address of no host' % value, "use an address that clients can connect to"
-    if _address(value) or SUBDOMAIN.fullmatch(value.lower()) and not re.fullmatch(r"[0-9.]+", value):
-        return None
-    return '"%s" is neither a DNS name nor an IP address' % value, "use a name such as api.example.com, or an address"
-
-
-def wildcard_host(value: str) -> Problem:
-    """Check a name or address for a certificate; a name may begin with `*.`."""
-    return host(value[2:] if value.startswith("*.") else value)
-
-
-def url(*schemes: str, login: bool = False) -> Check:
-    """Return a check for a URL with one of the schemes and a host. The value is not shown: it may hold a login.
-
-    login: True if a login is allowed in it.
-    """
-
-    def check(value: str) -> Problem:
-        try:
-            parts = urlsplit(value)
-            good = parts.scheme in schemes and bool(parts.hostname) and (parts.port is None or 0 < parts.port < 65536)
-            good = good and not re.search(r"\s", value) and not host(parts.hostname or "")
-            if good and "@" in parts.path:
-                return "its login has a /", "write / as %2F and @ as %40 in the login"
-            if good and not login and "@" in parts.netloc:
-                return "it has a login", "remove the login: URLs are shown in plans, logs and messages"
-        except ValueError:
-            good = False
-        return (
-            None
-            if good
-            else (
-                "it is not a URL that begins with %s://" % ":// or ".join(schemes),
-                "write it as %s://host:port" % schemes[0],
-            )
-        )
-
-    return check
-
-
-def source(value: str) -> Problem:
-    """Check where programs come from: upstream, the URL of a mirror, or a directory on the controller."""
-    if value == "upstream" or value.startswith(("/", "~", "./", "../")):
-        return None
-    if "://" in value:
-        return url("http", "https")(value)
-    return (
-        '"%s" is neither upstream, nor a URL, nor a path' % value,
-        "write a mirror as https://mirror.example, a directory as /srv/mirror or ./mirror",
-    )
-
-
 def absolute(value: str) -> Problem:
     """Check an absolute directory other than /."""
     if not value.startswith("/"):
@@ -245,65 +186,6 @@ def memory(value: Any) -> Problem:
     return found
 
 
-def cidr(value: str) -> Problem:
-    """Check a network with its prefix length and without host bits."""
-    try:
-        ipaddress.ip_network(value)
-    except ValueError:
-        return _why_no_network(value)
-    return None if "/" in value else ('"%s" has no prefix length' % value, "write it as 10.244.0.0/16")
-
-
-def cluster_cidr(value: str) -> Problem:
-    """Check a network for pods or Services: one that hosts can route."""
-    found = cidr(value)
-    if found:
-        return found
-    network = ipaddress.ip_network(value)
-    for name in ("loopback", "link_local", "multicast", "reserved", "unspecified"):
-        if getattr(network.network_address, "is_" + name):
-            text = '"%s" is for %s addresses' % (value, name.replace("_", "-"))
-            return text, "use a private network, such as 10.244.0.0/16"
-    return None
-
-
-def _why_no_network(value: str) -> tuple[str, str]:
-    try:
-        return '"%s" has host bits set' % value, "write it as %s" % ipaddress.ip_network(value, strict=False)
-    except ValueError:
-        return '"%s" is not a network' % value, "write it as 10.244.0.0/16"
-
-
-def node_ip(value: str) -> Problem:
-    """Check where a node's address comes from: addresses, interfaces or networks, separated by commas."""
-    for part in value.split(","):
-        part = part.strip()
-        if "/" in part:
-            wrong = cidr(part)
-            if wrong:
-                return wrong
-        elif (
-            not (_address(part) or re.fullmatch(r"[A-Za-z0-9_.:@-]{1,15}", part))
-            or re.fullmatch(r"[0-9.]+", part)
-            and not _address(part)
-        ):
-            return (
-                '"%s" is not an address, an interface or a network' % part,
-                "use one of the node's own, such as 10.0.0.5, eth1 or 10.0.0.0/24",
-            )
-    return None
-
-
-def exception(value: str) -> Problem:
-    """Check a name, domain, address or network that is reached without the proxy."""
-    if value == "*" or not value or re.search(r"[\s/@]", value.partition("/")[0]) or "://" in value:
-        return (
-            '"%s" is not a host, a domain or a network' % value,
-            "use names such as .example.com, addresses, or networks such as 10.0.0.0/8",
-        )
-    return cidr(value) if "/" in value else None
-
-
 def taint(value: str) -> Problem:
     """Check a taint: key=value:Effect or key:Effect."""
     try:
@@ -341,11 +223,14 @@ def label_key(value: str) -> Problem:
     )
 
 
-def mtu(value: Any) -> Problem:
-    """Check the size of packets in bytes: at least what every IPv4 host takes, at most what the header can say."""
-    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{3,5}", str(value)) or not 576 <= int(value) <= 65535:
-        return '"%s" is not a size of packets' % value, "use 576 to 65535"
-    return None
+def plain_text(value: Any) -> Problem:
+    """Check that a value is text. It is not shown: it may be secret."""
+    return None if isinstance(value, str) else ("expected text, got another type", "put it in quotes")
+
+
+def boolean(value: Any) -> Problem:
+    """Check true or false."""
+    return None if isinstance(value, bool) else ("expected true or false", "write it without quotes")
 
 
 def words(value: Any) -> Problem:
@@ -386,11 +271,3 @@ def manifest(value: str) -> Problem:
         if not named and not str(row["kind"]).endswith("List"):
             return "a %s in it has no name" % row["kind"], "give it metadata.name"
     return None
-
-
-def _address(value: str) -> bool:
-    try:
-        ipaddress.ip_address(value)
-    except ValueError:
-        return False
-    return True

@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from ..base.distribution import Inputs
 from ..base.findings import Finding
-from ..inputs import forms
+from ..inputs import network_forms
 from . import auto_deploy
 
 # https://docs.k3s.io/cli/token#bootstrap
@@ -72,7 +72,7 @@ def _auto_deployed(values: Inputs, shown: str) -> list[Finding]:
 def _check_url(url: str, shown: str, info: Mapping[str, Any] | None, host: str | None) -> list[Finding]:
     """Check the form of the address, and that it is not the agent's own."""
     parts = _split(url)
-    if forms.url("https", login=True)(url):
+    if network_forms.url("https", login=True)(url):
         return []  # refused by its format already
     if not parts:
         text = "k3s_server_url: expected https://HOST:PORT without login and path, got %s." % shown

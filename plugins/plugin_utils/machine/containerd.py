@@ -277,7 +277,7 @@ def _endpoint(where: str, url: str, override_path: bool, k3s: bool) -> list[Find
         return [Finding("registries.login_in_url", text % where, value=where)]
     try:
         parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in url
     except ValueError:
         good = False
     if not good:
@@ -296,7 +296,7 @@ def warnings(registries: Registries, k3s: bool = False) -> list[Finding]:
     containerd appends /v2 to a path unless override_path is set. K3s takes any path but /v2 for the whole path of the
     API and does not read override_path (pkg/agent/containerd/config.go, normalizeEndpointAddress).
     """
-    found = []
+    found = _without_port(registries)
     for registry, mirror in (registries.get("mirrors") or {}).items():
         if not isinstance(mirror, Mapping):
             continue
@@ -315,3 +315,20 @@ def warnings(registries: Registries, k3s: bool = False) -> list[Finding]:
                 text = "%s: override_path has no effect with K3s, which decides by the path of %s. Remove it."
                 found.append(Finding("registries.override_path_ignored", text % (where, root), value=url))
     return found
+
+
+def _without_port(registries: Registries) -> list[Finding]:
+    """Return logins whose host is that of a mirror on another port: the mirror is asked without them."""
+    mirrors = [mirror for mirror in (registries.get("mirrors") or {}).values() if isinstance(mirror, Mapping)]
+    urls = [str(url) for mirror in mirrors for url in mirror.get("endpoints") or mirror.get("endpoint") or []]
+    places = {urlsplit(url).netloc for url in urls if "://" in url}
+    known = registries.get("configs") or {}
+    text = (
+        "kube_registries.configs[%s] is not used for the mirror at %s. Name it with its port, as in the mirror's URL."
+    )
+    return [
+        Finding("registries.config_without_port", text % (name, place), value=name, limit=place)
+        for name in known
+        for place in sorted(places)
+        if place not in known and place.partition(":")[0] == str(name).partition(":")[0]
+    ]

@@ -97,7 +97,15 @@ def config(node: Mapping[str, Any], inputs: Mapping[str, Any], version: tuple[in
     if node["cgroup"]["version"] != "v2" and version[:2] >= CGROUP_V1_REFUSED_FROM:
         computed["failCgroupV1"] = False
     computed.update(reserved(node["memory"]["usable_bytes"], node["cpus"]["count"], inputs["kube_reserved"]))
-    return merge(computed, inputs["kubelet_config"])
+    given = inputs["kubelet_config"]
+    if given.get("serializeImagePulls"):
+        computed.pop("maxParallelImagePulls")
+    if "shutdownGracePeriod" in given or "shutdownGracePeriodByPodPriority" in given:
+        # The kubelet refuses a part that is longer than the whole, and both ways at the same time.
+        computed.pop("shutdownGracePeriodCriticalPods", None)
+    if "shutdownGracePeriodByPodPriority" in given:
+        computed.pop("shutdownGracePeriod", None)
+    return merge(computed, given)
 
 
 def cgroup_driver(node: Mapping[str, Any]) -> str:

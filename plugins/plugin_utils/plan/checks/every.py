@@ -13,7 +13,7 @@ from ...base.distribution import Node, Problems
 from ...inputs import lifecycle
 from .. import membership
 from ..draft import Case, Draft
-from . import cluster, machine, occupants, storage
+from . import cluster, inputs, machine, occupants, storage
 
 
 def members(case: Case) -> Problems:
@@ -51,6 +51,10 @@ OF_THE_CLUSTER = (
     cluster.clocks,
     cluster.networks,
     cluster.network_plugin,
+    inputs.without_effect,
+    inputs.manifests,
+    inputs.ports,
+    inputs.virtual_address,
 )
 # They compare nodes with each other and with the running cluster: with the facts of some missing they would say what is
 # not so.
@@ -72,6 +76,8 @@ OF_A_NODE = (
     machine.virtual_address,
     distribution_node,
     machine.maps,
+    inputs.reserved,
+    inputs.kubelet_limits,
 )
 
 

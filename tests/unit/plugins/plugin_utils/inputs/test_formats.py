@@ -63,6 +63,10 @@ GOOD = {
         {"options": {"mtu": "9000", "args": ["--v=1"], "image": "r/a:1@sha256:0"}},
     ],
     "kube_node_labels": [{"gpu": True, "n": 1, "empty": "", "none": None, "example.com/pool": "a_b.c"}],
+    "kube_registries": [
+        {"mirrors": {"*": {"endpoints": ["https://m.example"]}, "docker.io": {}, "[fd00::1]:5000": None}},
+        {"configs": {"registry.lan:5000": {"username": "u", "password": "5"}, "a-b.example": {}}},
+    ],
     "kube_hooks": [{"before_node": "/srv/hooks/x.yml"}, {}],
     "k3s_token": ["", "K10abc::server:x", "p@ss:w0rd"],
     "k3s_helm_charts": [[{"name": "lb", "repo": "https://charts.example", "namespace": "lb", "timeout": "10m"}]],
@@ -216,6 +220,16 @@ BAD = {
     "kubeadm_join_config": [{"nodeRegistration": {"foo": 1}}, {"timeouts": {"discovery": 300}}],
     "kubeadm_proxy_config": [{"iptabels": {}}, {"conntrack": {"maxPerCore": "0"}}, {"oomScoreAdj": -2000}],
     "kubeadm_ignore_preflight_errors": [["a b"], [""]],
+    "kube_registries": [
+        {"mirrors": {"https://docker.io": {"endpoints": ["https://m.example"]}}},
+        {"mirrors": {"ghcr.io/org": {"endpoints": ["https://m.example"]}}},
+        {"mirrors": {"docker.io": {"endpoints": ["https://m.example"], "override_path": "yes"}}},
+        {"configs": {"https://index.docker.io/v2/": {"token": "x"}}},
+        {"configs": {"Registry.LAN": {"token": "x"}}},
+        {"configs": {"registry.lan/": {"token": "x"}}},
+        {"configs": {"registry.lan": {"username": 5, "password": "x"}}},
+        {"configs": {"registry.lan": {"insecure_skip_verify": "no"}}},
+    ],
     "kube_hooks": [{"before_node": "hooks/x.yml"}, {"after_nodes": "/x.yml"}],
     "kube_network": [
         {"options": {"mtu": "x"}},

@@ -1,0 +1,141 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks of inputs against each other and against the machines: each is right in its form, and together they cannot work."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ...base import quantity, versions
+from ...base.distribution import Node, Problems
+from ...base.findings import Finding
+from ...base.reference import CONTROL_PLANE_PORTS
+from ...inputs import schema
+from ...machine import capacity, kubelet
+from ...network import addresses
+from ..distributions import other
+from ..draft import Case
+
+
+def without_effect(case: Case) -> Problems:
+    """Warn of inputs that only the other distribution reads."""
+    defaults, prefix = schema.validate({})[0], other(case.distribution.name).name + "_"
+    found: dict[str, list[str]] = {}
+    for host, node in sorted(case.nodes.items()):
+        for name, value in node["inputs"].items():
+            if name.startswith(prefix) and value != defaults.get(name):
+                found.setdefault(name, []).append(host)
+    text = "%s has no effect: the plan is %s. Remove it."
+    return Problems(
+        [], [Finding("inputs.no_effect", text % (name, case.distribution.title), value=name) for name in sorted(found)]
+    )
+
+
+def manifests(case: Case) -> Problems:
+    """Refuse two manifests of one name: the second would replace the first."""
+    names = [row.get("name") for row in case.shared["kube_manifests"]]
+    text = "kube_manifests: %s is listed twice. Give each manifest a name of its own."
+    double = sorted({str(name) for name in names if name and names.count(name) > 1})
+    return Problems([Finding("manifests.same_name", text % name, value=name) for name in double], [])
+
+
+def ports(case: Case) -> Problems:
+    """Refuse a port for the API server or the endpoint that the cluster uses for something else."""
+    place = case.cluster["endpoint"]
+    own = [("kube_api_port", case.cluster["api_port"], "kube-apiserver")]
+    own += [("kube_api_endpoint.port", place["port"], "API endpoint")] if place["proxied"] else []
+    used = list(_used(case))
+    found = []
+    for name, port, purpose in own:
+        for low, high, theirs in used:
+            if low <= port <= high and theirs != purpose:
+                text = "%s %d is a port of %s (%s). Set another one."
+                limit = str(low) if low == high else "%d-%d" % (low, high)
+                found.append(Finding("port.of_the_cluster", text % (name, port, theirs, limit), None, port, limit))
+                break
+    return Problems(found, [])
+
+
+def _used(case: Case) -> Iterator[tuple[int, int, str]]:
+    """Yield (first port, last port, purpose) of the TCP ports of the cluster other than the API's."""
+    for port, purpose in CONTROL_PLANE_PORTS:
+        yield port, port, purpose
+    for row in case.distribution.ports(case.cluster):
+        low, _dash, high = str(row["port"]).partition("-")
+        if low.isdigit() and "tcp" in row["protocol"] and row["port"] != case.cluster["api_port"]:
+            yield int(low), int(high or low), row["purpose"]
+
+
+def virtual_address(case: Case) -> Problems:
+    """Refuse a virtual address that is a node's, a gateway's or a name server's, or no host's address of its network."""
+    place = case.cluster["endpoint"]
+    if place["mode"] != "vip" or not addresses.is_address(place["address"]):
+        return Problems([], [])
+    wanted = ipaddress.ip_address(place["address"])
+    for host, node in sorted(case.nodes.items()):
+        text = "kube_api_endpoint.address %s is %s. Choose one that no host has."
+        what = _holder(host, node, str(wanted))
+        if what:
+            return Problems([Finding("endpoint.address_taken", text % (wanted, what), host, str(wanted))], [])
+        _interface, network = addresses.interface_of(str(wanted), node["info"]["network"])
+        net = ipaddress.ip_network(network, strict=False) if network else None
+        if net and wanted.version == 4 and net.prefixlen < 31 and wanted in (net[0], net[-1]):
+            text = "kube_api_endpoint.address %s is the address of the network %s itself or of all its hosts. Choose another."
+            found = Finding("endpoint.address_of_network", text % (wanted, net), host, str(wanted), str(net))
+            return Problems([found], [])
+    return Problems([], [])
+
+
+def _holder(host: str, node: Node, wanted: str) -> str:
+    """Return what else has an address, by the facts of one node; empty if nothing has it."""
+    info = node["info"]
+    gateways = [(info["network"].get(name) or {}).get("gateway") for name in ("default_ipv4", "default_ipv6")]
+    if node["role"] == "worker" and wanted in [address.address for address in node["addresses"]]:
+        return "the address of %s" % host
+    if wanted in gateways:
+        return "the default gateway of %s" % host
+    return "a name server of %s" % host if wanted in ((info.get("dns") or {}).get("nameservers") or []) else ""
+
+
+def reserved(case: Case, host: str, node: Node) -> Problems:
+    """Refuse reservations that leave nothing to pods: the kubelet would not start.
+
+    pkg/kubelet/cm/node_container_manager_linux.go, validateNodeAllocatable.
+    """
+    info, found = node["info"], []
+    wanted = kubelet.config(info, node["inputs"], versions.parse(case.cluster["version"]))
+    left = capacity.capacity(info, wanted)["allocatable"]
+    for name, total, key in (
+        ("memory", info["memory"]["usable_bytes"], "memory_bytes"),
+        ("CPU", info["cpus"]["count"], "cpus"),
+    ):
+        if total is not None and left[key] is not None and left[key] <= 0:
+            shown = quantity.human(total) if name == "memory" else "%g" % total
+            text = "%s: kube_reserved leaves nothing of its %s (%s) to pods. Reserve less, or leave it out."
+            found.append(Finding("reserved.too_much", text % (host, name, shown), host, total))
+    return Problems(found, [])
+
+
+def kubelet_limits(case: Case, host: str, node: Node) -> Problems:
+    """Refuse values of kubelet_config that contradict each other: the kubelet would not start."""
+    wanted = kubelet.config(node["info"], node["inputs"], versions.parse(case.cluster["version"]))
+    return Problems([] if not node["inputs"]["kubelet_config"] else list(_contradictions(host, wanted)), [])
+
+
+def _contradictions(host: str, config: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield what pkg/kubelet/apis/config/validation/validation.go refuses of fields that are right on their own."""
+    text = "%s: kubelet_config: %s. Change one of them."
+    low, high = config.get("imageGCLowThresholdPercent", 80), config.get("imageGCHighThresholdPercent", 85)
+    if low >= high:
+        what = "imageGCLowThresholdPercent %s must be less than imageGCHighThresholdPercent %s" % (low, high)
+        yield Finding("kubelet_config.contradiction", text % (host, what), host, low, high)
+    if config.get("serializeImagePulls") and config.get("maxParallelImagePulls", 1) > 1:
+        what = "maxParallelImagePulls %s needs serializeImagePulls: false" % config["maxParallelImagePulls"]
+        yield Finding("kubelet_config.contradiction", text % (host, what), host, config["maxParallelImagePulls"], 1)
+    for name, needed in (("system-reserved", "systemReservedCgroup"), ("kube-reserved", "kubeReservedCgroup")):
+        if name in (config.get("enforceNodeAllocatable") or []) and not config.get(needed):
+            what = "enforceNodeAllocatable has %s, which needs %s" % (name, needed)
+            yield Finding("kubelet_config.contradiction", text % (host, what), host, name, needed)
