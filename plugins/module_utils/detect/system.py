@@ -15,8 +15,8 @@ from . import disks
 from .host import Host
 
 MODULES = (
-    "overlay br_netfilter nf_conntrack vxlan ip_tables nf_tables ip_vs wireguard nft_compat ip_set ipip xt_set xt_comment "
-    "xt_conntrack xt_addrtype xt_MASQUERADE ipt_MASQUERADE xt_mark xt_nat xt_statistic nft_chain_nat nft_masq"
+    "overlay br_netfilter nf_conntrack vxlan ip_tables nf_tables ip_vs wireguard nft_compat ip_set xt_set xt_comment "
+    "xt_conntrack xt_addrtype xt_MASQUERADE ipt_MASQUERADE xt_mark xt_nat xt_statistic"
 ).split()
 # In bytes: the list of all modules is longer than the limit for other files.
 MODULE_LIST_LIMIT = 8 << 20

@@ -213,6 +213,10 @@ class Distribution(ABC):
         """Return True if the inputs set the size of a node's pod network."""
         return False
 
+    def without_kube_proxy(self, shared: Inputs) -> bool:
+        """Return True if the inputs leave out kube-proxy."""
+        return False
+
     def shares_images(self, inputs: Inputs) -> bool:
         """Return True if nodes serve their images to each other."""
         return False

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..base.distribution import Cluster, Inputs, Node, Nodes, Problems
@@ -19,6 +19,7 @@ from . import auto_deploy, config, datastore, hardening, node_files, packaged_co
 # Keys that K3s never changes in a running cluster, and their inputs:
 # https://docs.k3s.io/cli/server#critical-configuration-values
 FIXED = lifecycle.settings()
+INGRESS_PORTS = (80, 443)
 
 
 def cluster(nodes: Nodes, shared: Inputs, described: Cluster, state: Mapping[str, Any]) -> Problems:
@@ -51,6 +52,27 @@ def problems(values: Inputs) -> list[Finding]:
     wrong = auto_deploy.problems(values)
     # Checks of charts need their names.
     return found + (wrong or packaged_components.problems(values, plugin))
+
+
+def ingress_ports(host: str, node: Node, disabled: Sequence[str], joined: bool) -> list[Finding]:
+    """Warn of programs on the ports that servicelb gives to Traefik on each node.
+
+    https://docs.k3s.io/networking/networking-services#traefik-ingress-controller
+    """
+    if joined or "traefik" in disabled or "servicelb" in disabled:
+        return []
+    text = (
+        "%s: port %d is used by %s. K3s gives it to Traefik, which stays pending or takes it away. Stop that program, "
+    )
+    text += "or set k3s_disable: [traefik]."
+    held = {row["port"]: row for row in node["info"].get("ports") or [] if row.get("protocol") == "tcp"}
+    found = []
+    for port in INGRESS_PORTS:
+        process = str((held.get(port) or {}).get("process") or "")
+        if port in held and not process.startswith("k3s"):
+            values = (host, port, process or "another program")
+            found.append(Finding("port.of_ingress", text % values, host, port, process or None))
+    return found
 
 
 def _check_token_ttl(ttl: str) -> list[Finding]:

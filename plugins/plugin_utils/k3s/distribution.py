@@ -173,6 +173,10 @@ class K3s(Distribution):
         """See Distribution."""
         return "node-cidr-mask-size" in str(shared["k3s_config"])
 
+    def without_kube_proxy(self, shared: Inputs) -> bool:
+        """See Distribution."""
+        return packaged_components.is_on(shared, "disable-kube-proxy")
+
     def shares_images(self, inputs: Inputs) -> bool:
         """See Distribution."""
         return bool(inputs["k3s_embedded_registry"])
@@ -200,7 +204,8 @@ class K3s(Distribution):
         found += selinux.problems(host, node)
         found += hardening.problems(host, node, cluster["shared"]["k3s_hardened"])
         old_names = config_checks.deprecated(values["k3s_config"], cluster["version"])
-        problems = Problems(found, old_names) + Problems(*datastore.reach(host, node, joined))
+        ingress = checks.ingress_ports(host, node, cluster["disable"], joined)
+        problems = Problems(found, old_names + ingress) + Problems(*datastore.reach(host, node, joined))
         own = {"flannel-iface", "flannel-conf"} & set(values["k3s_config"])
         if cluster["plugin"] != flannel.Flannel.name or own:
             return problems

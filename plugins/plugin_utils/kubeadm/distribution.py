@@ -151,6 +151,11 @@ class Kubeadm(Distribution):
         """See Distribution."""
         return "node-cidr-mask-size" in str(shared["kubeadm_cluster_config"].get("controllerManager"))
 
+    def without_kube_proxy(self, shared: Inputs) -> bool:
+        """See Distribution."""
+        off = (shared["kubeadm_cluster_config"].get("proxy") or {}).get("disabled")
+        return bool(off) or "addon/kube-proxy" in (shared["kubeadm_init_config"].get("skipPhases") or [])
+
     def config_api(self, version: tuple[int, int, int | None]) -> str:
         """Return the version of kubeadm's configuration."""
         return config.api_version(version)

@@ -15,6 +15,7 @@ from ..base import versions
 from ..base.distribution import Distribution, Nodes, Problems, Reason
 from ..base.findings import Finding, reason
 from ..base.reference import CGROUP_V1_PAGE, CGROUP_V1_REFUSED_FROM, NFTABLES_KERNEL, PROXY_PAGE, RELEASES_PAGE
+from ..machine import kernel_modules
 from ..network import plugins as network
 from ..network.plugin import IPNetwork
 
@@ -110,6 +111,10 @@ def proxy_mode(wanted: str, running: str | None, needs: Sequence[str], nodes: No
             for host, release in kernels.items()
         ]
         return Choice(wanted, [], Problems(refusals, []))
+    bare = sorted(host for host, node in nodes.items() if kernel_modules.only_nftables(node["info"]))
+    if wanted == AUTO and bare and not old:
+        text = "kube-proxy with nftables: the kernel of %s has no ip_tables" % _some(bare)
+        return Choice("nftables", [reason("proxy_mode", bare[0], "ip_tables", None, PROXY_PAGE, text)])
     if wanted != AUTO or "many_nodes" not in needs:
         return Choice("iptables", [])
     if old:

@@ -18,6 +18,9 @@ from ...network.plugin import Situation
 from .. import propose_roles, same_machine
 from ..draft import Case
 
+# A look arrives some seconds after it was sent, more on a slow machine.
+CONTROLLER_SECONDS = 60
+
 
 def no_control_plane(facts: Mapping[str, Mapping[str, Any]]) -> Finding:
     """Return the refusal of an inventory without control planes, with a proposal.
@@ -122,7 +125,7 @@ def clocks(case: Case) -> Problems:
     tolerance = case.shared["kube_clock_tolerance"]
     known = {host: (node["info"].get("clock") or {}).get("offset_seconds") for host, node in case.nodes.items()}
     offsets = {host: offset for host, offset in known.items() if offset is not None}
-    if len(offsets) < 2:
+    if not offsets:
         return Problems([], [])
     middle = sorted(offsets.values())[len(offsets) // 2]
     text = (
@@ -135,7 +138,16 @@ def clocks(case: Case) -> Problems:
         if abs(away) > tolerance:
             values = (host, abs(away), "ahead of" if away > 0 else "behind", tolerance)
             found.append(Finding("clock.differs", text % values, host, round(away), tolerance))
-    return Problems(found, [])
+    return Problems(found, _controller_clock(middle, max(tolerance, CONTROLLER_SECONDS)))
+
+
+def _controller_clock(offset: float, limit: float) -> list[Finding]:
+    """Warn if all nodes differ from the controller: new certificates may not be valid yet for one of them."""
+    if abs(offset) <= limit:
+        return []
+    text = "The clocks of the nodes are %.0f s %s the controller's. Set the wrong one: certificates have dates."
+    values = (abs(offset), "ahead of" if offset > 0 else "behind")
+    return [Finding("clock.differs_from_controller", text % values, None, round(offset), limit)]
 
 
 def networks(case: Case) -> Problems:

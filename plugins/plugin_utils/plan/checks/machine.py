@@ -21,7 +21,7 @@ from ...base.reference import (
     PACKAGE_FAMILIES,
     WORKER_PORTS,
 )
-from ...machine import capacity, containerd, kubelet, memory_cgroup
+from ...machine import capacity, containerd, kernel_modules, kubelet, memory_cgroup
 from ...network import addresses, endpoint
 from ..draft import Case
 from . import occupants
@@ -68,20 +68,24 @@ def cgroup(case: Case, host: str, node: Node) -> Problems:
 
 
 def kernel(case: Case, host: str, node: Node) -> Problems:
-    """Check that the kernel has the modules of the container runtime."""
-    info = node["info"]
-    package = (
-        "kernel-modules-extra" if info["os"].get("family") == "redhat" else "the kernel's package of extra modules"
-    )
-    text = "%s: kernel %s has no module %s. Install %s and reboot."
-    return Problems(
-        [
-            Finding("kernel.module_missing", text % (host, info["kernel"]["release"], module, package), host, module)
-            for module in ("overlay", "br_netfilter")
-            if info["kernel"]["modules"].get(module) == "missing"
-        ],
-        [],
-    )
+    """Check that a new node's kernel has the modules of the container runtime, kube-proxy and the network plugin."""
+    info, mode, plugin = node["info"], case.cluster["proxy_mode"], case.cluster["plugin"]
+    wanted = [(name, "", "") for name in kernel_modules.missing(info, kernel_modules.RUNTIME)]
+    if not case.joined[host]:
+        if not case.distribution.without_kube_proxy(case.shared):
+            other = ", or set kube_proxy_mode: nftables" if mode == "iptables" else ""
+            missing = kernel_modules.for_proxy(info, mode)
+            wanted += [(name, ", which kube-proxy needs for %s" % mode, other) for name in missing]
+        missing = kernel_modules.missing(info, kernel_modules.BY_PLUGIN.get(plugin, ()))
+        wanted += [(name, ", which the network plugin %s needs" % plugin, "") for name in missing]
+    red_hat = info["os"].get("family") == "redhat"
+    package = "kernel-modules-extra" if red_hat else "the kernel's package of extra modules"
+    text = "%s: kernel %s has no module %s%s. Install %s and reboot%s."
+    found: dict[str, Finding] = {}
+    for name, why, way_out in wanted:
+        values = (host, info["kernel"]["release"], name, why, package, way_out)
+        found.setdefault(name, Finding("kernel.module_missing", text % values, host, name))
+    return Problems(list(found.values()), [])
 
 
 def system(case: Case, host: str, node: Node) -> Problems:

@@ -112,3 +112,34 @@ def test_a_copy_beside_a_machine_that_is_listed_twice():
     found = planner.cluster_plan(hosts, groups)["refusals"]
     assert [row["id"] for row in found] == ["machine.listed_twice", "machine_id.not_unique"]
     assert found[1]["text"].startswith("m1 and w2 have the same machine ID")
+
+
+@pytest.mark.parametrize(
+    ("offset", "warned"),
+    [(0.1, []), (-40, []), (-7200, ["value=-7200 limit=60"]), (86400, ["value=86400 limit=60"]), (None, [])],
+)
+def test_all_nodes_differ_from_the_controller(offset, warned):
+    clock = {"synchronised": True, "offset_seconds": offset}
+    plan = plan_of("kubeadm", {"clock": clock})
+    assert plan["refusals"] == []
+    assert described(plan["warnings"]) == ["clock.differs_from_controller " + row for row in warned]
+
+
+@pytest.mark.parametrize(
+    ("port", "process", "inputs", "warned"),
+    [
+        (80, "nginx", {}, True),
+        (443, None, {}, True),
+        (80, "k3s-server", {}, False),
+        (8080, "nginx", {}, False),
+        (80, "nginx", {"k3s_disable": ["traefik"]}, False),
+        (80, "nginx", {"k3s_disable": ["servicelb"]}, False),
+    ],
+)
+def test_programs_on_the_ports_of_ingress(port, process, inputs, warned):
+    listening = {"ports": [{"port": port, "protocol": "tcp", "address": "::", "process": process}]}
+    found = [row for row in described(plan_of("k3s", listening, **inputs)["warnings"]) if row.startswith("port.")]
+    limit = " limit=%s" % process if process else ""
+    hosts = ("cp-1", "w-1") if warned else ()
+    assert found == ["port.of_ingress node=%s value=%d%s" % (host, port, limit) for host in hosts]
+    assert not [row for row in plan_of("kubeadm", listening)["warnings"] if row["id"].startswith("port.")]
