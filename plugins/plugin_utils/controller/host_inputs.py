@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import threading
 import time
@@ -210,15 +211,30 @@ def look_arguments(values: Mapping[str, Any], server: bool, addresses: Sequence[
 
 
 def failure(result: Mapping[str, Any]) -> str:
-    """Return why a module gave no answer, with a way out if its Python does not work."""
-    text = str(result.get("msg") or "no answer").strip()
-    lines = text.splitlines()
-    output = [str(result.get(key) or "").strip() for key in ("module_stderr", "module_stdout")]
-    said = next((part.splitlines()[-1] for part in output if part), "")
-    if said and not said.startswith("{"):
-        return "Python does not work there: %s. %s" % (said.rstrip("."), PYTHON_HINT)
-    if "interpreter" in text:
-        return "%s. %s" % (lines[0].rstrip("."), PYTHON_HINT)
-    if "Missing sudo password" in text:
-        return "sudo asks for a password. Run with -K, or set ansible_become_password."
-    return lines[-1]
+    """Return why a module gave no answer: the last line that says something, and a way out where one is known."""
+    message = str(result.get("msg") or "no answer").strip() or "no answer"
+    output = [str(result.get(key) or "") for key in ("module_stderr", "module_stdout")]
+    said = [line.strip() for text in output for line in text.splitlines()[::-1] if not _NOISE.match(line)]
+    last = next((line for line in said if line and not line.startswith("{")), "")
+    for text in (last, message):
+        for pattern, hint in _WAYS_OUT:
+            if re.search(pattern, text, re.IGNORECASE):
+                return hint % text.splitlines()[-1].rstrip(".")
+    return last or message.splitlines()[-1]
+
+
+# What SSH and shells add to the output of every module.
+_NOISE = re.compile(r"\s*$|Shared connection to|Connection to .* closed|.*cannot change locale|.*setlocale:")
+_PYTHON = "Python does not work there: %s. " + PYTHON_HINT
+_WAYS_OUT = (
+    (
+        r"Missing sudo password|sudo: a (terminal|password) is required",
+        "sudo asks for a password (%s). Run with -K, or set ansible_become_password.",
+    ),
+    (r"Incorrect sudo password|sudo: .*incorrect password", "%s. Correct ansible_become_password, or run with -K."),
+    (r"is not in the sudoers|may not run sudo", "%s. Let the user run sudo there, or connect as root."),
+    (r"minimum of Python version|SyntaxError|invalid syntax", "%s. It needs Python 3.8 or newer. " + PYTHON_HINT),
+    (r"No space left on device", "%s. Free some space for the user that Ansible connects as."),
+    (r"interpreter", "%s. " + PYTHON_HINT),
+    (r"(Module ?NotFound|Import)Error|not found|No such file or directory|cannot execute|Exec format", _PYTHON),
+)

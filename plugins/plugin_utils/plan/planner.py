@@ -12,11 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, get_type_hints
 
+from ..base import versions
 from ..base.distribution import Cluster, Distribution, Inputs, Node
 from ..base.findings import Finding, as_dicts
 from ..base.model import Plan, PlanNode
 from ..inputs import lifecycle, schema
 from ..inputs.groups import members, roles_of
+from ..network import cidrs, overlaps
 from . import cluster, cluster_objects, distributions, membership, nodes
 from .checks import cluster as cluster_checks, every, machine as machine_checks
 from .draft import Case, Draft
@@ -45,6 +47,8 @@ def cluster_plan(hosts: Hosts, groups: Mapping[str, Sequence[str]]) -> dict[str,
             [cluster_checks.no_control_plane({host: row["info"] for host, row in hosts.items() if row.get("info")})]
         )
         return _result(draft, all_nodes, {}, control_planes, workers)
+    if not draft.nodes:
+        _check_inputs_only(draft, all_nodes[(control_planes or workers)[0]]["inputs"])
     described, state = _describe(draft, control_planes, workers, elsewhere, len(draft.nodes) == len(all_nodes))
     if described and not draft.refusals:
         draft.warn(membership.not_in_inventory(hosts, draft.nodes, state["known"]))
@@ -57,6 +61,16 @@ def cluster_plan(hosts: Hosts, groups: Mapping[str, Sequence[str]]) -> dict[str,
     return result
 
 
+def _check_inputs_only(draft: Draft, shared: Inputs) -> None:
+    """Say what is wrong with the cluster's inputs where the facts of no node are known."""
+    if shared["kube_version"]:
+        draft.add(versions.choose(shared["kube_version"])[1])
+    pods, problems = cidrs.read("kube_pod_cidrs", shared["kube_pod_cidrs"])
+    services, more = cidrs.read("kube_service_cidrs", shared["kube_service_cidrs"])
+    draft.refuse(problems + more + cidrs.families(pods, services) + cidrs.service_sizes(services))
+    draft.add(overlaps.check(pods, services, {}, []))
+
+
 def _describe(
     draft: Draft, control_planes: list[str], workers: list[str], elsewhere: Distribution | None, complete: bool
 ) -> tuple[Cluster, dict[str, Any]]:
@@ -65,7 +79,7 @@ def _describe(
     With the facts of some nodes missing it is examined as far as they are known.
     """
     known = [host for host in control_planes if host in draft.nodes]
-    if not draft.nodes or control_planes and not known:
+    if not draft.nodes:
         return {}, {}
     shared = draft.nodes[(known or list(draft.nodes))[0]]["inputs"]
     if elsewhere:

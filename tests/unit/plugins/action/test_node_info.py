@@ -77,6 +77,32 @@ def test_misspelt_inputs_of_playbooks_are_a_problem(action, store):
             {"failed": True, "msg": "The module interpreter '/usr/bin/python3' was not found."},
             "ansible_python_interpreter",
         ),
+        (
+            {
+                "failed": True,
+                "msg": "x",
+                "module_stderr": "Traceback:\nModuleNotFoundError: No module named 'shutil'\n",
+            },
+            "Python does not work there: ModuleNotFoundError: No module named 'shutil'. Install python3",
+        ),
+        (
+            {
+                "failed": True,
+                "msg": "MODULE FAILURE",
+                "module_stderr": "Shared connection to 10.0.0.1 closed.\r\n",
+                "module_stdout": "/bin/sh: 1: /usr/bin/python3: not found\r\n",
+            },
+            "Python does not work there: /bin/sh: 1: /usr/bin/python3: not found. Install python3",
+        ),
+        (
+            {"failed": True, "msg": "ansible-core requires a minimum of Python version 3.8. Current version: 3.6.8"},
+            "Current version: 3.6.8. It needs Python 3.8 or newer. Install python3",
+        ),
+        ({"failed": True, "msg": "Task failed: Incorrect sudo password"}, "Correct ansible_become_password"),
+        ({"failed": True, "msg": "x", "module_stderr": "sudo: a password is required\n"}, "Run with -K"),
+        ({"failed": True, "msg": "[Errno 28] No space left on device: '/root/.ansible'"}, "Free some space"),
+        ({"failed": True, "msg": "x", "module_stderr": "KeyError: 'a'\n"}, "could not be looked at: KeyError: 'a'"),
+        ({"failed": True, "msg": "\n"}, "could not be looked at: no answer"),
         (node_info._NoAnswer(), "no answer within 60 seconds"),
     ],
 )

@@ -8,7 +8,12 @@ from __future__ import annotations
 import pytest
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described, ids
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import GIB, inventory, machine
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import (
+    GIB,
+    applied,
+    inventory,
+    machine,
+)
 
 
 def refusals(hosts, groups):
@@ -331,6 +336,42 @@ def test_everything_wrong_is_said_at_once():
         "kernel.module_missing node=cp-2 value=overlay",
     ):
         assert part in found
+
+
+WRONG = {"kube_verson": "1", "kube_version": "1.30", "kube_pod_cidrs": ["10.96.0.0/16"]}
+SAID = [
+    "inputs.unknown value=kube_verson",
+    "version.too_old value=1.30 limit=1.34",
+    "cidrs.overlap value=10.96.0.0/16 limit=10.96.0.0/12",
+]
+
+
+@pytest.mark.parametrize("kind", ["auto", "kubeadm", "k3s"])
+@pytest.mark.parametrize("unknown", [["cp-1"], ["w-1"], ["cp-1", "w-1", "w-2"]])
+@pytest.mark.parametrize("unreadable", [False, True])
+def test_hosts_that_are_unreachable_or_unreadable_hide_nothing(kind, unknown, unreadable):
+    hosts, groups = inventory(1, 2, {**WRONG, "kube_distribution": kind})
+    hosts["w-2"]["info"]["kernel"]["modules"]["overlay"] = "missing"
+    for host in unknown:
+        if unreadable:
+            hosts[host]["info"]["failed_parts"] = {"cluster": "no answer"}
+        else:
+            hosts[host].update(info=None, error="cannot be reached")
+    found = refusals(hosts, groups)
+    look = "look.part_failed node=%s value=cluster" if unreadable else "look.failed node=%s"
+    module = [] if "w-2" in unknown else ["kernel.module_missing node=w-2 value=overlay"]
+    assert sorted(found) == sorted([*SAID, *module, *(look % host for host in unknown)])
+
+
+@pytest.mark.parametrize("kind", ["kubeadm", "k3s"])
+def test_a_running_cluster_without_its_control_plane_is_not_judged_as_a_new_one(kind):
+    hosts, groups = inventory(1, 2, {"kube_distribution": kind})
+    plan = planner.cluster_plan(hosts, groups)
+    for host, row in hosts.items():
+        row["info"] = applied(row["info"], plan["nodes"][host], plan)
+        row["info"]["ports"] = [{"port": 10250, "protocol": "tcp", "address": "::", "process": "kubelet"}]
+    hosts["cp-1"].update(info=None, error="cannot be reached")
+    assert refusals(hosts, groups) == ["look.failed node=cp-1"]
 
 
 def test_what_depends_on_missing_facts_is_not_said():
