@@ -33,7 +33,7 @@ BESIDE = ("playbook_dir", "inventory_dir")
 HEADER = "# Made by kubewright.cluster.\n"
 # The name of a Helm release has at most 53 characters (https://helm.sh/docs/chart_template_guide/getting_started/). The
 # name of an AddOn is the file's, up to the first dot (basename in pkg/deploy/controller.go).
-NAME = re.compile(r"^[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?$")
+NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
 # HelmCharts of K3s itself, in the same namespace as ours:
 # https://github.com/k3s-io/k3s/tree/main/manifests/traefik.yaml
 PACKAGED = ("traefik", "traefik-crd")
@@ -241,7 +241,7 @@ def problems(values: Inputs) -> list[Finding]:
         for item in values[name]:
             own = str(item.get("name") or "")
             here = "%s[%s]" % (name, own)
-            if not NAME.match(own):
+            if not NAME.fullmatch(own):
                 text = "%s: expected a name of at most 53 lower-case letters, digits and dashes, got %r." % (here, own)
                 found.append(Finding("auto_deploy.name", text, value=own))
             users.setdefault(prefix + own, []).append(here)

@@ -82,13 +82,13 @@ UNSUPPORTED = {
     "rootless": "nodes run K3s as root",
 }
 _PAGES = {SERVER: SERVER_PAGE, AGENT: AGENT_PAGE}
-_DURATION = re.compile(r"^([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+$")
+_DURATION = re.compile(r"([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+")
 _TESTS: dict[str, Callable[[Any], Any]] = {
     BOOL: lambda value: isinstance(value, bool) or str(value) in ("true", "True", "false", "False"),
-    NUMBER: lambda value: not isinstance(value, bool) and re.match(r"^-?[0-9]+$", str(value)),
-    DURATION: lambda value: _DURATION.match(str(value)),
+    NUMBER: lambda value: not isinstance(value, bool) and re.fullmatch(r"-?[0-9]+", str(value)),
+    DURATION: lambda value: _DURATION.fullmatch(str(value)),
     # Without quotes, 0644 is the number 420 in YAML, which K3s reads as mode 0420.
-    MODE: lambda value: isinstance(value, str) and re.match(r"^0?[0-7]{3}$", value),
+    MODE: lambda value: isinstance(value, str) and re.fullmatch(r"0?[0-7]{3}", value),
 }
 
 

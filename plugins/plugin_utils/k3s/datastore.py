@@ -39,7 +39,7 @@ TLS = {
     "certificate": ("certfile", DIRECTORY + "client.crt", "CERTIFICATE"),
     "key": ("keyfile", DIRECTORY + "client.key", "PRIVATE KEY"),
 }
-_HOST = re.compile(r"^(?:\[([0-9A-Fa-f:.%]+)\]|([A-Za-z0-9_.-]+))(?::([0-9]{1,5}))?$")
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([A-Za-z0-9_.-]+))(?::([0-9]{1,5}))?")
 _MYSQL = re.compile(r"^(?:.*@)?(?:(tcp|unix)\(([^()]*)\))?/([^/?]*)(?:\?(.*))?$", re.S)
 
 
@@ -145,7 +145,7 @@ def _wrong(name: str, why: str) -> ValueError:
 
 def _place(text: str, port: int, name: str) -> str:
     """Return host:port of a text. port: the default; 0 if the text must have a port."""
-    found = _HOST.match(text)
+    found = _HOST.fullmatch(text)
     if not found or int(found.group(3) or port or 0) not in range(1, 65536):
         raise _wrong(name, "HOST:PORT is missing or wrong")
     host = "[%s]" % found.group(1) if found.group(1) else found.group(2)
@@ -179,7 +179,7 @@ def _mysql(endpoint: str) -> tuple[list[str], str]:
 
     https://github.com/go-sql-driver/mysql#dsn-data-source-name
     """
-    found = _MYSQL.match(endpoint.partition("://")[2] or "root@unix(/var/run/mysqld/mysqld.sock)/")
+    found = _MYSQL.fullmatch(endpoint.partition("://")[2] or "root@unix(/var/run/mysqld/mysqld.sock)/")
     if not found:
         raise _wrong("MySQL", "the host must be in tcp(...), followed by a /")
     if "tls" in parse_qs(found.group(4) or "", keep_blank_values=True):
@@ -194,7 +194,7 @@ def _etcd(endpoint: str) -> tuple[list[str], str]:
     """Return the places of an etcd address, which has no database."""
     found = []
     for url in endpoint.split(","):
-        match = re.match(r"^https?://([^/?#@]+)/?$", url.strip())
+        match = re.fullmatch(r"https?://([^/?#@]+)/?", url.strip())
         if not match:
             raise _wrong("etcd", "it is not a list of URLs without login and path")
         found.append(_place(match.group(1), 0, "etcd"))

@@ -30,7 +30,9 @@ def _kind(host: str, node: Node) -> list[Finding]:
             )
         )
     if init != "systemd":
-        text = "%s: init system %s, kubeadm needs systemd. Set kube_distribution: k3s, which runs on OpenRC too."
+        text = "%s: the init system is %s, kubeadm needs systemd. Set kube_distribution: k3s, which runs on OpenRC too."
+        if init == "other":
+            text = "%s: the init system is %s than systemd and OpenRC. Boot it with systemd."
         found.append(Finding("init.unsupported", text % (host, init), host, init, "systemd"))
     return found
 

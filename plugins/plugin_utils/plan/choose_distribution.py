@@ -247,7 +247,8 @@ def _init(host: str, node: Node, distribution: Distribution, alone: bool) -> Rea
     name = node["info"]["init"]
     if name in distribution.inits:
         return None
-    text = "%s has the init system %s, %s needs %s" % (host, name, distribution.title, " or ".join(distribution.inits))
+    has = "neither systemd nor OpenRC" if name == "other" else "the init system %s" % name
+    text = "%s has %s, %s needs %s" % (host, has, distribution.title, " or ".join(distribution.inits))
     return reason("init", host, name, ", ".join(distribution.inits), distribution.source, text)
 
 

@@ -53,6 +53,7 @@ OF_THE_CLUSTER = (
     cluster.network_plugin,
     inputs.without_effect,
     inputs.manifests,
+    inputs.public_networks,
     inputs.ports,
     inputs.virtual_address,
 )

@@ -42,6 +42,18 @@ def manifests(case: Case) -> Problems:
     return Problems([Finding("manifests.same_name", text % name, value=name) for name in double], [])
 
 
+def public_networks(case: Case) -> Problems:
+    """Warn of a new cluster's networks that the internet has too: pods cannot reach the hosts there."""
+    found = []
+    if not case.state["initialised"]:
+        for name in ("kube_pod_cidrs", "kube_service_cidrs"):
+            for text in case.shared[name]:
+                if ipaddress.ip_network(text).is_global:
+                    sentence = "%s %s is a public network, whose hosts pods cannot reach. Choose a private one."
+                    found.append(Finding("cidrs.public", sentence % (name, text), value=text))
+    return Problems([], found)
+
+
 def ports(case: Case) -> Problems:
     """Refuse a port for the API server or the endpoint that the cluster uses for something else."""
     place = case.cluster["endpoint"]

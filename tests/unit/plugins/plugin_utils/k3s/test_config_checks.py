@@ -35,6 +35,8 @@ REFUSALS = [
     ("server", {"pause-image": ""}, "k3s_config.no_value value=pause-image limit=a single value"),
     ("server", {"pause-image": ["x"]}, "k3s_config.value value=a list limit=a single value"),
     ("agent", {"v": "high"}, "k3s_config.value value='high' limit=a whole number"),
+    ("agent", {"v": "2\n"}, "k3s_config.value value='2\\n' limit=a whole number"),
+    ("server", {"etcd-s3-timeout": "5m\n"}, "k3s_config.value value='5m\\n' limit=a duration such as 5m0s"),
     ("agent", {"v": True}, "k3s_config.value value=True limit=a whole number"),
     ("server", {"etcd-s3-timeout": 300}, "k3s_config.value value=300 limit=a duration such as 5m0s"),
     ("server", {"write-kubeconfig-mode": 0o644}, "k3s_config.value value=420 limit=" + k3s_keys.MODE),

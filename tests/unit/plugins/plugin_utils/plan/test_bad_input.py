@@ -194,6 +194,7 @@ MACHINES = [
         "disk.full node=cp-1 value=36507222016 limit=15%",
     ),
     ({"init": "openrc"}, "init.unsupported node=cp-1 value=openrc limit=systemd"),
+    ({"init": "other"}, "init.unsupported node=cp-1 value=other limit=systemd"),
     (
         {"architecture": {"name": "arm", "raw": "armv7l", "bits": 32}},
         "architecture.unsupported node=cp-1 value=arm limit=amd64, arm64, ppc64le, s390x",

@@ -72,6 +72,19 @@ def test_a_virtual_address_is_free(address, wanted, kind):
     assert refusals({"kube_api_endpoint": {"address": address}}, kind, dns) == ([wanted] if wanted else [])
 
 
+@pytest.mark.parametrize(
+    ("inputs", "wanted"),
+    [
+        ({"kube_service_cidrs": ["8.8.8.0/24"]}, ["cidrs.public value=8.8.8.0/24"]),
+        ({"kube_pod_cidrs": ["44.0.0.0/16"]}, ["cidrs.public value=44.0.0.0/16"]),
+        ({"kube_pod_cidrs": ["100.64.0.0/16"], "kube_service_cidrs": ["172.30.0.0/16"]}, []),
+    ],
+)
+def test_public_networks_are_warned_of(inputs, wanted):
+    plan = planner.cluster_plan(*inventory(1, 1, {"kube_distribution": "kubeadm", **inputs}))
+    assert plan["refusals"] == [] and described(plan["warnings"]) == wanted
+
+
 def test_manifests_have_names_of_their_own():
     assert refusals({"kube_manifests": [MANIFEST, MANIFEST]}) == ["manifests.same_name value=x"]
 
