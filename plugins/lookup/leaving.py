@@ -41,7 +41,7 @@ import ansible.constants as C  # noqa: E402
 from ansible.plugins.lookup import LookupBase  # noqa: E402
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import host_inputs  # noqa: E402
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore  # noqa: E402
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan.draft import roles_of  # noqa: E402
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs.groups import roles_of  # noqa: E402
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan.leaving import leaving  # noqa: E402
 
 
