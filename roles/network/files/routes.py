@@ -34,18 +34,20 @@ SAID = set()
 
 
 def wanted(nodes, own, pods):
-    """Return {pod network: node address} of all nodes but this one, from Node objects.
+    """Return {pod network: node address} of all nodes but this one, from Node objects; None if this one has no network.
 
     own: this node's addresses. pods: the networks of all pods, one of each family. Whoever registers a Node writes its
     podCIDRs. So a route leads only to a network within that of all pods, of the size that this node's own has, and a
-    network that two Nodes claim belongs to the older one.
+    network or an address that two Nodes claim belongs to the older one.
     """
     known = sorted(nodes, key=lambda node: (_meta(node, "creationTimestamp"), _meta(node, "name")))
     mine = [node for node in known if set(addresses(node)) & set(own)]
     sizes, taken, routes = {}, set(), {}
-    for network in (network for node in mine for network in networks(node, pods)):
+    for network in (network for node in mine[:1] for network in networks(node, pods)):
         sizes[network.version] = network.prefixlen
         taken.add(network)
+    if not sizes:
+        return None
     for node in known:
         gateways = {ipaddress.ip_address(text).version: text for text in reversed(addresses(node))}
         for network in [] if node in mine else networks(node, pods):
@@ -104,8 +106,10 @@ def present(family):
 
 
 def apply(routes, pods):
-    """Set the routes and note them for the next start."""
+    """Set the routes and note them for the next start. routes: None changes nothing."""
     steps = []
+    if routes is None:
+        return
     for version in sorted({pod.version for pod in pods}):
         family = "-%d" % version
         there, foreign = present(family)

@@ -57,6 +57,9 @@ def test_a_network_that_two_nodes_claim_belongs_to_the_older_one():
         node("10.0.0.2", "10.244.1.0/24", name="b", created="2026-01-01T00:00:00Z"),
     ]
     assert routes.wanted(nodes, ["10.0.0.1"], PODS) == {"10.244.1.0/24": "10.0.0.2"}
+    # So does an address: here that of this node.
+    nodes.append(node("10.0.0.1", "10.244.128.0/17", name="c", created="2026-03-01T00:00:00Z"))
+    assert routes.wanted(nodes, ["10.0.0.1"], PODS) == {"10.244.1.0/24": "10.0.0.2"}
 
 
 def test_both_families():
@@ -73,8 +76,11 @@ def test_both_families():
     }
 
 
-def test_without_the_own_network_there_is_no_route_yet():
-    assert routes.wanted([node("10.0.0.2", "10.244.1.0/24")], ["10.0.0.1"], PODS) == {}
+def test_without_a_network_of_its_own_a_node_changes_no_route(monkeypatch):
+    """It has not joined yet, or somebody deleted its Node."""
+    monkeypatch.setattr(routes, "present", None)
+    assert routes.wanted([node("10.0.0.2", "10.244.1.0/24")], ["10.0.0.1"], PODS) is None
+    routes.apply(None, PODS)
 
 
 @pytest.mark.parametrize(
