@@ -74,6 +74,8 @@ def choose(wanted: str, running: str = "") -> tuple[str, Problems]:
     oldest, newest = list(KUBERNETES)[0], list(KUBERNETES)[-1]
     if (major, minor_number) < parse(oldest)[:2]:
         text = "kube_version %s is older than %s, the oldest supported release. Choose one from %s to %s."
+        if patch is None and minor_number < 10:
+            text += " Without quotes, YAML reads 1.40 as 1.4."
         return version, Problems(
             [Finding("version.too_old", text % (wanted, oldest, oldest, newest), None, wanted, oldest)], []
         )

@@ -77,6 +77,7 @@ FORMATS: dict[str, Check] = {
     "kube_hooks.after_cluster": forms.hook,
     "kube_workers_at_once": forms.at_once,
     "kube_clock_tolerance": number(0.5, 3600),
+    "kubeadm_cluster_config.etcd.external.endpoints[]": url("https", "http"),
     "kubeadm_ignore_preflight_errors[]": forms.check_name,
     "kubeadm_timeout": number(0, 86400),
     "k3s_install_script.checksum": forms.digest,
@@ -168,7 +169,7 @@ def _items(where: str, value: Any, rest: str) -> Iterator[tuple[str, Any]]:
         for key, item in (value or {}).items():
             yield from _items("%s.%s" % (where, key), item, rest[2:])
     elif rest.startswith("[]"):
-        for number_, item in enumerate(value or []):
+        for number_, item in enumerate(value if isinstance(value, (list, tuple)) else []):
             yield from _items("%s[%d]" % (where, number_), item, rest[2:])
     else:
         key, more = re.match(r"\.(\w+)(.*)", rest).groups()  # type: ignore[union-attr]

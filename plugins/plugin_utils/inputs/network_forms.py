@@ -12,6 +12,9 @@ from urllib.parse import urlsplit
 
 from .forms import SUBDOMAIN, Check, Problem
 
+# Not every host that a URL names is a DNS name: some have underscores.
+_HOST_OF_URL = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%\w+)?")
+
 
 def host(value: str) -> Problem:
     """Check a DNS name or an IP address, without scheme and port."""
@@ -39,7 +42,7 @@ def url(*schemes: str, login: bool = False) -> Check:
         try:
             parts = urlsplit(value)
             good = parts.scheme in schemes and bool(parts.hostname) and (parts.port is None or 0 < parts.port < 65536)
-            good = good and not re.search(r"\s", value) and not host(parts.hostname or "")
+            good = good and not re.search(r"\s", value) and bool(_HOST_OF_URL.fullmatch(parts.hostname or ""))
             if good and "@" in parts.path:
                 return "its login has a /", "write / as %2F and @ as %40 in the login"
             if good and not login and "@" in parts.netloc:

@@ -34,6 +34,7 @@ GOOD = {
     ],
     "kube_http_proxy": [
         {"http": "http://proxy:3128"},
+        {"http": "http://build_proxy.corp:3128", "https": "http://[fd00::1]:3128"},
         {"https": "http://user:secret@proxy:3128", "no_proxy": [".example.com", "10.0.0.0/8", "host", "fd00::/8"]},
     ],
     "kube_data_dir": ["", "/data", "/var/lib"],
@@ -46,6 +47,7 @@ GOOD = {
     ],
     "kubeadm_cluster_config": [
         {"apiServer": {"extraArgs": [{"name": "v", "value": "4"}]}, "featureGates": {"RootlessControlPlane": False}},
+        {"etcd": {"external": {"endpoints": ["https://10.0.0.50:2379"], "caFile": "/etc/ssl/ca.crt"}}},
         {"etcd": {"local": {"dataDir": "/data/etcd"}}, "certificateValidityPeriod": "8760h", "dns": {"imageTag": "v1"}},
     ],
     "kubeadm_init_config": [{"skipPhases": ["addon/coredns"], "timeouts": {"discovery": "5m0s"}}],
@@ -213,6 +215,8 @@ BAD = {
         {"apiServer": {"extraArgs": {"v": "4"}}},
         {"apiServer": {"extraArgs": [{"name": "v", "value": 4}]}},
         {"dns": {"type": "CoreDNS"}},
+        {"etcd": {"external": {"endpoints": ["10.0.0.50:2379"]}}},
+        {"etcd": {"external": {"endpoints": "https://10.0.0.50:2379"}}},
         {"encryptionAlgorithm": "RSA"},
         {"certificateValidityPeriod": "1y"},
     ],

@@ -28,6 +28,7 @@ def with_inputs(**inputs):
 INPUTS = [
     ({"kube_verson": "1.36"}, "inputs.unknown value=kube_verson"),
     ({"kube_version": "1.33"}, "version.too_old value=1.33 limit=1.34"),
+    ({"kube_version": 1.4}, "version.too_old value=1.4 limit=1.34"),
     ({"kube_version": "1.99"}, "version.unknown value=1.99 limit=1.37"),
     ({"kube_version": "latest"}, "inputs.format value=kube_version"),
     ({"kube_pod_cidrs": ["10.244.0.0"]}, "inputs.format value=kube_pod_cidrs[0]"),
