@@ -205,7 +205,25 @@ def network_plugin(case: Case) -> Problems:
         newcomers=_newcomers(case) if case.control_planes else {},
         running=case.state["live"].get("nodes") or [],
     )
-    return Problems(plugins.by_name(case.cluster["plugin"]).check(situation), [])
+    plugin = plugins.by_name(case.cluster["plugin"])
+    return Problems(plugin.check(situation), _mtus(case) if "mtu" in plugin.options else [])
+
+
+def _mtus(case: Case) -> list[Finding]:
+    """Warn of nodes whose networks have different MTUs: a pod's large packet may not fit at the other end."""
+    options = case.shared["kube_network"]["options"]
+    found: dict[int, str] = {}
+    for host, node in sorted(case.nodes.items(), reverse=True):
+        found.update({address.mtu: host for address in node["addresses"] if address.mtu})
+    if len(found) < 2 or options.get("mtu"):
+        return []
+    least, most = min(found), max(found)
+    text = (
+        "%s: the MTU of its network is %d, that of %s is %d. Large packets between their pods may be lost. "
+        "Set kube_network.options.mtu: %d."
+    )
+    values = (found[least], least, found[most], most, least)
+    return [Finding("network.mtus_differ", text % values, found[least], least, most)]
 
 
 def _newcomers(case: Case) -> dict[str, Mapping[str, Any]]:

@@ -206,12 +206,17 @@ def test_nodes_need_an_address_of_the_pods_family():
 def test_the_bridge_has_the_mtu_of_a_narrow_network():
     hosts, groups = inventory(1, 1)
     hosts["w-1"]["info"]["network"]["interfaces"][0]["mtu"] = 1400
-    nodes = planner.cluster_plan(hosts, groups)["nodes"]
+    plan = planner.cluster_plan(hosts, groups)
+    nodes = plan["nodes"]
+    assert described(plan["warnings"]) == ["network.mtus_differ node=w-1 value=1400 limit=1500"]
     templates = {
         host: next(entry["content"] for entry in node["files"]["network"] if entry["path"].endswith("cni.template"))
         for host, node in nodes.items()
     }
     assert '"mtu": 1400' in templates["w-1"] and "mtu" not in templates["cp-1"]
+    for row in hosts.values():
+        row["inputs"]["kube_network"] = {"plugin": "bridge", "options": {"mtu": 1400}}
+    assert planner.cluster_plan(hosts, groups)["warnings"] == []
 
 
 def test_labels_are_written_as_kubernetes_writes_them():
