@@ -336,9 +336,11 @@ node:
         authority, C(role) (control_plane, worker), C(kubelet_conf), C(admin_conf), C(manifests), C(etcd_data),
         C(datastore) of a K3s server (C(sqlite), C(etcd), C(external) with the scheme of its address), C(server) that
         the kubelet uses, C(node_taints) with which K3s registered the node, C(node_ips) that its kubelet gives the
-        Node, C(cni_conf), C(certificates) by name with C(expires_epoch) and C(days_left), and on a control plane
-        C(live), the state that its API and etcd report (C(healthy), C(version), C(nodes), C(kubeadm_config),
-        C(etcd_members), C(config_maps), C(daemonsets), C(deployments), C(error), C(etcd_error)).
+        Node, C(kubelet_args) by name as kubeadm wrote them, C(data_dir) of containerd or K3s, C(proxy_mode) of K3s's
+        kube-proxy, C(database), the place of K3s's external database without its login, C(cni_conf), C(certificates) by
+        name with C(expires_epoch) and C(days_left), and on a control plane C(live), the state that its API and etcd
+        report (C(healthy), C(version), C(nodes), C(kubeadm_config), C(etcd_members), C(config_maps), C(daemonsets),
+        C(deployments), C(error), C(etcd_error)).
       type: dict
       returned: always
     reach:

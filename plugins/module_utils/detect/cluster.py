@@ -80,7 +80,10 @@ def cluster(
         "settings": {},
         "node_taints": [],
         "node_ips": _node_ips(host.read(KUBELET_FLAGS)) if kubelet_conf else [],
-        "data_dir": None,
+        "kubelet_args": _arguments(host.read(KUBELET_FLAGS)) if kubelet_conf else {},
+        "proxy_mode": None,
+        "database": None,
+        "data_dir": first(r"^root = [\"']([^\"']+)", host.read(paths.CONTAINERD_CONFIG)) if kubelet_conf else None,
         "cni_conf": [os.path.basename(path) for path in host.list("/etc/cni/net.d/*.conf*")],
         "certificates": certificates(host, now),
         "live": None,
@@ -121,8 +124,34 @@ def k3s(host: Host) -> dict[str, Any]:
         "settings": _values(settings or "", PERMANENT_SETTINGS) if server_data else {},
         "node_taints": _values(settings or "", ["node-taint"]).get("node-taint", []),
         "node_ips": _values(settings or "", ["node-ip"]).get("node-ip", []),
+        "proxy_mode": _proxy_mode(settings) if server_data else None,
+        "database": _database(host.read(K3S_SECRETS)) if str(stored).startswith("external") else None,
         "port": int(port or 6443),
     }
+
+
+def _proxy_mode(settings: str | None) -> str:
+    """Return the mode of K3s's kube-proxy, iptables (upstream's default) if its configuration does not set one."""
+    arguments = _values(settings or "", ["kube-proxy-arg"]).get("kube-proxy-arg", [])
+    modes = [text.partition("=")[2] for text in arguments if text.startswith("proxy-mode=")]
+    return modes[-1] if modes else "iptables"
+
+
+def _database(secrets: str | None) -> str | None:
+    """Return "SCHEME://HOST:PORT/NAME" of the external database, without its login; None if it has another form."""
+    address = first(r"^datastore-endpoint:\s*[\"']?([^\s\"']+)", secrets) or ""
+    scheme, _slashes, rest = address.partition("://")
+    own = rest if scheme in ("http", "https") else rest.rpartition("@")[2].partition("?")[0]
+    # Without a login and a name of the database, what looks like a port may be a password.
+    certain = scheme in ("http", "https") or "@" in rest or "/" in rest
+    place = re.fullmatch(r"[A-Za-z0-9_.:,()/\[\]-]+", own) if certain else None
+    return "%s://%s" % (scheme, place.group(0)) if place else None
+
+
+def _arguments(flags: str | None) -> dict[str, str]:
+    """Return {name: value} of the arguments that kubeadm gives the kubelet."""
+    found = re.findall(r"--([a-z0-9-]+)=(\S+)", (first(r"^KUBELET_KUBEADM_ARGS=\"?(.*?)\"?$", flags) or ""))
+    return dict(found)
 
 
 def _node_ips(flags: str | None) -> list[str]:

@@ -83,7 +83,7 @@ LIFECYCLE: dict[str, Row] = {
         Change.JOIN, Scope.CLUSTER, ("network",), note="a running cluster keeps its plugin; its options are applied"
     ),
     "kube_proxy_mode": Row(Change.JOIN, Scope.CLUSTER, note="a running cluster keeps its mode"),
-    "kube_node_name": Row(Change.JOIN, note="a node under another name is a new node"),
+    "kube_node_name": Row(Change.BIRTH, note="compared with the name of the machine's Node"),
     "kube_node_ip": Row(
         Change.JOIN, note="a member keeps its address, another one is refused; K3s: an agent takes it, rolling"
     ),
@@ -92,7 +92,7 @@ LIFECYCLE: dict[str, Row] = {
     "kube_registries": _rolling("containerd", "credentials", "k3s"),
     "kube_artifacts": _rolling("programs", note="another source changes nothing; other versions do"),
     "kube_http_proxy": _rolling("credentials"),
-    "kube_data_dir": Row(Change.JOIN, note="data are not moved"),
+    "kube_data_dir": Row(Change.BIRTH, note="compared with where a member's data are, which are not moved"),
     "kube_reserved": _rolling("kubelet", "k3s"),
     "kubelet_config": _rolling("kubelet", "k3s"),
     "kube_manifests": Row(Change.API, Scope.CLUSTER),

@@ -95,6 +95,20 @@ def removed(host: str, node: Node) -> list[Finding]:
     return [Finding("member.removed", text % (host, place, host), host, "removed")]
 
 
+def other_database(host: str, node: Node) -> list[Finding]:
+    """Refuse another external database on a running server: in it, K3s would start as another cluster."""
+    cluster, wanted = node["info"].get("cluster") or {}, node["inputs"]["k3s_datastore_endpoint"]
+    running = cluster.get("database")
+    if not (running and wanted and cluster.get("kubelet_conf")) or shown(running) in ("", shown(wanted)):
+        return []
+    text = (
+        "%s: k3s_datastore_endpoint is %s, and this server runs with %s. With other data K3s would be another "
+        "cluster: set it back. To move the database, keep the name of its host in DNS."
+    )
+    values = (host, shown(wanted) or "not a known address", shown(running))
+    return [Finding("datastore.other_database", text % values, host, values[1], values[2])]
+
+
 def disk(disks: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the disk under a server's etcd, None if it is unknown."""
     own = next((found for path, found in disks.items() if path.endswith(K3S_ETCD)), None)

@@ -197,6 +197,7 @@ class K3s(Distribution):
         """See Distribution."""
         values = node["inputs"]
         found = datastore.moved(host, node) + datastore.removed(host, node)
+        found += datastore.other_database(host, node)
         if not config_checks.covers(cluster["version"]):
             return Problems(found, [])  # too old, which is refused for the cluster
         found += config_checks.problems(values["k3s_config"], node["role"], cluster["version"])

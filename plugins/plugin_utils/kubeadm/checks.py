@@ -5,16 +5,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ..base import quantity
 from ..base.distribution import Node, Problems
 from ..base.findings import Finding
 from ..base.reference import KUBEADM_MINIMUM, KUBERNETES_ARCHITECTURES
+from . import node_files
+
+# Arguments that kubeadm and the plan give the kubelet: cmd/kubeadm/app/phases/kubelet/flags.go
+OWN_ARGUMENTS = {
+    "node-ip",
+    "hostname-override",
+    "container-runtime-endpoint",
+    "pod-infra-container-image",
+    "register-with-taints",
+    "cgroup-driver",
+    "network-plugin",
+}
 
 
 def machine(host: str, node: Node, joined: bool) -> Problems:
     """Check architecture and init system, and the size of a machine that is not a member yet."""
     found = Problems(_kind(host, node), [])
     return found if joined else found + _size(host, node)
+
+
+def data_moved(host: str, node: Node) -> list[Finding]:
+    """Refuse another data directory on a member: containerd would start without its images and containers."""
+    cluster = node["info"].get("cluster") or {}
+    running, wanted = cluster.get("data_dir"), node_files.runtime_dir(node["inputs"])
+    if not cluster.get("kubelet_conf") or not running or running == wanted:
+        return []
+    text = (
+        "%s: kube_data_dir gives containerd the directory %s, and its data are in %s. They are not moved: set "
+        "kube_data_dir back, or reset the node first."
+    )
+    return [Finding("data_dir.fixed", text % (host, wanted, running), host, wanted, running)]
+
+
+def kept_arguments(host: str, node: Node) -> list[Finding]:
+    """Warn of arguments of the kubelet that a member keeps: kubeadm writes them when the node joins."""
+    running = (node["info"].get("cluster") or {}).get("kubelet_args") or {}
+    if not running:
+        return []
+    # Which of the two it joined with is not known.
+    first = ("kubeadm_init_config",) if node["role"] == "control_plane" else ()
+    differing = []
+    for name in ("kubeadm_join_config", *first):
+        registration = node["inputs"][name].get("nodeRegistration")
+        wanted = _by_name(registration.get("kubeletExtraArgs") if isinstance(registration, Mapping) else None)
+        names = {key for key, value in wanted.items() if running.get(key) != str(value)}
+        differing.append(names | set(running) - set(wanted) - OWN_ARGUMENTS)
+    if not all(differing):
+        return []
+    text = (
+        "%s: kubeletExtraArgs differ from the running kubelet's in %s. A member keeps what it joined with. Use "
+        "kubelet_config, or reset the node and join it again."
+    )
+    shown = ", ".join(sorted(differing[0]))
+    return [Finding("kubelet_args.kept", text % (host, shown), host, shown)]
+
+
+def _by_name(given: Any) -> dict[str, Any]:
+    """Return extra arguments, a list of {name, value} or a map, by name."""
+    if isinstance(given, Mapping):
+        return dict(given)
+    return {item["name"]: item.get("value") for item in given or [] if isinstance(item, Mapping) and "name" in item}
 
 
 def _kind(host: str, node: Node) -> list[Finding]:

@@ -26,6 +26,17 @@ APPLIED = ("apiServer", "controllerManager", "scheduler")
 _ELSEWHERE = {"controlPlaneEndpoint", "clusterName", "networking", "kubernetesVersion", "apiVersion", "kind"}
 # Lists of a component that disappear from the document when the user drops them.
 _LISTS = ("extraArgs", "extraVolumes", "extraEnvs")
+# What kubeadm stores where nothing is set: cmd/kubeadm/app/apis/kubeadm/v1beta4/defaults.go, durations in seconds.
+_DEFAULTS: dict[tuple[str, ...], Any] = {
+    ("caCertificateValidityPeriod",): 87600 * 3600.0,
+    ("certificateValidityPeriod",): 8760 * 3600.0,
+    ("certificatesDir",): "/etc/kubernetes/pki",
+    ("encryptionAlgorithm",): "RSA-2048",
+    ("etcd", "local", "dataDir"): "/var/lib/etcd",
+    ("imageRepository",): "registry.k8s.io",
+    ("proxy", "disabled"): False,
+    ("dns", "disabled"): False,
+}
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|ms|m|s|us|ns)")
 _DURATION = re.compile("(?:%s)+" % _PART.pattern)
@@ -59,6 +70,35 @@ def fixed(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[Finding]:
                 "running cluster. Put it back, or change it with kubeadm on every control plane first."
             )
             found.append(Finding("cluster_config.not_applied", text % key, value=value, limit=there.get(key)))
+    return found + _dropped(there, wanted)
+
+
+def _dropped(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[Finding]:
+    """Refuse settings that the running cluster has and the inventory does not set any more.
+
+    Values that kubeadm fills in itself do not count.
+    """
+    text = (
+        "kubeadm_cluster_config.%s: the running cluster has %s, the inventory does not set it any more, and site "
+        "does not take it from a running cluster. Put it back, or change it with kubeadm on every control plane first."
+    )
+    found = []
+    for path, value in sorted(_leaves(there, ()).items()):
+        own = path[0] not in APPLIED and path[0] not in _ELSEWHERE and _at(wanted, path) is None
+        if own and value not in ({}, [], None, "") and _DEFAULTS.get(path) != _plain(value):
+            name = ".".join(path)
+            found.append(Finding("cluster_config.dropped", text % (name, value), value=name, limit=value))
+    return found
+
+
+def _leaves(document: Mapping[str, Any], path: tuple[str, ...]) -> dict[tuple[str, ...], Any]:
+    """Return the values of a document by their path; lists are values."""
+    found: dict[tuple[str, ...], Any] = {}
+    for key, value in document.items():
+        if isinstance(value, Mapping) and value:
+            found.update(_leaves(value, (*path, str(key))))
+        else:
+            found[(*path, str(key))] = value
     return found
 
 

@@ -176,8 +176,9 @@ class Kubeadm(Distribution):
         return config_drift.changed(stored, config.cluster_configuration(service.config_of(cluster)))
 
     def check_node(self, host: str, node: Node, cluster: Cluster, joined: bool) -> Problems:
-        """Refuse keys of the kubeadm_* maps that the plan sets."""
-        return Problems(config.problems(node["inputs"]), [])
+        """Refuse keys of the kubeadm_* maps that the plan sets, and changes that a member cannot take."""
+        refusals = config.problems(node["inputs"]) + checks.data_moved(host, node)
+        return Problems(refusals, checks.kept_arguments(host, node))
 
     def packages(self, node: Node, cluster: Cluster) -> list[str]:
         """See Distribution."""

@@ -20,6 +20,9 @@ from ..network import plugins as network
 from ..network.plugin import IPNetwork
 
 AUTO = "auto"
+# Files in the CNI directory that container engines of the host bring: Podman's package and nerdctl
+# (https://github.com/containerd/nerdctl/blob/main/docs/cni.md).
+HOST_CNI = ("87-podman", "nerdctl-", "docker")
 
 
 class Choice(NamedTuple):
@@ -127,12 +130,28 @@ def proxy_mode(wanted: str, running: str | None, needs: Sequence[str], nodes: No
 
 def running_plugin(nodes: Nodes) -> str | None:
     """Return the network plugin of the cluster's nodes, by their CNI configuration; None if none shows it."""
-    for _host, node in sorted(nodes.items()):
-        cluster = node["info"].get("cluster") or {}
-        found = network.running(cluster.get("cni_conf") or []) if cluster.get("kubelet_conf") else None
-        if found:
-            return found
-    return None
+    members = [node["info"].get("cluster") or {} for _host, node in sorted(nodes.items())]
+    names = [cluster.get("cni_conf") or [] for cluster in members if cluster.get("kubelet_conf")]
+    known = (network.running(found) for found in names)
+    # K3s keeps the files of its own plugin elsewhere, so others in this directory say nothing about it.
+    kubeadm = all(cluster.get("kind") in (None, "kubeadm") for cluster in members)
+    return next(
+        (plugin for plugin in known if plugin), network.USER if kubeadm and any(map(_of_others, names)) else None
+    )
+
+
+def _of_others(names: Sequence[str]) -> bool:
+    """Return True if a network plugin of the cluster's wrote one of these files, and not an engine on the host."""
+    return any(not name.startswith(HOST_CNI) for name in names)
+
+
+def running_proxy_mode(nodes: Nodes, state: Mapping[str, Any]) -> str | None:
+    """Return the running cluster's mode of kube-proxy, None where there is none. state: membership.find()."""
+    found = state["live"].get("proxy_mode")
+    if found or not state["initialised"] or state["leader"] is None:
+        return str(found) if found else None
+    own = (nodes[state["leader"]]["info"].get("cluster") or {}).get("proxy_mode")
+    return str(own) if own else None
 
 
 def _kept(name: str, wanted: str, running: str) -> Choice:

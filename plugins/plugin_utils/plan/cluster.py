@@ -153,7 +153,9 @@ def _choose(
         "plugin": auto_values.plugin(
             distribution, shared["kube_network"]["plugin"], plugin, needs, pods, layer2_networks
         ),
-        "proxy_mode": auto_values.proxy_mode(shared["kube_proxy_mode"], live.get("proxy_mode"), needs, draft.nodes),
+        "proxy_mode": auto_values.proxy_mode(
+            shared["kube_proxy_mode"], auto_values.running_proxy_mode(draft.nodes, state), needs, draft.nodes
+        ),
     }
     for choice in choices.values():
         draft.reasons += choice.reasons

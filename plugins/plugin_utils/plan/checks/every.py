@@ -13,7 +13,7 @@ from ...base.distribution import Node, Problems
 from ...inputs import lifecycle
 from .. import membership
 from ..draft import Case, Draft
-from . import cluster, inputs, machine, occupants, storage
+from . import changes, cluster, inputs, machine, occupants, storage
 
 
 def members(case: Case) -> Problems:
@@ -22,6 +22,7 @@ def members(case: Case) -> Problems:
     found = membership.refusals(case.nodes, case.control_planes, case.state["leader"], case.distribution, outside)
     found += membership.renamed(case.nodes, case.state["live"])
     found += membership.name_taken(case.nodes, case.state["live"])
+    found += changes.promoted(case)
     if case.state["initialised"]:
         for host in case.control_planes:
             node = case.nodes[host]

@@ -23,7 +23,7 @@ def running(inputs=None, control_planes=3, workers=1):
         info = applied(hosts[host]["info"], node, plan)
         for entry in slices.secrets(plan, host, values)["files"]:
             add_file(info, entry["path"], entry["content"], entry["mode"])
-        _cluster_facts(info["cluster"], node, plan)
+        _cluster_facts(info["cluster"], node, plan, values)
         hosts[host] = {**hosts[host], "info": info}
     return hosts, groups
 
@@ -50,11 +50,14 @@ def with_inputs(hosts, **inputs):
     return result
 
 
-def _cluster_facts(cluster, node, plan):
+def _cluster_facts(cluster, node, plan, values):
     """Add what node_info reads from a member's own configuration."""
     if plan["distribution"] == "kubeadm":
         if cluster["live"]:
             cluster["live"]["api_port"] = plan["api_port"]
+        cluster["data_dir"] = (values["kube_data_dir"] or "/var/lib") + "/containerd"
+        own = values["kubeadm_join_config"].get("nodeRegistration", {}).get("kubeletExtraArgs", [])
+        cluster["kubelet_args"] = {"node-ip": node["address"], **{item["name"]: item["value"] for item in own}}
         return
     own = {entry["path"]: entry for entry in node["files"]["k3s"]}
     made = yaml.safe_load(own["/etc/rancher/k3s/config.yaml"]["content"])
@@ -63,6 +66,10 @@ def _cluster_facts(cluster, node, plan):
     if node["role"] == "control_plane":
         names = ("cluster-cidr", "service-cidr", "cluster-domain")
         cluster["settings"] = {name: made[name] if isinstance(made[name], list) else [made[name]] for name in names}
+        modes = [text.partition("=")[2] for text in made.get("kube-proxy-arg") or [] if "proxy-mode" in text]
+        cluster["proxy_mode"] = modes[0] if modes else "iptables"
+        scheme, _slashes, rest = values["k3s_datastore_endpoint"].partition("://")
+        cluster["database"] = "%s://%s" % (scheme, rest.rpartition("@")[2]) if rest else None
         cluster["port"] = made.get("https-listen-port", 6443)
         cluster["cluster_init"] = bool(made.get("cluster-init"))
         cluster["secrets_encryption"] = bool(made.get("secrets-encryption"))

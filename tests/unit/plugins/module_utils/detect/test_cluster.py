@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils.detect import look as node
+from ansible_collections.kubewright.cluster.plugins.module_utils.detect import cluster, look as node
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import distributions, membership
 from ansible_collections.kubewright.cluster.tests.unit.fixtures.recording import Files
 
@@ -47,3 +47,28 @@ def test_who_made_it(files, kind, role, maker):
         (refusal,) = membership.refusals(nodes, ["one"], "one", distributions.ALL[0])
         assert refusal.id in ("member.foreign", "member.other_distribution")
         assert maker in refusal.text and membership.REMOVED_BY[maker] in refusal.text
+
+
+@pytest.mark.parametrize(
+    ("address", "place"),
+    [
+        ("postgres://k3s:p@ss/w?rd@db.example:5432/k3s?sslmode=disable", "postgres://db.example:5432/k3s"),
+        ("mysql://k3s:hunter2@tcp(db:3306)/k3s", "mysql://tcp(db:3306)/k3s"),
+        ("https://10.0.0.1:2379,https://10.0.0.2:2379", "https://10.0.0.1:2379,https://10.0.0.2:2379"),
+        ("postgres://k3s:hunter2", None),
+    ],
+)
+def test_the_place_of_a_database_has_no_login(address, place):
+    assert cluster._database("datastore-endpoint: %s\n" % address) == place
+
+
+def test_the_mode_of_k3s_kube_proxy_and_the_kubelets_arguments():
+    assert cluster._proxy_mode("kube-proxy-arg:\n  - v=2\n  - proxy-mode=nftables\n") == "nftables"
+    assert cluster._proxy_mode("node-name: a\n") == "iptables"
+    text = 'KUBELET_KUBEADM_ARGS="--container-runtime-endpoint=unix:///x.sock --node-ip=10.0.0.1 --v=3"\n'
+    assert cluster._arguments(text) == {
+        "container-runtime-endpoint": "unix:///x.sock",
+        "node-ip": "10.0.0.1",
+        "v": "3",
+    }
+    assert cluster._arguments(None) == {}
