@@ -215,7 +215,8 @@ class PlanNode(TypedDict, total=False):
         "`credentials`, `containerd`, `network`, "
         "`endpoint`, `kubelet`, `k3s`, `control-plane`, `datastore`, `reboot`), with the reasons",
     ]
-    services: Annotated[dict[str, str], "services to start, restart or reload, by name"]
+    services: Annotated[dict[str, str], "services to start, restart, reload or stop, by name"]
+    object_changes: Annotated[list[str], "labels and taints that are set or removed, in words"]
     stages: Annotated[
         list[str],
         "plays of `site` that the node takes part in: `prepare`, `endpoint`, `start`, `join`, `change` "

@@ -74,6 +74,37 @@ def objects(nodes: Nodes, cluster: Cluster) -> dict[str, dict[str, Any]]:
     }
 
 
+def changes(node: Node, live: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return in words how the labels and taints of a node change. live: the Nodes as the API has them.
+
+    A node that joins has its taints from the start.
+    """
+    row = next((row for row in live if row["name"] == node["name"]), {})
+    wanted = objects({"": node}, {})[node["name"]]
+    patch = _patch(row, wanted)
+    found = [
+        "remove label %s" % key if value is None else "set label %s=%s" % (key, value)
+        for key, value in sorted(((patch.get("metadata") or {}).get("labels") or {}).items())
+    ]
+    if row and "spec" in patch:
+        before = {_taint(taint) for taint in row.get("taints") or []}
+        after = {_taint(taint) for taint in patch["spec"]["taints"]}
+        found += ["set taint %s" % text for text in sorted(after - before)]
+        found += ["remove taint %s" % text for text in sorted(before - after)]
+    return found
+
+
+def _taint(taint: Mapping[str, Any]) -> str:
+    value = "=%s" % taint["value"] if taint.get("value") else ""
+    return "%s%s:%s" % (taint["key"], value, taint["effect"])
+
+
+def _patch(row: Mapping[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    """Return the merge patch of a node's labels and taints. row: the Node as node_info has it, empty if there is none."""
+    metadata = {key: row.get(key) or {} for key in ("labels", "annotations")}
+    return node_patch({"metadata": metadata, "spec": {"taints": row.get("taints") or []}}, wanted)
+
+
 def not_applied(plan: Mapping[str, Any], live: Sequence[Mapping[str, Any]], part: Collection[str]) -> list[str]:
     """Return the hosts of a run whose labels or taints should change and do not, because --limit leaves out the control
     plane that sets them.
@@ -86,8 +117,6 @@ def not_applied(plan: Mapping[str, Any], live: Sequence[Mapping[str, Any]], part
     found = []
     for host in sorted(set(part) & set(plan["nodes"])):
         name = plan["nodes"][host]["name"]
-        row = known.get(name) or {}
-        metadata = {key: row.get(key) or {} for key in ("labels", "annotations")}
-        if node_patch({"metadata": metadata, "spec": {"taints": row.get("taints") or []}}, plan["objects"][name]):
+        if _patch(known.get(name) or {}, plan["objects"][name]):
             found.append(host)
     return found

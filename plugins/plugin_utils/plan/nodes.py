@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...module_utils.node import paths
 from ..base import versions
 from ..base.distribution import Cluster, Distribution, File, Inputs, Node
 from ..base.findings import Finding
@@ -54,6 +55,10 @@ def plan(draft: Draft, host: str, cluster: Cluster, state: Mapping[str, Any]) ->
     node.update({"steps": steps, "services": services, "data_dir": distribution.data_dir(values)})
     if host == cluster["converts"]:
         steps["datastore"] = ["SQLite becomes embedded etcd, after a backup to %s/backups" % node["data_dir"]]
+    node["object_changes"] = (
+        cluster_objects.changes(node, state["live"].get("nodes") or []) if cluster["leader"] else []
+    )
+    draft.warn(_replaced(node))
     node["rejoins"] = _rejoins(node, distribution, cluster, state)
     node["stages"], node["action"] = _stages(host, node, cluster, state)
     if host == cluster["leader"]:
@@ -82,6 +87,20 @@ def _fetched(host: str, values: Inputs, packages: Sequence[str], programs: bool)
         )
         found.append(Finding("artifacts.not_encrypted", text % source, value=source))
     return found
+
+
+def _replaced(node: Node) -> list[Finding]:
+    """Warn of files that are there, are not ours, and will be replaced."""
+    wrong = difference.wrong_files([entry for part in node["files"].values() for entry in part], node["info"])
+    foreign = sorted(path for path, why in wrong.items() if why == difference.REPLACED)
+    if not foreign:
+        return []
+    text = (
+        "%s: %s will be replaced. What is there now was not written by the collection; it is kept in %s, and reset "
+        "puts it back."
+    )
+    shown = ", ".join(foreign)
+    return [Finding("files.replaced", text % (node["host"], shown, paths.BACKUPS), node["host"], shown)]
 
 
 def _rejoins(node: Node, distribution: Distribution, cluster: Cluster, state: Mapping[str, Any]) -> bool:

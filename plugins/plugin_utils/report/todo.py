@@ -55,7 +55,8 @@ def state(node: PlanNode, refused: bool = False) -> str:
         return "new"
     if node.get("action") == "wait":
         return "starts"
-    return "changes" if node["steps"] or node.get("action") else "unchanged"
+    changes = node["steps"] or node.get("action") or node.get("object_changes")
+    return "changes" if changes else "unchanged"
 
 
 def is_idle(plan: Plan) -> bool:
@@ -130,6 +131,7 @@ def _phrases(node: PlanNode) -> list[tuple[str, str]]:
             found.append(("do", STEPS[step]))
         else:
             found.append(("do", "%s (%s)" % (step, "; ".join(reasons))))
+    found += [("do", text) for text in node.get("object_changes") or []]
     action = node.get("action")
     return [*found, ("act", ACTIONS[action])] if action else found
 

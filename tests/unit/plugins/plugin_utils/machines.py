@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import json
 
+from ansible_collections.kubewright.cluster.plugins.module_utils.api.owned_objects import ANNOTATION
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import os_settings, paths
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.network import plugins as network
 
@@ -156,13 +158,24 @@ def applied(facts, node, plan, joined=True):
     return facts
 
 
+def node_row(node, plan, label):
+    """A Node as the API has it after the plan. label: that of a control plane."""
+    wanted = plan["objects"][node["name"]]
+    taints = wanted["taints"] or []
+    record = {"labels": sorted(wanted["labels"]), "taints": [[taint["key"], taint["effect"]] for taint in taints]}
+    return {
+        "name": node["name"],
+        "labels": {**(label if node["role"] == "control_plane" else {}), **wanted["labels"]},
+        "annotations": {ANNOTATION: json.dumps(record)} if any(record.values()) else {},
+        "taints": taints,
+        "ready": True,
+    }
+
+
 def live_k3s(plan):
     """What a K3s server says when all of the plan's nodes are members."""
     label = {"node-role.kubernetes.io/control-plane": "true"}
-    nodes = [
-        {"name": node["name"], "labels": label if node["role"] == "control_plane" else {}, "ready": True}
-        for node in plan["nodes"].values()
-    ]
+    nodes = [node_row(node, plan, label) for node in plan["nodes"].values()]
     return {"kind": "k3s", "healthy": True, "version": "v%s+k3s1" % plan["version"], "nodes": nodes}
 
 
@@ -172,10 +185,7 @@ def live(plan):
     return {
         "healthy": True,
         "version": "v" + plan["version"],
-        "nodes": [
-            {"name": node["name"], "labels": label if node["role"] == "control_plane" else {}, "ready": True}
-            for node in plan["nodes"].values()
-        ],
+        "nodes": [node_row(node, plan, label) for node in plan["nodes"].values()],
         "kubeadm_config": {"ClusterConfiguration": plan["nodes"][plan["leader"]]["kubeadm"]["init"].split("---\n")[2]},
         "etcd_members": [
             {"name": node["name"], "learner": False}
