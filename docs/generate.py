@@ -220,8 +220,16 @@ def lifecycle() -> dict:
         "controller": "affects files on the controller only",
         "run": "affects this run only",
     }
+
+    def note(text: str) -> str:
+        # What a value is compared with is of use to programmers only.
+        return "; " + text if text and not text.startswith("compared") else ""
+
     scopes = {"cluster": "<br>same on all hosts", "servers": "<br>same on all control planes", "host": ""}
-    return {name: changes[row.change.value] + scopes[row.scope.value] for name, row in module.LIFECYCLE.items()}
+    return {
+        name: changes[row.change.value] + note(row.note) + scopes[row.scope.value]
+        for name, row in module.LIFECYCLE.items()
+    }
 
 
 def imported(name: str):
