@@ -11,7 +11,7 @@ from typing import Any
 from ...base.distribution import Problems
 from ...base.findings import Finding
 from ...base.model import Datastore
-from ...base.reference import GPU_PAGE
+from ...base.reference import GPU_PAGE, WINDOWS_PAGE
 from ...inputs import forms
 from ...network import cidrs, overlaps, plugins
 from ...network.plugin import Situation
@@ -64,6 +64,12 @@ def needs(case: Case) -> Problems:
         registries = case.distribution.image_registries(case.cluster)
         for host, node in sorted(case.nodes.items()):
             refusals += _air_gap(host, node["inputs"], registries)
+    if "windows_workers" in case.shared["kube_needs"] and not case.state["initialised"]:
+        text = (
+            "kube_needs has windows_workers, and the collection does not join Windows nodes. Join them yourself when the "
+            "cluster is up (%s)."
+        )
+        warnings.append(Finding("windows.not_joined", text % WINDOWS_PAGE, value="windows_workers"))
     if "gpu_workers" in case.shared["kube_needs"] and not any(node["info"].get("gpus") for node in case.nodes.values()):
         text = (
             "kube_needs has gpu_workers, and no node has an NVIDIA or AMD accelerator on its PCI bus. Add a "

@@ -173,7 +173,10 @@ def disks(case: Case, host: str, node: Node) -> Problems:
 
 def _small_disk(host: str, node: Node) -> list[Finding]:
     need = DISK[node["role"]]
-    disk = (node["info"].get("disks") or {}).get("/var/lib/containerd") or {}
+    # The images' directory is the one that the node will have, wherever kube_data_dir puts it.
+    there = node["info"].get("disks") or {}
+    data = str(node["inputs"]["kube_data_dir"] or "/var/lib").rstrip("/")
+    disk = there.get(data + "/containerd") or there.get(data + "/rancher/k3s/agent/containerd") or {}
     free = disk.get("free_bytes")
     if free is None or free >= need:
         return []

@@ -94,7 +94,9 @@ def test_packages_without_a_network():
 def test_the_other_distribution_on_one_host():
     hosts, groups = inventory(1, 2)
     for host, kind in (("cp-1", "kubeadm"), ("w-1", "kubeadm"), ("w-2", "k3s")):
-        hosts[host]["info"]["cluster"].update(kind=kind, foreign=False, role="worker", kubelet_conf=True)
+        role = "control_plane" if host == "cp-1" else "worker"
+        hosts[host]["info"]["cluster"].update(kind=kind, foreign=False, role=role, kubelet_conf=True)
+    hosts["cp-1"]["info"]["cluster"]["manifests"] = ["kube-apiserver.yaml"]
     found = described(planner.cluster_plan(hosts, groups)["refusals"])
     assert "member.other_distribution node=w-2 value=k3s limit=kubeadm" in found, found
 
@@ -247,3 +249,16 @@ def test_a_mirror_from_which_nothing_is_downloaded_is_not_warned_of():
         host: {**hosts[host], "info": applied(hosts[host]["info"], node, plan)} for host, node in plan["nodes"].items()
     }
     assert "artifacts.not_encrypted" not in ids(planner.cluster_plan(done, groups)["warnings"])
+
+
+def test_the_free_space_of_another_data_directory_is_judged():
+    hosts, groups = inventory(1, 1, {"kube_data_dir": "/srv"})
+    small = {"mount": "/srv", "free_bytes": 2**30, "total_bytes": 2**34, "kind": "ssd", "read_only": False}
+    hosts["w-1"]["info"]["disks"]["/srv/containerd"] = small
+    found = planner.cluster_plan(hosts, groups)["warnings"]
+    assert [row.rpartition(" limit")[0] for row in described(found)] == ["disk.small node=w-1 value=%d" % 2**30]
+
+
+def test_windows_workers_are_not_joined_by_the_collection():
+    plan = planner.cluster_plan(*inventory(1, 1, {"kube_needs": ["windows_workers"]}))
+    assert plan["refusals"] == [] and described(plan["warnings"]) == ["windows.not_joined value=windows_workers"]
