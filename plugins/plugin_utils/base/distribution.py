@@ -86,6 +86,8 @@ class Distribution(ABC):
     joins_during_start: ClassVar[bool] = False
     # True if what nodes join with stays in the cluster until it is deleted.
     has_join_secrets: ClassVar[bool] = False
+    # True if the network plugin's configuration is in the host's directory, /etc/cni/net.d, whatever the plugin.
+    uses_host_cni: ClassVar[bool] = True
     # The administrator's kubeconfig on a control plane.
     admin_kubeconfig: ClassVar[str]
     # The parts of a node that are set up together (plan/slices.py), in the order in which their services start.

@@ -66,6 +66,7 @@ class K3s(Distribution):
     started_by_join = {"k3s": False, "k3s-agent": False}
     joins_during_start = True
     remembers_nodes = True
+    uses_host_cni = False
     admin_kubeconfig = "/etc/rancher/k3s/k3s.yaml"
     parts = ("endpoint", "k3s")
     # contrib/cni/11-crio-ipv4-bridge.conflist of CRI-O. Docker and another containerd can run beside K3s's own.

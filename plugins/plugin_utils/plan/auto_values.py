@@ -128,16 +128,13 @@ def proxy_mode(wanted: str, running: str | None, needs: Sequence[str], nodes: No
     return Choice("nftables", [reason("proxy_mode", None, "many_nodes", None, PROXY_PAGE, text)])
 
 
-def running_plugin(nodes: Nodes) -> str | None:
+def running_plugin(nodes: Nodes, distribution: Distribution) -> str | None:
     """Return the network plugin of the cluster's nodes, by their CNI configuration; None if none shows it."""
     members = [node["info"].get("cluster") or {} for _host, node in sorted(nodes.items())]
     names = [cluster.get("cni_conf") or [] for cluster in members if cluster.get("kubelet_conf")]
     known = (network.running(found) for found in names)
-    # K3s keeps the files of its own plugin elsewhere, so others in this directory say nothing about it.
-    kubeadm = all(cluster.get("kind") in (None, "kubeadm") for cluster in members)
-    return next(
-        (plugin for plugin in known if plugin), network.USER if kubeadm and any(map(_of_others, names)) else None
-    )
+    others = distribution.uses_host_cni and any(map(_of_others, names))
+    return next((plugin for plugin in known if plugin), network.USER if others else None)
 
 
 def _of_others(names: Sequence[str]) -> bool:

@@ -147,7 +147,7 @@ def _choose(
     wanted = shared["kube_version"]
     if not wanted and not running:
         wanted = distribution.installed_version(draft.nodes)
-    plugin = auto_values.running_plugin(draft.nodes) if state["initialised"] else None
+    plugin = auto_values.running_plugin(draft.nodes, distribution) if state["initialised"] else None
     choices = {
         "version": auto_values.version(wanted, running, draft.nodes),
         "plugin": auto_values.plugin(
