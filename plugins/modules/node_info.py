@@ -241,8 +241,7 @@ node:
       returned: always
       sample: {resolv_conf: /run/systemd/resolve/resolv.conf, nameservers: [192.0.2.53], search: [], loopback: false}
     usr_read_only:
-      description: >-
-        Whether C(/usr) is on a file system that is mounted read-only.
+      description: Whether C(/usr) is on a file system that is mounted read-only.
       type: bool
       returned: always
       sample: false
@@ -283,8 +282,7 @@ node:
       returned: always
       sample: null
     apparmor:
-      description: >-
-        Whether AppArmor is on.
+      description: Whether AppArmor is on.
       type: bool
       returned: always
       sample: true
@@ -333,13 +331,14 @@ node:
       description: >-
         C(kind) (kubeadm, k3s, rke2, microk8s, k0s) of the cluster that the machine belongs to, C(foreign), whether
         another tool made it, C(made_by) (such as Kubespray or k3s-ansible), C(ca_sha256), the digest of its certificate
-        authority, C(role) (control_plane, worker), C(kubelet_conf), C(admin_conf), C(manifests), C(etcd_data),
+        authority, C(role) (control_plane, worker), C(node_name) in its kubelet's
+        certificate, C(finished), whether its start or join ran to its end, C(kubelet_conf), C(admin_conf), C(manifests), C(etcd_data),
         C(datastore) of a K3s server (C(sqlite), C(etcd), C(external) with the scheme of its address), C(server) that
         the kubelet uses, C(node_taints) with which K3s registered the node, C(node_ips) that its kubelet gives the
         Node, C(kubelet_args) by name as kubeadm wrote them, C(data_dir) of containerd or K3s, C(proxy_mode) of K3s's
         kube-proxy, C(database), the place of K3s's external database without its login, C(cni_conf), C(certificates) by
         name with C(expires_epoch) and C(days_left), and on a control plane C(live), the state that its API and etcd
-        report (C(healthy), C(version), C(nodes), C(kubeadm_config), C(etcd_members), C(config_maps), C(daemonsets),
+        report (C(healthy), C(uid) of kube-system, C(version), C(nodes), C(kubeadm_config), C(etcd_cluster), C(etcd_members), C(config_maps), C(daemonsets),
         C(deployments), C(error), C(etcd_error)).
       type: dict
       returned: always

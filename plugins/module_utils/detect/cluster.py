@@ -43,13 +43,28 @@ K3S_SERVICES = (
     "/etc/init.d/k3s",
     "/etc/init.d/k3s-agent",
 )
+# What shows that a machine belongs to a cluster. Missing means no; unreadable means unknown.
+EVIDENCE = (
+    KUBERNETES + "/kubelet.conf",
+    KUBERNETES + "/admin.conf",
+    KUBERNETES + "/manifests",
+    KUBERNETES + "/pki",
+    paths.ETCD_DATA,
+    K3S_CONFIG,
+    K3S_SECRETS,
+)
+NODE_USER = "system:node:"
 MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 
 def cluster(
     host: Host, record: Record | None, units: Future[Any], now: float, pool: ThreadPoolExecutor
 ) -> dict[str, Any]:
-    """Return the `cluster` part. record: the ownership record. units: the future result of services()."""
+    """Return the `cluster` part. record: the ownership record. units: the future result of services().
+
+    Raise OSError if a file or directory that says whether there is a cluster cannot be read.
+    """
+    host.require_readable(EVIDENCE)
     manifests = [os.path.basename(path) for path in host.list(KUBERNETES + "/manifests/*.yaml")]
     server = "kube-apiserver.yaml" in manifests
     admin = host.exists(KUBERNETES + "/admin.conf")
@@ -74,6 +89,7 @@ def cluster(
         "manifests": manifests,
         "etcd_data": host.exists("/var/lib/etcd/member"),
         "server": first(r"^\s*server:\s*[\"']?([^\s\"']+)", kubelet_conf),
+        "finished": finished(kubelet_conf),
         "cluster_init": False,
         "datastore": None,
         "secrets_encryption": False,
@@ -84,12 +100,15 @@ def cluster(
         "proxy_mode": None,
         "database": None,
         "data_dir": first(r"^root = [\"']([^\"']+)", host.read(paths.CONTAINERD_CONFIG)) if kubelet_conf else None,
+        "node_name": node_name(host, k3s_state.get("data_dir")),
         "cni_conf": [os.path.basename(path) for path in host.list("/etc/cni/net.d/*.conf*")],
         "certificates": certificates(host, now),
         "live": None,
     }
     if found["kind"] == "k3s":
         found.update({name: value for name, value in k3s_state.items() if name in found})
+    elif k3s_state.get("admin_conf"):  # a server without its data
+        found.update(admin_conf=True, data_dir=k3s_state["data_dir"])
     if found["kind"]:
         found["foreign"] = not _ours(record)
         found["made_by"] = _maker(host, found["kind"]) if found["foreign"] else "kubewright.cluster"
@@ -106,6 +125,7 @@ def k3s(host: Host) -> dict[str, Any]:
     """
     settings = host.read(K3S_CONFIG)
     place = (first(r"^data-dir:\s*[\"']?([^\s\"']+)", settings) or RANCHER).rstrip("/")
+    host.require_readable([place, place + "/server", place + "/server/db", place + "/agent"])
     server_data = host.exists(place + "/server")
     stored = _datastore(host, place + "/server") if server_data else None
     port = first(r"^https-listen-port:\s*[\"']?([0-9]{1,5})", settings)
@@ -118,6 +138,7 @@ def k3s(host: Host) -> dict[str, Any]:
         # With an external datastore a server has keys, but not a database.
         "etcd_data": host.exists(place + "/server/db") or str(stored).startswith("external"),
         "datastore": stored,
+        "finished": stored not in (None, "torn"),
         "server": first(r"^server:\s*[\"']?([^\s\"']+)", settings),
         "cluster_init": bool(first(r"^cluster-init:\s*(true)", settings)),
         "secrets_encryption": bool(first(r"^secrets-encryption:\s*(true)", settings)),
@@ -190,6 +211,27 @@ def _datastore(host: Host, place: str) -> str | None:
     known = host.exists(place + "/tls/server-ca.crt")
     scheme = first(r"^datastore-endpoint:\s*[\"']?([a-z]+)://", host.read(K3S_SECRETS)) if known else None
     return "external " + scheme if scheme else "sqlite" if sqlite else None
+
+
+def finished(kubelet_conf: str | None) -> bool:
+    """Return True if the kubelet has a certificate of its own, by its kubeconfig.
+
+    A join leaves it so, and so does `kubeadm init` in its phase kubelet-finalize, when the cluster has everything but
+    its addons: cmd/kubeadm/app/cmd/phases/init/kubeletfinalize.go of kubernetes/kubernetes.
+    """
+    return paths.KUBELET_CLIENT in (kubelet_conf or "")
+
+
+def node_name(host: Host, data_dir: str | None = None) -> str | None:
+    """Return the name under which the machine is in its cluster, by its kubelet's certificate; None if it has none.
+
+    https://kubernetes.io/docs/reference/access-authn-authz/node/#overview
+    """
+    for path in (paths.KUBELET_CLIENT, (data_dir or RANCHER) + "/agent/client-kubelet.crt"):
+        name = host.common_name(path) or ""
+        if name.startswith(NODE_USER):
+            return name[len(NODE_USER) :]
+    return None
 
 
 def _other(host: Host) -> str | None:

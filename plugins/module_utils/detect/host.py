@@ -116,6 +116,19 @@ class Host:
         """Return True if the path exists."""
         return os.path.exists(path)
 
+    def require_readable(self, paths: Iterable[str]) -> None:
+        """Raise OSError if a path exists, or may exist, and cannot be read: what is in it is unknown, not absent."""
+        for path in paths:
+            try:
+                handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+                try:
+                    os.listdir(handle) if stat.S_ISDIR(os.fstat(handle).st_mode) else os.read(handle, 1)
+                finally:
+                    os.close(handle)
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+                    raise OSError(error.errno, error.strerror, path) from None
+
     def list(self, pattern: str) -> List[str]:
         """Return the paths that match a glob pattern, sorted."""
         return sorted(glob.glob(pattern))
@@ -257,6 +270,16 @@ class Host:
 
             # Python has no public function that reads a certificate.
             return _ssl._test_decode_cert(path).get("notAfter")  # type: ignore[attr-defined]
+        except (ImportError, OSError, ValueError, AttributeError):
+            return None
+
+    def common_name(self, path: str) -> str | None:
+        """Return the common name that a certificate is for, or None if it cannot be read."""
+        try:
+            import _ssl
+
+            subject = _ssl._test_decode_cert(path).get("subject") or ()  # type: ignore[attr-defined]
+            return next((value for part in subject for key, value in part if key == "commonName"), None)
         except (ImportError, OSError, ValueError, AttributeError):
             return None
 

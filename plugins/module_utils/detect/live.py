@@ -32,10 +32,12 @@ def live(host: Host, pool: ThreadPoolExecutor) -> dict[str, Any]:
     """
     result: Dict[str, Any] = {
         "healthy": False,
+        "uid": None,
         "version": None,
         "nodes": [],
         "kubeadm_config": None,
         "error": None,
+        "etcd_cluster": None,
         "etcd_members": None,
         "etcd_error": None,
         "config_maps": [],
@@ -74,6 +76,7 @@ def k3s(host: Host, port: int) -> dict[str, Any]:
     result: Dict[str, Any] = {
         "kind": "k3s",
         "healthy": False,
+        "uid": None,
         "version": None,
         "nodes": [],
         "config_maps": [],
@@ -117,6 +120,8 @@ def _common(get: Callable[..., str]) -> dict[str, Any]:
     get("/readyz", "*/*")
     return {
         "healthy": True,
+        # No two clusters share it: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#uids
+        "uid": json.loads(get(SYSTEM.rstrip("/")))["metadata"]["uid"],
         "version": json.loads(get("/version"))["gitVersion"],
         "nodes": [node(item) for item in json.loads(get("/api/v1/nodes"))["items"]],
     }
@@ -180,7 +185,7 @@ def node(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _etcd(host: Host) -> dict[str, Any]:
-    """Return {etcd_members} or {etcd_error} from the JSON gateway of the local member; {} if there is none.
+    """Return {etcd_cluster, etcd_members} or {etcd_error} from the JSON gateway of the local member; {} if there is none.
 
     https://etcd.io/docs/v3.6/dev-guide/api_grpc_gateway/
     """
@@ -201,6 +206,6 @@ def _etcd(host: Host) -> dict[str, Any]:
         status, text = host.ask(server, "POST", etcd.MEMBERS, body="{}")
         if status != 200:
             raise ValueError("HTTP %d: %s" % (status, text[:200].strip()))
-        return {"etcd_members": etcd.described(text)}
+        return {"etcd_cluster": etcd.cluster_of(json.loads(text)), "etcd_members": etcd.described(text)}
     except WRONG as error:
         return {"etcd_error": str(error)}

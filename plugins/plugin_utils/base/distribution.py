@@ -90,6 +90,8 @@ class Distribution(ABC):
     uses_host_cni: ClassVar[bool] = True
     # The administrator's kubeconfig on a control plane.
     admin_kubeconfig: ClassVar[str]
+    # The program of node_info's `installed` whose version is the cluster's, for when the API is silent.
+    version_program: ClassVar[str]
     # The parts of a node that are set up together (plan/slices.py), in the order in which their services start.
     parts: ClassVar[tuple[str, ...]]
     # True if the cluster keeps a password of each node, so that a node which lost its own must be forgotten before it
@@ -147,6 +149,12 @@ class Distribution(ABC):
     @abstractmethod
     def has_etcd_member(self, cluster: Mapping[str, Any]) -> bool:
         """Return True if the facts of a machine show a control plane with an etcd member of the cluster."""
+
+    def lost_data(self, cluster: Mapping[str, Any]) -> str:
+        """Return what is missing on a control plane that ran and has no data any more; empty if it has its data.
+
+        cluster: of the machine's facts.
+        """
 
     def can_reopen(self, shared: Inputs, datastore: str) -> bool | None:
         """Return True if new servers can open the cluster in its datastore; None if the servers have the datastore."""

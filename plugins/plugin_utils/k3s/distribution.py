@@ -68,6 +68,7 @@ class K3s(Distribution):
     remembers_nodes = True
     uses_host_cni = False
     admin_kubeconfig = "/etc/rancher/k3s/k3s.yaml"
+    version_program = "k3s"
     parts = ("endpoint", "k3s")
     # contrib/cni/11-crio-ipv4-bridge.conflist of CRI-O. Docker and another containerd can run beside K3s's own.
     runtimes_in_the_way = {
@@ -106,6 +107,11 @@ class K3s(Distribution):
     def has_control_plane(self, cluster: Mapping[str, Any]) -> bool:
         """See Distribution."""
         return True
+
+    def lost_data(self, cluster: Mapping[str, Any]) -> str:
+        """See Distribution. A server that started has written its administrator's kubeconfig."""
+        missing = cluster.get("admin_conf") and not cluster.get("datastore") and not cluster.get("etcd_data")
+        return "%s/server is empty" % (cluster.get("data_dir") or config.DATA_DIR) if missing else ""
 
     def can_reopen(self, shared: Inputs, datastore: str) -> bool | None:
         """See Distribution. The token opens the cluster in an external datastore."""

@@ -52,6 +52,7 @@ class Kubeadm(Distribution):
     # kubeadm starts it.
     started_by_join = {"kubelet": True}
     admin_kubeconfig = "/etc/kubernetes/admin.conf"
+    version_program = "kubelet"
     parts = ("containerd", "network", "endpoint", "kubelet")
     uses_hosts_cni = True
     runtimes_in_the_way = {
@@ -114,6 +115,16 @@ class Kubeadm(Distribution):
     def datastore_places(self, shared: Inputs) -> list[str]:
         """See Distribution."""
         return datastore.places(shared)
+
+    def lost_data(self, cluster: Mapping[str, Any]) -> str:
+        """See Distribution. kubeadm stores its configuration in the cluster before the kubelet's kubeconfig is final."""
+        if not cluster.get("finished") or not self.has_control_plane(cluster):
+            return ""
+        live = cluster.get("live") or {}
+        if live.get("healthy") and not live.get("kubeadm_config"):
+            return "the ConfigMap kubeadm-config in kube-system is missing"
+        stacked = "etcd.yaml" in (cluster.get("manifests") or [])
+        return "/var/lib/etcd is empty" if stacked and not live.get("healthy") and not cluster.get("etcd_data") else ""
 
     def datastore(self, nodes: Nodes, shared: Inputs, control_planes: Sequence[str]) -> tuple[str, list[Reason]]:
         """See Distribution."""

@@ -130,6 +130,14 @@ def _set_addresses(draft: Draft, families: Sequence[int], state: dict[str, Any],
     draft.refuse(node_addresses.not_unique(known_once, facts))
 
 
+def _running_version(draft: Draft, state: dict[str, Any], distribution: Distribution) -> str:
+    """Return the running cluster's version: its API's, or its control plane's program's while the API is silent."""
+    if state["live"].get("version") or state["start"] != "wait":
+        return state["live"].get("version") or ""
+    programs = draft.nodes[state["leader"]]["info"].get("installed") or {}
+    return (programs.get(distribution.version_program) or {}).get("version") or ""
+
+
 def _choose(
     draft: Draft,
     shared: Inputs,
@@ -143,7 +151,7 @@ def _choose(
     From here on the nodes' inputs have what was chosen instead of "auto".
     """
     live, needs = state["live"], shared["kube_needs"]
-    running, _plus, revision = (live.get("version") or "").lstrip("v").partition("+")
+    running, _plus, revision = _running_version(draft, state, distribution).lstrip("v").partition("+")
     wanted = shared["kube_version"]
     if not wanted and not running:
         wanted = distribution.installed_version(draft.nodes)

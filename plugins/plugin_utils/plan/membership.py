@@ -40,6 +40,11 @@ def has_data(info: Mapping[str, Any]) -> bool:
     return bool(cluster.get("etcd_data") or cluster.get("manifests"))
 
 
+def is_finished(info: Mapping[str, Any]) -> bool:
+    """Return True if the host's files say that the start or join of its control plane ran to its end."""
+    return bool((info.get("cluster") or {}).get("finished"))
+
+
 def initialised(live: Mapping[str, Any]) -> bool:
     """Return True if the start of the cluster ran to its end, by what its API says."""
     return _maker(live).initialised(live)
@@ -54,9 +59,10 @@ def find(nodes: Nodes, control_planes: Sequence[str]) -> dict[str, Any]:
     """Return the cluster as it is.
 
     nodes: by host {name, info}. control_planes: hosts.
-    Returns {leader, initialised, start, live, known (names in the API's list), complete: {host: bool}}:
+    Returns {leader, initialised, start, live, known (names in the API's list), complete: {host: bool}, errors: {host:
+    why its API is silent}}:
       leader - the healthy control plane to ask, otherwise the host to start; None where the cluster was made elsewhere;
-      start - "init" for a new cluster or one whose start was interrupted, "wait" if its members only have to come up,
+      start - "init" for a new cluster or one whose start was interrupted, "wait" if it exists and its API is silent,
       otherwise "".
     """
     if not control_planes:
@@ -68,7 +74,7 @@ def find(nodes: Nodes, control_planes: Sequence[str]) -> dict[str, Any]:
         leader, start = complete[0], ""
     elif healthy:
         leader, start = healthy[0], "init"
-    elif len(with_data) > 1:
+    elif len(with_data) > 1 or any(is_finished(nodes[host]["info"]) for host in with_data):
         leader, start = with_data[0], "wait"
     else:
         leader, start = (with_data or control_planes)[0], "init"
@@ -80,13 +86,22 @@ def find(nodes: Nodes, control_planes: Sequence[str]) -> dict[str, Any]:
         "live": live,
         "known": {item["name"] for item in live.get("nodes") or []},
         "complete": {host: _complete(node, host in control_planes, live) for host, node in nodes.items()},
+        "errors": {host: live_of(nodes[host]["info"]).get("error") for host in control_planes},
     }
 
 
 def _elsewhere(nodes: Nodes) -> dict[str, Any]:
     """Return the state of nodes whose cluster is in another inventory: a node with an identity has joined it."""
     complete = {host: bool((node["info"].get("cluster") or {}).get("kubelet_conf")) for host, node in nodes.items()}
-    return {"leader": None, "initialised": True, "start": "", "live": {}, "known": set(), "complete": complete}
+    return {
+        "leader": None,
+        "initialised": True,
+        "start": "",
+        "live": {},
+        "known": set(),
+        "complete": complete,
+        "errors": {},
+    }
 
 
 def _complete(node: Node, is_control_plane: bool, live: Mapping[str, Any]) -> bool:
@@ -134,57 +149,18 @@ def refusals(
                 "%s: runs as a control plane and is a worker in the inventory. Move it to kube_control_plane, or "
                 "reset it first (%s)."
             )
-            found.append(Finding("member.wrong_role", text % (host, _reset(host)), host, "control_plane", "worker"))
+            found.append(Finding("member.wrong_role", text % (host, reset_of(host)), host, "control_plane", "worker"))
     return found
 
 
-def renamed(nodes: Nodes, live: Mapping[str, Any]) -> list[Finding]:
-    """Refuse members whose Node has another name: kubeadm would take the new name for a node that has to join.
-
-    live: what the running cluster's API says. A Node is a machine's if it has its machine ID.
-    """
-    known = {row["machine_id"]: row["name"] for row in live.get("nodes") or [] if row.get("machine_id")}
-    text = (
-        "%s: is the node %s of the cluster, and its name is now %s. A node keeps its name: set kube_node_name: %s, "
-        "or reset it first (%s)."
-    )
-    found = []
-    for host, node in sorted(nodes.items()):
-        name = known.get(node["info"].get("machine_id") or "")
-        if name and name != node["name"] and (node["info"].get("cluster") or {}).get("kubelet_conf"):
-            values = (host, name, node["name"], name, _reset(host))
-            found.append(Finding("member.renamed", text % values, host, node["name"], name))
-    return found
-
-
-def name_taken(nodes: Nodes, live: Mapping[str, Any]) -> list[Finding]:
-    """Refuse newcomers with the name of another machine's Node that is Ready: it would lose its place to them.
-
-    live: what the running cluster's API says.
-    """
-    known = {row["name"]: row for row in live.get("nodes") or []}
-    text = (
-        "%s: the cluster has a Ready node %s, which is another machine (machine ID %s). Give the host another name "
-        "with kube_node_name. If it replaces that machine, run kubectl delete node %s first."
-    )
-    found = []
-    for host, node in sorted(nodes.items()):
-        row, cluster = known.get(node["name"]) or {}, node["info"].get("cluster") or {}
-        other, own = row.get("machine_id"), node["info"].get("machine_id")
-        fresh = not (cluster.get("kubelet_conf") or has_data(node["info"]))
-        if fresh and row.get("ready") and other and own and other != own:
-            values = (host, node["name"], other, node["name"])
-            found.append(Finding("member.name_taken", text % values, host, node["name"], other))
-    return found
-
-
-def _reset(host: str) -> str:
+def reset_of(host: str) -> str:
+    """Return the playbook that resets one host, as messages name it."""
     return "kubewright.cluster.reset --limit %s" % host
 
 
 def _of_another_cluster(host: str, leader: str) -> Finding:
     text = "%s: belongs to another cluster than %s (their certificate authorities differ). Reset it first (%s)."
-    return Finding("member.other_cluster", text % (host, leader, _reset(host)), host)
+    return Finding("member.other_cluster", text % (host, leader, reset_of(host)), host)
 
 
 def _orphan(host: str) -> Finding:
@@ -194,7 +170,7 @@ def _orphan(host: str) -> Finding:
         "the token of its servers; "
         "otherwise reset the node first (%s)."
     )
-    return Finding("member.no_server_left", text % (host, _reset(host)), host)
+    return Finding("member.no_server_left", text % (host, reset_of(host)), host)
 
 
 def _foreign(host: str, cluster: Mapping[str, Any], distribution: Distribution) -> Finding:

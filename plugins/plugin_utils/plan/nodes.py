@@ -39,7 +39,8 @@ def plan(draft: Draft, host: str, cluster: Cluster, state: Mapping[str, Any]) ->
     node = draft.nodes[host]
     info, values = node["info"], node["inputs"]
     distribution = distributions.by_name(cluster["distribution"])
-    waits = state["start"] == "wait" and bool((info.get("cluster") or {}).get("kubelet_conf"))
+    member = host == cluster["leader"] or bool((info.get("cluster") or {}).get("kubelet_conf"))
+    waits = state["start"] == "wait" and member
     joined = node["joined"] = state["complete"][host] or waits
     node["taints"] = cluster_objects.taints(node, cluster["has_workers"] and distribution.taints_control_planes)
     wanted = distribution.wanted(node, cluster)
@@ -55,6 +56,8 @@ def plan(draft: Draft, host: str, cluster: Cluster, state: Mapping[str, Any]) ->
     node.update({"steps": steps, "services": services, "data_dir": distribution.data_dir(values)})
     if host == cluster["converts"]:
         steps["datastore"] = ["SQLite becomes embedded etcd, after a backup to %s/backups" % node["data_dir"]]
+    if waits:
+        draft.refuse(_silent(host, node, cluster["leader"], state))
     node["object_changes"] = (
         cluster_objects.changes(node, state["live"].get("nodes") or []) if cluster["leader"] else []
     )
@@ -101,6 +104,24 @@ def _replaced(node: Node) -> list[Finding]:
     )
     shown = ", ".join(foreign)
     return [Finding("files.replaced", text % (node["host"], shown, paths.BACKUPS), node["host"], shown)]
+
+
+def _silent(host: str, node: Node, leader: str, state: Mapping[str, Any]) -> list[Finding]:
+    """Refuse changes of a member while the API is silent: nobody could see whether the cluster survives them.
+
+    Its services are started, and its kernel settings are those of the host.
+    """
+    starts = {reason for name in node["services"] for reason in difference.reasons_to_start(name)}
+    changes = {step: sorted(set(reasons) - starts) for step, reasons in node["steps"].items() if step != "settings"}
+    changed = "; ".join("%s: %s" % (step, ", ".join(why)) for step, why in sorted(changes.items()) if why)
+    if not changed:
+        return []
+    text = (
+        "%s: differs from the inventory (%s), and the API of the cluster does not answer (%s). A running node is not "
+        "changed while nothing shows whether the cluster survives it. Start the control planes, then run again."
+    )
+    why = (state["errors"] or {}).get(leader) or "its control planes do not run"
+    return [Finding("cluster.silent", text % (host, changed, why), host, changed)]
 
 
 def _rejoins(node: Node, distribution: Distribution, cluster: Cluster, state: Mapping[str, Any]) -> bool:

@@ -27,6 +27,7 @@ RELOADED = ("kube-endpoint", "kube-endpoint-vip")
 READ_AT_USE = ("/etc/containerd/certs.d/", "/etc/crictl.yaml", "/etc/kubernetes/kubewright/", "/etc/logrotate.d/")
 # Why a file of others is written; node_info reads those that a host may have before (controller/host_inputs.py).
 REPLACED = "replaces a file that the collection did not write; it is kept in /etc/kubewright/before"
+NOT_RUNNING, NOT_ENABLED = "%s is not running", "%s is not enabled"
 # K3s reads this folder every 15 seconds, wherever its data directory is.
 WATCHED = "/server/manifests/"
 
@@ -134,6 +135,11 @@ def read_at_use(path: str) -> bool:
     return path.startswith(READ_AT_USE) or WATCHED in path
 
 
+def reasons_to_start(name: str) -> list[str]:
+    """Return the reasons for which a service is started as it is."""
+    return [NOT_RUNNING % name, NOT_ENABLED % name]
+
+
 def service_action(
     name: str, files: Sequence[File], wrong: Mapping[str, str], programs_change: bool, facts: Facts
 ) -> tuple[str | None, str]:
@@ -144,7 +150,7 @@ def service_action(
     service = (facts.get("services") or {}).get(name) or {}
     verb = "reloaded" if name in RELOADED else "restarted"
     if service.get("active") not in ("active", "reloading"):
-        return "started", "%s is not running" % name
+        return "started", NOT_RUNNING % name
     read = [entry["path"] for entry in files if not read_at_use(entry["path"])]
     changed = [path for path in read if path in wrong]
     if changed:
@@ -160,7 +166,7 @@ def service_action(
     if newer:
         return verb, "%s changed after it started" % ", ".join(newer)
     if service.get("enabled") not in ("enabled", "static", "enabled-runtime"):
-        return "started", "%s is not enabled" % name
+        return "started", NOT_ENABLED % name
     return None, ""
 
 

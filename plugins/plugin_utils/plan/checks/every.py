@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from ...base.distribution import Node, Problems
 from ...inputs import lifecycle
-from .. import membership
+from .. import identity, membership
 from ..draft import Case, Draft
 from . import changes, cluster, inputs, machine, occupants, storage
 
@@ -20,8 +20,12 @@ def members(case: Case) -> Problems:
     """Refuse hosts of other clusters, and changes of what is fixed for the life of the running one."""
     outside = case.distribution.can_reopen(case.shared, case.cluster["datastore"])
     found = membership.refusals(case.nodes, case.control_planes, case.state["leader"], case.distribution, outside)
-    found += membership.renamed(case.nodes, case.state["live"])
-    found += membership.name_taken(case.nodes, case.state["live"])
+    live = case.state["live"]
+    found += identity.several_clusters(case.nodes, case.control_planes)
+    found += identity.lost_data(case.nodes, case.control_planes, case.state, case.distribution)
+    found += identity.renamed(case.nodes, live) + identity.copied(case.nodes, live)
+    found += identity.name_taken(case.nodes, live, case.distribution)
+    found += identity.address_taken(case.nodes, case.control_planes, live)
     found += changes.promoted(case)
     if case.state["initialised"]:
         for host in case.control_planes:

@@ -169,6 +169,7 @@ def node_row(node, plan, label):
         "annotations": {ANNOTATION: json.dumps(record)} if any(record.values()) else {},
         "taints": taints,
         "ready": True,
+        "addresses": {"InternalIP": [node["address"]]},
     }
 
 
@@ -197,6 +198,16 @@ def live(plan):
         "deployments": ["coredns"],
         "proxy_mode": plan["proxy_mode"],
     }
+
+
+def lost(hosts, host):
+    """The Node of a host is not Ready any more, as all control planes say; the host is a bare machine."""
+    name, address = hosts[host]["info"]["hostname"], hosts[host]["info"]["network"]["probe_source"]
+    for row in hosts.values():
+        live = row["info"]["cluster"].get("live") or {}
+        for node in live.get("nodes") or []:
+            node["ready"] = node["ready"] and node["name"] != name
+    hosts[host]["info"] = machine(name, address)
 
 
 def texts(found):

@@ -76,6 +76,33 @@ def test_a_part_that_fails_is_named(monkeypatch, name):
     assert found["failed_parts"][name].startswith("ZeroDivisionError") and found[name] == node.EMPTY[name]
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/etc/kubernetes/kubelet.conf", "/etc/kubernetes/manifests", "/var/lib/etcd", "/var/lib/rancher/k3s/server"],
+)
+def test_what_cannot_be_read_is_unknown_and_not_absent(path):
+    class Damaged(Files):
+        def require_readable(self, paths):
+            if path in paths:
+                raise OSError(5, "Input/output error", path)
+
+    found = node.look(host=Damaged())
+    assert "Input/output error" in found["failed_parts"]["cluster"] and path in found["failed_parts"]["cluster"]
+
+
+def test_only_a_missing_path_is_absent(tmp_path, monkeypatch):
+    one = node.Host()
+    (tmp_path / "file").write_text("x")
+    one.require_readable([str(tmp_path), str(tmp_path / "file"), str(tmp_path / "none"), str(tmp_path / "file/none")])
+
+    def broken(path, _flags):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr("os.open", broken)
+    with pytest.raises(OSError, match="Permission denied: '/etc/kubernetes'"):
+        one.require_readable(["/etc/kubernetes"])
+
+
 def test_administrator_without_rights_yet():
     files = {
         "/etc/kubernetes/manifests/kube-apiserver.yaml": "- --advertise-address=10.0.0.1\n- --secure-port=6443\n",
@@ -91,7 +118,7 @@ def test_administrator_without_rights_yet():
                 return 403, ""
             if path == "/version":
                 return 200, '{"gitVersion": "v1.36.3"}'
-            return 200, '{"items": []}'
+            return 200, '{"metadata": {"uid": "one"}, "items": []}'
 
     live = node.look(host=Half(files))["cluster"]["live"]
     assert live["healthy"] and live["version"] == "v1.36.3" and asked[-1].endswith("super-admin.conf")

@@ -10,7 +10,11 @@ import yaml
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import node_files, registries
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_page as page, plan_text as report
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory, machine
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import (
+    applied,
+    inventory,
+    lost,
+)
 
 K3S = {"kube_distribution": "k3s"}
 
@@ -113,7 +117,7 @@ def test_agents_change_a_few_at_a_time_after_the_servers():
 
 def test_a_rebuilt_first_server_joins_the_others():
     hosts, groups, _plan = running()
-    hosts["cp-1"]["info"] = machine("cp-1", hosts["cp-1"]["info"]["network"]["probe_source"])
+    lost(hosts, "cp-1")
     plan = planner.cluster_plan(hosts, groups)
     assert plan["leader"] == "cp-2" and plan["nodes"]["cp-1"]["action"] == "join" and plan["nodes"]["cp-1"]["rejoins"]
     assert config(plan, "cp-1")["server"] == "https://10.0.0.12:6443" and "cluster-init" not in config(plan, "cp-1")
@@ -141,7 +145,7 @@ def test_agents_keep_their_server_as_long_as_it_is_one():
 def test_a_new_agent_joins_through_a_running_server():
     hosts, groups, _plan = running(3, 1)
     hosts["cp-1"]["info"]["cluster"]["live"] = None
-    hosts["w-1"]["info"] = machine("w-1", hosts["w-1"]["info"]["network"]["probe_source"])
+    lost(hosts, "w-1")
     assert config(planner.cluster_plan(hosts, groups), "w-1")["server"] == "https://10.0.0.12:6443"
 
 
