@@ -23,10 +23,15 @@ class ActionModule(ActionBase):
         arguments = dict(self._task.args)
         if arguments.get("state") == "credentials" and self._task.check_mode:
             return {**result, "changed": False, "credentials": {}}
+        store, host = RunStore(C.DEFAULT_LOCAL_TMP), task_vars["inventory_hostname"]
+        joins = arguments.get("state") == "join" and arguments.get("control_plane")
+        failed = store.get("join", "failed") if joins else None
+        if failed:
+            text = "%s did not begin to join, because %s failed to join. Correct that first, then run again."
+            return {**result, "failed": True, "msg": text % (host, failed)}
         result.update(self._execute_module(MODULE, arguments, task_vars=task_vars))
         if arguments.get("state") != "join" or result.get("failed") or result.get("joined", True):
             return result
-        store, host = RunStore(C.DEFAULT_LOCAL_TMP), task_vars["inventory_hostname"]
         with store.turn("kubeadm-join"):
             failed = store.get("join", "failed") if arguments.get("control_plane") else None
             if failed:

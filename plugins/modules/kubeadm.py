@@ -59,9 +59,20 @@ options:
   credentials:
     description: What O(state=credentials) returned on a control plane.
     type: dict
+  address:
+    description: The node's address in the cluster (O(state=join) of a control plane).
+    type: str
+    default: ""
+  others:
+    description: Addresses of the other control planes. One of them removes the node's etcd member before what a failed
+      join left is removed (O(state=join)).
+    type: list
+    elements: str
+    default: []
   last_try:
     description:
-      - Removes what an earlier failed join left before joining, and fails the task if the join fails.
+      - Removes what an earlier failed join left before joining, and fails the task if the join fails. Only what a join of
+        this collection left that was never complete is removed, after its etcd member, and if all other members are healthy.
       - Without it a failed join returns RV(joined=false) and the reason, so that it can be tried again.
     type: bool
     default: false
@@ -113,6 +124,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm import static_pods
 from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm.gate import Gate
 from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm.runner import KubeadmError, Runner
+from ansible_collections.kubewright.cluster.plugins.module_utils.node.ownership import OwnershipError
 
 Parameters = Dict[str, Any]
 
@@ -147,9 +159,9 @@ def join(node: Runner, wanted: Parameters) -> dict[str, Any]:
             wanted["config"],
             wanted["credentials"],
             wanted["node_name"],
-            wanted["control_plane"],
             wanted["last_try"],
             wanted["timeout"],
+            {key: wanted[key] for key in ("control_plane", "address", "others")},
         )
     except KubeadmError as error:
         if wanted["last_try"]:
@@ -206,6 +218,8 @@ def main() -> None:
             "control_plane": {"type": "bool", "default": False},
             "etcd_cluster": {"type": "str", "default": ""},
             "credentials": {"type": "dict", "no_log": True},
+            "address": {"type": "str", "default": ""},
+            "others": {"type": "list", "elements": "str", "default": []},
             "last_try": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 600},
         },
@@ -224,7 +238,7 @@ def main() -> None:
     try:
         action = predict if module.check_mode else ACTIONS[module.params["state"]]
         result = action(node, module.params)
-    except KubeadmError as error:
+    except (KubeadmError, OwnershipError) as error:
         module.fail_json(msg=("%s\n%s" % (error, node.last_words())).strip())
     module.exit_json(seconds=round(time.monotonic() - started, 1), **result)
 

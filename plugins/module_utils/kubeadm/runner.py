@@ -25,7 +25,10 @@ from ..api.tls import MemoryFile
 from ..base import commands
 from ..base.commands import Result
 from ..base.masking import masked_message
+from ..base.text_files import read_text
 from ..node import paths
+from ..node.ownership import OwnershipError
+from . import undo
 
 STATIC_PODS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
 # Preflight errors about what an interrupted run leaves behind.
@@ -141,8 +144,15 @@ class Runner:
         try:
             api = self.api("admin.conf", timeout=15)
             return all(api.get(path, missing_ok=True) is not None for path in LAST_MADE)
-        except ApiError:
+        except ApiError as error:
+            if self.is_finished():
+                text = "the cluster exists and its API does not answer: %s. It is not initialised again. Start the API first."
+                raise KubeadmError(text % masked_message(str(error))) from error
             return False  # a half-made cluster has no API, or one that allows the administrator nothing yet
+
+    def is_finished(self) -> bool:
+        """Return True if the kubelet's kubeconfig is final: init came past its phase kubelet-finalize, or a join did."""
+        return paths.KUBELET_CLIENT in read_text(self.kubernetes + "/kubelet.conf")
 
     def init(self, config: str, timeout: float) -> bool:
         """Create a new cluster, or finish a half-made one. Return True if anything was done. Raise KubeadmError."""
@@ -228,15 +238,17 @@ class Runner:
         return "node-role.kubernetes.io/control-plane" in (((node or {}).get("metadata") or {}).get("labels") or {})
 
     def join(
-        self, config: str, secret: dict[str, str], name: str, control_plane: bool, clean: bool, timeout: float
+        self, config: str, secret: dict[str, str], name: str, clean: bool, timeout: float, place: dict[str, Any]
     ) -> bool:
         """Join this node, or finish a half-done join. Return True if anything was done.
 
         clean: first remove what the half-done join left (its etcd member too), for when resuming did not help.
+        place: {control_plane, address, others}, others being the addresses of the other control planes.
         """
         with self.only_one(timeout):
             try:
-                if self.joined(name, control_plane):
+                if self.joined(name, place["control_plane"]):
+                    undo.end(self.root)
                     return False
             except ApiError as error:
                 # Going on is harmless. But silence does not show that the join is half done, so nothing is removed.
@@ -244,7 +256,9 @@ class Runner:
                     text = "cannot find out whether %s joined: %s. Nothing was removed. Run again when the API answers."
                     raise KubeadmError(text % (name, masked_message(str(error)))) from error
             if clean and self.half_done():
-                self.kubeadm(["reset", "--force", "--cri-socket", "unix://" + paths.CONTAINERD_SOCKET], timeout)
+                self._undo_join(name, timeout, place)
+            if not self.half_done():
+                undo.begin(self.root, name)
             for key in ("token", "ca_hash", "certificate_key"):
                 config = config.replace("@%s@" % key, secret[key])
             flags = self.ignored_preflight()
@@ -254,7 +268,24 @@ class Runner:
                 self.run(["systemctl", "start", "kubelet"], 30)
             with self.config_file(config) as path:
                 self.kubeadm(["join", "--config", path, *flags], timeout)
+            undo.end(self.root)
         return True
+
+    def _undo_join(self, name: str, timeout: float, place: dict[str, Any]) -> None:
+        """Remove what the collection's own unfinished join left, after its etcd member. Raise KubeadmError before."""
+        try:
+            if not undo.is_ours(self.root, name):
+                raise undo.UndoError("it has traces of a cluster that no unfinished join of the collection left")
+            client = undo.others(self.root, place["others"]) if place["control_plane"] else None
+            if client:
+                undo.leave(client, name, place["address"])
+        except (undo.UndoError, OwnershipError) as error:
+            text = (
+                "%s: the join failed and is not undone: %s. Nothing was removed. Correct that and run again, or reset "
+                "the node (kubewright.cluster.reset --limit)."
+            )
+            raise KubeadmError(text % (name, masked_message(str(error)))) from error
+        self.kubeadm(["reset", "--force", "--cri-socket", "unix://" + paths.CONTAINERD_SOCKET], timeout)
 
     # -- waiting ---------------------------------------------------------------------------------------------------
 

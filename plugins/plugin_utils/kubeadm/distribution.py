@@ -253,4 +253,4 @@ class Kubeadm(Distribution):
         self, node: Node, plan: Mapping[str, Any], inputs: Inputs, info: Mapping[str, Any], part: Collection[str]
     ) -> dict[str, Any]:
         """See Distribution."""
-        return service.actions(node, inputs, info)
+        return service.actions(node, plan, inputs, info)

@@ -108,8 +108,17 @@ def ports(cluster: Cluster) -> list[dict[str, Any]]:
     return [*rows, row("-", "all", "all nodes", "pod networks %s" % ", ".join(cluster["pod_cidrs"]), "pods")]
 
 
-def actions(node: Node, values: Inputs, info: Mapping[str, Any]) -> dict[str, Any]:
-    """Return kubeadm's arguments for the role's tasks.
+def _others(node: Node, plan: Mapping[str, Any]) -> list[str]:
+    """Return the addresses of the other control planes that run before this one joins, for a control plane."""
+    if node["role"] != "control_plane":
+        return []
+    known = {plan["nodes"][host]["name"]: plan["nodes"][host] for host in plan["control_planes"]}
+    running = [name for name, row in known.items() if row.get("joined") or row["action"] == "init"]
+    return [known[name]["address"] for name in running if name != node["name"]]
+
+
+def actions(node: Node, plan: Mapping[str, Any], values: Inputs, info: Mapping[str, Any]) -> dict[str, Any]:
+    """Return kubeadm's arguments for the role's tasks. plan: of the cluster.
 
     Seconds to wait are those of kubeadm_timeout where that is set. info: the node's facts. etcd_cluster: the ID of the
     etcd cluster that its member is in before the run; empty if it is unknown.
@@ -124,7 +133,7 @@ def actions(node: Node, values: Inputs, info: Mapping[str, Any]) -> dict[str, An
             "timeout": timeout or 900,
         },
         "config": made.get("init"),
-        "join": {"config": made.get("join")},
+        "join": {"config": made.get("join"), "others": _others(node, plan)},
         "join_timeout": timeout or 600,
         "gate_timeout": timeout or 300,
         "etcd_cluster": ((info.get("cluster") or {}).get("live") or {}).get("etcd_cluster") or "",

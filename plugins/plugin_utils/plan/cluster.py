@@ -150,7 +150,7 @@ def _choose(
 
     From here on the nodes' inputs have what was chosen instead of "auto".
     """
-    live, needs = state["live"], shared["kube_needs"]
+    needs = shared["kube_needs"]
     running, _plus, revision = _running_version(draft, state, distribution).lstrip("v").partition("+")
     wanted = shared["kube_version"]
     if not wanted and not running:

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from ...base.distribution import Node, Problems
 from ...inputs import lifecycle
-from .. import identity, membership
+from .. import membership
 from ..draft import Case, Draft
-from . import changes, cluster, inputs, machine, occupants, storage
+from . import changes, cluster, identity, inputs, machine, occupants, storage
 
 
 def members(case: Case) -> Problems:

@@ -83,7 +83,7 @@ def test_a_join_that_failed_is_tried_again_before_it_fails(run_module, node):
     first = run_module(kubeadm, state="join", **ARGUMENTS)
     assert not first.get("failed") and first["joined"] is False and first["reason"] == "no route to the API"
     assert run_module(kubeadm, state="join", last_try=True, **ARGUMENTS)["failed"]
-    assert [arguments[4] for _name, arguments in node.calls] == [False, True]
+    assert [arguments[3] for _name, arguments in node.calls] == [False, True]
 
 
 def test_a_state_without_what_it_needs_is_refused(run_module, node):

@@ -19,6 +19,8 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm import 
 from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm.runner import KubeadmError, Runner
 
 SECRET = {"token": "abcdef.0123456789abcdef", "ca_hash": "sha256:" + "d" * 64, "certificate_key": "e" * 64}
+CONTROL_PLANE = {"control_plane": True, "address": "10.0.0.12", "others": ["10.0.0.11"]}
+WORKER = {"control_plane": False, "address": "10.0.0.14", "others": []}
 JOIN = "token: @token@\nhash: @ca_hash@\nkey: @certificate_key@\n"
 JOIN_COMMAND = "kubeadm join cp:6443 --token %(token)s --discovery-token-ca-cert-hash %(ca_hash)s\n" % SECRET
 
@@ -169,21 +171,21 @@ def test_a_kubeadm_that_still_runs_is_waited_for_and_then_named(machine):
 
 
 def test_a_bare_worker_joins_with_secrets_in_a_file(machine):
-    assert machine.join(JOIN, SECRET, "w-1", False, False, 5)
+    assert machine.join(JOIN, SECRET, "w-1", False, 5, WORKER)
     assert machine.commands == ["kubeadm join --config FILE"]
     assert machine.configs == ["token: %(token)s\nhash: %(ca_hash)s\nkey: %(certificate_key)s\n" % SECRET]
 
 
 def test_a_worker_that_joined_is_left(machine):
     machine.identify()
-    assert not machine.join(JOIN, SECRET, "w-1", False, True, 5) and machine.commands == []
+    assert not machine.join(JOIN, SECRET, "w-1", True, 5, WORKER) and machine.commands == []
 
 
 def test_a_control_plane_that_joined_is_left(machine):
     machine.identify()
     machine.complete()
     machine.objects["/api/v1/nodes/cp-2"] = {"metadata": {"labels": {"node-role.kubernetes.io/control-plane": ""}}}
-    assert not machine.join(JOIN, SECRET, "cp-2", True, False, 5) and machine.commands == []
+    assert not machine.join(JOIN, SECRET, "cp-2", False, 5, CONTROL_PLANE) and machine.commands == []
 
 
 @pytest.mark.parametrize("node", [None, {"metadata": {}}, {"metadata": {"labels": {"a": "b"}}}, ApiError("refused")])
@@ -191,7 +193,7 @@ def test_a_control_plane_whose_join_is_half_done_goes_on_without_the_bootstrap(m
     machine.identify()
     machine.complete()
     machine.objects["/api/v1/nodes/cp-2"] = node
-    assert machine.join(JOIN, SECRET, "cp-2", True, False, 5)
+    assert machine.join(JOIN, SECRET, "cp-2", False, 5, CONTROL_PLANE)
     assert machine.commands[0] == "systemctl start kubelet"
     assert machine.commands[1].startswith("kubeadm join --config FILE --ignore-preflight-errors=")
     assert machine.commands[1].endswith("--skip-phases=kubelet-start,kubelet-wait-bootstrap")
@@ -202,16 +204,17 @@ def test_a_silent_api_is_no_reason_to_remove_anything(machine):
     machine.complete()
     machine.objects["/api/v1/nodes/cp-2"] = ApiError("refused")
     with pytest.raises(KubeadmError, match="Nothing was removed"):
-        machine.join(JOIN, SECRET, "cp-2", True, True, 5)
+        machine.join(JOIN, SECRET, "cp-2", True, 5, CONTROL_PLANE)
     assert machine.commands == []
 
 
 def test_the_last_try_removes_what_the_failed_join_left(machine):
+    kubeadm.undo.begin(machine.root, "cp-2")
     machine.make("kubelet.conf", "manifests/etcd.yaml")
     machine.effects["kubeadm reset"] = lambda: [
         (machine.place / "etc/kubernetes" / name).unlink() for name in ("kubelet.conf", "manifests/etcd.yaml")
     ]
-    assert machine.join(JOIN, SECRET, "cp-2", True, True, 5)
+    assert machine.join(JOIN, SECRET, "cp-2", True, 5, CONTROL_PLANE)
     assert machine.commands == [
         "kubeadm reset --force --cri-socket unix:///run/containerd/containerd.sock",
         "kubeadm join --config FILE",
@@ -219,10 +222,11 @@ def test_the_last_try_removes_what_the_failed_join_left(machine):
 
 
 def test_a_reset_that_fails_stops_the_join(machine):
+    kubeadm.undo.begin(machine.root, "w-1")
     machine.make("kubelet.conf")
     machine.answers["kubeadm reset"] = failing("cannot reset\n")
     with pytest.raises(KubeadmError, match="kubeadm reset --force: cannot reset"):
-        machine.join(JOIN, SECRET, "w-1", False, True, 5)
+        machine.join(JOIN, SECRET, "w-1", True, 5, WORKER)
     assert len(machine.commands) == 1
 
 
@@ -231,9 +235,67 @@ def test_a_failed_join_names_no_secret(machine):
         "the token %(token)s is not known, hash %(ca_hash)s, key %(certificate_key)s\n" % SECRET
     )
     with pytest.raises(KubeadmError) as error:
-        machine.join(JOIN, SECRET, "w-1", False, False, 5)
+        machine.join(JOIN, SECRET, "w-1", False, 5, WORKER)
     assert "is not known" in str(error.value) and not any(value in str(error.value) for value in SECRET.values())
     assert "dddd" not in str(error.value)
+
+
+@pytest.mark.parametrize("node", [None, {"metadata": {}}])
+@pytest.mark.parametrize("recorded", [None, "cp-1"])
+def test_a_member_that_no_join_of_ours_left_half_done_is_never_reset(machine, node, recorded):
+    machine.identify()
+    machine.complete()
+    machine.objects["/api/v1/nodes/cp-2"] = node  # NotFound, as for a node that was renamed
+    if recorded:
+        kubeadm.undo.begin(machine.root, recorded)
+    with pytest.raises(KubeadmError, match="Nothing was removed"):
+        machine.join(JOIN, SECRET, "cp-2", True, 5, CONTROL_PLANE)
+    assert machine.commands == []
+
+
+def test_a_join_is_recorded_before_it_begins_and_forgotten_when_it_is_complete(machine):
+    seen = []
+    machine.effects["kubeadm join"] = lambda: seen.append(kubeadm.undo.is_ours(machine.root, "w-1"))
+    machine.join(JOIN, SECRET, "w-1", False, 5, WORKER)
+    assert seen == [True] and not kubeadm.undo.is_ours(machine.root, "w-1")
+
+
+def test_a_join_that_goes_on_is_not_recorded_as_one_that_began_here(machine):
+    machine.make("kubelet.conf")
+    machine.answers["kubeadm join"] = failing("no\n")
+    with pytest.raises(KubeadmError):
+        machine.join(JOIN, SECRET, "w-1", False, 5, WORKER)
+    assert not kubeadm.undo.is_ours(machine.root, "w-1")
+
+
+def test_a_complete_join_is_not_undone_later(machine):
+    kubeadm.undo.begin(machine.root, "w-1")
+    machine.identify()
+    assert not machine.join(JOIN, SECRET, "w-1", True, 5, WORKER)
+    assert not kubeadm.undo.is_ours(machine.root, "w-1") and machine.commands == []
+
+
+def test_nothing_is_reset_while_its_etcd_member_cannot_be_removed(machine, monkeypatch):
+    kubeadm.undo.begin(machine.root, "cp-2")
+    machine.make("kubelet.conf", "manifests/etcd.yaml")
+
+    def refuse(*_arguments):
+        raise kubeadm.undo.UndoError("etcd members are not healthy: cp-1")
+
+    monkeypatch.setattr(kubeadm.undo, "others", lambda *_arguments: "client")
+    monkeypatch.setattr(kubeadm.undo, "leave", refuse)
+    with pytest.raises(KubeadmError, match="not healthy: cp-1. Nothing was removed"):
+        machine.join(JOIN, SECRET, "cp-2", True, 5, CONTROL_PLANE)
+    assert machine.commands == []
+
+
+def test_a_cluster_that_exists_is_not_initialised_again_while_its_api_is_silent(machine):
+    machine.complete()
+    (machine.place / "etc/kubernetes/kubelet.conf").write_text("client-certificate: %s" % kubeadm.paths.KUBELET_CLIENT)
+    machine.objects[kubeadm.LAST_MADE[0]] = ApiError("refused")
+    with pytest.raises(KubeadmError, match="not initialised again"):
+        machine.init("x", 5)
+    assert machine.commands == []
 
 
 # -- credentials -----------------------------------------------------------------------------------------------------

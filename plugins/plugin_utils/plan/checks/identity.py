@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..base.distribution import Distribution, Node, Nodes
-from ..base.findings import Finding
-from . import membership
+from ...base.distribution import Distribution, Node, Nodes
+from ...base.findings import Finding
+from .. import membership
 
 
 def _cluster(node: Node) -> Mapping[str, Any]:
