@@ -14,6 +14,7 @@ import secrets
 import time
 from typing import Callable
 
+from ..api import readiness
 from ..api.kubernetes import Api, local_server
 from ..base import commands
 from ..base.text_files import read_text, write_secret
@@ -21,6 +22,7 @@ from ..node import paths
 
 # K3s's controllers remove a Node's finalizers within a second, once they have done their work.
 GONE_SECONDS = 30
+LOST_SECONDS = 90
 
 
 class K3sError(Exception):
@@ -69,12 +71,34 @@ def credentials(data_dir: str, forget: list[str], ttl: str = "", program: str = 
         raise K3sError("%s/server/token is missing: this is not a running server" % data_dir)
     if forget:
         api = Api([local_server()], paths.K3S_ADMIN)
+        _require_lost(api, forget)
         for name in forget:
             _forget(api, name)
     secret = _read(paths.K3S_AGENT_TOKEN)
     digest = server.partition("::")[0]
     agent = "%s::node:%s" % (digest, password(secret)) if secret and digest.startswith("K10") else server
     return {"server": server, "agent": bootstrap(program, ttl) if ttl else agent, "agent_token": password(secret)}
+
+
+def _require_lost(api: Api, names: list[str]) -> None:
+    """Wait until none of these Nodes is Ready. Raise K3sError before anything is deleted if one stays so, or ApiError.
+
+    The node itself has no data. A Node that stays Ready is another machine's; that of a machine which was reset a moment
+    ago is Ready until its lease has expired: --node-monitor-grace-period of kube-controller-manager, 50 s by default.
+    """
+    deadline = time.monotonic() + LOST_SECONDS
+    while True:
+        nodes = {name: api.get("/api/v1/nodes/" + name, missing_ok=True) for name in names}
+        living = sorted(name for name, node in nodes.items() if node and readiness.is_ready(node))
+        if not living:
+            return
+        if time.monotonic() > deadline:
+            text = (
+                "the cluster has Ready nodes with the names of new ones: %s. Nothing was deleted. Give the new nodes other "
+                "names (kube_node_name). If they replace those machines, switch those off and run kubectl delete node."
+            )
+            raise K3sError(text % ", ".join(living))
+        time.sleep(1)
 
 
 def _forget(api: Api, name: str) -> None:

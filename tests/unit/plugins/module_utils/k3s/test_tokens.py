@@ -19,14 +19,19 @@ NODE = "/api/v1/nodes/w-1"
 class Api:
     """A cluster with one Node, which stays for some more requests after it was deleted."""
 
-    def __init__(self, stays):
-        self.stays, self.calls = stays, []
+    def __init__(self, stays, ready=0):
+        self.stays, self.ready, self.calls, self.deleted = stays, ready, [], False
 
     def delete(self, path):
         self.calls.append("DELETE " + path)
+        self.deleted = True
 
     def get(self, path, missing_ok=False):
         assert missing_ok
+        if not self.deleted:
+            self.ready -= 1
+            status = "True" if self.ready >= 0 else "Unknown"
+            return {"status": {"conditions": [{"type": "Ready", "status": status}]}}
         self.calls.append("GET " + path)
         self.stays -= 1
         finalizers = ["wrangler.cattle.io/node", "wrangler.cattle.io/managed-etcd-controller"]
@@ -42,8 +47,8 @@ def server(tmp_path, monkeypatch):
     monkeypatch.setattr(tokens.time, "sleep", lambda _seconds: None)
     monkeypatch.setattr(tokens, "local_server", lambda: ("127.0.0.1", 6443))
 
-    def make(stays):
-        api = Api(stays)
+    def make(stays, ready=0):
+        api = Api(stays, ready)
         monkeypatch.setattr(tokens, "Api", lambda *_arguments: api)
         return api
 
@@ -56,6 +61,20 @@ def test_a_forgotten_node_is_waited_for_until_it_is_gone(server, tmp_path, stays
     tokens.credentials(str(tmp_path), ["w-1"])
     secret = "/api/v1/namespaces/kube-system/secrets/w-1.node-password.k3s"
     assert api.calls == ["DELETE " + secret, "DELETE " + NODE, *["GET " + NODE] * (stays + 1)]
+
+
+def test_a_node_that_was_reset_a_moment_ago_is_waited_for(server, tmp_path):
+    api = server(0, ready=3)
+    tokens.credentials(str(tmp_path), ["w-1"])
+    assert api.deleted and api.ready < 0
+
+
+def test_a_node_that_stays_ready_is_another_machines_and_is_not_forgotten(server, tmp_path, monkeypatch):
+    api = server(0, ready=10**6)
+    monkeypatch.setattr(tokens, "LOST_SECONDS", 0)
+    with pytest.raises(K3sError, match="names of new ones: w-1. Nothing was deleted"):
+        tokens.credentials(str(tmp_path), ["w-1"])
+    assert api.calls == []
 
 
 def test_a_node_that_its_finalizers_keep_is_named_with_the_way_out(server, tmp_path, monkeypatch):
