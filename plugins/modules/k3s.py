@@ -26,9 +26,14 @@ options:
       - V(unpacked) lets the program unpack its embedded files, as its first start would. This takes a while on a slow
         disk.
       - V(started) starts the service (with O(restart) restarts it) and waits as O(until) says.
+      - V(settled) replaces C(cluster-init) in the configuration of the server that started the cluster by O(server), if
+        others have joined. Nothing restarts.
     type: str
     required: true
-    choices: [installed, credentials, unpacked, started]
+    choices: [installed, credentials, unpacked, started, settled]
+  server:
+    description: URL of another server (O(state=settled)).
+    type: str
   node_name:
     description: Name of the node in the cluster (O(state=started)).
     type: str
@@ -226,11 +231,17 @@ def question(wanted: Parameters) -> Callable[[], str]:
     return questions[wanted["until"]]
 
 
+def settled(wanted: Parameters) -> dict[str, Any]:
+    """Let the first server join the others if it loses its data."""
+    return {"changed": runner.settle(wanted["data_dir"], wanted["server"])}
+
+
 ACTIONS: dict[str, Callable[[Parameters], dict[str, Any]]] = {
     "installed": installed,
     "credentials": credentials,
     "unpacked": unpacked,
     "started": started,
+    "settled": settled,
 }
 
 
@@ -248,6 +259,7 @@ def main() -> None:
         argument_spec={
             "state": {"type": "str", "required": True, "choices": list(ACTIONS)},
             "node_name": {"type": "str"},
+            "server": {"type": "str"},
             "role": {"type": "str", "default": "server", "choices": ["server", "agent"]},
             "program": {"type": "path", "default": paths.K3S_PROGRAM},
             "data_dir": {"type": "path", "default": paths.K3S_DATA},
@@ -264,7 +276,11 @@ def main() -> None:
             "until": {"type": "str", "default": "ready", "choices": ["started", "voting", "serving", "ready"]},
             "timeout": {"type": "int", "default": 300},
         },
-        required_if=[("state", "started", ["node_name"]), ("state", "installed", ["script"])],
+        required_if=[
+            ("state", "started", ["node_name"]),
+            ("state", "installed", ["script"]),
+            ("state", "settled", ["server"]),
+        ],
         supports_check_mode=True,
     )
     began = time.monotonic()

@@ -10,9 +10,10 @@ import re
 import time
 from typing import Callable
 
+from ..api import etcd, tls
 from ..base import commands
 from ..base.masking import masked_message
-from ..base.text_files import read_text, write_secret
+from ..base.text_files import read_text, write_atomically, write_secret
 from ..node import ownership, paths, services
 from . import datastore
 from .tokens import K3sError
@@ -108,6 +109,31 @@ def label(data_dir: str) -> None:
     # Without restorecon there are no labels to set: policycoreutils belongs to every system that uses SELinux.
     if done.rc not in (0, commands.NOT_STARTED):
         raise K3sError("SELinux labels cannot be set: %s" % done.complaint())
+
+
+def _voters(data_dir: str) -> int:
+    """Return the number of voting members of this server's etcd. Raise K3sError if it does not answer."""
+    try:
+        members = etcd.peers(data_dir) or []
+    except tls.NO_ANSWER as error:
+        raise K3sError("its etcd does not answer: %s" % error) from error
+    return len(members) - len(etcd.learners(members))
+
+
+def settle(data_dir: str, server: str, path: str = paths.K3S_CONFIG) -> bool:
+    """Replace cluster-init by another server, once others have joined. Return True if the file changed.
+
+    K3s uses both only if it has no data when it starts: with cluster-init it would start a second cluster then
+    (pkg/cluster/bootstrap.go, shouldBootstrapLoad). The file keeps its time, because the running K3s needs no restart.
+    """
+    content = read_text(path)
+    if not re.search(r"^cluster-init: true$", content, re.M) or _voters(data_dir) < 2:
+        return False
+    info = os.stat(path)
+    text = re.sub(r"(?m)^cluster-init: true$", lambda _found: "server: " + server, content, count=1)
+    write_atomically(path, text.encode(), info.st_mode & 0o7777, info.st_uid, info.st_gid)
+    os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
+    return True
 
 
 def keep_private(data_dir: str) -> None:

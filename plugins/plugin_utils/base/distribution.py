@@ -150,6 +150,7 @@ class Distribution(ABC):
     def has_etcd_member(self, cluster: Mapping[str, Any]) -> bool:
         """Return True if the facts of a machine show a control plane with an etcd member of the cluster."""
 
+    @abstractmethod
     def lost_data(self, cluster: Mapping[str, Any]) -> str:
         """Return what is missing on a control plane that ran and has no data any more; empty if it has its data.
 

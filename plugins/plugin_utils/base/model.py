@@ -236,6 +236,9 @@ class PlanNode(TypedDict, total=False):
         dict[str, Any], "kubeadm: the configuration that it starts or joins with (`init` or `join`), and `images`"
     ]
     data_dir: Annotated[str | None, "K3s: its data directory"]
+    settles: Annotated[
+        str, "K3s: the server that replaces `cluster-init` in its configuration once others have joined; else empty"
+    ]
     rejoins: Annotated[
         bool, "K3s: true if the cluster knows, or may know, the name of a node that comes back without its data"
     ]

@@ -242,6 +242,7 @@ class K3s(Distribution):
             "programs": artifacts.programs(node, cluster),
             "environment": environment,
             "script": artifacts.script(node, unit, environment),
+            "settles": node_files.settles(node, cluster),
             "files": {
                 "repository": selinux.files(node),
                 "endpoint": endpoint.files(node, cluster),

@@ -62,11 +62,12 @@ def owned_places(node: Node) -> dict[str, list[str]]:
 def config_of(node: Node, cluster: Cluster) -> dict[str, Any]:
     """Return the cluster as config.py takes it.
 
-    A server that started the cluster keeps cluster-init, which K3s ignores once it has data. A server that lost its
-    data joins the others.
+    A server that started the cluster keeps cluster-init, which K3s ignores once it has data, until others have joined:
+    after that it would start a second cluster if it lost its data. A server that lost its data joins the others.
     """
     found = node["info"].get("cluster") or {}
-    began = bool(found.get("etcd_data")) and bool(found.get("cluster_init"))
+    is_only_one = not set(cluster["running_members"]) - {node["name"]}
+    began = bool(found.get("etcd_data")) and bool(found.get("cluster_init")) and is_only_one
     leads = node["host"] == cluster["leader"] and (cluster["converts"] or not cluster["exists"])
     names = "version datastore members endpoint pod_cidrs service_cidrs domain sans api_port plugin proxy_mode disable"
     return {
@@ -81,6 +82,14 @@ def config_of(node: Node, cluster: Cluster) -> dict[str, Any]:
         "embedded_registry": cluster["shared"]["k3s_embedded_registry"],
         "datastore_files": datastore.key_files(cluster["shared"]["k3s_datastore_tls"]),
     }
+
+
+def settles(node: Node, cluster: Cluster) -> str:
+    """Return the server that takes the place of cluster-init once others have joined; empty where nothing changes."""
+    described = config_of(node, cluster)
+    if "cluster-init" not in config.config(node, described) or len(described["members"]) < 2:
+        return ""
+    return str(config.config(node, {**described, "init": False, "living": None})["server"])
 
 
 def _auto_deployed(node: Node, secret: bool) -> list[File]:

@@ -72,6 +72,7 @@ def describe(
         "leader": state["leader"],
         "leader_address": draft.nodes[state["leader"]]["address"] if state["leader"] else None,
         "exists": state["initialised"],
+        "running_members": sorted(draft.nodes[host]["name"] for host in control_planes if state["complete"][host]),
         "secrets_encryption": distribution.encrypts_secrets(draft.nodes, shared, state["initialised"]),
         "no_proxy": _no_proxy(shared, draft, place["address"]),
         "has_workers": len(draft.nodes) > len(control_planes),

@@ -120,6 +120,8 @@ def _change(distribution: str, changing: list[dict[str, Any]]) -> list[dict[str,
 def _complete(plan: dict[str, Any], leader: dict[str, Any]) -> list[dict[str, str]]:
     """Return the role tasks on the leader after the cluster's objects are applied."""
     upload = [{"role": "kubeadm", "tasks": "upload"}] if plan["drift"] else []
+    # The running program read the line when it started: nothing restarts.
+    upload += [{"role": "k3s", "tasks": "settle"}] if leader.get("settles") else []
     return upload + ([{"role": "kube", "tasks": "after_cluster"}] if leader["hooks"].get("after_cluster") else [])
 
 

@@ -61,7 +61,7 @@ def _cluster_facts(cluster, node, plan, values):
         return
     own = {entry["path"]: entry for entry in node["files"]["k3s"]}
     made = yaml.safe_load(own["/etc/rancher/k3s/config.yaml"]["content"])
-    cluster.update(server=made.get("server"), data_dir=made.get("data-dir", "/var/lib/rancher/k3s"))
+    cluster.update(server=node["settles"] or made.get("server"), data_dir=made.get("data-dir", "/var/lib/rancher/k3s"))
     cluster["node_taints"] = made.get("node-taint") or []
     if node["role"] == "control_plane":
         names = ("cluster-cidr", "service-cidr", "cluster-domain")
@@ -71,5 +71,5 @@ def _cluster_facts(cluster, node, plan, values):
         scheme, _slashes, rest = values["k3s_datastore_endpoint"].partition("://")
         cluster["database"] = "%s://%s" % (scheme, rest.rpartition("@")[2]) if rest else None
         cluster["port"] = made.get("https-listen-port", 6443)
-        cluster["cluster_init"] = bool(made.get("cluster-init"))
+        cluster["cluster_init"] = bool(made.get("cluster-init")) and not node["settles"]
         cluster["secrets_encryption"] = bool(made.get("secrets-encryption"))

@@ -111,6 +111,11 @@ def applied(facts, node, plan, joined=True):
     if node["settings"]["journald"] == "volatile":
         texts[paths.JOURNAL_FILE] = os_settings.journal_text()
     written += [{"path": path, "content": text, "mode": "0644"} for path, text in texts.items()]
+    if node.get("settles"):
+        written = [
+            {**entry, "content": entry["content"].replace("cluster-init: true", "server: " + node["settles"])}
+            for entry in written
+        ]
     for entry in written:
         facts["files"][entry["path"]] = {
             "sha256": hashlib.sha256(entry["content"].encode()).hexdigest(),
@@ -138,7 +143,7 @@ def applied(facts, node, plan, joined=True):
         server = node["role"] == "control_plane"
         facts["cluster"] = {
             "kind": "k3s", "foreign": False, "ca_sha256": "ca", "role": node["role"], "kubelet_conf": True,
-            "manifests": [], "etcd_data": server, "cluster_init": node["action"] == "init",
+            "manifests": [], "etcd_data": server, "cluster_init": node["action"] == "init" and not node["settles"],
             "live": live_k3s(plan) if server else None, "cni_conf": [],
         }  # fmt: skip
         if server:
@@ -169,7 +174,7 @@ def node_row(node, plan, label):
         "annotations": {ANNOTATION: json.dumps(record)} if any(record.values()) else {},
         "taints": taints,
         "ready": True,
-        "addresses": {"InternalIP": [node["address"]]},
+        "addresses": {"InternalIP": [address["address"] for address in node["addresses"]]},
     }
 
 

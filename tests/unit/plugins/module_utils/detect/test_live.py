@@ -36,5 +36,5 @@ def test_the_own_etcd_member_is_asked_at_the_loopback_address_of_the_nodes_famil
 
     manifest = "    - --advertise-address=%s\n    - --secure-port=6443\n" % own
     files = {live.ETCD + "healthcheck-client.crt": "", paths.API_SERVER_MANIFEST: manifest}
-    assert live._etcd(Answers(files)) == {"etcd_members": []} and asked == [loopback]
+    assert live._etcd(Answers(files)) == {"etcd_cluster": None, "etcd_members": []} and asked == [loopback]
     assert live.address(manifest) == {"address": own, "port": 6443}

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 
 import pytest
@@ -211,3 +212,50 @@ def test_a_token_that_expires_is_made_by_the_program_wherever_it_is(tmp_path):
     with pytest.raises(k3s_node.K3sError) as told:
         k3s_tokens.bootstrap(program(tmp_path / "k3s", "echo %s refused; exit 1\n" % token), "2h")
     assert "refused" in str(told.value) and "0123456789abcdef" not in str(told.value)
+
+
+# -- cluster-init ----------------------------------------------------------------------------------------------------
+
+FIRST = "node-name: cp-1\ncluster-init: true\ntoken-file: /x\n"
+
+
+@pytest.fixture
+def first_server(tmp_path, monkeypatch):
+    """Return a function that settles a server whose etcd has these members, and its configuration."""
+    path = tmp_path / "config.yaml"
+    path.write_text(FIRST)
+    os.chmod(path, 0o600)
+    os.utime(path, (100, 100))
+
+    def settle(members):
+        def peers(_data_dir):
+            if isinstance(members, Exception):
+                raise members
+            return members
+
+        monkeypatch.setattr(k3s_node.etcd, "peers", peers)
+        return k3s_node.settle("/data", "https://10.0.0.12:6443", str(path))
+
+    return settle, path
+
+
+def test_the_first_server_names_another_one_once_others_vote(first_server):
+    settle, path = first_server
+    assert settle([{"ID": 1}, {"ID": 2}])
+    assert path.read_text() == FIRST.replace("cluster-init: true", "server: https://10.0.0.12:6443")
+    # Nothing restarts because of it.
+    assert os.stat(path).st_mtime == 100 and os.stat(path).st_mode & 0o777 == 0o600
+    assert not settle([{"ID": 1}, {"ID": 2}])
+
+
+@pytest.mark.parametrize("members", [None, [{"ID": 1}], [{"ID": 1}, {"ID": 2, "isLearner": True}]])
+def test_the_only_server_keeps_cluster_init(first_server, members):
+    settle, path = first_server
+    assert not settle(members) and path.read_text() == FIRST
+
+
+def test_an_etcd_that_is_silent_changes_nothing(first_server):
+    settle, path = first_server
+    with pytest.raises(k3s_tokens.K3sError, match="does not answer"):
+        settle(OSError("refused"))
+    assert path.read_text() == FIRST

@@ -223,3 +223,32 @@ def test_servers_must_share_what_k3s_requires_to_be_the_same():
     for node in hosts.values():
         node["inputs"] = hosts["cp-2"]["inputs"]
     assert planner.cluster_plan(hosts, groups)["refusals"] == []
+
+
+def test_the_first_server_loses_cluster_init_once_others_have_joined_and_nothing_restarts():
+    hosts, groups, plan = running()
+    settles = plan["nodes"]["cp-1"]["settles"]
+    assert settles == "https://10.0.0.12:6443" and not plan["nodes"]["cp-2"]["settles"]
+    hosts["cp-1"]["info"]["cluster"]["server"] = settles
+    again = planner.cluster_plan(hosts, groups)
+    assert again["refusals"] == [] and again["nodes"]["cp-1"]["steps"] == {} and not again["nodes"]["cp-1"]["settles"]
+    # The text that the module leaves is the one that the plan wants from then on.
+    before, after = (
+        next(
+            entry["content"] for entry in made["nodes"]["cp-1"]["files"]["k3s"] if entry["path"].endswith("config.yaml")
+        )
+        for made in (plan, again)
+    )
+    assert before.replace("cluster-init: true", "server: " + settles) == after
+
+
+def test_a_first_server_that_was_not_settled_is_restarted_once():
+    hosts, groups, _plan = running()
+    hosts["cp-1"]["info"]["cluster"]["cluster_init"] = True
+    plan = planner.cluster_plan(hosts, groups)
+    assert "cluster-init" not in config(plan, "cp-1")
+
+
+def test_a_single_server_with_etcd_has_no_other_to_name():
+    plan = planner.cluster_plan(*inventory(1, 1, {**K3S, "k3s_datastore": "etcd"}))
+    assert config(plan, "cp-1")["cluster-init"] is True and plan["nodes"]["cp-1"]["settles"] == ""
