@@ -186,7 +186,10 @@ def keepalived(
     interface, holds = virtual_interface(endpoint, wanted, network), interface_of(endpoint["address"], network)[1]
     if not interface:
         return ""
-    prefix = holds.split("/")[1] if holds else ("128" if ":" in endpoint["address"] else "32")
+    address = "%s/%s dev %s" % (endpoint["address"], holds.split("/")[1] if holds else "32", interface)
+    if ":" in endpoint["address"]:
+        # Deprecated, so that no connection begins at it (RFC 6724, section 5): etcd checks its peers' addresses.
+        address = "%s/128 dev %s preferred_lft 0" % (endpoint["address"], interface)
     peers = [peer["address"] for peer in members if peer["address"] != member["address"]]
     router = wanted.get("virtual_router_id") or zlib.crc32(endpoint["address"].encode()) % 255 + 1
     lines = [
@@ -214,7 +217,7 @@ def keepalived(
         "  unicast_src_ip %s" % member["address"],
         *(["  unicast_peer {"] + ["    %s" % peer for peer in peers] + ["  }"] if peers else []),
         "  virtual_ipaddress {",
-        "    %s/%s dev %s" % (endpoint["address"], prefix, interface),
+        "    " + address,
         "  }",
         "  track_script {",
         "    proxy",

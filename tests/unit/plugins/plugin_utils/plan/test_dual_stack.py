@@ -104,7 +104,9 @@ def test_haproxy(inputs, families, primary, node_ip):
     assert documents(plan, "cp-1")["ClusterConfiguration"]["controlPlaneEndpoint"] == (
         "[fd00:1::99]:7443" if six else "10.0.0.99:7443"
     )
-    assert "    %s/%d dev eth0" % (address, 64 if six else 24) in content(plan, "cp-1", "keepalived.conf")
+    # No connection may begin at an IPv6 address that moves.
+    held = "%s/128 dev eth0 preferred_lft 0" if six else "%s/24 dev eth0"
+    assert "    %s\n" % (held % address) in content(plan, "cp-1", "keepalived.conf")
 
 
 @pytest.mark.parametrize(("inputs", "families", "primary", "node_ip"), CASES)
