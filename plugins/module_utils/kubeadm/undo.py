@@ -73,7 +73,7 @@ def leave(client: Etcd, name: str, address: str) -> None:
         rest = [member for member in members if member not in mine and not member.get("isLearner")]
         sick = [_name(member) for member in rest if not _is_healthy(client, member)]
         if sick or not rest:
-            raise UndoError("etcd members are not healthy: %s" % (", ".join(sick) or "there is no other one"))
+            raise UndoError("etcd members are not healthy: %s" % (", ".join(sick) or "no other one exists"))
         client.servers = [member["clientURLs"][0] for member in rest]
         for member in mine:
             client.remove(member["ID"])

@@ -73,7 +73,7 @@ def problems(where: str, given: Mapping[Any, Any], known: Fields, newer: bool = 
         if kind is None:
             near = difflib.get_close_matches(str(name), list(known), n=1)
             if near or not newer:
-                yield here, "there is no such field", "did you mean %s?" % near[0] if near else "remove it"
+                yield here, "unknown field", "did you mean %s?" % near[0] if near else "remove it"
         elif value is not None:
             yield from _value(here, value, kind, newer)
 

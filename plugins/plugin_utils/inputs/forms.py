@@ -120,7 +120,7 @@ def absolute(value: str) -> Problem:
     if not re.fullmatch(r"[A-Za-z0-9._/@:+-]+", value):
         return '"%s" has blanks or other special characters' % value, "use letters, digits and . _ - @ : + only"
     if value.rstrip("/") == "" or ".." in value.split("/"):
-        return '"%s" cannot hold the data' % value, "use a directory of its own, such as /data"
+        return '"%s" cannot hold the data' % value, "use another directory, such as /data"
     return None
 
 

@@ -13,9 +13,10 @@ from typing import Any
 
 from ...module_utils.node import network_traces
 from ..base.distribution import Cluster
+from ..base.findings import Finding
 from ..base.reference import KUBE_ROUTER
 from ..base.yaml_documents import dump
-from .plugin import NetworkPlugin, Options, between_nodes
+from .plugin import NetworkPlugin, Options, Situation, between_nodes
 
 IMAGE = "docker.io/cloudnativelabs/kube-router:" + KUBE_ROUTER
 
@@ -27,6 +28,18 @@ class KubeRouter(NetworkPlugin):
     distributions = ("kubeadm",)
     traces = network_traces.KUBE_ROUTER
     options = ("args", "image")
+
+    def check(self, situation: Situation) -> list[Finding]:
+        """See NetworkPlugin. Each node needs a default route: kube-router asks the API at the address of a Service."""
+        text = (
+            "%s: has no default route for IPv%d, so kube-router cannot reach the API's Service. Add one, for example to "
+            "a dummy interface."
+        )
+        family, found = situation.service_family, super().check(situation)
+        for host, info in situation.newcomers.items():
+            if not info["network"].get("default_ipv%d" % family):
+                found.append(Finding("network.no_route_to_services", text % (host, family), host))
+        return found
 
     def manifest(self, options: Options, cluster: Cluster) -> str:
         """Return kube-router's account, rights, CNI configuration and DaemonSet."""

@@ -32,7 +32,7 @@ class Situation:
 
     needs: the input kube_needs. options: kube_network.options. layer2_networks: hosts by the network that holds their
     addresses. newcomers: by host the facts of nodes that are not members yet. running: the
-    Nodes of the running cluster, as its API has them.
+    Nodes of the running cluster, as its API has them. service_family: 4 or 6, of the API's Service.
     """
 
     needs: Sequence[str] = ()
@@ -40,6 +40,7 @@ class Situation:
     layer2_networks: Mapping[str | None, Sequence[str]] = field(default_factory=dict)
     newcomers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     running: Sequence[Mapping[str, Any]] = ()
+    service_family: int = 4
 
 
 class NetworkPlugin(ABC):

@@ -96,7 +96,7 @@ def _air_gap(host: str, inputs: Mapping[str, Any], registries: Sequence[str]) ->
 
 
 def names(case: Case) -> Problems:
-    """Check that node names are valid and unique, and that each host is a machine of its own."""
+    """Check that node names are valid and unique, and that each host is another machine."""
     found = []
     by_name: dict[str, list[str]] = {}
     for host, node in case.nodes.items():
@@ -210,6 +210,7 @@ def network_plugin(case: Case) -> Problems:
         # Nodes that join a cluster elsewhere use what that has.
         newcomers=_newcomers(case) if case.control_planes else {},
         running=case.state["live"].get("nodes") or [],
+        service_family=6 if ":" in "".join(case.shared["kube_service_cidrs"][:1]) else 4,
     )
     plugin = plugins.by_name(case.cluster["plugin"])
     return Problems(plugin.check(situation), _mtus(case) if "mtu" in plugin.options else [])

@@ -37,7 +37,7 @@ def without_effect(case: Case) -> Problems:
 def manifests(case: Case) -> Problems:
     """Refuse two manifests of one name: the second would replace the first."""
     names = [row.get("name") for row in case.shared["kube_manifests"]]
-    text = "kube_manifests: %s is listed twice. Give each manifest a name of its own."
+    text = "kube_manifests: %s is listed twice. Give each manifest its own name."
     double = sorted({str(name) for name in names if name and names.count(name) > 1})
     return Problems([Finding("manifests.same_name", text % name, value=name) for name in double], [])
 

@@ -29,6 +29,9 @@ def hosts_with(inputs, families=(4, 6)):
         network["interfaces"][0]["addresses"] = [entry for entry in own if entry["family"] in families]
         if 4 not in families:
             network.update(default_ipv4=None, probe_source="fd00:1::%d" % number, routes=[])
+        if 6 in families:
+            gateway = {"interface": "eth0", "gateway": "fe80::1"}
+            network["default_ipv6"] = {"address": "fd00:1::%d" % number, **gateway}
     return hosts, groups
 
 
@@ -184,3 +187,9 @@ def test_a_default_route_by_router_advertisement_is_kept():
     nodes = planner.cluster_plan(hosts, groups)["nodes"]
     found = {host: node["settings"]["sysctls"].get("net/ipv6/conf/eth0.100/accept_ra") for host, node in nodes.items()}
     assert found == {"cp-1": "2", "cp-2": None, "cp-3": None, "w-1": "2"}
+
+
+def test_kube_router_needs_a_default_route_to_the_services():
+    hosts, groups = hosts_with({**SIX, "kube_network": {"plugin": "kube-router"}}, (6,))
+    hosts["w-1"]["info"]["network"]["default_ipv6"] = None
+    assert described(planner.cluster_plan(hosts, groups)["refusals"]) == ["network.no_route_to_services node=w-1"]

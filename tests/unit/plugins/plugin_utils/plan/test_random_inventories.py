@@ -25,7 +25,7 @@ from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.mach
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 NAMES = ["cp-1", "CP-2", "cp_3", "10.0.0.14", "node.example.com", "w-1", "w-2", "한국"]
-ADDRESSES = ["10.0.0.11", "10.0.0.12", "10.0.0.13", "192.168.1.5", "10.9.0.9", "127.0.0.1", "fd00:1::5", "fe80::1"]
+ADDRESSES = ["10.0.0.11", "10.0.0.12", "10.0.0.13", "192.168.1.5", "10.244.0.9", "127.0.0.1", "fd00:1::5", "fe80::1"]
 # Values that mean something for some input; every input may get any of them.
 VALUES = [
     "auto", "", "none", "off", "1.36", "1.37.2", "v1.36.1+k3s1", "1.1", "10.244.0.0/16", "fd00:2::/56", "eth0",
