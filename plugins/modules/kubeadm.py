@@ -56,6 +56,11 @@ options:
     description: ID of the etcd cluster that the node's member belongs to (O(state=gate)); empty if it is unknown.
     type: str
     default: ""
+  external_etcd:
+    description: >-
+      An etcd that others run (O(state=init)) - C(servers), separated by commas, and on the node the files C(cafile),
+      C(certfile) and C(keyfile). It must have no objects of a cluster.
+    type: dict
   credentials:
     description: What O(state=credentials) returned on a control plane.
     type: dict
@@ -137,7 +142,7 @@ def credentials(node: Runner, wanted: Parameters) -> dict[str, Any]:
 
 def init(node: Runner, wanted: Parameters) -> dict[str, Any]:
     """Initialise the cluster, or finish a half-done init."""
-    return {"changed": node.init(wanted["config"], wanted["timeout"])}
+    return {"changed": node.init(wanted["config"], wanted["timeout"], wanted["external_etcd"])}
 
 
 def wait(node: Runner, wanted: Parameters) -> dict[str, Any]:
@@ -217,6 +222,7 @@ def main() -> None:
             "node_name": {"type": "str"},
             "control_plane": {"type": "bool", "default": False},
             "etcd_cluster": {"type": "str", "default": ""},
+            "external_etcd": {"type": "dict"},
             "credentials": {"type": "dict", "no_log": True},
             "address": {"type": "str", "default": ""},
             "others": {"type": "list", "elements": "str", "default": []},

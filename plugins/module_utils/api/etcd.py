@@ -8,6 +8,8 @@ https://etcd.io/docs/v3.6/dev-guide/api_grpc_gateway/
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
 import re
 import socket
@@ -22,6 +24,9 @@ from . import tls
 MEMBERS = "/v3/cluster/member/list"
 REMOVE = "/v3/cluster/member/remove"
 STATUS = "/v3/maintenance/status"
+RANGE = "/v3/kv/range"
+# Where API servers keep their objects, unless --etcd-prefix says otherwise.
+OBJECTS = "/registry/"
 Member = Dict[str, Any]
 
 
@@ -71,6 +76,17 @@ class Etcd:
         """Remove a member from the cluster. Raise one of tls.NO_ANSWER, also if etcd refuses."""
         self.ask(self.servers[0], REMOVE, json.dumps({"ID": member_id}))
 
+    def count(self, prefix: str) -> int:
+        """Return how many keys begin with a prefix, by the first server that answers. Raise one of tls.NO_ANSWER."""
+        begin = prefix.encode()
+        end = begin[:-1] + bytes([begin[-1] + 1])
+        keys = {"key": base64.b64encode(begin).decode(), "range_end": base64.b64encode(end).decode()}
+        body = json.dumps({**keys, "count_only": True})
+        for url in self.servers[:-1]:
+            with contextlib.suppress(*tls.NO_ANSWER):
+                return int(self.ask(url, RANGE, body).get("count") or 0)
+        return int(self.ask(self.servers[-1], RANGE, body).get("count") or 0)
+
     def own_status(self) -> dict[str, Any]:
         """Return the state of the member that listed the members. Raise one of tls.NO_ANSWER."""
         return self.ask(self.servers[0], STATUS)
@@ -112,7 +128,10 @@ def access(manifest: str = paths.API_SERVER_MANIFEST) -> dict[str, str]:
 
 def connect(how: dict[str, str], timeout: float = 3) -> Etcd:
     """Return a client of the etcd that access() describes. Raise OSError, KeyError, ValueError for bad certificates."""
-    context = tls.from_files(how["cafile"], how["certfile"], how["keyfile"]) if "cafile" in how else None
+    if "certfile" in how:
+        context = tls.from_files(how["cafile"], how["certfile"], how["keyfile"])
+    else:  # an etcd that asks for no certificate, or that has no TLS
+        context = ssl.create_default_context(cafile=how.get("cafile"))
     return Etcd(how["servers"].split(","), context, timeout, bool(how.get("own_only")))
 
 

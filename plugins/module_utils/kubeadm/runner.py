@@ -19,9 +19,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Iterator
 
-from ..api import kubernetes
+from ..api import etcd, kubernetes
 from ..api.kubernetes import Api, ApiError
-from ..api.tls import MemoryFile
+from ..api.tls import NO_ANSWER, MemoryFile
 from ..base import commands
 from ..base.commands import Result
 from ..base.masking import masked_message
@@ -154,11 +154,16 @@ class Runner:
         """Return True if the kubelet's kubeconfig is final: init came past its phase kubelet-finalize, or a join did."""
         return paths.KUBELET_CLIENT in read_text(self.kubernetes + "/kubelet.conf")
 
-    def init(self, config: str, timeout: float) -> bool:
-        """Create a new cluster, or finish a half-made one. Return True if anything was done. Raise KubeadmError."""
+    def init(self, config: str, timeout: float, external_etcd: dict[str, str] | None = None) -> bool:
+        """Create a new cluster, or finish a half-made one. Return True if anything was done. Raise KubeadmError.
+
+        external_etcd: {servers, cafile, certfile, keyfile} of an etcd that others run.
+        """
         with self.only_one(timeout):
             if self.initialised():
                 return False
+            if external_etcd and not self.has("manifests/kube-apiserver.yaml"):
+                self._refuse_used(external_etcd)
             with self.config_file(config.replace("@token@", new_token())) as path:
                 flags = ["--skip-token-print", "--skip-phases=show-join-command", *self.ignored_preflight()]
                 self.kubeadm(["init", "--config", path, *flags], timeout)
@@ -167,6 +172,20 @@ class Runner:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.root + paths.SUPER_ADMIN)
         return True
+
+    def _refuse_used(self, how: dict[str, str]) -> None:
+        """Raise KubeadmError if an etcd has the objects of a cluster, or does not say whether it has."""
+        try:
+            count = etcd.connect(how, timeout=10).count(etcd.OBJECTS)
+        except (*NO_ANSWER, KeyError) as error:
+            text = "the external etcd (%s) does not say whether it is empty: %s. Correct that, or its certificates."
+            raise KubeadmError(text % (how["servers"], masked_message(str(error)))) from error
+        if count:
+            text = (
+                "the external etcd (%s) has %d objects of a cluster, and no control plane of that cluster is in the "
+                "inventory. A new cluster needs an empty etcd. Add the running control planes, or use another etcd."
+            )
+            raise KubeadmError(text % (how["servers"], count))
 
     # -- a running control plane -----------------------------------------------------------------------------------
 

@@ -41,6 +41,19 @@ def places(shared: Inputs) -> list[str]:
     return [str(text) for text in (external.get("endpoints") or [])] if isinstance(external, Mapping) else []
 
 
+def access(shared: Inputs) -> dict[str, str]:
+    """Return how a control plane reaches an etcd that others run: {servers, cafile, certfile, keyfile}; {} without one.
+
+    Fields: https://kubernetes.io/docs/reference/config-api/kubeadm-config.v1beta4/#kubeadm-k8s-io-v1beta4-ExternalEtcd
+    """
+    if not places(shared):
+        return {}
+    external = shared["kubeadm_cluster_config"]["etcd"]["external"]
+    files = {"cafile": "caFile", "certfile": "certFile", "keyfile": "keyFile"}
+    given = {name: str(external[field]) for name, field in files.items() if external.get(field)}
+    return {"servers": ",".join(places(shared)), **given}
+
+
 def disk(disks: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the disk under a control plane's etcd, None where it is unknown."""
     return disks.get("/var/lib/etcd")

@@ -13,7 +13,7 @@ from ..base import versions
 from ..base.distribution import Cluster, Inputs, Node, port_row as row
 from ..machine import kubelet as kubelet_config
 from ..network import endpoint, plugins as network
-from . import config
+from . import config, datastore
 
 # The service that runs a node's containers.
 UNIT = "containerd"
@@ -131,6 +131,7 @@ def actions(node: Node, plan: Mapping[str, Any], values: Inputs, info: Mapping[s
             "config": made.get("init"),
             "images": made.get("images") or [],
             "timeout": timeout or 900,
+            "external_etcd": datastore.access(values),
         },
         "config": made.get("init"),
         "join": {"config": made.get("join"), "others": _others(node, plan)},

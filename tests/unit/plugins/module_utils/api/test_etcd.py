@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import base64
+import json
+
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils.api.etcd import MEMBERS, STATUS, Etcd
+from ansible_collections.kubewright.cluster.plugins.module_utils.api.etcd import MEMBERS, OBJECTS, STATUS, Etcd
 
 IPV4, IPV6 = "https://127.0.0.1:2379", "https://[::1]:2379"
 
@@ -28,3 +31,23 @@ def test_the_member_is_asked_where_it_answers(monkeypatch, listens):
     assert etcd.own_status()["leader"] == "1"
     assert asked == [(IPV4, MEMBERS), (listens, MEMBERS), (listens, STATUS)][listens == IPV4 :]
     assert sorted(etcd.servers) == sorted([IPV4, IPV6])
+
+
+def test_keys_below_a_prefix_are_counted(monkeypatch):
+    bodies = []
+
+    def ask(_self, url, path, body):
+        if url == IPV4:
+            raise OSError("refused")
+        bodies.append(json.loads(body))
+        return {"header": {}, "count": "7"}
+
+    monkeypatch.setattr(Etcd, "ask", ask)
+    assert Etcd([IPV4, IPV6], None).count(OBJECTS) == 7
+    assert bodies[0]["count_only"] and base64.b64decode(bodies[0]["key"]) == b"/registry/"
+    assert base64.b64decode(bodies[0]["range_end"]) == b"/registry0"  # the first key that does not begin so
+
+
+def test_an_empty_etcd_has_no_count(monkeypatch):
+    monkeypatch.setattr(Etcd, "ask", lambda *_arguments: {"header": {}})
+    assert Etcd([IPV4], None).count(OBJECTS) == 0

@@ -434,3 +434,36 @@ def test_a_runtime_that_does_not_answer_has_no_images(machine, answer):
 def test_the_kubelets_last_errors_are_masked(machine):
     machine.answers["journalctl"] = Result(0, "I fine\nE1129 cannot use %(token)s\n" % SECRET)
     assert machine.last_words().startswith("E1129 cannot use") and SECRET["token"] not in machine.last_words()
+
+
+class FakeEtcd:
+    """An etcd with so many objects, or one that fails."""
+
+    def __init__(self, objects):
+        self.objects = objects
+
+    def count(self, prefix):
+        assert prefix == "/registry/"
+        if isinstance(self.objects, Exception):
+            raise self.objects
+        return self.objects
+
+
+@pytest.mark.parametrize(("objects", "words"), [(412, "has 412 objects"), (OSError("refused"), "does not say whether")])
+def test_no_second_cluster_begins_on_an_etcd_that_has_one(tmp_path, monkeypatch, objects, words):
+    node = Machine(tmp_path)
+    monkeypatch.setattr(kubeadm.etcd, "connect", lambda _how, timeout: FakeEtcd(objects))
+    with pytest.raises(KubeadmError, match=words):
+        node.init("kind: InitConfiguration", 60, {"servers": "https://10.0.0.9:2379"})
+    assert not any(line.startswith("kubeadm init") for line in node.commands)
+
+
+def test_an_init_on_an_empty_etcd_begins_and_one_that_was_interrupted_goes_on(tmp_path, monkeypatch):
+    node = Machine(tmp_path)
+    monkeypatch.setattr(kubeadm.etcd, "connect", lambda _how, timeout: FakeEtcd(0))
+    node.init("kind: InitConfiguration", 60, {"servers": "https://10.0.0.9:2379"})
+    # Its own API server has written objects since.
+    monkeypatch.setattr(kubeadm.etcd, "connect", lambda _how, timeout: FakeEtcd(40))
+    node.make("manifests/kube-apiserver.yaml")
+    node.init("kind: InitConfiguration", 60, {"servers": "https://10.0.0.9:2379"})
+    assert sum(line.startswith("kubeadm init --config") for line in node.commands) == 2

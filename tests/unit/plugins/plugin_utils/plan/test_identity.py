@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner, slices
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described, ids
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import (
     applied,
@@ -188,3 +189,16 @@ def test_a_bare_machine_is_none_of_these(kind):
     assert planner.cluster_plan(hosts, groups)["refusals"] == []
     hosts["w-1"]["info"] = machine("w-1", "10.0.0.14")
     assert planner.cluster_plan(hosts, groups)["refusals"] == []
+
+
+def test_an_external_etcd_is_asked_before_a_cluster_begins_on_it():
+    external = {"endpoints": ["https://10.0.9.1:2379", "https://10.0.9.2:2379"], "caFile": "/etc/etcd/ca.crt"}
+    hosts, groups = inventory(1, 0, {"kubeadm_cluster_config": {"etcd": {"external": external}}})
+    plan = planner.cluster_plan(hosts, groups)
+    node, values = plan["nodes"]["cp-1"], schema.validate(hosts["cp-1"]["inputs"])[0]
+    start = slices.of_host(plan, "cp-1", values, hosts["cp-1"]["info"], ["cp-1"])["apply"]["start"]
+    assert node["action"] == "init" and start["state"] == "init"
+    assert start["external_etcd"] == {
+        "servers": "https://10.0.9.1:2379,https://10.0.9.2:2379",
+        "cafile": "/etc/etcd/ca.crt",
+    }
