@@ -128,10 +128,10 @@ def access(manifest: str = paths.API_SERVER_MANIFEST) -> dict[str, str]:
 
 def connect(how: dict[str, str], timeout: float = 3) -> Etcd:
     """Return a client of the etcd that access() describes. Raise OSError, KeyError, ValueError for bad certificates."""
+    # Without a certificate: an etcd that asks for none, or that has no TLS.
+    context = ssl.create_default_context(cafile=how.get("cafile"))
     if "certfile" in how:
         context = tls.from_files(how["cafile"], how["certfile"], how["keyfile"])
-    else:  # an etcd that asks for no certificate, or that has no TLS
-        context = ssl.create_default_context(cafile=how.get("cafile"))
     return Etcd(how["servers"].split(","), context, timeout, bool(how.get("own_only")))
 
 

@@ -106,6 +106,7 @@ FORMATS: dict[str, Check] = {
     "local_name": forms.label,
     "local_control_planes": number(1, 99),
     "local_workers": number(0, 189),
+    "local_nodes": forms.own_names,
     "local_nodes[].name": forms.label,
     "local_nodes[].cpus": number(0.1, 1024),
     "local_nodes[].memory": forms.container_memory,

@@ -202,6 +202,13 @@ def taints(value: list[Any]) -> Problem:
     return ("%s is listed twice" % double, "list each key and effect once") if double else None
 
 
+def own_names(value: list[Any]) -> Problem:
+    """Check that no two entries of a list have the same name."""
+    names = [item.get("name") for item in value if isinstance(item, Mapping)]
+    twice = sorted({str(name) for name in names if name and names.count(name) > 1})
+    return ("two entries have the name %s" % ", ".join(twice), "give each its own name") if twice else None
+
+
 def label_value(value: Any) -> Problem:
     """Check the value of a Node's label."""
     if isinstance(value, float):

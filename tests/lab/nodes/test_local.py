@@ -169,7 +169,7 @@ def test_other_containers_are_not_touched(clusters):
 def test_bad_input_is_one_message_and_changes_nothing(clusters):
     nodes = [{"name": "x", "ports": ["nonsense"]}, {"name": "x"}, {"name": "A_b"}]
     output = local("testc", nodes=nodes, fails=True)[1]
-    for part in ("nonsense", "Two nodes", "A_b"):
+    for part in ("nonsense", "two entries have the name x", "A_b"):
         assert part in output
     assert engine("inspect", "x").returncode != 0
 

@@ -255,6 +255,7 @@ BAD = {
     "k3s_token": ["two words"],
     "k3s_binary": ["k3s", "/opt/my k3s"],
     "local_memory": ["lots"],
+    "local_nodes": [[{"name": "x"}, {"name": "x"}]],
     "kube_manifests": [
         [{"name": "A_B", "src": "x.yml"}],
         [{"name": "a", "content": "{{{"}],

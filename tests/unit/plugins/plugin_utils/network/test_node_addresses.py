@@ -286,9 +286,13 @@ def test_the_order_of_hosts_and_of_hashes_has_no_meaning():
         given = [{name: hosts[name] for name in names[seed:] + names[:seed]}, groups]
         environment = {**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONPATH": str(root)}
         done = subprocess.run(
-            [sys.executable, "-c", PROGRAM], input=json.dumps(given), env=environment, capture_output=True, text=True
+            [sys.executable, "-c", PROGRAM],
+            input=json.dumps(given),
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
         )
-        assert done.returncode == 0, done.stderr
         refusals, found = json.loads(done.stdout)
         seen.add(json.dumps([refusals, dict(sorted(found.items()))]))
     assert len(seen) == 1 and json.loads(next(iter(seen)))[0] == []
