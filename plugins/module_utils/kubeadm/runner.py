@@ -30,6 +30,9 @@ from ..node import paths
 from ..node.ownership import OwnershipError
 from . import undo
 
+# kubeadm refuses a name whose Node is Ready (cmd/kubeadm/app/cmd/phases/join/kubelet.go). A Node is Ready for 50 s after
+# its kubelet's last report: --node-monitor-grace-period of kube-controller-manager.
+STILL_READY, STILL_READY_SECONDS = 'and status "Ready" already exists', 90
 STATIC_PODS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
 # Preflight errors about what an interrupted run leaves behind.
 LEFTOVERS = [
@@ -280,15 +283,27 @@ class Runner:
                 undo.begin(self.root, name)
             for key in ("token", "ca_hash", "certificate_key"):
                 config = config.replace("@%s@" % key, secret[key])
-            flags = self.ignored_preflight()
+            phases: list[str] = []
             if self.has_kubelet_identity():
                 # The kubelet's bootstrap refuses a node that exists. If the kubelet does not start, join says so.
-                flags.append("--skip-phases=kubelet-start,kubelet-wait-bootstrap")
+                phases.append("--skip-phases=kubelet-start,kubelet-wait-bootstrap")
                 self.run(["systemctl", "start", "kubelet"], 30)
             with self.config_file(config) as path:
-                self.kubeadm(["join", "--config", path, *flags], timeout)
+                self._begin_join(path, phases, timeout)
             undo.end(self.root)
         return True
+
+    def _begin_join(self, path: str, phases: list[str], timeout: float) -> None:
+        """Run kubeadm join. After a reset the Node of this name stays Ready for a while: wait until it is not."""
+        deadline = time.monotonic() + STILL_READY_SECONDS
+        while True:
+            try:
+                self.kubeadm(["join", "--config", path, *self.ignored_preflight(), *phases], timeout)
+                return
+            except KubeadmError as error:
+                if STILL_READY not in str(error) or time.monotonic() > deadline:
+                    raise
+            time.sleep(5)
 
     def _undo_join(self, name: str, timeout: float, place: dict[str, Any]) -> None:
         """Remove what the collection's own unfinished join left, after its etcd member. Raise KubeadmError before."""

@@ -467,3 +467,29 @@ def test_an_init_on_an_empty_etcd_begins_and_one_that_was_interrupted_goes_on(tm
     node.make("manifests/kube-apiserver.yaml")
     node.init("kind: InitConfiguration", 60, {"servers": "https://10.0.0.9:2379"})
     assert sum(line.startswith("kubeadm init --config") for line in node.commands) == 2
+
+
+READY = Result(1, "", 'error: a Node with name "w-1" and status "Ready" already exists in the cluster.')
+
+
+def test_a_node_that_was_reset_a_moment_ago_joins_once_its_node_is_not_ready(tmp_path, monkeypatch):
+    node, slept = Machine(tmp_path), []
+    monkeypatch.setattr(kubeadm.time, "sleep", slept.append)
+    node.answers["kubeadm join"] = READY
+
+    def not_ready_any_more():
+        if len(slept) == 3:
+            node.answers["kubeadm join"] = Result(0)
+
+    node.effects["kubeadm join"] = not_ready_any_more
+    assert node.join(JOIN, SECRET, "w-1", False, 60, WORKER)
+    assert len(slept) == 3
+
+
+def test_a_node_that_stays_ready_is_not_waited_for_without_an_end(tmp_path, monkeypatch):
+    node, seconds = Machine(tmp_path), iter(range(0, 1000, 20))
+    monkeypatch.setattr(kubeadm.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(kubeadm.time, "monotonic", lambda: next(seconds))
+    node.answers["kubeadm join"] = READY
+    with pytest.raises(KubeadmError, match="already exists"):
+        node.join(JOIN, SECRET, "w-1", False, 60, WORKER)
