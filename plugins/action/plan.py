@@ -69,6 +69,8 @@ class ActionModule(ActionBase):
         plan["refusals"] = as_dicts(asked) + kept
         foreign_inventory.attribute(looks, [*plan["refusals"], *plan["warnings"], *plan["reasons"]])
         plan["inventory"] = foreign_inventory.report(looks, groups)
+        if not plan["refusals"]:
+            plan["refusals"] = as_dicts(_kubeconfig_in_the_way(plan, hosts, task_vars))
         _keep(store, plan, hosts, part, task_vars, self._task.check_mode, texts)
         self._show(plan, arguments["show"], " -i ".join(map(str, task_vars.get("ansible_inventory_sources") or [])))
         self._write(plan, arguments)
@@ -217,6 +219,16 @@ def _inventory(task_vars):
     """Return (the inventory's directory, whether that directory is the inventory itself)."""
     directory = task_vars.get("inventory_dir")
     return directory, bool(directory) and directory in (task_vars.get("ansible_inventory_sources") or [])
+
+
+def _kubeconfig_in_the_way(plan, hosts, task_vars):
+    """Refuse to create a cluster whose kubeconfig has the place of another file on the controller."""
+    leader = plan["leader"]
+    if not leader or plan["nodes"][leader]["action"] != "init":
+        return []
+    values = {leader: schema.validate(hosts[leader]["inputs"])[0]}
+    wanted = slices.kubeconfig(plan, values, *_inventory(task_vars))
+    return kubeconfig.in_the_way(wanted["path"], wanted["cluster_name"]) if wanted["fetch"] else []
 
 
 def _not_root(hosts):

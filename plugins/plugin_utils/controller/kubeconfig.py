@@ -20,10 +20,14 @@ from typing import Any
 
 import yaml
 
+from ..base.findings import Finding
 from ..base.yaml_documents import dump
 
 HEADER = "# Made by kubewright.cluster.\n"
 CLUSTER_DATA = ("certificate-authority-data",)
+_OF_OTHERS = (
+    "%s exists and is not the kubeconfig of the cluster %s. Move it away, or set kube_kubeconfig.path to another file."
+)
 USER_DATA = ("client-certificate-data", "client-key-data")
 
 
@@ -56,11 +60,18 @@ def is_ours(path: str, name: str) -> bool:
     """Return True if the file is one that rewritten() made for this cluster."""
     if not os.path.isfile(path):
         return False
-    text = _read(path)
     try:
+        text = _read(path)
         return text.startswith(HEADER.rstrip(".\n")) and _parsed(text, path).get("current-context") == name
-    except KubeconfigError:
+    except (KubeconfigError, UnicodeDecodeError):
         return False
+
+
+def in_the_way(path: str, name: str) -> list[Finding]:
+    """Refuse a file at the place of a new cluster's kubeconfig that is not ours; an earlier one of the name is."""
+    if not os.path.exists(path) or os.path.getsize(path) == 0 or is_ours(path, name):
+        return []
+    return [Finding("kubeconfig.of_others", _OF_OTHERS % (path, name), value=path)]
 
 
 def save(path: str, text: str, check: bool) -> bool:
@@ -75,13 +86,7 @@ def save(path: str, text: str, check: bool) -> bool:
         if present.strip() and not is_ours(path, ours["current-context"]):
             clusters = _parsed(present, path).get("clusters") or []
             if not clusters or any(_authority(entry) != _authority(ours["clusters"][0]) for entry in clusters):
-                raise KubeconfigError(
-                    (
-                        "%s exists and is not the kubeconfig of the cluster %s. Move it away, or set "
-                        "kube_kubeconfig.path to another file."
-                    )
-                    % (path, ours["current-context"])
-                )
+                raise KubeconfigError(_OF_OTHERS % (path, ours["current-context"]))
     return write(path, text, check)
 
 

@@ -53,6 +53,17 @@ def test_a_new_cluster(action, store):
     assert kubeconfig["path"] == "/inv/kubeconfig" and kubeconfig["fetch"]
 
 
+def test_a_file_in_place_of_the_kubeconfig_is_refused_before_anything_is_changed(action, store, tmp_path):
+    path = tmp_path / "config"
+    inputs = {"kube_kubeconfig": {"path": str(path)}}
+    path.write_bytes(b"\xff another program's")
+    result, made = run(action, store, *inventory(1, 0, inputs))
+    assert result["failed"] and any("config exists and is not" in line for line, _colour in made._display.lines)
+    for ours in ("", "# Made by kubewright.cluster.\ncurrent-context: kubernetes\n"):
+        path.write_text(ours)
+        assert run(action, store, *inventory(1, 0, inputs))[0] == {"changed": False, "refusals": []}
+
+
 def test_secrets_are_in_no_part_that_templates_read(action, store):
     logins = {"configs": {"registry.example": {"username": "me", "password": "hunter2hunter2"}}, "mirrors": {}}
     manifests = [{"name": "login", "content": SECRET, "state": "present"}]

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.base import yaml_documents
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import kubeconfig
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described
 
 SERVER = "https://10.0.0.11:6443"
 
@@ -191,3 +192,13 @@ def test_taking_out_is_the_reverse_of_merging(tmp_path):
     assert not kubeconfig.take_out(str(own), made("three", "other"), False) and read(own) == before
     assert kubeconfig.take_out(str(own), made("two", "other"), False)
     assert names(own) == {"clusters": [], "users": [], "contexts": []} and read(own)["current-context"] == ""
+
+
+def test_only_a_file_of_somebody_else_is_in_the_way(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert kubeconfig.in_the_way("kubeconfig", "prod") == []
+    path = tmp_path / "kubeconfig"
+    path.write_text(made(name="prod"))
+    assert kubeconfig.in_the_way("kubeconfig", "prod") == []
+    path.write_text(made(name="other"))
+    assert described(kubeconfig.in_the_way("kubeconfig", "prod")) == ["kubeconfig.of_others value=kubeconfig"]
