@@ -5,7 +5,7 @@
 
 The API's objects outlive what they describe: a Node stays Ready for 40 seconds after its kubelet has died. So a report
 counts only if it is newer than the processes that run now. All times are of this node's own clock: its kubelet writes
-them. Each function returns why not, "" if there is no problem.
+them. Each function returns why not, or "" if nothing is wrong.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ _NAMED_LATER = re.compile(r"(?i)(\b%s)(%s)(?=%s%s)" % (_VALUE, _GIVEN, _BETWEEN,
 _WEB_KEY = re.compile(r"(\"(?:d|p|q|dp|dq|qi|k)\\{0,7}\"\s{0,9}:\s{0,9}\\{0,7}\")[^\"\\]{1,4096}")
 # kubeadm's certificate key, K3s's tokens, and digests, which look the same.
 _HEXADECIMAL = re.compile(r"\b[0-9a-f]{32,}\b")
-# A certificate key as a word of its own. The beginning stays, because the identifiers of containers look the same.
+# A certificate key that is a separate word. The beginning stays, because the identifiers of containers look the same.
 _LONG_HEXADECIMAL = re.compile(r"(?<![\w:/@.-])([0-9a-f]{8})[0-9a-f]{56}(?![\w/.-])")
 _SECRET_OBJECT = re.compile(r"""(?m)^["']?kind["']?:\s*["']?Secret(?:List)?["']?\s*$""")
 

@@ -214,7 +214,7 @@ def _datastore(host: Host, place: str) -> str | None:
 
 
 def finished(kubelet_conf: str | None) -> bool:
-    """Return True if the kubelet has a certificate of its own, by its kubeconfig.
+    """Return True if the kubelet has its own certificate, by its kubeconfig.
 
     A join leaves it so, and so does `kubeadm init` in its phase kubelet-finalize, when the cluster has everything but
     its addons: cmd/kubeadm/app/cmd/phases/init/kubeletfinalize.go of kubernetes/kubernetes.

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Readiness of K3s nodes: can others join by a server, and does a node serve. Standard library only.
 
-Each function returns why not, "" if there is no problem.
+Each function returns why not, or "" if nothing is wrong.
 """
 
 from __future__ import annotations

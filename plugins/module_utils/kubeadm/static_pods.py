@@ -53,7 +53,7 @@ def _manifests(runner: Runner) -> Dict[str, str]:
 
 
 def wait_until(problem_of: Callable[[], str], timeout: float) -> str:
-    """Ask once a second until there is no problem. Return the last one after `timeout` seconds, "" if there is none."""
+    """Ask once a second until nothing is wrong. Return the last problem after `timeout` seconds, or ""."""
     deadline = time.monotonic() + timeout
     while True:
         problem = problem_of()

@@ -62,7 +62,7 @@ K3S = (
 )
 # Directories that another program on the host may use too: with content of others they are refused before an install.
 SHARED = (paths.ETCD_DATA, paths.CONTAINERD_DATA, RUNTIME[0])
-# A name that stands for a path which is no directory.
+# Stands for a path that is not a directory.
 ITSELF = "."
 
 

@@ -109,7 +109,7 @@ def _settings(endpoint: str, configs: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def logins(registries: Registries) -> str:
-    """Return the text of LOGINS, "" if there is no login.
+    """Return the text of LOGINS, or "" without logins.
 
     A header in hosts.toml is sent to the registry only. This login is also exchanged for a token where a registry asks
     for one, as Docker Hub and GitLab do. containerd finds it by the host of the request's URL, together with

@@ -93,7 +93,7 @@ def not_unique(nodes: Mapping[str, Sequence[Address]], facts: Mapping[str, Facts
 
 
 def _shared_network(address: str, facts: Sequence[Facts]) -> str | None:
-    """Return a network in which each of these hosts has an address of its own."""
+    """Return a network in which each of these hosts has its own address."""
     known = [{one.address: link_network(one, network) for one in usable(network)} for network in facts]
     for candidate in known[0].values():
         own = [next((text for text, there in row.items() if there == candidate), None) for row in known]
