@@ -193,7 +193,7 @@ def _values(text: str, keys: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _datastore(host: Host, place: str) -> str | None:
-    """Return the datastore of a K3s server: sqlite, etcd, "external SCHEME", torn or removed; None if nothing is stored.
+    """Return a K3s server's datastore: sqlite, etcd, "external SCHEME", torn or removed; None if nothing is stored.
 
     If etcd and an unconverted SQLite database are both there, a conversion was interrupted ("torn"): K3s renames
     SQLite's file after the last key is copied (pkg/etcd/etcd.go, migrateFromSQLite). Otherwise etcd wins

@@ -185,7 +185,7 @@ def node(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _etcd(host: Host) -> dict[str, Any]:
-    """Return {etcd_cluster, etcd_members} or {etcd_error} from the JSON gateway of the local member; {} if there is none.
+    """Return {etcd_cluster, etcd_members} or {etcd_error} from the local member's JSON gateway; {} without one.
 
     https://etcd.io/docs/v3.6/dev-guide/api_grpc_gateway/
     """

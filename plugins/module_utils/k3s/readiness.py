@@ -77,7 +77,7 @@ def _etcd_problem(name: str, cluster: str) -> str:
 
 
 def etcd_cluster() -> str:
-    """Return the ID of the etcd cluster that this server's member is in; "" without embedded etcd, or if it is silent."""
+    """Return the ID of this server's etcd cluster; "" without embedded etcd, or if it is silent."""
     how = paths.K3s().etcd()
     try:
         member = etcd.connect(how) if how else None

@@ -154,7 +154,7 @@ class Runner:
             return False  # a half-made cluster has no API, or one that allows the administrator nothing yet
 
     def is_finished(self) -> bool:
-        """Return True if the kubelet's kubeconfig is final: init came past its phase kubelet-finalize, or a join did."""
+        """Return True if the kubelet's kubeconfig is final: init passed its phase kubelet-finalize, or a join did."""
         return paths.KUBELET_CLIENT in read_text(self.kubernetes + "/kubelet.conf")
 
     def init(self, config: str, timeout: float, external_etcd: dict[str, str] | None = None) -> bool:

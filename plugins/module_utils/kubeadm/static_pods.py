@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The containers of a control plane's static pods, and waiting for those of changed manifests. Standard library only."""
+"""Containers of a control plane's static pods, and waiting for changed ones. Standard library only."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def latest(runner: Runner, name: str) -> Containers:
 
 
 def running(runner: Runner, name: str) -> Containers:
-    """Return the containers of this node's static pods of which the newest runs. Raise ApiError if none can be listed."""
+    """Return each static pod's newest container, if it runs. Raise ApiError if none can be listed."""
     try:
         return {kind: container for kind, container in latest(runner, name).items() if container.running}
     except KubeadmError as error:

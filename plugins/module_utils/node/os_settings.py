@@ -55,7 +55,7 @@ def sysctl_path(name: str) -> str:
 
 
 def sysctl_order(item: tuple[str, str]) -> tuple[bool, str]:
-    """Return the sorting key of a sysctl: a kernel that begins to forward drops default routes unless accept_ra is 2."""
+    """Return a sysctl's sorting key: a kernel that begins to forward drops default routes unless accept_ra is 2."""
     return not item[0].endswith("/accept_ra"), item[0]
 
 

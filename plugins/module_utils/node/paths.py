@@ -182,7 +182,7 @@ class K3s:
         return "[::1]" if found and ":" in found.group(1) else "127.0.0.1"
 
     def api_server(self) -> Tuple[str, int] | None:
-        """Return (address, port) of this server's own API, None if the node is no server.
+        """Return (address, port) of this server's own API, None if the node is not a server.
 
         K3s writes the address that it listens at, or its loopback, to the administrator's kubeconfig: pkg/server/server.go
         (writeKubeConfig). Another one is of a file that was copied here.

@@ -52,7 +52,7 @@ def _translated(row: Mapping[str, Any]) -> Sequence[str]:
 def report(rows: Rows, groups: Groups) -> dict[str, Any] | None:
     """Return what the inventory's variables are here; None for an inventory of this collection.
 
-    The result has `project`, `page`, and for each kind a list of {names, hosts, text}: hosts is empty where all have it.
+    The result has `project`, `page`, and for each kind a list of {names, hosts, text}. No hosts: all have it.
     """
     read = {host: row["foreign"] for host, row in rows.items() if row and (row.get("foreign") or {}).get("project")}
     if not read:

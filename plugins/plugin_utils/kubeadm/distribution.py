@@ -117,7 +117,7 @@ class Kubeadm(Distribution):
         return datastore.places(shared)
 
     def lost_data(self, cluster: Mapping[str, Any]) -> str:
-        """See Distribution. kubeadm stores its configuration in the cluster before the kubelet's kubeconfig is final."""
+        """See Distribution. kubeadm stores its configuration before the kubelet's kubeconfig is final."""
         if not cluster.get("finished") or not self.has_control_plane(cluster):
             return ""
         live = cluster.get("live") or {}

@@ -31,7 +31,7 @@ _HOST = re.compile(
 class Place(NamedTuple):
     """Something that uses addresses.
 
-    host: None where all hosts use it. what: in words. dead: True for a route that leads nowhere, which is no obstacle
+    host: None where all hosts use it. what: in words. dead: True for a route that leads nowhere, which does not matter
     to a smaller network within it.
     """
 

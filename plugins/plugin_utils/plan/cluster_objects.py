@@ -100,7 +100,7 @@ def _taint(taint: Mapping[str, Any]) -> str:
 
 
 def _patch(row: Mapping[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
-    """Return the merge patch of a node's labels and taints. row: the Node as node_info has it, empty if there is none."""
+    """Return the merge patch of a node's labels and taints. row: the Node as node_info has it, or empty."""
     metadata = {key: row.get(key) or {} for key in ("labels", "annotations")}
     return node_patch({"metadata": metadata, "spec": {"taints": row.get("taints") or []}}, wanted)
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which hosts leave a cluster that stays when only some of its hosts are reset, and who takes their etcd members out."""
+"""Which hosts leave a cluster when only some of its hosts are reset, and who takes their etcd members out."""
 
 from __future__ import annotations
 

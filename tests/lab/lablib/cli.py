@@ -125,7 +125,7 @@ def parser():
     one.add_argument("--registry", help="copy the images from this registry (host:port) instead of building them")
     for name, function, text in (
         ("up", up, "start the registry and the artifact server, and push missing images"),
-        ("private", private_up, "the same, and a second registry with HTTPS, a CA of its own and token logins"),
+        ("private", private_up, "the same, and a second registry with HTTPS, its own CA and token logins"),
         ("down", down, "stop them; the cache is kept"),
         ("status", status, "show what runs and what is built"),
         ("facts", facts, "print addresses and versions as JSON"),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lab's private registry: the same images over HTTPS with a CA of its own, for those with a token only."""
+"""The lab's private registry: the same images over HTTPS with its own CA, only for those with a token."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def openssl(*words):
 
 
 def make_certificates(address):
-    """Create a login, a CA, a server certificate for the address, and the key that signs tokens, if they are missing."""
+    """Create a login, a CA, a server certificate for the address, and the key that signs tokens, where missing."""
     if (place() / "address").exists() and (place() / "address").read_text(encoding="utf-8") == address:
         return
     place().mkdir(mode=0o700, parents=True, exist_ok=True)

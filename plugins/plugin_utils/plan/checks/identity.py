@@ -92,7 +92,7 @@ def name_taken(nodes: Nodes, live: Mapping[str, Any], distribution: Distribution
 def is_same_machine(row: Mapping[str, Any], node: Node) -> bool:
     """Return True if a Node is this machine's: by its machine ID, or by its address where that is new.
 
-    row: the Node. A system that was installed again has another machine ID, and a Ready Node is no such machine.
+    row: the Node. A system that was installed again has another machine ID, and its Node is not Ready.
     """
     own, other = node["info"].get("machine_id"), row.get("machine_id")
     if own and own == other:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks of inputs against each other and against the machines: each is right in its form, and together they cannot work."""
+"""Checks of inputs against each other and the machines: each has the right form, but together they cannot work."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _used(case: Case) -> Iterator[tuple[int, int, str]]:
 
 
 def virtual_address(case: Case) -> Problems:
-    """Refuse a virtual address that is a node's, a gateway's or a name server's, or no host's address of its network."""
+    """Refuse a virtual address that is a node's, a gateway's, a name server's, or not for a host in its network."""
     place = case.cluster["endpoint"]
     if place["mode"] != "vip" or not addresses.is_address(place["address"]):
         return Problems([], [])

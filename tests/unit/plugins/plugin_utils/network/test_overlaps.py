@@ -80,7 +80,7 @@ def routes_of(*rows):
             ["cidrs.used_by_host node=cp-1 value=10.96.0.0/12 limit=10.100.0.0/16"],
         ),
         ([{"dst": "default", "table": "52"}, {"type": "throw", "dst": "10.244.0.0/24", "table": "52"}], []),
-        # Nothing goes there: a larger network is no obstacle, one of ours in part is.
+        # Nothing goes there: a larger network does not matter, a part of ours does.
         ([{"type": "unreachable", "dst": "10.240.0.0/12"}, {"type": "blackhole", "dst": "172.16.0.0/12"}], []),
         (
             [{"type": "blackhole", "dst": "10.244.7.0/24"}],

@@ -140,7 +140,7 @@ def reversed_order(hosts, groups):
 
 
 def check(plan):
-    """Check an accepted plan by rules of its own, not by the planner's code."""
+    """Check an accepted plan by independent rules, not by the planner's code."""
     names = [node["name"] for node in plan["nodes"].values()]
     addresses = [node["address"] for node in plan["nodes"].values()]
     assert len(set(names)) == len(names) and len(set(addresses)) == len(addresses)
