@@ -30,6 +30,10 @@ class Display:
     def display(self, line, color=None, **_more):
         self.lines.append((line, color))
 
+    def text(self):
+        """Return all that was printed on one line: where a line ends depends on the length of the test's paths."""
+        return " ".join(" ".join(line for line, _color in self.lines).split())
+
     def __getattr__(self, _name):
         return lambda *arguments, **named: None
 
