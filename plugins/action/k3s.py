@@ -10,6 +10,7 @@ import contextlib
 import ansible.constants as C
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.joins import Joins
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore
 
 MODULE = "kubewright.cluster.k3s"
@@ -34,14 +35,15 @@ class ActionModule(ActionBase):
             return {**result, **self._execute_module(MODULE, arguments, task_vars=task_vars)}
         if secret.get("join_token") and not arguments.get("credentials"):
             arguments["credentials"] = {"agent": secret["join_token"]}
+        joins = Joins(store, task_vars["inventory_hostname"], arguments.get("role") == "server")
         # A second member that learns at the same time is refused by etcd.
         turn = store.turn("k3s-join") if arguments.get("role") == "server" else contextlib.nullcontext()
         with turn:
-            result.update(self._execute_module(MODULE, arguments, task_vars=task_vars))
-        if result.get("failed") or self._task.check_mode:
+            result.update(joins.begin(lambda: self._execute_module(MODULE, arguments, task_vars=task_vars)))
+        if result.get("failed") or result.get("unreachable") or self._task.check_mode:
             return result
         kept = {key: arguments[key] for key in ("node_name", "role", "data_dir", "timeout") if key in arguments}
-        ready = self._execute_module(MODULE, {**kept, "state": "started"}, task_vars=task_vars)
+        ready = joins.tried(lambda: self._execute_module(MODULE, {**kept, "state": "started"}, task_vars=task_vars))
         return {**ready, "changed": True} if ready.get("failed") else result
 
     def _credentials(self, store, arguments, task_vars):

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import ansible.constants as C
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.joins import Joins
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore
 
 MODULE = "kubewright.cluster.kubeadm"
@@ -23,24 +25,17 @@ class ActionModule(ActionBase):
         arguments = dict(self._task.args)
         if arguments.get("state") == "credentials" and self._task.check_mode:
             return {**result, "changed": False, "credentials": {}}
-        store, host = RunStore(C.DEFAULT_LOCAL_TMP), task_vars["inventory_hostname"]
-        joins = arguments.get("state") == "join" and arguments.get("control_plane")
-        failed = store.get("join", "failed") if joins else None
-        if failed:
-            text = "%s did not begin to join, because %s failed to join. Correct that first, then run again."
-            return {**result, "failed": True, "msg": text % (host, failed)}
-        result.update(self._execute_module(MODULE, arguments, task_vars=task_vars))
-        if arguments.get("state") != "join" or result.get("failed") or result.get("joined", True):
+        store = RunStore(C.DEFAULT_LOCAL_TMP)
+        joins = Joins(store, task_vars["inventory_hostname"], boolean(arguments.get("control_plane", False)))
+
+        def execute(**more):
+            return self._execute_module(MODULE, {**arguments, **more}, task_vars=task_vars)
+
+        if arguments.get("state") != "join":
+            return {**result, **execute()}
+        result.update(joins.begin(execute))
+        if result.get("failed") or result.get("unreachable") or result.get("joined", True):
             return result
         with store.turn("kubeadm-join"):
-            failed = store.get("join", "failed") if arguments.get("control_plane") else None
-            if failed:
-                # The last try removes an etcd member. After one that failed, the next could cost the quorum.
-                text = (
-                    "%s\nIt was not tried again and nothing was removed, because %s failed to join. Correct that first."
-                )
-                return {**result, "failed": True, "msg": text % (result.get("reason"), failed)}
-            again = self._execute_module(MODULE, {**arguments, "last_try": True}, task_vars=task_vars)
-            if again.get("failed") and arguments.get("control_plane"):
-                store.put("join", "failed", host)
+            again = joins.again(str(result.get("reason")), lambda: execute(last_try=True))
         return {**result, **again, "changed": True}

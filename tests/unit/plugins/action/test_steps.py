@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible_collections.kubewright.cluster.plugins.action import k3s, kubeadm, kubeconfig, node_parts
 from ansible_collections.kubewright.cluster.tests.unit.plugins.action.conftest import HostVars
 
@@ -77,25 +77,70 @@ def test_a_failed_join_of_kubeadm_is_tried_once_more(action, store):
     assert made.run(task_vars=HOST)["joined"] and len(made.asked) == 1
 
 
-def test_after_a_control_plane_that_failed_to_join_no_other_is_reset(action, store):
-    arguments = {"state": "join", "control_plane": True}
-    failing = [{"joined": False, "changed": True, "reason": "no quorum"}, {"failed": True, "msg": "no quorum"}]
-    assert action(kubeadm.ActionModule, arguments, failing).run(task_vars={**HOST, "inventory_hostname": "cp2"})[
-        "failed"
-    ]
-    made = action(kubeadm.ActionModule, arguments, failing)
-    result = made.run(task_vars={**HOST, "inventory_hostname": "cp3"})
-    assert result["failed"] and "cp2 failed to join" in result["msg"] and made.asked == []
-    # One that had begun before is not tried again.
-    store.drop("join", "failed")
-    made = action(kubeadm.ActionModule, arguments, failing)
+JOINS = {
+    kubeadm: {"state": "join", "control_plane": True},
+    k3s: {"state": "started", "joins": True, "role": "server", "node_name": "x", "credentials": {"server": "s"}},
+}
+WORKER_JOINS = {
+    kubeadm: {**JOINS[kubeadm], "control_plane": False},
+    k3s: {**JOINS[k3s], "role": "agent"},
+}
+NO_QUORUM = {"failed": True, "msg": "no quorum"}
+# What the modules answer when a join fails, by distribution and by when it fails.
+FAILING = {
+    "kubeadm's last try": (kubeadm, [{"joined": False, "changed": True, "reason": "no quorum"}, NO_QUORUM]),
+    "kubeadm before it joins": (kubeadm, [NO_QUORUM]),
+    "kubeadm loses its host": (kubeadm, [AnsibleConnectionFailure("no route to host")]),
+    "kubeadm loses its host later": (kubeadm, [{"joined": False, "reason": "x"}, AnsibleConnectionFailure("no route")]),
+    "K3s": (k3s, [NO_QUORUM]),
+    "K3s votes and is never ready": (k3s, [{"changed": True}, NO_QUORUM]),
+    "K3s loses its host": (k3s, [AnsibleConnectionFailure("no route to host")]),
+    "K3s loses its host later": (k3s, [{"changed": True}, AnsibleConnectionFailure("no route to host")]),
+}
+
+
+def join(made, host):
+    return made.run(task_vars={**HOST, "inventory_hostname": host})
+
+
+@pytest.mark.parametrize("when", FAILING)
+def test_after_a_control_plane_that_failed_to_join_no_other_begins(action, store, when):
+    plugin, answers = FAILING[when]
+    made = action(plugin.ActionModule, JOINS[plugin], answers)
+    try:
+        result = join(made, "cp2")
+        assert result["failed"] and result["msg"].startswith("cp2 did not join: no quorum\n")
+        assert "run site again" in result["msg"]
+    except AnsibleConnectionFailure:
+        pass  # Ansible itself reports a host that it cannot reach
+    assert len(made.asked) == len(answers)
+    made = action(plugin.ActionModule, JOINS[plugin], [{"changed": True}])
+    result = join(made, "cp3")
+    assert result["failed"] and "because cp2 failed to join" in result["msg"] and made.asked == []
+    # A worker has no etcd member to lose.
+    made = action(plugin.ActionModule, WORKER_JOINS[plugin], [{"changed": True}, {"changed": False}])
+    assert not join(made, "w1").get("failed") and made.asked
+
+
+def test_a_control_plane_that_had_begun_when_another_failed_is_not_tried_again(action, store):
+    made = action(
+        kubeadm.ActionModule, JOINS[kubeadm], [{"joined": False, "changed": True, "reason": "too many learners"}]
+    )
     execute = made._execute_module
     made._execute_module = lambda *given, **named: store.put("join", "failed", "cp2") or execute(*given, **named)
-    result = made.run(task_vars={**HOST, "inventory_hostname": "cp3"})
+    result = join(made, "cp3")
     assert result["failed"] and "nothing was removed, because cp2" in result["msg"] and len(made.asked) == 1
-    # A worker has no etcd member to lose.
-    made = action(kubeadm.ActionModule, {"state": "join", "control_plane": False}, [failing[0], {"joined": True}])
-    assert made.run(task_vars=HOST)["joined"]
+    assert "too many learners" in result["msg"]
+
+
+@pytest.mark.parametrize("plugin", [kubeadm, k3s])
+def test_a_worker_that_fails_to_join_stops_no_control_plane(action, store, plugin):
+    made = action(plugin.ActionModule, WORKER_JOINS[plugin], [NO_QUORUM])
+    result = join(made, "w1")
+    assert result["failed"] and "w1 did not join: no quorum" in result["msg"]
+    assert "control plane" not in result["msg"]
+    made = action(plugin.ActionModule, JOINS[plugin], [{"changed": True}, {"changed": False}])
+    assert not join(made, "cp2").get("failed") and made.asked
 
 
 @pytest.mark.parametrize("module", [kubeadm, k3s])
