@@ -93,32 +93,27 @@ node:
   returned: success
   contains:
     schema:
-      description: >-
-        Version of this structure.
+      description: Version of this structure.
       type: int
       returned: always
       sample: 1
     hostname:
-      description: >-
-        Name of the machine.
+      description: Name of the machine.
       type: str
       returned: always
       sample: n1
     machine_id:
-      description: >-
-        Content of C(/etc/machine-id).
+      description: Content of C(/etc/machine-id).
       type: str
       returned: always
       sample: 4c4c4544003957108052b4c04f384833
     boot_id:
-      description: >-
-        Identifies the running kernel. Two hosts with the same one are one machine, or containers on one.
+      description: Identifies the running kernel. Two hosts with the same one are one machine, or containers on one.
       type: str
       returned: always
       sample: 6e4d4a08-9a3c-4b39-8b1c-1df0b87f9d64
     product_uuid:
-      description: >-
-        UUID of the machine in its firmware, which only root can read.
+      description: UUID of the machine in its firmware, which only root can read.
       type: str
       returned: always
     architecture:
@@ -165,8 +160,7 @@ node:
       sample:
         /var/lib/etcd: {mount: /, fs: ext4, device: /dev/vda1, kind: virtual, read_only: false, noexec: false}
     cgroup:
-      description: >-
-        C(version) (v1, v2, hybrid) and C(controllers).
+      description: C(version) (v1, v2, hybrid) and C(controllers).
       type: dict
       returned: always
       sample: {version: v2, controllers: [cpu, memory, pids]}
@@ -182,8 +176,7 @@ node:
         modules: {overlay: loaded}
         sysctls: {net.ipv4.ip_forward: "1"}
     init:
-      description: >-
-        Init system - systemd, openrc, other.
+      description: Init system - systemd, openrc, other.
       type: str
       returned: always
       sample: systemd
@@ -246,38 +239,32 @@ node:
       returned: always
       sample: false
     python:
-      description: >-
-        C(version) and C(executable) of the Python that ran the module.
+      description: C(version) and C(executable) of the Python that ran the module.
       type: dict
       returned: always
       sample: {version: 3.11.2, executable: /usr/bin/python3}
     user:
-      description: >-
-        C(uid) and C(name) of the user that ran the module.
+      description: C(uid) and C(name) of the user that ran the module.
       type: dict
       returned: always
       sample: {uid: 0, name: root}
     commands:
-      description: >-
-        Paths of the programs that Kubernetes calls on a node, by name; null if one is missing.
+      description: Paths of the programs that Kubernetes calls on a node, by name; null if one is missing.
       type: dict
       returned: always
       sample: {conntrack: /usr/sbin/conntrack, ipset: null}
     selinux:
-      description: >-
-        Mode of SELinux - enforcing, permissive, disabled.
+      description: Mode of SELinux - enforcing, permissive, disabled.
       type: str
       returned: always
       sample: disabled
     selinux_k3s:
-      description: >-
-        Whether K3s's policy (the package k3s-selinux) is installed; null if SELinux is not enforcing.
+      description: Whether K3s's policy (the package k3s-selinux) is installed; null if SELinux is not enforcing.
       type: bool
       returned: always
       sample: null
     selinux_haproxy:
-      description: >-
-        SELinux's boolean C(haproxy_connect_any); null if the policy does not have it.
+      description: SELinux's boolean C(haproxy_connect_any); null if the policy does not have it.
       type: bool
       returned: always
       sample: null
@@ -287,14 +274,12 @@ node:
       returned: always
       sample: true
     firewall:
-      description: >-
-        States of the services C(ufw), C(firewalld), C(nftables), and C(iptables_forward_policy).
+      description: States of the services C(ufw), C(firewalld), C(nftables), and C(iptables_forward_policy).
       type: dict
       returned: always
       sample: {ufw: null, firewalld: null, nftables: inactive, iptables_forward_policy: ACCEPT}
     installed:
-      description: >-
-        C(path) and C(version) of programs, by name; null if one is not installed.
+      description: C(path) and C(version) of programs, by name; null if one is not installed.
       type: dict
       returned: always
       sample: {kubelet: {path: /usr/local/bin/kubelet, version: v1.36.3}, k3s: null}
@@ -311,8 +296,7 @@ node:
       type: dict
       returned: always
     owned:
-      description: >-
-        The record of what the collection made on the machine, or null.
+      description: The record of what the collection made on the machine, or null.
       type: dict
       returned: always
     occupied:
@@ -343,13 +327,11 @@ node:
       type: dict
       returned: always
     reach:
-      description: >-
-        For each target in O(reach), why it cannot be reached, or null.
+      description: For each target in O(reach), why it cannot be reached, or null.
       type: dict
       returned: always
     busy:
-      description: >-
-        Whether a kubeadm that an earlier run started is still running.
+      description: Whether a kubeadm that an earlier run started is still running.
       type: bool
       returned: always
       sample: false
@@ -366,8 +348,7 @@ node:
       returned: always
       sample: {}
     warnings:
-      description: >-
-        Sentences about what could not be found.
+      description: Sentences about what could not be found.
       type: list
       elements: str
       returned: always
