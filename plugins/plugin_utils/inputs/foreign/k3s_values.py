@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import k3s_settings
@@ -42,24 +42,23 @@ def _agreed(name: str, text: str, context: Context) -> Outcome:
 
 def arguments(name: str, server: bool) -> Read:
     """Return the reader of a command line for servers, or for agents."""
-
-    def read(value: Any, context: Context) -> list[Outcome]:
-        if context.server is not server or is_empty(value):
-            return [nothing("not for this host" if context.server is not server else "empty")]
-        found = k3s_settings.arguments(name, value)
-        return k3s_settings.outcomes(found, lambda key: "%s --%s" % (name, key))
-
-    return read
+    return _reader(name, server, k3s_settings.arguments, "%s --%s")
 
 
-def settings(name: str, server: bool | None) -> Read:
+def settings(name: str, server: bool) -> Read:
     """Return the reader of a map of settings, or of the YAML text of one, for servers or for agents."""
+    return _reader(name, server, k3s_settings.document, "%s: %s")
+
+
+def _reader(name: str, server: bool, parse: Callable[[str, Any], Mapping[str, Any]], label: str) -> Read:
+    """Return the reader of settings. parse: of a value. label: how the user wrote one, from the variable and the key."""
 
     def read(value: Any, context: Context) -> list[Outcome]:
-        if context.server is not server or is_empty(value):
-            return [nothing("not for this host" if context.server is not server else "empty")]
-        found = k3s_settings.document(name, value)
-        return k3s_settings.outcomes(found, lambda key: "%s: %s" % (name, key))
+        if context.server is not server:
+            return [nothing("not for this host")]
+        if is_empty(value):
+            return [nothing("empty")]
+        return k3s_settings.outcomes(parse(name, value), lambda key: label % (name, key))
 
     return read
 
