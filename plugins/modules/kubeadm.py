@@ -116,6 +116,10 @@ pulled:
   type: list
   elements: str
   returned: when O(state=pull)
+msg:
+  description: Why it is unknown what would be pulled.
+  type: str
+  returned: when O(state=pull), in check mode, and the runtime does not answer
 seconds:
   description: How long it took, in seconds.
   type: float
@@ -126,7 +130,11 @@ import time
 from typing import Any, Callable, Dict
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm import static_pods
+from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm import (
+    images,
+    join as joining,
+    static_pods,
+)
 from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm.gate import Gate
 from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm.runner import KubeadmError, Runner
 from ansible_collections.kubewright.cluster.plugins.module_utils.node.ownership import OwnershipError
@@ -153,14 +161,15 @@ def wait(node: Runner, wanted: Parameters) -> dict[str, Any]:
 
 def pull(node: Runner, wanted: Parameters) -> dict[str, Any]:
     """Pull missing images."""
-    pulled = node.pull(wanted["images"], wanted["timeout"])
+    pulled = images.pull(node, wanted["images"], wanted["timeout"])
     return {"changed": bool(pulled), "pulled": pulled}
 
 
 def join(node: Runner, wanted: Parameters) -> dict[str, Any]:
     """Join the node. Return the reason of a failure if it is not the last try."""
     try:
-        changed = node.join(
+        changed = joining.join(
+            node,
             wanted["config"],
             wanted["credentials"],
             wanted["node_name"],
@@ -209,7 +218,10 @@ def predict(node: Runner, wanted: Parameters) -> dict[str, Any]:
     """Return the result in check mode. The plan requests a state only if there is something to do."""
     state = wanted["state"]
     if state == "pull":
-        return {"changed": True, "pulled": node.missing_images(wanted["images"])}
+        missing = images.missing(node, wanted["images"])
+        if missing is None:
+            return {"changed": False, "pulled": [], "msg": "The runtime does not say which images it has."}
+        return {"changed": bool(missing), "pulled": missing}
     return {"changed": state not in ("wait", "gate"), **({"joined": True} if state == "join" else {})}
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run kubeadm on a node: init, join, and resuming what was left half done. Standard library only.
+"""Run kubeadm on a node: init, credentials, and waiting for its API server. Standard library only.
 
 Each step is safe to repeat: finished steps are recognised by the files and objects that kubeadm made, and half-done
 ones are resumed by the same command, without the phases and preflight checks that would fail.
@@ -10,14 +10,11 @@ ones are resumed by the same command, without the phases and preflight checks th
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import json
 import os
 import secrets
 import string
 import time
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Callable, Iterator
+from typing import IO, Callable, Iterator
 
 from ..api import etcd, kubernetes
 from ..api.kubernetes import Api, ApiError
@@ -27,12 +24,8 @@ from ..base.commands import Result
 from ..base.masking import masked_message
 from ..base.text_files import read_text
 from ..node import paths
-from ..node.ownership import OwnershipError
-from . import undo
+from ..node.ownership import lock_node
 
-# kubeadm refuses a name whose Node is Ready (cmd/kubeadm/app/cmd/phases/join/kubelet.go). A Node is Ready for 50 s after
-# its kubelet's last report: --node-monitor-grace-period of kube-controller-manager.
-STILL_READY, STILL_READY_SECONDS = 'and status "Ready" already exists', 90
 STATIC_PODS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
 # Preflight errors about what an interrupted run leaves behind.
 LEFTOVERS = [
@@ -106,23 +99,9 @@ class Runner:
         own = kubernetes.local_server(self.root + paths.API_SERVER_MANIFEST) if kubeconfig == "admin.conf" else None
         return Api([own, kubernetes.server_in(path)], path, timeout=timeout, patience=0)
 
-    @contextlib.contextmanager
-    def only_one(self, timeout: float) -> Iterator[None]:
-        """Hold the node's lock, after a kubeadm that a killed run left behind has finished. Raise KubeadmError."""
-        with open(self.root + paths.KUBEADM_LOCK, "w", encoding="utf-8") as lock:
-            os.set_inheritable(lock.fileno(), True)
-            deadline = time.monotonic() + timeout
-            while True:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except OSError:
-                    if time.monotonic() > deadline:
-                        raise KubeadmError(
-                            "another kubeadm is still running after %d s; look at `ps -C kubeadm` on the node" % timeout
-                        ) from None
-                    time.sleep(0.5)
-            yield
+    def lock(self, timeout: float) -> IO[str]:
+        """Hold the node's lock, after a kubeadm that a killed run left behind has finished. Raise OwnershipError."""
+        return lock_node(self.root + paths.KUBEADM_LOCK, timeout, inherited=True)
 
     @staticmethod
     def config_file(text: str) -> MemoryFile:
@@ -162,7 +141,7 @@ class Runner:
 
         external_etcd: {servers, cafile, certfile, keyfile} of an etcd that others run.
         """
-        with self.only_one(timeout):
+        with self.lock(timeout):
             if self.initialised():
                 return False
             if external_etcd and not self.has("manifests/kube-apiserver.yaml"):
@@ -197,7 +176,7 @@ class Runner:
 
         The serving certificate is made again too, by the same authority: its names may be what changed.
         """
-        with self.only_one(timeout), self.config_file(config.replace("@token@", new_token())) as path:
+        with self.lock(timeout), self.config_file(config.replace("@token@", new_token())) as path:
             with self._former_certificate_kept():
                 self.kubeadm(["init", "phase", "certs", "apiserver", "--config", path], timeout)
             self.kubeadm(["init", "phase", "control-plane", "all", "--config", path], timeout)
@@ -222,7 +201,7 @@ class Runner:
 
     def upload(self, config: str, timeout: float) -> None:
         """Store the configuration in the cluster, for later joins and upgrades."""
-        with self.only_one(timeout), self.config_file(config.replace("@token@", new_token())) as path:
+        with self.lock(timeout), self.config_file(config.replace("@token@", new_token())) as path:
             self.kubeadm(["init", "phase", "upload-config", "kubeadm", "--config", path, *self._as_admin()], timeout)
 
     def credentials(self, config: str, control_planes: bool, timeout: float) -> dict[str, str]:
@@ -230,7 +209,7 @@ class Runner:
 
         The token is valid for half an hour, the key for two hours.
         """
-        with self.only_one(timeout):
+        with self.lock(timeout):
             flags = ["--ttl", "30m", "--description", paths.TOKEN_DESCRIPTION, "--print-join-command"]
             output = self.kubeadm(["token", "create", *flags, *self._as_admin()], 60)
             token, ca_hash = (_word_after(output, flag) for flag in ("--token", "--discovery-token-ca-cert-hash"))
@@ -245,81 +224,6 @@ class Runner:
 
     def _as_admin(self) -> list[str]:
         return ["--kubeconfig", self.kubernetes + "/admin.conf"]
-
-    # -- join ------------------------------------------------------------------------------------------------------
-
-    def joined(self, name: str, control_plane: bool) -> bool:
-        """Return True if this node's join was completed. Raise ApiError if only the API knows and does not answer."""
-        if not self.has_kubelet_identity():
-            return False
-        if not control_plane:
-            return True
-        if not self.has("admin.conf", "manifests/kube-apiserver.yaml", "manifests/etcd.yaml"):
-            return False
-        node = self.api("admin.conf", timeout=15).get("/api/v1/nodes/" + name, missing_ok=True)
-        return "node-role.kubernetes.io/control-plane" in (((node or {}).get("metadata") or {}).get("labels") or {})
-
-    def join(
-        self, config: str, secret: dict[str, str], name: str, clean: bool, timeout: float, place: dict[str, Any]
-    ) -> bool:
-        """Join this node, or finish a half-done join. Return True if anything was done.
-
-        clean: first remove what the half-done join left (its etcd member too), for when resuming did not help.
-        place: {control_plane, address, others}, others being the addresses of the other control planes.
-        """
-        with self.only_one(timeout):
-            try:
-                if self.joined(name, place["control_plane"]):
-                    undo.end(self.root)
-                    return False
-            except ApiError as error:
-                # Going on is harmless. But silence does not show that the join is half done, so nothing is removed.
-                if clean:
-                    text = "cannot find out whether %s joined: %s. Nothing was removed. Run again when the API answers."
-                    raise KubeadmError(text % (name, masked_message(str(error)))) from error
-            if clean and self.half_done():
-                self._undo_join(name, timeout, place)
-            if not self.half_done():
-                undo.begin(self.root, name)
-            for key in ("token", "ca_hash", "certificate_key"):
-                config = config.replace("@%s@" % key, secret[key])
-            phases: list[str] = []
-            if self.has_kubelet_identity():
-                # The kubelet's bootstrap refuses a node that exists. If the kubelet does not start, join says so.
-                phases.append("--skip-phases=kubelet-start,kubelet-wait-bootstrap")
-                self.run(["systemctl", "start", "kubelet"], 30)
-            with self.config_file(config) as path:
-                self._begin_join(path, phases, timeout)
-            undo.end(self.root)
-        return True
-
-    def _begin_join(self, path: str, phases: list[str], timeout: float) -> None:
-        """Run kubeadm join. After a reset the Node of this name stays Ready for a while: wait until it is not."""
-        deadline = time.monotonic() + STILL_READY_SECONDS
-        while True:
-            try:
-                self.kubeadm(["join", "--config", path, *self.ignored_preflight(), *phases], timeout)
-                return
-            except KubeadmError as error:
-                if STILL_READY not in str(error) or time.monotonic() > deadline:
-                    raise
-            time.sleep(5)
-
-    def _undo_join(self, name: str, timeout: float, place: dict[str, Any]) -> None:
-        """Remove what the collection's own unfinished join left, after its etcd member. Raise KubeadmError before."""
-        try:
-            if not undo.is_ours(self.root, name):
-                raise undo.UndoError("it has traces of a cluster that no unfinished join of the collection left")
-            client = undo.others(self.root, place["others"]) if place["control_plane"] else None
-            if client:
-                undo.leave(client, name, place["address"])
-        except (undo.UndoError, OwnershipError) as error:
-            text = (
-                "%s: the join failed and is not undone: %s. Nothing was removed. Correct that and run again, or reset "
-                "the node (kubewright.cluster.reset --limit)."
-            )
-            raise KubeadmError(text % (name, masked_message(str(error)))) from error
-        self.kubeadm(["reset", "--force", "--cri-socket", "unix://" + paths.CONTAINERD_SOCKET], timeout)
 
     # -- waiting ---------------------------------------------------------------------------------------------------
 
@@ -345,32 +249,6 @@ class Runner:
         except ApiError as error:
             return str(error)
         return "" if status == 200 else kubernetes.reason(status, text.strip())
-
-    # -- images and messages ---------------------------------------------------------------------------------------
-
-    def missing_images(self, names: list[str]) -> list[str]:
-        """Return the images that the runtime does not have, all of them if it does not answer."""
-        listed = self.run([paths.PROGRAMS + "/crictl", "images", "-o", "json"], 30)
-        try:
-            images: list[dict[str, Any]] = json.loads(listed.out).get("images") or [] if listed.rc == 0 else []
-        except ValueError:
-            images = []
-        tags = {tag for image in images for tag in image.get("repoTags") or []}
-        return [name for name in names if name not in tags]
-
-    def pull(self, names: list[str], timeout: float) -> list[str]:
-        """Pull the missing images, two at a time, and return their names. Raise KubeadmError with all that failed."""
-        wanted = self.missing_images(names)
-
-        def one(name: str) -> str:
-            done = self.run([paths.PROGRAMS + "/crictl", "--timeout", "%ds" % timeout, "pull", name], timeout)
-            return "%s: %s" % (name, done.complaint(1)[:300]) if done.rc else ""
-
-        with ThreadPoolExecutor(2) as pool:
-            failed = [text for text in pool.map(one, wanted) if text]
-        if failed:
-            raise KubeadmError("images could not be pulled: " + "; ".join(failed))
-        return wanted
 
     def last_words(self) -> str:
         """Return the last errors in the kubelet's log, for error messages, without secrets."""

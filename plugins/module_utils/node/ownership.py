@@ -38,11 +38,12 @@ class OwnershipError(Exception):
     """The record cannot be used, so nothing may be changed; the message says what to do."""
 
 
-def lock_node(path: str | None = None, seconds: float = LOCK_SECONDS) -> IO[str]:
+def lock_node(path: str | None = None, seconds: float = LOCK_SECONDS, inherited: bool = False) -> IO[str]:
     """Wait until no other module of the collection changes this node, such as one that a killed run left behind.
 
     Return the open lock file, with this process's number in it. The lock ends when it is closed, at the latest with the
-    process. Raise OwnershipError after so many seconds, with the number of the process that has it.
+    process. inherited: a program that is started meanwhile, and outlives this process, keeps it.
+    Raise OwnershipError after so many seconds, with the number of the process that took it.
     """
     path = path or LOCK
     try:
@@ -51,6 +52,7 @@ def lock_node(path: str | None = None, seconds: float = LOCK_SECONDS) -> IO[str]
         raise OwnershipError(
             "%s cannot be opened: %s. Run the play as root (ansible_become: true)." % (path, error.strerror)
         ) from None
+    os.set_inheritable(lock.fileno(), inherited)
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -60,8 +62,11 @@ def lock_node(path: str | None = None, seconds: float = LOCK_SECONDS) -> IO[str]
             if time.monotonic() > deadline:
                 holder = read_text(path).strip() or "unknown"
                 lock.close()
-                text = "another run has been changing this node for %d s (%s, process %s). Wait for it or end it, then "
-                raise OwnershipError((text + "run this again.") % (seconds, path, holder)) from None
+                text = (
+                    "another run has been changing this node for %d s (%s, process %s or a program that it started). "
+                    "Wait for it or end it, then run this again."
+                )
+                raise OwnershipError(text % (seconds, path, holder)) from None
             time.sleep(0.2)
     lock.truncate(0)
     lock.write("%d\n" % os.getpid())

@@ -6,7 +6,11 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm import static_pods
+from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm import (
+    images,
+    join,
+    static_pods,
+)
 from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm.gate import Gate
 from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm.runner import KubeadmError, Runner
 from ansible_collections.kubewright.cluster.plugins.modules import kubeadm
@@ -29,7 +33,7 @@ class Node:
     """The runner's calls, and what each answers."""
 
     def __init__(self):
-        self.calls, self.answers = [], dict(ANSWERS)
+        self.calls, self.answers, self.missing = [], dict(ANSWERS), ["a:1"]
 
 
 @pytest.fixture
@@ -46,9 +50,15 @@ def node(monkeypatch):
         return call
 
     for name in ANSWERS:
-        place = {"gate": (Gate, "wait"), "reconfigure": (static_pods, "reconfigure")}.get(name, (Runner, name))
+        elsewhere = {
+            "gate": (Gate, "wait"),
+            "reconfigure": (static_pods, "reconfigure"),
+            "join": (join, "join"),
+            "pull": (images, "pull"),
+        }
+        place = elsewhere.get(name, (Runner, name))
         monkeypatch.setattr(*place, method(name))
-    monkeypatch.setattr(Runner, "missing_images", lambda _self, names: names)
+    monkeypatch.setattr(images, "missing", lambda _node, _names: made.missing)
     monkeypatch.setattr(Runner, "last_words", lambda _self: "E1129 the kubelet's last words")
     return made
 
@@ -64,6 +74,13 @@ def test_each_state_runs_its_step(run_module, node, state):
 def test_check_mode_runs_nothing(run_module, node, state):
     done = run_module(kubeadm, check=True, state=state, **ARGUMENTS)
     assert node.calls == [] and done["changed"] == (state not in ("wait", "gate"))
+
+
+@pytest.mark.parametrize("missing", [[], None])
+def test_check_mode_reports_no_pull_where_nothing_is_missing_or_nobody_knows(run_module, node, missing):
+    node.missing = missing
+    done = run_module(kubeadm, check=True, state="pull", **ARGUMENTS)
+    assert not done["changed"] and done["pulled"] == [] and ("does not say" in done.get("msg", "")) == (missing is None)
 
 
 def test_nothing_done_is_no_change(run_module, node):

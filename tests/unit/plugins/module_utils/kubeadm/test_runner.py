@@ -5,18 +5,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
 import stat
+import subprocess
 
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.kubernetes import ApiError
 from ansible_collections.kubewright.cluster.plugins.module_utils.base import commands
 from ansible_collections.kubewright.cluster.plugins.module_utils.base.commands import Result
-from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm import runner as kubeadm
+from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm import images, join, runner as kubeadm, undo
 from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm.runner import KubeadmError, Runner
+from ansible_collections.kubewright.cluster.plugins.module_utils.node.ownership import OwnershipError
 
 SECRET = {"token": "abcdef.0123456789abcdef", "ca_hash": "sha256:" + "d" * 64, "certificate_key": "e" * 64}
 CONTROL_PLANE = {"control_plane": True, "address": "10.0.0.12", "others": ["10.0.0.11"]}
@@ -160,32 +161,43 @@ def test_a_failed_init_says_what_kubeadm_said_without_secrets(machine):
 
 
 def test_a_kubeadm_that_still_runs_is_waited_for_and_then_named(machine):
-    with open(machine.place / "run/kubewright-kubeadm.lock", "w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(KubeadmError, match="another kubeadm is still running after 0 s"):
-            machine.init("x", 0)
+    with machine.lock(5), pytest.raises(OwnershipError, match="for 0 s .*kubeadm.lock, process %d" % os.getpid()):
+        machine.init("x", 0)
     assert machine.commands == []
+    assert machine.init("x", 5)
+
+
+def test_a_kubeadm_that_outlives_its_run_keeps_the_lock(machine):
+    with machine.lock(5):
+        left = subprocess.Popen(["sleep", "60"], close_fds=False)
+    try:
+        with pytest.raises(OwnershipError, match="or a program that it started"):
+            machine.lock(0)
+    finally:
+        left.kill()
+        left.wait()
+    machine.lock(0).close()
 
 
 # -- join ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_bare_worker_joins_with_secrets_in_a_file(machine):
-    assert machine.join(JOIN, SECRET, "w-1", False, 5, WORKER)
+    assert join.join(machine, JOIN, SECRET, "w-1", False, 5, WORKER)
     assert machine.commands == ["kubeadm join --config FILE"]
     assert machine.configs == ["token: %(token)s\nhash: %(ca_hash)s\nkey: %(certificate_key)s\n" % SECRET]
 
 
 def test_a_worker_that_joined_is_left(machine):
     machine.identify()
-    assert not machine.join(JOIN, SECRET, "w-1", True, 5, WORKER) and machine.commands == []
+    assert not join.join(machine, JOIN, SECRET, "w-1", True, 5, WORKER) and machine.commands == []
 
 
 def test_a_control_plane_that_joined_is_left(machine):
     machine.identify()
     machine.complete()
     machine.objects["/api/v1/nodes/cp-2"] = {"metadata": {"labels": {"node-role.kubernetes.io/control-plane": ""}}}
-    assert not machine.join(JOIN, SECRET, "cp-2", False, 5, CONTROL_PLANE) and machine.commands == []
+    assert not join.join(machine, JOIN, SECRET, "cp-2", False, 5, CONTROL_PLANE) and machine.commands == []
 
 
 @pytest.mark.parametrize("node", [None, {"metadata": {}}, {"metadata": {"labels": {"a": "b"}}}, ApiError("refused")])
@@ -193,7 +205,7 @@ def test_a_control_plane_whose_join_is_half_done_goes_on_without_the_bootstrap(m
     machine.identify()
     machine.complete()
     machine.objects["/api/v1/nodes/cp-2"] = node
-    assert machine.join(JOIN, SECRET, "cp-2", False, 5, CONTROL_PLANE)
+    assert join.join(machine, JOIN, SECRET, "cp-2", False, 5, CONTROL_PLANE)
     assert machine.commands[0] == "systemctl start kubelet"
     assert machine.commands[1].startswith("kubeadm join --config FILE --ignore-preflight-errors=")
     assert machine.commands[1].endswith("--skip-phases=kubelet-start,kubelet-wait-bootstrap")
@@ -204,17 +216,17 @@ def test_a_silent_api_is_no_reason_to_remove_anything(machine):
     machine.complete()
     machine.objects["/api/v1/nodes/cp-2"] = ApiError("refused")
     with pytest.raises(KubeadmError, match="Nothing was removed"):
-        machine.join(JOIN, SECRET, "cp-2", True, 5, CONTROL_PLANE)
+        join.join(machine, JOIN, SECRET, "cp-2", True, 5, CONTROL_PLANE)
     assert machine.commands == []
 
 
 def test_the_last_try_removes_what_the_failed_join_left(machine):
-    kubeadm.undo.begin(machine.root, "cp-2")
+    undo.begin(machine.root, "cp-2")
     machine.make("kubelet.conf", "manifests/etcd.yaml")
     machine.effects["kubeadm reset"] = lambda: [
         (machine.place / "etc/kubernetes" / name).unlink() for name in ("kubelet.conf", "manifests/etcd.yaml")
     ]
-    assert machine.join(JOIN, SECRET, "cp-2", True, 5, CONTROL_PLANE)
+    assert join.join(machine, JOIN, SECRET, "cp-2", True, 5, CONTROL_PLANE)
     assert machine.commands == [
         "kubeadm reset --force --cri-socket unix:///run/containerd/containerd.sock",
         "kubeadm join --config FILE",
@@ -222,11 +234,11 @@ def test_the_last_try_removes_what_the_failed_join_left(machine):
 
 
 def test_a_reset_that_fails_stops_the_join(machine):
-    kubeadm.undo.begin(machine.root, "w-1")
+    undo.begin(machine.root, "w-1")
     machine.make("kubelet.conf")
     machine.answers["kubeadm reset"] = failing("cannot reset\n")
     with pytest.raises(KubeadmError, match="kubeadm reset --force: cannot reset"):
-        machine.join(JOIN, SECRET, "w-1", True, 5, WORKER)
+        join.join(machine, JOIN, SECRET, "w-1", True, 5, WORKER)
     assert len(machine.commands) == 1
 
 
@@ -235,7 +247,7 @@ def test_a_failed_join_names_no_secret(machine):
         "the token %(token)s is not known, hash %(ca_hash)s, key %(certificate_key)s\n" % SECRET
     )
     with pytest.raises(KubeadmError) as error:
-        machine.join(JOIN, SECRET, "w-1", False, 5, WORKER)
+        join.join(machine, JOIN, SECRET, "w-1", False, 5, WORKER)
     assert "is not known" in str(error.value) and not any(value in str(error.value) for value in SECRET.values())
     assert "dddd" not in str(error.value)
 
@@ -247,45 +259,45 @@ def test_a_member_that_no_join_of_ours_left_half_done_is_never_reset(machine, no
     machine.complete()
     machine.objects["/api/v1/nodes/cp-2"] = node  # NotFound, as for a node that was renamed
     if recorded:
-        kubeadm.undo.begin(machine.root, recorded)
+        undo.begin(machine.root, recorded)
     with pytest.raises(KubeadmError, match="Nothing was removed"):
-        machine.join(JOIN, SECRET, "cp-2", True, 5, CONTROL_PLANE)
+        join.join(machine, JOIN, SECRET, "cp-2", True, 5, CONTROL_PLANE)
     assert machine.commands == []
 
 
 def test_a_join_is_recorded_before_it_begins_and_forgotten_when_it_is_complete(machine):
     seen = []
-    machine.effects["kubeadm join"] = lambda: seen.append(kubeadm.undo.is_ours(machine.root, "w-1"))
-    machine.join(JOIN, SECRET, "w-1", False, 5, WORKER)
-    assert seen == [True] and not kubeadm.undo.is_ours(machine.root, "w-1")
+    machine.effects["kubeadm join"] = lambda: seen.append(undo.is_ours(machine.root, "w-1"))
+    join.join(machine, JOIN, SECRET, "w-1", False, 5, WORKER)
+    assert seen == [True] and not undo.is_ours(machine.root, "w-1")
 
 
 def test_a_join_that_goes_on_is_not_recorded_as_one_that_began_here(machine):
     machine.make("kubelet.conf")
     machine.answers["kubeadm join"] = failing("no\n")
     with pytest.raises(KubeadmError):
-        machine.join(JOIN, SECRET, "w-1", False, 5, WORKER)
-    assert not kubeadm.undo.is_ours(machine.root, "w-1")
+        join.join(machine, JOIN, SECRET, "w-1", False, 5, WORKER)
+    assert not undo.is_ours(machine.root, "w-1")
 
 
 def test_a_complete_join_is_not_undone_later(machine):
-    kubeadm.undo.begin(machine.root, "w-1")
+    undo.begin(machine.root, "w-1")
     machine.identify()
-    assert not machine.join(JOIN, SECRET, "w-1", True, 5, WORKER)
-    assert not kubeadm.undo.is_ours(machine.root, "w-1") and machine.commands == []
+    assert not join.join(machine, JOIN, SECRET, "w-1", True, 5, WORKER)
+    assert not undo.is_ours(machine.root, "w-1") and machine.commands == []
 
 
 def test_nothing_is_reset_while_its_etcd_member_cannot_be_removed(machine, monkeypatch):
-    kubeadm.undo.begin(machine.root, "cp-2")
+    undo.begin(machine.root, "cp-2")
     machine.make("kubelet.conf", "manifests/etcd.yaml")
 
     def refuse(*_arguments):
-        raise kubeadm.undo.UndoError("etcd members are not healthy: cp-1")
+        raise undo.UndoError("etcd members are not healthy: cp-1")
 
-    monkeypatch.setattr(kubeadm.undo, "others", lambda *_arguments: "client")
-    monkeypatch.setattr(kubeadm.undo, "leave", refuse)
+    monkeypatch.setattr(undo, "others", lambda *_arguments: "client")
+    monkeypatch.setattr(undo, "leave", refuse)
     with pytest.raises(KubeadmError, match="not healthy: cp-1. Nothing was removed"):
-        machine.join(JOIN, SECRET, "cp-2", True, 5, CONTROL_PLANE)
+        join.join(machine, JOIN, SECRET, "cp-2", True, 5, CONTROL_PLANE)
     assert machine.commands == []
 
 
@@ -416,19 +428,33 @@ def test_an_api_server_that_does_not_come_is_named(machine):
 # -- images and messages ---------------------------------------------------------------------------------------------
 
 
-def test_only_missing_images_are_pulled_and_every_failure_is_named(machine):
-    machine.answers["crictl images"] = Result(0, json.dumps({"images": [{"repoTags": ["a:1"]}, {"repoTags": None}]}))
-    assert machine.pull(["a:1", "b:1"], 5) == ["b:1"]
-    assert [line for line in machine.commands if " pull " in line] == ["crictl --timeout 5s pull b:1"]
-    machine.answers["crictl --timeout"] = failing("time=x level=fatal\npulling failed: no such host\n")
+@pytest.fixture
+def runtime(machine):
+    """A node with crictl."""
+    program = machine.place / images.CRICTL.lstrip("/")
+    program.parent.mkdir(parents=True)
+    program.write_text("x")
+    return machine
+
+
+def test_only_missing_images_are_pulled_and_every_failure_is_named(runtime):
+    runtime.answers["crictl images"] = Result(0, json.dumps({"images": [{"repoTags": ["a:1"]}, {"repoTags": None}]}))
+    assert images.pull(runtime, ["a:1", "b:1"], 5) == ["b:1"]
+    assert [line for line in runtime.commands if " pull " in line] == ["crictl --timeout 5s pull b:1"]
+    runtime.answers["crictl --timeout"] = failing("time=x level=fatal\npulling failed: no such host\n")
     with pytest.raises(KubeadmError, match="b:1: pulling failed: no such host; c:1: pulling failed"):
-        machine.pull(["a:1", "b:1", "c:1"], 5)
+        images.pull(runtime, ["a:1", "b:1", "c:1"], 5)
 
 
-@pytest.mark.parametrize("answer", [failing("no runtime"), Result(0, "not JSON")])
-def test_a_runtime_that_does_not_answer_has_no_images(machine, answer):
-    machine.answers["crictl images"] = answer
-    assert machine.missing_images(["a:1"]) == ["a:1"]
+@pytest.mark.parametrize("answer", [failing("no runtime"), Result(0, "not JSON"), Result(1, '{"images": []}')])
+def test_what_a_runtime_has_that_does_not_answer_is_unknown_and_all_is_pulled(runtime, answer):
+    runtime.answers["crictl images"] = answer
+    assert images.missing(runtime, ["a:1"]) is None
+    assert images.pull(runtime, ["a:1"], 5) == ["a:1"]
+
+
+def test_a_new_node_has_no_images(machine):
+    assert images.missing(machine, ["a:1"]) == ["a:1"] and machine.commands == []
 
 
 def test_the_kubelets_last_errors_are_masked(machine):
@@ -474,7 +500,7 @@ READY = Result(1, "", 'error: a Node with name "w-1" and status "Ready" already 
 
 def test_a_node_that_was_reset_a_moment_ago_joins_once_its_node_is_not_ready(tmp_path, monkeypatch):
     node, slept = Machine(tmp_path), []
-    monkeypatch.setattr(kubeadm.time, "sleep", slept.append)
+    monkeypatch.setattr(join.time, "sleep", slept.append)
     node.answers["kubeadm join"] = READY
 
     def not_ready_any_more():
@@ -482,14 +508,14 @@ def test_a_node_that_was_reset_a_moment_ago_joins_once_its_node_is_not_ready(tmp
             node.answers["kubeadm join"] = Result(0)
 
     node.effects["kubeadm join"] = not_ready_any_more
-    assert node.join(JOIN, SECRET, "w-1", False, 60, WORKER)
+    assert join.join(node, JOIN, SECRET, "w-1", False, 60, WORKER)
     assert len(slept) == 3
 
 
 def test_a_node_that_stays_ready_is_not_waited_for_without_an_end(tmp_path, monkeypatch):
     node, seconds = Machine(tmp_path), iter(range(0, 1000, 20))
-    monkeypatch.setattr(kubeadm.time, "sleep", lambda _seconds: None)
-    monkeypatch.setattr(kubeadm.time, "monotonic", lambda: next(seconds))
+    monkeypatch.setattr(join.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(join.time, "monotonic", lambda: next(seconds))
     node.answers["kubeadm join"] = READY
     with pytest.raises(KubeadmError, match="already exists"):
-        node.join(JOIN, SECRET, "w-1", False, 60, WORKER)
+        join.join(node, JOIN, SECRET, "w-1", False, 60, WORKER)
