@@ -34,6 +34,9 @@ OWN_PROCESSES = {
     "k3s": ("k3s",),
     "k3s-agent": ("k3s",),
 }
+API_SERVER, API_ENDPOINT = "kube-apiserver", "API endpoint"
+# The inputs of ports that users choose, by what the port is for.
+_PORT_INPUTS = {API_SERVER: "kube_api_port", API_ENDPOINT: "kube_api_endpoint.port"}
 HAPROXY_BOOLEAN = "haproxy_connect_any"
 # Without these parts of the facts nothing safe can be planned: what they hold is unknown, not absent.
 ESSENTIAL_PARTS = ("architecture", "cluster", "files", "services", "artifacts", "network", "owned", "occupied")
@@ -214,10 +217,10 @@ def ports(case: Case, host: str, node: Node) -> Problems:
     place, role, info = case.cluster["endpoint"], node["role"], node["info"]
     external = Datastore.parse(case.cluster["datastore"]).is_external
     servers = [row for row in CONTROL_PLANE_PORTS if not (external and row[0] in ETCD_PORTS)]
-    servers.append((case.cluster["api_port"], "kube-apiserver"))
+    servers.append((case.cluster["api_port"], API_SERVER))
     wanted = (servers if role == "control_plane" else list(WORKER_PORTS)) + case.distribution.ports_held(place)
     if role in place["proxied"]:
-        wanted.append((place["port"], "API endpoint"))
+        wanted.append((place["port"], API_ENDPOINT))
     held = {item["port"]: item for item in info.get("ports") or [] if item.get("protocol") == "tcp"}
     made_here = [name for unit, names in OWN_PROCESSES.items() if occupants.has_unit(info, unit) for name in names]
     found = []
@@ -225,8 +228,9 @@ def ports(case: Case, host: str, node: Node) -> Problems:
         holder = held.get(port)
         process = str((holder or {}).get("process") or "")
         if holder and not process.startswith(tuple(made_here)):
-            text = "%s: port %d (%s) is used by %s. Stop that program, or change the port."
-            values = (host, port, purpose, process or "another program")
+            text = "%s: port %d (%s) is used by %s. Stop that program, or %s."
+            way_out = "set " + _PORT_INPUTS[purpose] if purpose in _PORT_INPUTS else "let it use another port"
+            values = (host, port, purpose, process or "another program", way_out)
             found.append(Finding("port.used", text % values, host, port, process or None))
     return Problems(found, [])
 

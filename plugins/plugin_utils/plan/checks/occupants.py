@@ -55,10 +55,14 @@ def data(case: Case, host: str, node: Node) -> Problems:
     if (info.get("cluster") or {}).get("kind"):
         return Problems([], [])
     claimed = (info.get("owned") or {}).get("data") or {}
+    # Data of a runtime that is refused stay while it does: only etcd's are another matter.
+    runtime = bool(runtimes(case, host, node).refusals)
     stacked = node["role"] == "control_plane" and not Datastore.parse(case.cluster["datastore"]).is_external
     for path, names in sorted((info.get("occupied") or {}).items()):
         ours = path in claimed and not claimed[path]["before"]
-        if ours or path not in case.distribution.places_for_itself(node) or path == ETCD_DATA and not stacked:
+        if ours or path not in case.distribution.places_for_itself(node):
+            continue
+        if not stacked if path == ETCD_DATA else runtime:
             continue
         text = (
             "%s: %s is not empty (%s), and the collection did not make what is there. Move it to another place, or "

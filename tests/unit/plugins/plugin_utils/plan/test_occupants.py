@@ -65,6 +65,14 @@ def test_data_of_others_are_refused_where_the_node_needs_the_place(host, path, r
     assert refusals(host, occupied={path: ["a", "b", "c", "d"]}) == expected
 
 
+def test_data_of_a_runtime_that_is_refused_are_not_said_to_be_moved():
+    occupied = {"/var/lib/containerd": ["x"], "/run/containerd": ["containerd.sock"], "/var/lib/etcd": ["default"]}
+    assert refusals("cp-1", services={"containerd": ACTIVE}, occupied=occupied) == [
+        "host.other_runtime node=cp-1 value=containerd",
+        "host.data_in_the_way node=cp-1 value=/var/lib/etcd",
+    ]
+
+
 def test_data_under_kube_data_dir_are_refused_too():
     found = refusals(inputs={"kube_data_dir": "/srv/data"}, occupied={"/srv/data/containerd": ["x"]})
     assert found == ["host.data_in_the_way node=w-1 value=/srv/data/containerd"]
@@ -89,6 +97,16 @@ def test_a_port_is_excused_only_where_the_collection_started_its_holder(port, pr
     assert refusals("cp-1", ports=held) == ["port.used node=cp-1 value=%d limit=%s" % (port, process)]
     units = ("kubelet", "kube-endpoint", "k3s")
     assert refusals("cp-1", ports=held, owned=ours(*units)) == []
+
+
+@pytest.mark.parametrize(
+    ("port", "way_out"),
+    [(6443, "set kube_api_port"), (7443, "set kube_api_endpoint.port"), (2379, "let it use another port")],
+)
+def test_an_input_is_named_only_for_a_port_that_has_one(port, way_out):
+    hosts, groups = inventory()
+    hosts["cp-1"]["info"]["ports"] = [{"port": port, "protocol": "tcp", "address": "0.0.0.0", "process": "mine"}]
+    assert [row["text"] for row in planner.cluster_plan(hosts, groups)["refusals"]][0].endswith(way_out + ".")
 
 
 def test_an_external_etcd_may_be_on_the_control_planes():
