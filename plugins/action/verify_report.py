@@ -15,7 +15,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import kubeconfig
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import verify as verify_report
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import one_cluster, verify as verify_report
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.report.lines import Kind
 
 SPEC = {
@@ -57,6 +57,10 @@ class ActionModule(ActionBase):
         checks = list(begun["checks"])
         for node in probed.values():
             checks += list((node["probed"] or {}).get("checks") or [])
+        answers = {node["name"]: node["probed"] or {} for node in probed.values()}
+        told = {(item["name"], item["text"]) for item in checks}
+        identity = one_cluster.checks(answers, scope["control_planes"])
+        checks += [item for item in identity if (item["name"], item["text"]) not in told]
         checks += verify_report.unheard(probed) + verify_report.doubts(plan) + self._end(begun, task_vars)
         document = verify_report.document(plan, checks)
         if arguments["json"]:

@@ -17,6 +17,7 @@ description:
     registry mirror.
   - Checks from within the node's pod - UDP and TCP to the pods of other nodes, whether they see the pod's own address,
     DNS names of Services, and a Service's cluster IP. With more than eight nodes each pod reaches only the next three.
+  - Says which cluster a control plane belongs to, for M(kubewright.cluster.verify_report) to compare.
   - Changes nothing. Failed checks are in the result and do not fail the task. M(kubewright.cluster.verify_report)
     reports them.
 extends_documentation_fragment: [kubewright.cluster.attributes]
@@ -85,6 +86,14 @@ checks:
       node: cp-1
       hint: "`kubeadm certs renew all` there, then restart the static pods"
       ms: null
+cluster:
+  description: >-
+    On a control plane, which cluster it belongs to by its own API server and its own etcd - C(uid) of the namespace
+    kube-system, C(etcd_cluster), the ID of the etcd cluster, C(datastore), and C(problems), why one of them is unknown.
+    Null on other nodes.
+  type: dict
+  returned: always
+  sample: {uid: 8b7a1f0e-6f7e-4d65-9b8e-0f6a2d3c1b5a, etcd_cluster: "14841639068965178418", datastore: etcd, problems: []}
 member:
   description: Whether this machine is, or was, a node of a cluster.
   type: bool
@@ -96,7 +105,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths
-from ansible_collections.kubewright.cluster.plugins.module_utils.verify import node, pod
+from ansible_collections.kubewright.cluster.plugins.module_utils.verify import identity, node, pod
 
 
 def main() -> None:
@@ -114,7 +123,8 @@ def main() -> None:
     if module.params["begun"].get("elsewhere"):
         checks.append(node.ready(own, time.monotonic() + seconds))
     checks += pod.checks(own, module.params["begun"], time.monotonic() + seconds)
-    module.exit_json(changed=False, checks=checks, member=os.path.exists(paths.here().identity))
+    cluster = identity.of_control_plane(time.monotonic() + seconds)
+    module.exit_json(changed=False, checks=checks, cluster=cluster, member=os.path.exists(paths.here().identity))
 
 
 if __name__ == "__main__":

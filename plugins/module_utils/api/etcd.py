@@ -14,7 +14,7 @@ import json
 import re
 import socket
 import ssl
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, List
 from urllib.parse import urlsplit
 
 from ..base.text_files import read_text
@@ -182,12 +182,20 @@ def cluster_of(answer: Any) -> str | None:
     return str(known) if known else None
 
 
-def described(text: str) -> list[Member]:
-    """Return [{id, name, learner, peer_urls}] of etcd's answer; a member that has not started yet has no name."""
+def k3s_node(member: str) -> str:
+    """Return the node of a K3s member, which is named after it and a random number: pkg/etcd/etcd.go (setName)."""
+    return re.sub("-[0-9a-f]{8}$", "", member)
+
+
+def described(text: str, node_of: Callable[[str], str] = str) -> list[Member]:
+    """Return [{id, name, learner, peer_urls}] of etcd's answer; a member that has not started yet has no name.
+
+    node_of: returns the node that a member's name names.
+    """
     return [
         {
             "id": item.get("ID"),
-            "name": item.get("name", ""),
+            "name": node_of(item.get("name", "")),
             "learner": bool(item.get("isLearner")),
             "peer_urls": item.get("peerURLs") or [],
         }

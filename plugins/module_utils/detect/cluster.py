@@ -75,7 +75,7 @@ def cluster(
     if is_kubeadm and admin and server:
         asked = pool.submit(live.live, host, pool)
     elif k3s_state and k3s_state["admin_conf"] and k3s_state["etcd_data"]:
-        asked = pool.submit(live.k3s, host, k3s_state["port"])
+        asked = pool.submit(live.k3s, host, k3s_state["port"], k3s_state["data_dir"])
     services: Dict[str, Any] = units.result()
     is_k3s = not is_kubeadm and (k3s_state["data"] or _k3s(services))
     found: Dict[str, Any] = {

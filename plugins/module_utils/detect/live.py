@@ -68,8 +68,8 @@ def address(manifest: str | None) -> dict[str, Any]:
     return {"address": own, "port": int(port) if re.fullmatch("[0-9]{1,5}", port) else paths.API_PORT}
 
 
-def k3s(host: Host, port: int) -> dict[str, Any]:
-    """Return the answers of a K3s server.
+def k3s(host: Host, port: int, data_dir: str) -> dict[str, Any]:
+    """Return the answers of a K3s server and of its embedded etcd.
 
     A condition of its Node says whether its etcd member votes: pkg/etcd/etcd.go, NodeType.
     """
@@ -81,6 +81,10 @@ def k3s(host: Host, port: int) -> dict[str, Any]:
         "nodes": [],
         "config_maps": [],
         "error": None,
+        "etcd_cluster": None,
+        "etcd_members": None,
+        "etcd_error": None,
+        **_k3s_etcd(host, data_dir),
     }
     server = {"address": "127.0.0.1", "port": port, "kubeconfig": paths.K3S_ADMIN}
     try:
@@ -185,14 +189,9 @@ def node(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _etcd(host: Host) -> dict[str, Any]:
-    """Return {etcd_cluster, etcd_members} or {etcd_error} from the local member's JSON gateway; {} without one.
-
-    https://etcd.io/docs/v3.6/dev-guide/api_grpc_gateway/
-    """
+    """Return what a kubeadm control plane's own etcd says; {} without one."""
     if not host.exists(ETCD + "healthcheck-client.crt"):
         return {}
-    from ..api import etcd  # machines without a cluster do not need TLS
-
     six = re.search(r"--advertise-address=[\"']?[0-9A-Fa-f]*:", host.read(paths.API_SERVER_MANIFEST) or "")
     server = {
         # kubeadm's member listens at the loopback address of the family of the node's own (local.go, getEtcdCommand).
@@ -202,10 +201,36 @@ def _etcd(host: Host) -> dict[str, Any]:
         "certificate": ETCD + "healthcheck-client.crt",
         "key": ETCD + "healthcheck-client.key",
     }
+    return _members(host, server)
+
+
+def _k3s_etcd(host: Host, data_dir: str) -> dict[str, Any]:
+    """Return what a K3s server's own etcd says; {} if it does not run one."""
+    if not host.exists(data_dir + "/server/db/etcd/member"):
+        return {}
+    place = data_dir + "/server/tls/etcd/"
+    server = {
+        "address": paths.k3s_loopback(host.read(paths.K3S_CONFIG) or "").strip("[]"),
+        "port": paths.K3S_ETCD_HTTP_PORT,
+        "ca": place + "server-ca.crt",
+        "certificate": place + "client.crt",
+        "key": place + "client.key",
+    }
+    return _members(host, server, is_k3s=True)
+
+
+def _members(host: Host, server: dict[str, Any], is_k3s: bool = False) -> dict[str, Any]:
+    """Return {etcd_cluster, etcd_members} or {etcd_error} from a member's JSON gateway.
+
+    https://etcd.io/docs/v3.6/dev-guide/api_grpc_gateway/
+    """
+    from ..api import etcd  # machines without a cluster do not need TLS
+
     try:
         status, text = host.ask(server, "POST", etcd.MEMBERS, body="{}")
         if status != 200:
             raise ValueError("HTTP %d: %s" % (status, text[:200].strip()))
-        return {"etcd_cluster": etcd.cluster_of(json.loads(text)), "etcd_members": etcd.described(text)}
+        described = etcd.described(text, etcd.k3s_node if is_k3s else str)
+        return {"etcd_cluster": etcd.cluster_of(json.loads(text)), "etcd_members": described}
     except WRONG as error:
         return {"etcd_error": str(error)}

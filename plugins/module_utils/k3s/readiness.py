@@ -69,11 +69,11 @@ def server_problem(name: str, must_vote: bool = False, etcd_cluster: str = "") -
 
 
 def _etcd_problem(name: str, cluster: str) -> str:
-    """Return why the embedded etcd's member does not vote. K3s names it NODE-NUMBER: pkg/etcd/etcd.go (setName)."""
+    """Return why the embedded etcd's member does not vote."""
     how = paths.K3s().etcd()
     if not how:
         return ""
-    return gate.etcd_problem(lambda: etcd.connect(how), name, cluster, lambda member: member.rpartition("-")[0] == name)
+    return gate.etcd_problem(lambda: etcd.connect(how), name, cluster, lambda member: etcd.k3s_node(member) == name)
 
 
 def etcd_cluster() -> str:

@@ -153,6 +153,15 @@ def k3s_program() -> str:
     return K3S_PROGRAM
 
 
+def k3s_loopback(settings: str) -> str:
+    """Return the address at which the parts of a K3s server listen, in the form of URLs. settings: its config.yaml.
+
+    It follows the first Services network: pkg/daemons/config/types.go (Loopback).
+    """
+    found = re.search(r"^service-cidr:\s*(?:-\s*)?[\"']?([0-9a-fA-F.:]+)/", settings, re.M)
+    return "[::1]" if found and ":" in found.group(1) else "127.0.0.1"
+
+
 class K3s:
     """The paths of a K3s node."""
 
@@ -174,12 +183,8 @@ class K3s:
 
     @property
     def loopback(self) -> str:
-        """Return the address at which the parts of a server listen, in the form of URLs.
-
-        It follows the first Services network: pkg/daemons/config/types.go (Loopback).
-        """
-        found = re.search(r"^service-cidr:\s*(?:-\s*)?[\"']?([0-9a-fA-F.:]+)/", read_text(K3S_CONFIG), re.M)
-        return "[::1]" if found and ":" in found.group(1) else "127.0.0.1"
+        """Return the address at which the parts of a server listen, in the form of URLs."""
+        return k3s_loopback(read_text(K3S_CONFIG))
 
     def api_server(self) -> Tuple[str, int] | None:
         """Return (address, port) of this server's own API, None if the node is not a server.

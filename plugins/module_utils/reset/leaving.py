@@ -9,13 +9,12 @@ https://etcd.io/docs/v3.6/op-guide/runtime-configuration/#remove-a-member
 
 from __future__ import annotations
 
-import re
 import time
 from typing import Any, Callable, Dict, List
 from urllib.parse import urlsplit
 
 from ..api import tls
-from ..api.etcd import Etcd, Member, cluster_of
+from ..api.etcd import Etcd, Member, cluster_of, k3s_node
 
 # For the election that follows if the leader leaves, and for the members to agree.
 SETTLE_SECONDS = 60
@@ -25,16 +24,16 @@ class LeaveError(Exception):
     """Members cannot be removed; the message says why and what to do."""
 
 
-def host_of(member: Member, leaving: List[Dict[str, Any]]) -> str | None:
+def host_of(member: Member, leaving: List[Dict[str, Any]], is_k3s: bool = False) -> str | None:
     """Return the host that a member is on, None if it is on none of these.
 
     leaving: [{host, name, addresses}]. A member that never started has no name, only the address of its peers' URL.
-    K3s puts eight digits behind the node's name.
     """
+    name = member.get("name") or ""
+    node = k3s_node(name) if is_k3s else name
     peers = {urlsplit(url).hostname for url in member.get("peerURLs") or []}
     for item in leaving:
-        named = re.fullmatch(re.escape(item["name"]) + "(-[0-9a-f]{8})?", member.get("name") or "")
-        if named or peers & set(item["addresses"]):
+        if node == item["name"] or peers & set(item["addresses"]):
             return item["host"]
     return None
 
@@ -78,7 +77,7 @@ def leave(
     note: records a change and returns True unless in check mode.
     """
     members = etcd.members()
-    going = [(member, host_of(member, leaving)) for member in members]
+    going = [(member, host_of(member, leaving, etcd.own_only)) for member in members]
     gone = [(member, host) for member, host in going if host]
     if not gone:
         return

@@ -8,7 +8,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Dict, List, Optional, Set, Tuple
 
-from ..api.etcd import Etcd, Member, access, connect
+from ..api.etcd import Etcd, Member, access, connect, k3s_node
 from ..node import paths
 from .check import FAIL, OK, WARN, Check, check, tried
 
@@ -47,8 +47,7 @@ def checks(
     with ThreadPoolExecutor(max(1, len(members))) as pool:
         answers = list(pool.map(lambda member: status_of(etcd, member, deadline), members))
     if isinstance(paths.here(), paths.K3s):
-        # K3s names a member after its node and a random number: pkg/etcd/etcd.go, setName.
-        members = [{**member, "name": (member.get("name") or "").rpartition("-")[0]} for member in members]
+        members = [{**member, "name": k3s_node(member.get("name") or "")} for member in members]
     stacked = any(word in how["servers"] for word in ("127.0.0.1", "localhost", "[::1]"))
     return judge(members, answers, control_planes if stacked else None)
 

@@ -133,10 +133,13 @@ def unheard(hosts: Mapping[str, Mapping[str, Any]]) -> list[Check]:
         probed = node["probed"] or {}
         if "checks" not in probed:
             text = "gave no answer: %s" % str(probed.get("msg") or "it cannot be reached").strip()
-            found.append(
-                _check("probe", "fail", text, node["name"], "make sure that `ansible -m ping %s` works" % host)
-            )
+            found.append(failed("probe", text, node["name"], "make sure that `ansible -m ping %s` works" % host))
     return found
+
+
+def failed(name: str, text: str, node: str | None, hint: str) -> Check:
+    """Return a failed check. hint: the way out."""
+    return _check(name, "fail", text, node, hint)
 
 
 def _check(name: str, status: str, text: str, node: str | None, hint: str) -> Check:

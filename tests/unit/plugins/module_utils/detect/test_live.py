@@ -38,3 +38,41 @@ def test_the_own_etcd_member_is_asked_at_the_loopback_address_of_the_nodes_famil
     files = {live.ETCD + "healthcheck-client.crt": "", paths.API_SERVER_MANIFEST: manifest}
     assert live._etcd(Answers(files)) == {"etcd_cluster": None, "etcd_members": []} and asked == [loopback]
     assert live.address(manifest) == {"address": own, "port": 6443}
+
+
+MEMBERS = """{"header": {"cluster_id": "7"}, "members": [{"ID": "1", "name": "cp-1-0a1b2c3d",
+"peerURLs": ["https://10.0.0.11:2380"], "clientURLs": ["https://10.0.0.11:2379"]}]}"""
+
+
+@pytest.mark.parametrize(("services", "loopback"), [("10.43.0.0/16", "127.0.0.1"), ("fd00::/112", "::1")])
+@pytest.mark.parametrize("etcd", [(200, MEMBERS), (503, "no leader")])
+def test_a_k3s_server_says_of_which_etcd_cluster_it_is(services, loopback, etcd):
+    """Two clusters that were restored from one snapshot have one UID: only the ID of etcd's cluster differs."""
+    asked = []
+
+    class Answers(Files):
+        def ask(self, server, method, path, *_arguments, **_named):
+            if path != "/v3/cluster/member/list":
+                raise OSError("refused")
+            asked.append((server["address"], server["port"], server["certificate"]))
+            return etcd
+
+    files = {"/srv/k3s/server/db/etcd/member": "", paths.K3S_CONFIG: "service-cidr:\n- %s\n" % services}
+    found = live.k3s(Answers(files), 6443, "/srv/k3s")
+    assert asked == [(loopback, 2382, "/srv/k3s/server/tls/etcd/client.crt")]
+    if etcd[0] == 200:
+        assert found["etcd_cluster"] == "7"
+        assert found["etcd_members"] == [
+            {"id": "1", "name": "cp-1", "learner": False, "peer_urls": ["https://10.0.0.11:2380"]}
+        ]
+    else:
+        assert found["etcd_cluster"] is None and "HTTP 503" in found["etcd_error"]
+
+
+def test_a_k3s_server_without_embedded_etcd_is_not_asked_for_it():
+    class Silent(Files):
+        def ask(self, server, method, path, *_arguments, **_named):
+            assert "/v3/" not in path
+            raise OSError("refused")
+
+    assert live.k3s(Silent({}), 6443, "/srv/k3s")["etcd_cluster"] is None

@@ -12,7 +12,7 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.reset import le
 class Etcd:
     """Members by number; those in `down` do not answer, those in `elsewhere` are of another cluster."""
 
-    cluster_id = "7"
+    cluster_id, own_only = "7", False
 
     def __init__(self, count, down=(), elsewhere=(), learners=()):
         self.down, self.elsewhere, self.removed, self.refuses = down, elsewhere, [], False
@@ -106,16 +106,18 @@ def test_what_etcd_refuses_stops_the_reset(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("member", "found"),
+    ("member", "is_k3s", "found"),
     [
-        ({"name": "cp-3"}, True),
-        ({"name": "cp-3-0a1b2c3d"}, True),
-        ({"name": "cp-3-other"}, False),
-        ({"name": "", "peerURLs": ["https://10.0.0.3:2380"]}, True),
-        ({"name": "", "peerURLs": ["https://[fd00::3]:2380"]}, True),
-        ({"name": "cp-30", "peerURLs": ["https://10.0.0.30:2380"]}, False),
+        ({"name": "cp-3"}, False, True),
+        ({"name": "cp-3-0a1b2c3d"}, True, True),
+        # Another node of a kubeadm cluster.
+        ({"name": "cp-3-20261129"}, False, False),
+        ({"name": "cp-3-other"}, True, False),
+        ({"name": "", "peerURLs": ["https://10.0.0.3:2380"]}, False, True),
+        ({"name": "", "peerURLs": ["https://[fd00::3]:2380"]}, True, True),
+        ({"name": "cp-30", "peerURLs": ["https://10.0.0.30:2380"]}, False, False),
     ],
 )
-def test_whose_member_it_is(member, found):
+def test_whose_member_it_is(member, is_k3s, found):
     item = {"host": "third", "name": "cp-3", "addresses": ["10.0.0.3", "fd00::3"]}
-    assert (leaving.host_of(member, [item]) == "third") is found
+    assert (leaving.host_of(member, [item], is_k3s) == "third") is found

@@ -74,8 +74,9 @@ def test_a_member_whose_node_lives_on_another_machine_is_a_copy(kind):
     assert refusals(hosts, groups) == []
 
 
-def test_a_new_control_plane_does_not_take_an_etcd_members_address():
-    hosts, groups = running()
+@KINDS
+def test_a_new_control_plane_does_not_take_an_etcd_members_address(kind):
+    hosts, groups = running(kube_distribution=kind)
     lost(hosts, "cp-3")
     members = [
         {"name": name, "learner": False, "peer_urls": ["https://10.0.0.%d:2380" % (10 + number)]}
@@ -101,8 +102,9 @@ def test_two_clusters_with_one_authority_are_seen(kind, host):
     assert "member.several_clusters value=['one', 'two']" in refusals(hosts, groups)
 
 
-def test_two_etcd_clusters_are_seen_although_an_api_is_silent():
-    hosts, groups = running()
+@KINDS
+def test_two_etcd_clusters_are_seen_although_an_api_is_silent(kind):
+    hosts, groups = running(kube_distribution=kind)
     for name in ("cp-1", "cp-2", "cp-3"):
         cluster(hosts, name)["live"].update(etcd_cluster="7")
     assert refusals(hosts, groups) == []
