@@ -12,7 +12,7 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan.slices import PARTS
 
 SPEC = {"parts": {"type": "list", "elements": "str", "required": True, "choices": list(PARTS)}}
-WITH_CREDENTIALS = ("containerd", "k3s")
+WITH_CREDENTIALS = ("containerd", "k3s", "endpoint")
 
 
 class ActionModule(ActionBase):
@@ -33,7 +33,7 @@ class ActionModule(ActionBase):
         # A service is stopped while it still has its unit.
         self._services(result, parts, node, task_vars, stopped=True)
         secret = store.get("secret", node["host"]) or {}
-        if "credentials" in node["steps"] and set(parts) & set(WITH_CREDENTIALS):
+        if {"credentials", "endpoint"} & set(node["steps"]) and set(parts) & set(WITH_CREDENTIALS):
             self._files(result, secret.get("files") or [], task_vars, secret=True)
         self._files(
             result, [entry for part in parts if part in node["steps"] for entry in node["files"][part]], task_vars

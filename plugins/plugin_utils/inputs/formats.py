@@ -31,6 +31,7 @@ FORMATS: dict[str, Check] = {
     "kube_api_endpoint.port": forms.port,
     "kube_api_endpoint.interface": forms.interface,
     "kube_api_endpoint.virtual_router_id": number(1, 255),
+    "kube_api_endpoint.password": network_forms.vrrp_password,
     "kube_api_port": forms.port,
     "kube_api_sans[]": network_forms.wildcard_host,
     "kube_pod_cidrs[]": network_forms.cluster_cidr,

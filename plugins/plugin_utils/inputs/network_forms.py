@@ -146,6 +146,12 @@ def registry(value: str) -> Problem:
     return '"%s" is not the name of a registry' % value, "write it as registry.example:5000, without https:// and path"
 
 
+def vrrp_password(value: str) -> Problem:
+    """Check the password of VRRP, of which 8 bytes are sent (RFC 2338, section 5.3.6). The value is not shown."""
+    good = isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9._+-]{1,8}", value)
+    return None if good else ("VRRP cannot use it", "choose 1 to 8 letters, digits and . _ + -")
+
+
 def _address(value: str) -> bool:
     try:
         ipaddress.ip_address(value)

@@ -35,6 +35,7 @@ def secret_files(node: Node, cluster: Cluster) -> list[File]:
     if node["role"] == "control_plane":
         found += datastore.files(values["k3s_datastore_tls"])
     found += [{**entry, "secret": True} for entry in _auto_deployed(node, True)]
+    found += endpoint.secret_files(node, cluster)
     own = config.secret_file(node, values["k3s_datastore_endpoint"])
     return found + ([own] if own else []) + service.proxy_files(node, values["kube_http_proxy"], cluster["no_proxy"])
 

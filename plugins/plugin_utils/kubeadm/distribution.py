@@ -26,7 +26,7 @@ from ..base.findings import reason
 from ..base.model import Datastore
 from ..base.reference import KUBEADM_MINIMUM, KUBEADM_PAGE, KUBERNETES_ARCHITECTURES
 from ..machine import containerd, os_settings
-from ..network import plugins as network
+from ..network import endpoint, plugins as network
 from ..network.plugin import PAGE as NETWORKS_PAGE
 from . import artifacts, checks, config, config_drift, datastore, node_files, service
 
@@ -221,9 +221,10 @@ class Kubeadm(Distribution):
         return service.UNIT
 
     def secret_files(self, node: Node, cluster: Cluster) -> list[File]:
-        """Return containerd's logins and its environment with the proxy."""
+        """Return containerd's logins, its environment with the proxy, and the password of the virtual address."""
         values = node["inputs"]
-        return containerd.secret_files(values["kube_registries"], values["kube_http_proxy"], cluster["no_proxy"])
+        found = containerd.secret_files(values["kube_registries"], values["kube_http_proxy"], cluster["no_proxy"])
+        return found + endpoint.secret_files(node, cluster)
 
     def owned_places(self, node: Node) -> dict[str, list[str]]:
         """See Distribution."""

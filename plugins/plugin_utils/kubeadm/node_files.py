@@ -63,5 +63,6 @@ def owned_places() -> dict[str, list[str]]:
     """Return by part the places in which a file of ours that is not wanted is a remainder."""
     return {
         "containerd": ["/etc/containerd/", containerd.ENVIRONMENT],
+        "endpoint": [endpoint.PASSWORD_FILE],
         "kubelet": [KUBELET_DROPIN.rpartition("/")[0] + "/"],
     }

@@ -20,7 +20,12 @@ from ..machine import service_units
 from .addresses import family, host_port, interface_of, is_address
 
 DIRECTORY = "/etc/kubewright/endpoint"
-UNITS = ["kube-endpoint", "kube-endpoint-vip"]
+# keepalived.conf includes it, so that the plan has the one and never the other.
+PASSWORD_FILE = DIRECTORY + "/keepalived-password.conf"
+# The keys of kube_api_endpoint that only a virtual address has.
+ONLY_VIRTUAL = ("interface", "virtual_router_id", "password")
+VIRTUAL_ADDRESS = "kube-endpoint-vip"
+UNITS = ["kube-endpoint", VIRTUAL_ADDRESS]
 
 
 def choose(
@@ -33,7 +38,18 @@ def choose(
     """
     mode = wanted.get("mode") or ("vip" if wanted.get("address") else "local")
     problems = _address_problems(mode, wanted.get("address"), control_planes)
+    unused = [key for key in ONLY_VIRTUAL if wanted.get(key) and mode != "vip"]
+    if unused:
+        text = "kube_api_endpoint: %s has no effect with mode %s, only with vip. Remove it, or set the mode to vip."
+        listed = " and ".join(unused)
+        problems.append(Finding("endpoint.unused_setting", text % (listed, mode), value=listed, limit=mode))
     address = wanted.get("address")
+    if mode == "vip" and wanted.get("password") and ":" in str(address):
+        text = (
+            "kube_api_endpoint.password cannot be used with the IPv6 address %s: VRRP has no passwords there. Remove "
+            "it; messages from other addresses than the control planes' are ignored in any case."
+        )
+        problems.append(Finding("endpoint.password_ipv6", text % address, value=address))
     if mode == "local":
         address = "127.0.0.1"
     if mode == "none":
@@ -195,8 +211,7 @@ def keepalived(
     lines = [
         "# Made by kubewright.cluster.",
         "global_defs {",
-        # Only the other control planes are believed: keepalived.conf(5). VRRP itself has no authentication any more
-        # (RFC 9568, section 9).
+        # Only the other control planes are believed: keepalived.conf(5).
         *(["  vrrp_check_unicast_src"] if peers else []),
         "  enable_script_security",
         "  script_user root",
@@ -214,6 +229,7 @@ def keepalived(
         "  virtual_router_id %d" % router,
         "  priority %d" % (100 + len(members) - [peer["address"] for peer in members].index(member["address"])),
         "  advert_int 1",
+        *(["  include %s" % PASSWORD_FILE] if wanted.get("password") else []),
         "  unicast_src_ip %s" % member["address"],
         *(["  unicast_peer {"] + ["    %s" % peer for peer in peers] + ["  }"] if peers else []),
         "  virtual_ipaddress {",
@@ -225,6 +241,15 @@ def keepalived(
         "}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def secret_files(node: Node, cluster: Cluster) -> list[File]:
+    """Return the file with the password of VRRP, on a control plane that may hold the virtual address."""
+    password = node["inputs"]["kube_api_endpoint"].get("password")
+    if cluster["endpoint"]["mode"] != "vip" or node["role"] not in cluster["endpoint"]["proxied"] or not password:
+        return []
+    content = "authentication {\n  auth_type PASS\n  auth_pass %s\n}\n" % password
+    return [{"path": PASSWORD_FILE, "content": content, "mode": "0600", "secret": True}]
 
 
 def files(node: Node, cluster: Cluster) -> list[File]:

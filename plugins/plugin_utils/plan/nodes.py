@@ -14,6 +14,7 @@ from ..base.distribution import Cluster, Distribution, File, Inputs, Node
 from ..base.findings import Finding
 from ..base.model import Datastore
 from ..machine import capacity, kubelet
+from ..network.endpoint import PASSWORD_FILE, VIRTUAL_ADDRESS
 from . import cluster_objects, distributions, membership, steps as difference
 from .draft import Draft
 
@@ -149,7 +150,9 @@ def _credentials(
 
     The plan does not have them: it says only that there is something to write.
     """
-    unit = distribution.unit(node["role"])
+    unit, own = distribution.unit(node["role"]), [entry for entry in wanted if entry["path"] == PASSWORD_FILE]
+    _endpoint_password(node, own, steps, services)
+    wanted = [entry for entry in wanted if entry not in own]
     read = [entry["path"] for entry in wanted if not difference.read_at_use(entry["path"])]
     restarting = distribution.secrets_read_at_start(read) if node["joined"] else []
     wrong = difference.wrong_files(wanted, node["info"])
@@ -163,6 +166,16 @@ def _credentials(
         if state == "restarted":
             services.setdefault(unit, state)
             steps.setdefault("credentials", []).append(why)
+
+
+def _endpoint_password(node: Node, own: Sequence[File], steps: Steps, services: Services) -> None:
+    """Add a change of the password of the virtual address, which belongs to the endpoint: no other service reads it."""
+    wrong = difference.wrong_files(own, node["info"])
+    state, why = difference.service_action(VIRTUAL_ADDRESS, own, wrong, False, node["info"])
+    if own and state:
+        services.setdefault(VIRTUAL_ADDRESS, state)
+        reasons = steps.setdefault("endpoint", [])
+        reasons.extend(text for text in [*map(" ".join, wrong.items()), why] if text not in reasons)
 
 
 def _stages(host: str, node: Node, cluster: Cluster, state: Mapping[str, Any]) -> tuple[list[str], str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from ..network.endpoint import PASSWORD_FILE
 from . import distributions
 
 # Each part of a node's set-up: the service units that belong to it, in the order in which they are started.
@@ -81,7 +82,9 @@ def sequence(slices: Iterable[dict[str, Any]]) -> list[dict[str, str]]:
 def secrets(plan: dict[str, Any], host: str, values: dict[str, Any]) -> dict[str, Any]:
     """Return what a host's tasks write and nobody may see: files with credentials, K3s's tokens."""
     node, distribution = plan["nodes"][host], distributions.by_name(plan["distribution"])
-    files = distribution.secret_files({**node, "inputs": values}, plan) if "credentials" in node["steps"] else []
+    files = distribution.secret_files({**node, "inputs": values}, plan)
+    if "credentials" not in node["steps"]:
+        files = [entry for entry in files if entry["path"] == PASSWORD_FILE and "endpoint" in node["steps"]]
     return {"files": files, **distribution.tokens(values)}
 
 

@@ -16,7 +16,7 @@ GOOD = {
     "kube_api_endpoint": [
         {},
         {"mode": "external", "address": "api.example.com", "port": 6443},
-        {"address": "192.0.2.10", "virtual_router_id": 255},
+        {"address": "192.0.2.10", "virtual_router_id": 255, "password": "s3.cret"},
         {"address": "2001:db8::10"},
     ],
     "kube_api_port": [6443, "8443", 443],
@@ -111,6 +111,8 @@ BAD = {
         {"port": 10250},
         {"virtual_router_id": 300},
         {"virtual_router_id": 0},
+        {"password": "ninechars"},
+        {"password": "a b"},
         {"address": "10.0.0"},
         {"address": "a b"},
         {"mode": "vipp"},
