@@ -43,6 +43,9 @@ K3S_SERVICES = (
     "/etc/init.d/k3s",
     "/etc/init.d/k3s-agent",
 )
+DATA_DIR_KEY = r"^data-dir:\s*[\"']?([^\s\"']+)"
+# As install.sh writes it ('--data-dir' \\ newline '/srv/k3s'), and as people do.
+DATA_DIR_ARGUMENT = r"(?:--data-dir|\s['\"]?-d)['\"]?(?:=|[\s\\]+)['\"]?(/[^\s'\"\\]+)"
 # What shows that a machine belongs to a cluster. Missing means no; unreadable means unknown.
 EVIDENCE = (
     KUBERNETES + "/kubelet.conf",
@@ -110,7 +113,7 @@ def cluster(
     elif k3s_state.get("admin_conf"):  # a server without its data
         found.update(admin_conf=True, data_dir=k3s_state["data_dir"])
     if found["kind"]:
-        found["foreign"] = not _ours(record)
+        found["foreign"] = not _ours(record, [path for path in K3S_SERVICES if host.exists(path)])
         found["made_by"] = _maker(host, found["kind"]) if found["foreign"] else "kubewright.cluster"
         is_server = k3s_state["server_data"] or _active(services, "k3s") if found["kind"] == "k3s" else server
         found["role"] = "control_plane" if is_server else "worker"
@@ -124,7 +127,7 @@ def k3s(host: Host) -> dict[str, Any]:
     https://docs.k3s.io/cli/server: data-dir and its content.
     """
     settings = host.read(K3S_CONFIG)
-    place = (first(r"^data-dir:\s*[\"']?([^\s\"']+)", settings) or RANCHER).rstrip("/")
+    place = _k3s_data_dir(host, settings)
     host.require_readable([place, place + "/server", place + "/server/db", place + "/agent"])
     server_data = host.exists(place + "/server")
     stored = _datastore(host, place + "/server") if server_data else None
@@ -149,6 +152,23 @@ def k3s(host: Host) -> dict[str, Any]:
         "database": _database(host.read(K3S_SECRETS)) if str(stored).startswith("external") else None,
         "port": int(port or 6443),
     }
+
+
+def _k3s_data_dir(host: Host, settings: str | None) -> str:
+    """Return K3s's data directory. Another tool's K3s may have it in a drop-in, its environment or its unit's arguments.
+
+    Arguments win over the environment, and that over files: https://docs.k3s.io/installation/configuration
+    """
+    found = first(DATA_DIR_KEY, settings)
+    for path in host.list(paths.K3S_CONFIG_D + "/*.yaml"):
+        found = first(DATA_DIR_KEY, host.read(path)) or found
+    for unit in K3S_SERVICES:
+        name = os.path.basename(unit).partition(".")[0]
+        environments = [unit + ".env", "%s/%s.env" % (paths.K3S, name)]
+        texts = [(r"K3S_DATA_DIR=[\"']?(/[^\s\"']+)", path) for path in environments] + [(DATA_DIR_ARGUMENT, unit)]
+        for pattern, path in texts:
+            found = first(pattern, host.read(path)) or found
+    return (found or RANCHER).rstrip("/")
 
 
 def _proxy_mode(settings: str | None) -> str:
@@ -238,10 +258,14 @@ def _other(host: Host) -> str | None:
     return next((name for name, path in OTHERS.items() if host.exists(path)), None)
 
 
-def _ours(record: Record | None) -> bool:
-    """Return True if the collection installed a program here, or K3s's service if the program was there before."""
+def _ours(record: Record | None, units: list[str]) -> bool:
+    """Return True if the collection made the node: K3s's units, and without one a program that it installed.
+
+    units: those of K3s on the machine. A K3s that somebody installed beside programs of ours is not ours.
+    """
     known = record or {}
-    return bool(known.get("artifacts")) or any(path in (known.get("files") or {}) for path in K3S_SERVICES)
+    files = known.get("files") or {}
+    return any(path in files for path in units) if units else bool(known.get("artifacts"))
 
 
 def _maker(host: Host, kind: str) -> str:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.detect import cluster, look as node
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import distributions, membership
@@ -72,3 +74,47 @@ def test_the_mode_of_k3s_kube_proxy_and_the_kubelets_arguments():
         "v": "3",
     }
     assert cluster._arguments(None) == {}
+
+
+UNIT = "/etc/systemd/system/k3s.service"
+# install.sh writes each argument on a line of its own.
+SCRIPT_UNIT = "[Service]\nExecStart=/usr/local/bin/k3s \\\n    server \\\n\t'--data-dir' \\\n\t'/srv/k3s' \\\n\n"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {UNIT: SCRIPT_UNIT},
+        {UNIT: "[Service]\nExecStart=/usr/local/bin/k3s server --data-dir=/srv/k3s --cluster-init\n"},
+        {UNIT: "[Service]\nExecStart=/usr/local/bin/k3s server -d /srv/k3s\n"},
+        {"/etc/init.d/k3s": "command_args=\"server '--data-dir' '/srv/k3s' >>/var/log/k3s.log 2>&1\"\n"},
+        {UNIT: "[Service]\nExecStart=/usr/local/bin/k3s server\n", UNIT + ".env": "K3S_DATA_DIR='/srv/k3s'\n"},
+        {"/etc/rancher/k3s/k3s.env": "K3S_DATA_DIR=/srv/k3s\n"},
+        {"/etc/rancher/k3s/config.yaml.d/data.yaml": "data-dir: /srv/k3s\n"},
+        {"/etc/rancher/k3s/config.yaml": "data-dir: /srv/k3s/\n"},
+        {
+            UNIT: "[Service]\nExecStart=/usr/local/bin/k3s server --data-dir /srv/k3s/\n",
+            "/etc/rancher/k3s/config.yaml": "data-dir: /elsewhere\n",
+        },
+    ],
+)
+def test_another_k3s_that_is_stopped_is_found_wherever_its_data_are(files):
+    data = {"/srv/k3s/server/token": "", "/srv/k3s/server/db/state.db": ""}
+    found = node.look(host=Files({**files, **data}))["cluster"]
+    assert (found["kind"], found["foreign"], found["role"]) == ("k3s", True, "control_plane")
+    assert found["data_dir"] == "/srv/k3s"
+
+
+@pytest.mark.parametrize(
+    ("files", "artifacts", "foreign"),
+    [
+        ([UNIT], ["/usr/local/bin/k3s"], False),
+        ([UNIT], [], False),  # k3s_install_method: existing
+        ([], ["/usr/local/bin/kubelet"], True),
+        (["/etc/systemd/system/k3s-agent.service"], ["/usr/local/bin/k3s"], True),
+    ],
+)
+def test_a_k3s_of_others_is_not_ours_because_programs_of_ours_are_there(files, artifacts, foreign):
+    record = {"files": {path: {"backup": None} for path in files}, "artifacts": {path: {} for path in artifacts}}
+    there = {UNIT: SCRIPT_UNIT, "/srv/k3s/server/token": "", "/etc/kubewright/owned.json": json.dumps(record)}
+    assert node.look(host=Files(there))["cluster"]["foreign"] is foreign

@@ -299,7 +299,11 @@ def test_k3s_members_answer_at_home_alone_and_take_a_certificate_elsewhere(autho
                 {**member("b-0a1b2c3d", number=2), "clientURLs": [grpc]},
                 {**member("c-4e5f6a7b", number=3), "clientURLs": [away]},
             ]
-            return 200, {}, json.dumps({"header": {"member_id": "1"}, "members": [member("a-89abcdef"), *others]}).encode()
+            return (
+                200,
+                {},
+                json.dumps({"header": {"member_id": "1"}, "members": [member("a-89abcdef"), *others]}).encode(),
+            )
         return 200, {}, json.dumps(HEALTHY).encode()
 
     url, grpc = (
