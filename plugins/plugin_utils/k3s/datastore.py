@@ -323,12 +323,18 @@ def settle(
     API server answers.
     """
     kinds = set(known.values())
+    seen = "; ".join("%s uses %s" % (host, name) for host, name in sorted(known.items()))
+    if len(kinds - {"torn"}) > 1:
+        text = (
+            "The servers have different datastores (%s), so they are several clusters. Find out which one has your data, "
+            "reset the others (kubewright.cluster.reset --limit HOST), and run again."
+        )
+        return wanted, None, [Finding("member.several_datastores", text % seen, None, sorted(kinds), wanted)]
     if kinds <= {wanted} or wanted == ETCD and kinds & {ETCD}:
-        return wanted, None, []  # a server that lost its data may be among them; membership.py checks that
+        return wanted, None, []  # a server whose conversion was interrupted may be among them
     if wanted == ETCD and len(known) == 1 and kinds <= {SQLITE, "torn"}:
         host = next(iter(known))
         return wanted, host if convert else None, _check_conversion(host, kinds == {"torn"} and healthy, convert)
-    seen = "; ".join("%s uses %s" % (host, name) for host, name in sorted(known.items()))
     text = (
         "The inventory calls for %s, but %s, and a running cluster keeps its datastore. "
         "Set kube_needs, k3s_datastore and k3s_datastore_endpoint as before, or create a new cluster."

@@ -165,6 +165,14 @@ def test_a_k3s_server_without_its_data_starts_no_second_cluster(count):
     assert refusals(hosts, groups) == ["member.lost_data node=%s value=/srv/rancher/k3s/server is empty" % last]
 
 
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_k3s_server_with_a_database_of_its_own_is_another_cluster(silent):
+    """It has the others' keys, so only its API could say that it is of another cluster, and that may be silent."""
+    hosts, groups = running(3, 1, kube_distribution="k3s")
+    cluster(hosts, "cp-2").update(datastore="sqlite", live={"healthy": not silent, "nodes": [], "error": "refused"})
+    assert "member.several_datastores value=['SQLite', 'embedded etcd'] limit=embedded etcd" in refusals(hosts, groups)
+
+
 def test_a_k3s_server_without_its_data_joins_the_others():
     hosts, groups = running(3, 1, kube_distribution="k3s")
     lost(hosts, "cp-1")
