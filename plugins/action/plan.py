@@ -21,6 +21,7 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller impo
     foreign_inventory,
     host_inputs,
     kubeconfig,
+    kubeconfig_changes,
     user_files,
     written_inputs,
 )
@@ -29,6 +30,7 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import s
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs.groups import members, roles_of
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import auto_deploy
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import cluster_objects, planner, slices
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan.changes import in_cluster
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_page, plan_text, verify
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.report.lines import Kind
 
@@ -70,7 +72,9 @@ class ActionModule(ActionBase):
         foreign_inventory.attribute(looks, [*plan["refusals"], *plan["warnings"], *plan["reasons"]])
         plan["inventory"] = foreign_inventory.report(looks, groups)
         if not plan["refusals"]:
-            plan["refusals"] = as_dicts(_kubeconfig_in_the_way(plan, hosts, task_vars))
+            plan["refusals"] = as_dicts(_kubeconfig(plan, hosts, task_vars))
+        if not plan["refusals"]:
+            plan["warnings"] += as_dicts(_in_the_cluster(plan, hosts, texts, part))
         _keep(store, plan, hosts, part, task_vars, self._task.check_mode, texts)
         self._show(plan, arguments["show"], " -i ".join(map(str, task_vars.get("ansible_inventory_sources") or [])))
         self._write(plan, arguments)
@@ -221,14 +225,35 @@ def _inventory(task_vars):
     return directory, bool(directory) and directory in (task_vars.get("ansible_inventory_sources") or [])
 
 
-def _kubeconfig_in_the_way(plan, hosts, task_vars):
-    """Refuse to create a cluster whose kubeconfig has the place of another file on the controller."""
+def _kubeconfig(plan, hosts, task_vars):
+    """Say what becomes of the kubeconfig on the controller. Refuse to run where other files have its place."""
     leader = plan["leader"]
-    if not leader or plan["nodes"][leader]["action"] != "init":
+    if not leader:
         return []
     values = {leader: schema.validate(hosts[leader]["inputs"])[0]}
     wanted = slices.kubeconfig(plan, values, *_inventory(task_vars))
-    return kubeconfig.in_the_way(wanted["path"], wanted["cluster_name"]) if wanted["fetch"] else []
+    if not wanted["fetch"]:
+        return []
+    admin = None if plan["nodes"][leader]["action"] == "init" else hosts[leader]["info"]["cluster"].get("admin_sha256")
+    plan["kubeconfig"], problems = kubeconfig_changes.find(
+        wanted, admin, is_new=plan["nodes"][leader]["action"] == "init"
+    )
+    return problems
+
+
+def _in_the_cluster(plan, hosts, texts, part):
+    """Say what changes through the API. Return warnings."""
+    leader = plan["leader"]
+    inputs = schema.validate(hosts[leader]["inputs"])[0] if leader else {}
+    given = {row["name"]: row["content"] for row in inputs.get("kube_manifests") or [] if row.get("content")}
+    plan.update(in_cluster.find(plan, _live(plan, hosts), {**given, **texts}))
+    return in_cluster.kept(plan["manifest_changes"]) + in_cluster.left_out(plan, part)
+
+
+def _live(plan, hosts):
+    """Return what the leader's API said."""
+    look = (hosts[plan["leader"]]["info"] or {}) if plan["leader"] else {}
+    return (look.get("cluster") or {}).get("live") or {}
 
 
 def _not_root(hosts):
@@ -265,8 +290,7 @@ def _left_out(plan, part):
 
 def _unlabelled(plan, hosts, part):
     """Warn of labels and taints that this run does not change: one control plane sets them through the API."""
-    look = (hosts[plan["leader"]]["info"] or {}) if plan["leader"] else {}
-    live = ((look.get("cluster") or {}).get("live") or {}).get("nodes") or []
+    live = _live(plan, hosts).get("nodes") or []
     text = "%s: its labels and taints are set by %s, which --limit leaves out. They change when site runs there too."
     found = cluster_objects.not_applied(plan, live, part)
     return [Finding("limit.labels_not_applied", text % (host, plan["leader"]), host) for host in found]

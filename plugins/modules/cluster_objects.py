@@ -14,8 +14,10 @@ description:
   - Runs on a control plane, as root. In one call it sets labels and taints of nodes, applies manifests with
     server-side apply, and deletes what an earlier run set and the inputs no longer have.
   - Removes only what it set itself. Labels, taints and objects of others are never removed. The record is kept in the
-    cluster - an annotation C(kubewright.cluster/owned) on each node, and the ConfigMap C(kubewright-manifests) in
-    C(kube-system).
+    cluster - an annotation C(kubewright.cluster/owned) on each node, and in C(kube-system) the ConfigMap
+    C(kubewright-manifests) with the objects of each manifest, and the Secret of the same name with digests by which a
+    later run sees what has changed.
+  - An object that somebody else changed or deleted is applied again.
   - Moves one of CoreDNS' pods if all of them run on one node, as they do after the first node has joined. Otherwise the
     loss of that node would stop DNS for the whole cluster.
   - If the API server does not answer, repeats the request for a minute, then fails.
@@ -100,6 +102,7 @@ from typing import Any, Callable, Dict, List, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubewright.cluster.plugins.module_utils.api import owned_objects as objects
+from ansible_collections.kubewright.cluster.plugins.module_utils.api.applied_objects import Recorder
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.owned_objects import Object
 from ansible_collections.kubewright.cluster.plugins.module_utils.base import commands
 from ansible_collections.kubewright.cluster.plugins.module_utils.base.commands import Result
@@ -125,6 +128,7 @@ class Cluster:
     def __init__(self, module: AnsibleModule, run: Callable[..., Result] = commands.run) -> None:
         self.module, self.manifests, self.run = module, module.params.get("manifests") or [], run
         self.changes: List[str] = []
+        self.applied = Recorder(self.kubectl)
 
     def change(self, sentence: str) -> bool:
         """Record a change. Return True if it has to be made, False in check mode."""
@@ -185,15 +189,19 @@ class Cluster:
         record, given = self.record(), self.manifests
         wanted = {item["name"]: item for item in given if item.get("state", "present") == "present"}
         # Nothing is deleted before every manifest is applied: a failure ends the module.
+        self.applied.load()
         new = {name: self.apply(name, item.get("content") or "") for name, item in wanted.items()}
-        new.update(self.kept(record, [item["name"] for item in given]))
+        kept = self.kept(record, [item["name"] for item in given])
+        new.update(kept)
         applied = [identity for identities in new.values() for identity in identities]
         for name, known in record.items():
             for identity in known:
                 if objects.same_object(identity) not in map(objects.same_object, applied):
                     self.drop(name, identity, applied)
-        if new != record and not self.module.check_mode:
-            self.write_record(new)
+        if not self.module.check_mode:
+            if new != record:
+                self.write_record(new)
+            self.applied.save(kept)
 
     def kept(self, record: Record, given: List[str]) -> Record:
         """Return the entries of the record that stay although nothing names them.
@@ -286,12 +294,18 @@ class Cluster:
             self.module.fail_json(msg=text, changes=self.changes)
         # A client-side dry run reads the identities of the objects from the text, without the API.
         listed = self.kubectl("create", "--dry-run=client", "-o", "json", "-f", "-", text=content)[1]
-        identities = sorted(objects.identity(item) for item in _documents(listed))
+        identities = sorted(objects.identity(item) for item in objects.documents(listed))
         if not identities:
             text = "manifest %s has no objects. To delete what it created before, set state: absent." % name
             self.module.fail_json(msg=text, changes=self.changes)
-        if status == 1 and self.change("manifest %s: %s" % (name, ", ".join(identities))):
-            self.kubectl("apply", *flags, "-f", "-", text=content)
+        show = ("-o", "json", "--show-managed-fields")
+        if status == 0:
+            found = objects.documents(self.kubectl("get", "-f", "-", *show, text=content)[1])
+        if status == 1 or self.applied.lost(name, found):
+            if not self.change("manifest %s: %s" % (name, ", ".join(identities))):
+                return identities
+            found = objects.documents(self.kubectl("apply", *flags, *show, "-f", "-", text=content)[1])
+        self.applied.add(name, content, found)
         return identities
 
     def record(self) -> Record:
@@ -318,18 +332,6 @@ class Cluster:
         }
         flags = ("--server-side", "--force-conflicts", "--field-manager=" + objects.MANAGER)
         self.kubectl("apply", *flags, "-f", "-", text=json.dumps(document))
-
-
-def _documents(text: str) -> list[Object]:
-    """Return the objects in a text of several JSON documents, one after the other."""
-    decoder, position = json.JSONDecoder(), 0
-    found: List[Object] = []
-    while text[position:].strip():
-        position += len(text[position:]) - len(text[position:].lstrip())
-        item, end = decoder.raw_decode(text[position:])
-        found += objects.items_of(json.dumps(item))
-        position += end
-    return found
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 from .readiness import is_ready
 
@@ -154,3 +154,15 @@ def items_of(output: str) -> list[Object]:
     """Return the objects in kubectl's JSON output, which is one object or a List."""
     parsed = json.loads(output)
     return parsed.get("items", [parsed]) if parsed.get("kind") == "List" else [parsed]
+
+
+def documents(text: str) -> list[Object]:
+    """Return the objects in a text of several JSON documents, one after the other."""
+    decoder, position = json.JSONDecoder(), 0
+    found: List[Object] = []
+    while text[position:].strip():
+        position += len(text[position:]) - len(text[position:].lstrip())
+        item, end = decoder.raw_decode(text[position:])
+        found += items_of(json.dumps(item))
+        position += end
+    return found

@@ -56,6 +56,7 @@ EVIDENCE = (
     K3S_CONFIG,
     K3S_SECRETS,
 )
+ADMIN_DATA = ("certificate-authority-data", "client-certificate-data", "client-key-data")
 NODE_USER = "system:node:"
 MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
@@ -106,6 +107,7 @@ def cluster(
         "node_name": node_name(host, k3s_state.get("data_dir")),
         "cni_conf": [os.path.basename(path) for path in host.list("/etc/cni/net.d/*.conf*")],
         "certificates": certificates(host, now),
+        "admin_sha256": admin_digests(host.read(KUBERNETES + "/admin.conf" if is_kubeadm else K3S_ADMIN)),
         "live": None,
     }
     if found["kind"] == "k3s":
@@ -310,6 +312,19 @@ def fingerprint(text: str) -> str | None:
         return hashlib.sha256(base64.b64decode("".join(block.split()))).hexdigest() if block else None
     except ValueError:
         return None
+
+
+def admin_digests(kubeconfig: str | None) -> dict[str, str] | None:
+    """Return by name the SHA-256 of the certificates and the key in the administrator's kubeconfig; None without them.
+
+    They are random enough that nobody can guess them from a digest.
+    """
+    found = re.findall(r"\b(%s):[ ]*[\"']?([A-Za-z0-9+/=]+)" % "|".join(ADMIN_DATA), kubeconfig or "")
+    try:
+        digests = {name: hashlib.sha256(base64.b64decode(value)).hexdigest() for name, value in found}
+    except ValueError:
+        return None
+    return digests if len(digests) == len(ADMIN_DATA) else None
 
 
 def certificates(host: Host, now: float) -> dict[str, dict[str, int]]:

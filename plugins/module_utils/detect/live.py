@@ -12,11 +12,13 @@ from typing import Any, Callable, Dict, List
 
 from ..node import paths
 from ..node.network_traces import NODE_ANNOTATIONS
+from . import applied
 from .host import Host
 
 ETCD = paths.KUBERNETES + "/pki/etcd/"
 SYSTEM = "/api/v1/namespaces/kube-system/"
 APPS = "/apis/apps/v1/namespaces/kube-system/"
+ADDONS = "/apis/k3s.cattle.io/v1/namespaces/kube-system/addons"
 NAMES = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 WRONG = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
@@ -35,6 +37,9 @@ def live(host: Host, pool: ThreadPoolExecutor) -> dict[str, Any]:
         "uid": None,
         "version": None,
         "nodes": [],
+        "applied": None,
+        "applied_error": None,
+        "dns_places": None,
         "kubeadm_config": None,
         "error": None,
         "etcd_cluster": None,
@@ -79,6 +84,10 @@ def k3s(host: Host, port: int, data_dir: str) -> dict[str, Any]:
         "uid": None,
         "version": None,
         "nodes": [],
+        "applied": None,
+        "applied_error": None,
+        "dns_places": None,
+        "addons": None,
         "config_maps": [],
         "error": None,
         "etcd_cluster": None,
@@ -89,6 +98,8 @@ def k3s(host: Host, port: int, data_dir: str) -> dict[str, Any]:
     server = {"address": "127.0.0.1", "port": port, "kubeconfig": paths.K3S_ADMIN}
     try:
         result.update(_common(_getter(host, server)))
+        result.update(_applied(host, server))
+        result["addons"] = _addons(host, server)
     except WRONG as error:
         result["error"] = "127.0.0.1:%d: %s" % (port, error)
     return result
@@ -131,6 +142,35 @@ def _common(get: Callable[..., str]) -> dict[str, Any]:
     }
 
 
+def _applied(host: Host, server: dict[str, Any]) -> dict[str, Any]:
+    """Return what the collection applied, and where CoreDNS' pods run; None for what cannot be read, with the reason."""
+
+    def ask(path: str, accept: str) -> tuple[int, str]:
+        return host.ask(server, "GET", path, accept)
+
+    found: Dict[str, Any] = {"applied": None, "applied_error": None, "dns_places": None}
+    try:
+        found["applied"] = applied.applied(ask)
+        status, text = ask(SYSTEM + "pods?labelSelector=k8s-app%3Dkube-dns", "application/json")
+        pods = json.loads(text)["items"] if status == 200 else None
+        found["dns_places"] = None if pods is None else [pod["spec"].get("nodeName") for pod in pods]
+    except WRONG as error:
+        found["applied_error"] = "%s" % (error or type(error).__name__)
+    return found
+
+
+def _addons(host: Host, server: dict[str, Any]) -> dict[str, str | None] | None:
+    """Return {name: SHA-256 of the file} of K3s's AddOns as it applied them, None if that is unknown."""
+    try:
+        status, text = host.ask(server, "GET", ADDONS)
+        items = json.loads(text)["items"] if status == 200 else None
+        if items is None:
+            return None
+        return {item["metadata"]["name"]: (item.get("spec") or {}).get("checksum") for item in items}
+    except WRONG:
+        return None
+
+
 def _questions(host: Host, server: dict[str, Any]) -> dict[str, Any]:
     get = _getter(host, server)
 
@@ -142,6 +182,7 @@ def _questions(host: Host, server: dict[str, Any]) -> dict[str, Any]:
     proxy = json.loads(get(SYSTEM + "configmaps/kube-proxy")) if "kube-proxy" in maps else None
     return {
         **common,
+        **_applied(host, server),
         "kubeadm_config": json.loads(get(SYSTEM + "configmaps/kubeadm-config"))["data"]
         if "kubeadm-config" in maps
         else None,

@@ -46,6 +46,7 @@ CLUSTER: Facts = {
     "node_name": None,
     "cni_conf": [],
     "certificates": {},
+    "admin_sha256": None,
     "live": None,
 }
 # The value of a part that could not be read.

@@ -176,6 +176,23 @@ class NodeFacts(TypedDict, total=False):
     warnings: list[str]
 
 
+class ManifestChange(TypedDict):
+    """What becomes of a manifest of the plan, or of one that was applied before."""
+
+    name: str
+    state: str  # new, changed, altered, removed, kept, unknown, same
+    differs: dict[str, str]  # its objects that somebody changed or deleted: "changed", "deleted", "unknown"
+    deletes: list[str]  # objects that no manifest has any more
+
+
+class Kubeconfig(TypedDict):
+    """What becomes of the kubeconfig on the controller."""
+
+    path: str
+    state: str  # new, changed, same, unknown
+    text: str  # in words
+
+
 class PlanNode(TypedDict, total=False):
     """One node of a plan."""
 
@@ -290,6 +307,23 @@ class Plan(TypedDict, total=False):
         list[str], "every image that the cluster itself needs; none with K3s, whose releases list their own"
     ]
     manifests: Annotated[list[dict[str, Any]], "manifests that are applied"]
+    manifest_changes: Annotated[
+        list[ManifestChange],
+        "what becomes of each manifest: `name`; `state` (`new`, `changed`, `altered` on the cluster by somebody else, "
+        "`removed`, `kept`, `same`, `unknown`); `differs`, its objects that were `changed` or `deleted`; `deletes`, the "
+        "objects that will be deleted",
+    ]
+    cluster_changes: Annotated[list[str], "what is applied in the cluster or deleted from it, in words"]
+    apply_objects: Annotated[
+        bool | None,
+        "true if manifests, labels, taints or addons are applied or removed, false if nothing is, null if that is "
+        "unknown until the run compares them",
+    ]
+    kubeconfig: Annotated[
+        Kubeconfig | None,
+        "the kubeconfig on the controller: `path`, `state` (`new`, `changed`, `same`, `unknown`) and `text`; null if it "
+        "is not fetched",
+    ]
     objects: Annotated[dict[str, Any], "labels and taints by node name"]
     addons: Annotated[
         dict[str, Any] | None,

@@ -15,7 +15,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import yaml
@@ -45,11 +45,16 @@ def rewritten(text: str, server: str, name: str) -> str:
     context = _named(config, "contexts", config.get("current-context"), "context")
     cluster = _named(config, "clusters", context.get("cluster"), "cluster")
     user = _named(config, "users", context.get("user"), "user")
+    return written(_data(cluster, CLUSTER_DATA), _data(user, USER_DATA), server, name)
+
+
+def written(cluster: Mapping[str, str], user: Mapping[str, str], server: str, name: str) -> str:
+    """Return the text of a kubeconfig. cluster, user: their certificates and key."""
     made = {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": name, "cluster": {**_data(cluster, CLUSTER_DATA), "server": server}}],
-        "users": [{"name": name + "-admin", "user": _data(user, USER_DATA)}],
+        "clusters": [{"name": name, "cluster": {**cluster, "server": server}}],
+        "users": [{"name": name + "-admin", "user": dict(user)}],
         "contexts": [{"name": name, "context": {"cluster": name, "user": name + "-admin"}}],
         "current-context": name,
     }
@@ -82,7 +87,11 @@ def save(path: str, text: str, check: bool) -> bool:
     same CA (kubectl drops comments when it changes a file).
     """
     if os.path.exists(path):
-        ours, present = _parsed(text, "the new kubeconfig"), _read(path)
+        ours = _parsed(text, "the new kubeconfig")
+        try:
+            present = _read(path)
+        except UnicodeDecodeError:
+            raise KubeconfigError(_OF_OTHERS % (path, ours["current-context"])) from None
         if present.strip() and not is_ours(path, ours["current-context"]):
             clusters = _parsed(present, path).get("clusters") or []
             if not clusters or any(_authority(entry) != _authority(ours["clusters"][0]) for entry in clusters):

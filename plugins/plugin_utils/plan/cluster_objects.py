@@ -81,14 +81,14 @@ def changes(node: Node, live: Sequence[Mapping[str, Any]]) -> list[str]:
     """
     row = next((row for row in live if row["name"] == node["name"]), {})
     wanted = objects({"": node}, {})[node["name"]]
-    patch = _patch(row, wanted)
+    change = patch(row, wanted)
     found = [
         "remove label %s" % key if value is None else "set label %s=%s" % (key, value)
-        for key, value in sorted(((patch.get("metadata") or {}).get("labels") or {}).items())
+        for key, value in sorted(((change.get("metadata") or {}).get("labels") or {}).items())
     ]
-    if row and "spec" in patch:
+    if row and "spec" in change:
         before = {_taint(taint) for taint in row.get("taints") or []}
-        after = {_taint(taint) for taint in patch["spec"]["taints"]}
+        after = {_taint(taint) for taint in change["spec"]["taints"]}
         found += ["set taint %s" % text for text in sorted(after - before)]
         found += ["remove taint %s" % text for text in sorted(before - after)]
     return found
@@ -99,7 +99,7 @@ def _taint(taint: Mapping[str, Any]) -> str:
     return "%s%s:%s" % (taint["key"], value, taint["effect"])
 
 
-def _patch(row: Mapping[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+def patch(row: Mapping[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
     """Return the merge patch of a node's labels and taints. row: the Node as node_info has it, or empty."""
     metadata = {key: row.get(key) or {} for key in ("labels", "annotations")}
     return node_patch({"metadata": metadata, "spec": {"taints": row.get("taints") or []}}, wanted)
@@ -117,6 +117,6 @@ def not_applied(plan: Mapping[str, Any], live: Sequence[Mapping[str, Any]], part
     found = []
     for host in sorted(set(part) & set(plan["nodes"])):
         name = plan["nodes"][host]["name"]
-        if _patch(known.get(name) or {}, plan["objects"][name]):
+        if patch(known.get(name) or {}, plan["objects"][name]):
             found.append(host)
     return found

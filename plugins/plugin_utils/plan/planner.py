@@ -190,8 +190,12 @@ def _result(
         "reasons": draft.reasons,
         "warnings": as_dicts(draft.warnings),
         "refusals": as_dicts(draft.refusals),
-        # The controller knows it, not the planner.
+        # The controller knows these, not the planner.
         "inventory": None,
+        "manifest_changes": [],
+        "cluster_changes": [],
+        "apply_objects": None,
+        "kubeconfig": None,
         "nodes": {host: _shown(node) for host, node in all_nodes.items()},
     }
 

@@ -99,6 +99,8 @@ def shared(plan: dict[str, Any], slices: dict[str, dict[str, Any]], part: Iterab
     return {
         **{key: plan[key] for key in ("name", "distribution", "leader", "api_port", "plugin")},
         "database": plan.get("database") or "",
+        # False: nothing is applied through the API. None: that is unknown, so it is compared by applying it.
+        "apply_objects": plan["apply_objects"],
         "bootstrap_ttl": plan.get("bootstrap_ttl") or "",
         "prepare": sequence(staged("prepare", "endpoint")),
         "change": _change(plan["distribution"], staged("change", "roll")),

@@ -91,7 +91,8 @@ def _change(plan: Plan) -> str:
     if todo.is_idle(plan):
         return "nothing to do"
     words = {"new": "new", "starts": "to start", "changes": "to change", "unchanged": "unchanged"}
-    return ", ".join("%d %s" % (states.count(key), word) for key, word in words.items() if key in states)
+    found = ["%d %s" % (states.count(key), word) for key, word in words.items() if key in states]
+    return ", ".join(found + (["objects in the cluster to change"] if plan.get("cluster_changes") else []))
 
 
 def facts(plan: Plan) -> list[tuple[str, str]]:

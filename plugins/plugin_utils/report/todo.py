@@ -60,9 +60,19 @@ def state(node: PlanNode, refused: bool = False) -> str:
 
 
 def is_idle(plan: Plan) -> bool:
-    """Return True if the plan is complete and changes no node."""
+    """Return True if the plan is complete and changes neither a node nor anything in the cluster or beside it."""
     refused = bool(plan["refusals"])
-    return not refused and all(state(node) == "unchanged" for node in plan["nodes"].values())
+    unchanged = all(state(node) == "unchanged" for node in plan["nodes"].values())
+    return not refused and unchanged and not beside_nodes(plan)
+
+
+def beside_nodes(plan: Plan) -> list[Task]:
+    """Return what will be done in the cluster and on the controller."""
+    found = [Task((), "the cluster", text) for text in plan.get("cluster_changes") or []]
+    kubeconfig = plan.get("kubeconfig")
+    if kubeconfig and kubeconfig["state"] != "same":
+        found.append(Task((), "the controller", "kubeconfig %s: %s" % (kubeconfig["path"], kubeconfig["text"])))
+    return found
 
 
 def tasks(plan: Plan) -> list[Task]:
@@ -82,7 +92,7 @@ def tasks(plan: Plan) -> list[Task]:
         else:
             merged.append((tuple(where), [phrase]))
     merged.sort(key=lambda row: row[1][0][0] == "act")
-    return [Task(where, _label(plan, where), _text(phrases)) for where, phrases in merged]
+    return [Task(where, _label(plan, where), _text(phrases)) for where, phrases in merged] + beside_nodes(plan)
 
 
 def megabytes(node: PlanNode) -> int:

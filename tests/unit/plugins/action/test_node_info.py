@@ -127,3 +127,10 @@ def test_hosts_left_out_are_looked_at_with_their_own_inputs_and_those_of_the_pla
 def test_without_keep_it_is_the_module(action, store):
     made = action(node_info.ActionModule, {"paths": ["/etc/hosts"]}, [FACTS])
     assert made.run(task_vars=variables())["node"] == FACTS["node"] and made.asked[0][1] == {"paths": ["/etc/hosts"]}
+
+
+def test_a_result_that_may_be_printed_has_no_key_for_the_digests(action, store):
+    applied = {"key": "ab", "digests": {"web": "cd"}}
+    facts = {"node": {"cluster": {"live": {"applied": applied}}}}
+    result, _kept, _made = look(action, store, answers=(facts,), args={"keep": False})
+    assert result["node"]["cluster"]["live"]["applied"] == {"digests": {"web": "cd"}}

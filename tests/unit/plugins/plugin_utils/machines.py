@@ -9,7 +9,9 @@ import copy
 import hashlib
 import json
 
-from ansible_collections.kubewright.cluster.plugins.module_utils.api.owned_objects import ANNOTATION
+import yaml
+from ansible_collections.kubewright.cluster.plugins.module_utils.api.applied_objects import digest
+from ansible_collections.kubewright.cluster.plugins.module_utils.api.owned_objects import ANNOTATION, identity
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import os_settings, paths
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.network import plugins as network
 
@@ -178,11 +180,32 @@ def node_row(node, plan, label):
     }
 
 
+def applied_objects_of(plan):
+    """What a control plane says of manifests, AddOns and CoreDNS when the plan's were applied."""
+    key, rows = "ab" * 32, [row for row in plan["manifests"] if (row.get("state") or "present") == "present"]
+    digests = {row["name"]: row.get("sha256") or hashlib.sha256(row["content"].encode()).hexdigest() for row in rows}
+    record = {
+        row["name"]: [identity(item) for item in yaml.safe_load_all(row.get("content") or "") if item] for row in rows
+    }
+    return {
+        "applied": {
+            "record": record,
+            "key": key,
+            "digests": {name: digest(key, sha256) for name, sha256 in digests.items()},
+            "objects": {known: "same" for identities in record.values() for known in identities},
+        },
+        "applied_error": None,
+        "dns_places": ["cp-1", "w-1"],
+        "addons": dict((plan["addons"] or {}).get("wanted") or {}),
+    }
+
+
 def live_k3s(plan):
     """What a K3s server says when all of the plan's nodes are members."""
     label = {"node-role.kubernetes.io/control-plane": "true"}
     nodes = [node_row(node, plan, label) for node in plan["nodes"].values()]
-    return {"kind": "k3s", "healthy": True, "version": "v%s+k3s1" % plan["version"], "nodes": nodes}
+    known = applied_objects_of(plan)
+    return {"kind": "k3s", "healthy": True, "version": "v%s+k3s1" % plan["version"], "nodes": nodes, **known}
 
 
 def live(plan):
@@ -199,6 +222,7 @@ def live(plan):
             if node["role"] == "control_plane"
         ],
         "config_maps": ["kubeadm-config", "kubelet-config"],
+        **applied_objects_of(plan),
         "daemonsets": ["kube-proxy"],
         "deployments": ["coredns"],
         "proxy_mode": plan["proxy_mode"],

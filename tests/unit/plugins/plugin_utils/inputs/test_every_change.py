@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import lifecycle, schema
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_text, summary, todo
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.clusters import running, with_inputs
 
 NOTE = "note"  # nothing happens now, and the table of inputs says why
@@ -113,9 +114,17 @@ def test_every_input_is_here():
     assert set(BOTH) | set(KUBEADM) | set(K3S) | set(ELSEWHERE) | rest == set(schema.specification())
 
 
-def outcome(hosts, groups):
+def said(plan):
+    """What is wrong and what will be done, in the words of the plan's text."""
+    found = [str(task) for task in todo.tasks(plan)]
+    found += [str(row) for row in summary.found(plan["warnings"] + plan["refusals"], plan["nodes"])]
+    text = "".join("".join(plan_text.text(plan)).split())
+    assert all("".join(words.split()) in text for words in found)
+    return set(found)
+
+
+def outcome(plan):
     """What a plan says of a running cluster: refusals' ids, or else steps, changed objects and warnings' ids."""
-    plan = planner.cluster_plan(hosts, groups)
     if plan["refusals"]:
         return {row["id"] for row in plan["refusals"]}
     nodes = plan["nodes"].values()
@@ -129,10 +138,12 @@ def outcome(hosts, groups):
 )
 def test_a_change_is_never_silent(distribution, name, first, other, change, drop, dropped):
     hosts, groups = running({"kube_distribution": distribution, name: first})
-    before = outcome(hosts, groups)
-    after = outcome(with_inputs(hosts, **{name: None if dropped else other}), groups)
+    former = planner.cluster_plan(hosts, groups)
+    plan = planner.cluster_plan(with_inputs(hosts, **{name: None if dropped else other}), groups)
+    before, after = outcome(former), outcome(plan)
     expected = drop if dropped else change
     if expected == NOTE:
         assert after <= before and lifecycle.LIFECYCLE[name].note, after
     else:
         assert (after - before) & ({expected} if isinstance(expected, str) else expected), after
+        assert said(plan) - said(former), "the plan's text does not say so"

@@ -1,0 +1,162 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The record by which a later run sees whether a manifest, or one of its objects, has changed. Standard library only.
+
+It has a digest of each manifest's text, and for each object a digest of the fields that we own. The API server keeps
+those fields with the object (managedFields): whoever gives one of them another value, or removes it, takes it out of
+our entry. Changes of the status, and of what others set, leave that entry as it is.
+https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
+
+The record is a Secret, and the digests of texts are keyed with a random number in it. A manifest may hold a Secret with
+a short password, which could be guessed from a plain digest, or from one whose key others can read.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
+from urllib.parse import quote
+
+from .owned_objects import MANAGER, Object, identity
+
+SECRET = "kubewright-manifests"
+# By the name of a manifest {digest, objects: {identity: {path, fields}}}.
+Applied = Dict[str, Dict[str, Any]]
+
+
+def new_key() -> str:
+    """Return the key for the digests of a cluster's manifests."""
+    return secrets.token_hex(32)
+
+
+def digest(key: str, sha256: str) -> str:
+    """Return the digest of a manifest's text in the record. sha256: of the text, in hexadecimal."""
+    return hmac.new(bytes.fromhex(key), sha256.encode(), hashlib.sha256).hexdigest()
+
+
+def fields(item: Object) -> str:
+    """Return a digest of the fields of an object that we own; "" if we own none."""
+    entries = item["metadata"].get("managedFields") or []
+    own = [
+        entry.get("fieldsV1")
+        for entry in entries
+        if (entry.get("manager"), entry.get("operation")) == (MANAGER, "Apply") and not entry.get("subresource")
+    ]
+    # The server turns stringData into data, which is in nobody's entry then: any change of such a Secret counts.
+    if any("f:stringData" in (entry or {}) for entry in own):
+        own.append(item["metadata"].get("resourceVersion"))
+    return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:32] if own else ""
+
+
+def group_path(version: str) -> str:
+    """Return the path of the API of an apiVersion: "/api/v1", "/apis/apps/v1"."""
+    return ("/apis/" if "/" in version else "/api/") + version
+
+
+def path(item: Object, listed: str) -> str:
+    """Return the path of an object in the API, "" if it is unknown. listed: the server's list of the group's resources.
+
+    https://kubernetes.io/docs/concepts/overview/kubernetes-api/#discovery-api
+    """
+    rows = json.loads(listed).get("resources") or []
+    plural = next((row["name"] for row in rows if row.get("kind") == item["kind"] and "/" not in row["name"]), "")
+    meta = item["metadata"]
+    inside = "/namespaces/" + quote(meta["namespace"], safe="") if meta.get("namespace") else ""
+    place = "%s%s/%s/%s" % (group_path(item["apiVersion"]), inside, plural, quote(meta["name"], safe=":"))
+    return place if plural else ""
+
+
+def secret(key: str, applied: Applied) -> Dict[str, Any]:
+    """Return the Secret that keeps the record."""
+    texts = {"key": key, "applied": json.dumps(applied, sort_keys=True)}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": SECRET, "namespace": "kube-system"},
+        "data": {name: base64.b64encode(text.encode()).decode() for name, text in texts.items()},
+    }
+
+
+def read(text: str) -> tuple[str, Applied]:
+    """Return (key, record) in the Secret's JSON. Raise ValueError if it is damaged."""
+    try:
+        data = json.loads(text)["data"]
+        key, applied = (base64.b64decode(data[name]).decode() for name in ("key", "applied"))
+        digest(key, "")
+        found: Applied = {
+            str(name): {"digest": str(row["digest"]), "objects": dict(row["objects"])}
+            for name, row in json.loads(applied).items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError("the Secret kube-system/%s is damaged (%s)" % (SECRET, type(error).__name__)) from None
+    return key, found
+
+
+def state(known: Dict[str, Any], status: int, text: str) -> Optional[str]:
+    """Return whether an object is as we applied it: "same", "changed" or "deleted"; None if that is unknown.
+
+    known: {path, fields} of the record. status, text: the API's answer to a request for the object's metadata.
+    """
+    try:
+        answer = json.loads(text)
+        if status == 404:
+            # Without the kind the answer is about the path: a resource that this server does not have (yet).
+            return "deleted" if (answer.get("details") or {}).get("name") else None
+        return ("same" if fields(answer) == known["fields"] else "changed") if status == 200 else None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+class Recorder:
+    """Keeps the record while manifests are applied. kubectl: runs it, returns (status, output, errors)."""
+
+    def __init__(self, kubectl: Callable[..., Tuple[int, str, str]]) -> None:
+        self.kubectl, self.key = kubectl, ""
+        self.known: Applied = {}
+        self.new: Applied = {}
+        self._lists: Dict[str, str] = {}
+
+    def load(self) -> None:
+        """Read the record. A damaged one is as good as none: then every manifest is compared and recorded again."""
+        _status, output, _errors = self.kubectl(
+            "-n", "kube-system", "get", "secret", SECRET, "--ignore-not-found", "-o", "json"
+        )
+        try:
+            self.key, self.known = read(output)
+        except ValueError:
+            self.key, self.known = new_key(), {}
+
+    def lost(self, name: str, items: List[Object]) -> bool:
+        """Return True if we do not own all fields of a manifest's objects any more, even where the values are right."""
+        known = (self.known.get(name) or {}).get("objects") or {}
+        for item in items:
+            # Of an object that is only named, as of a Namespace, nobody owns a field.
+            owned, before = fields(item), known.get(identity(item))
+            if owned != before["fields"] if before else not owned:
+                return True
+        return False
+
+    def add(self, name: str, content: str, items: List[Object]) -> None:
+        """Record a manifest. items: its objects as they are in the cluster."""
+        rows = {identity(item): {"path": self._path(item), "fields": fields(item)} for item in items}
+        sha256 = hashlib.sha256(content.encode()).hexdigest()
+        self.new[name] = {"digest": digest(self.key, sha256), "objects": rows}
+
+    def _path(self, item: Object) -> str:
+        where = group_path(item["apiVersion"])
+        if where not in self._lists:
+            status, output, _errors = self.kubectl("get", "--raw", where, may_fail=True)
+            self._lists[where] = "{}" if status else output
+        return path(item, self._lists[where])
+
+    def save(self, kept: Iterable[str]) -> None:
+        """Write the record if it differs. kept: manifests whose entries stay as they are."""
+        self.new.update({name: self.known[name] for name in kept if name in self.known})
+        if self.new != self.known:
+            flags = ("--server-side", "--force-conflicts", "--field-manager=" + MANAGER)
+            self.kubectl("apply", *flags, "-f", "-", text=json.dumps(secret(self.key, self.new)))
