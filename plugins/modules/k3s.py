@@ -146,7 +146,7 @@ from typing import Any, Callable, Dict
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.kubernetes import ApiError
 from ansible_collections.kubewright.cluster.plugins.module_utils.base.text_files import differs, write_secret
-from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import readiness, runner, tokens
+from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import datastore, readiness, runner, tokens
 from ansible_collections.kubewright.cluster.plugins.module_utils.k3s.datastore import DatastoreError
 from ansible_collections.kubewright.cluster.plugins.module_utils.k3s.tokens import K3sError
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths, services
@@ -192,6 +192,8 @@ def put_tokens(wanted: Parameters, put: Callable[[str, str], bool]) -> bool:
 def started(wanted: Parameters) -> dict[str, Any]:
     """Start or restart the service if there is a reason, and wait as long as `until` says."""
     unit, data_dir, server = unit_of(wanted), wanted["data_dir"], wanted["role"] == "server"
+    if wanted["init"]:
+        datastore.refuse_used()
     changed = put_tokens(wanted, write_secret)
     backup = runner.convert(unit, data_dir) if wanted["convert"] else ""
     restart = wanted["restart"] or changed or bool(backup)

@@ -17,6 +17,7 @@ import ssl
 from typing import Any, Callable, Dict, List
 from urllib.parse import urlsplit
 
+from ..base.masking import masked_message
 from ..base.text_files import read_text
 from ..node import paths
 from . import tls
@@ -133,6 +134,24 @@ def connect(how: dict[str, str], timeout: float = 3) -> Etcd:
     if "certfile" in how:
         context = tls.from_files(how["cafile"], how["certfile"], how["keyfile"])
     return Etcd(how["servers"].split(","), context, timeout, bool(how.get("own_only")))
+
+
+def used_problem(how: dict[str, str], reopened_by: str = "") -> str:
+    """Return why no cluster may begin on an external etcd: it has the objects of one, or does not say; "" if it may.
+
+    reopened_by: prefix of the keys with which a cluster there is opened again instead, if there are any.
+    """
+    try:
+        client = connect(how, timeout=10)
+        count = 0 if reopened_by and client.count(reopened_by) else client.count(OBJECTS)
+    except (*tls.NO_ANSWER, KeyError) as error:
+        text = "the external etcd (%s) does not say whether it is empty: %s. Correct that, or its certificates."
+        return text % (how["servers"], masked_message(str(error)))
+    text = (
+        "the external etcd (%s) has %d objects of a cluster, and no control plane of that cluster is in the "
+        "inventory. A new cluster needs an empty etcd. Add the running control planes, or use another etcd."
+    )
+    return text % (how["servers"], count) if count else ""
 
 
 def local(root: str = paths.KUBERNETES, port: int = paths.ETCD_PORT, timeout: float = 5) -> Etcd:

@@ -15,6 +15,12 @@ import tempfile
 import time
 from typing import Callable
 
+from ..api import etcd
+from ..base.text_files import read_text
+from ..node import paths
+
+# K3s keeps a cluster's keys below it: pkg/cluster/encrypt.go (storageKey).
+BOOTSTRAP = "/bootstrap/"
 # K3s retries a database that refuses it once a second for five minutes (kine, pkg/drivers/generic, OpenDB).
 # What its log says meanwhile, and the way out. The words are those of PostgreSQL, MySQL, MariaDB, Go's crypto/x509 and
 # K3s (pkg/cluster/storage.go, getBootstrapKeyFromStorage).
@@ -54,6 +60,26 @@ def refusal(lines: list[str]) -> str:
     """
     errors = "\n".join(line for line in lines if not re.search(r"WARN|level=warn|to ensure existence", line))
     return next((way_out for pattern, way_out in _REFUSALS if re.search(pattern, errors)), "")
+
+
+def refuse_used() -> None:
+    """Raise DatastoreError if a new cluster would begin on an external etcd among the objects of another one.
+
+    A cluster of K3s is opened again, if the token is its own: pkg/cluster/storage.go. Databases have one only of K3s.
+    """
+    address = _configured("endpoint", paths.K3S_SECRETS)
+    if not address.startswith(("http://", "https://")):
+        return
+    how = {name: _configured(name, paths.K3S_CONFIG) for name in ("cafile", "certfile", "keyfile")}
+    problem = etcd.used_problem({"servers": address, **{name: path for name, path in how.items() if path}}, BOOTSTRAP)
+    if problem:
+        raise DatastoreError(problem)
+
+
+def _configured(name: str, path: str) -> str:
+    """Return the value of datastore-NAME in a file of K3s's configuration, "" if there is none."""
+    found = re.search(r"^datastore-%s:\s*[\"']?([^\s\"']+)" % name, read_text(path), re.M)
+    return found.group(1) if found else ""
 
 
 def pending(data_dir: str) -> bool:

@@ -18,7 +18,7 @@ from typing import IO, Callable, Iterator
 
 from ..api import etcd, kubernetes
 from ..api.kubernetes import Api, ApiError
-from ..api.tls import NO_ANSWER, MemoryFile
+from ..api.tls import MemoryFile
 from ..base import commands
 from ..base.commands import Result
 from ..base.masking import masked_message
@@ -145,7 +145,9 @@ class Runner:
             if self.initialised():
                 return False
             if external_etcd and not self.has("manifests/kube-apiserver.yaml"):
-                self._refuse_used(external_etcd)
+                problem = etcd.used_problem(external_etcd)
+                if problem:
+                    raise KubeadmError(problem)
             with self.config_file(config.replace("@token@", new_token())) as path:
                 flags = ["--skip-token-print", "--skip-phases=show-join-command", *self.ignored_preflight()]
                 self.kubeadm(["init", "--config", path, *flags], timeout)
@@ -154,20 +156,6 @@ class Runner:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.root + paths.SUPER_ADMIN)
         return True
-
-    def _refuse_used(self, how: dict[str, str]) -> None:
-        """Raise KubeadmError if an etcd has the objects of a cluster, or does not say whether it has."""
-        try:
-            count = etcd.connect(how, timeout=10).count(etcd.OBJECTS)
-        except (*NO_ANSWER, KeyError) as error:
-            text = "the external etcd (%s) does not say whether it is empty: %s. Correct that, or its certificates."
-            raise KubeadmError(text % (how["servers"], masked_message(str(error)))) from error
-        if count:
-            text = (
-                "the external etcd (%s) has %d objects of a cluster, and no control plane of that cluster is in the "
-                "inventory. A new cluster needs an empty etcd. Add the running control planes, or use another etcd."
-            )
-            raise KubeadmError(text % (how["servers"], count))
 
     # -- a running control plane -----------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ import os
 
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.base.commands import Result
-from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import readiness, runner, tokens
+from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import datastore, readiness, runner, tokens
 from ansible_collections.kubewright.cluster.plugins.module_utils.k3s.tokens import K3sError
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths, services
 from ansible_collections.kubewright.cluster.plugins.modules import k3s
@@ -50,6 +50,8 @@ def manager(tmp_path, monkeypatch):
     monkeypatch.setattr(services, "here", lambda: made)
     monkeypatch.setattr(paths, "K3S_TOKEN", str(tmp_path / "token"))
     monkeypatch.setattr(paths, "K3S_AGENT_TOKEN", str(tmp_path / "agent-token"))
+    for name in ("K3S_SECRETS", "K3S_CONFIG"):
+        monkeypatch.setattr(paths, name, str(tmp_path / "none"))
     monkeypatch.setattr(runner, "SELINUX", str(tmp_path / "none"))
     monkeypatch.setattr(readiness, "etcd_cluster", lambda: "100")
     for name in ("voting_problem", "serving_problem", "server_problem", "agent_problem"):
@@ -194,3 +196,61 @@ def test_a_restarted_server_has_to_be_in_the_etcd_cluster_that_it_was_in(
     manager.running = True
     start(**arguments)
     assert asked == [expected]
+
+
+class FakeEtcd:
+    """An etcd with so many keys below each prefix, or one that fails."""
+
+    def __init__(self, keys):
+        self.keys = keys
+
+    def count(self, prefix):
+        if isinstance(self.keys, Exception):
+            raise self.keys
+        return self.keys.get(prefix, 0)
+
+
+@pytest.fixture
+def external(tmp_path, monkeypatch):
+    """Writes the configuration of an external datastore; returns how etcd was asked."""
+    asked = []
+
+    def make(address, keys):
+        for name, text in (
+            ("K3S_SECRETS", "endpoint: '%s'" % address),
+            ("K3S_CONFIG", "cafile: /etc/rancher/k3s/ca.pem"),
+        ):
+            path = tmp_path / name
+            path.write_text("# Made by kubewright.cluster.\ndatastore-%s\n" % text)
+            monkeypatch.setattr(paths, name, str(path))
+        monkeypatch.setattr(datastore.etcd, "connect", lambda how, timeout: asked.append(how) or FakeEtcd(keys))
+        return asked
+
+    return make
+
+
+ETCD = "https://10.0.0.8:2379,https://10.0.0.9:2379"
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [({"/registry/": 412}, "has 412 objects of a cluster"), (OSError("refused"), "does not say whether it is empty")],
+)
+def test_no_cluster_begins_on_an_external_etcd_that_has_another_one(start, manager, external, tmp_path, keys, words):
+    asked = external(ETCD, keys)
+    failed = start(init=True, database="etcd at 10.0.0.8:2379")
+    assert failed["failed"] and words in failed["msg"] and manager.calls == []
+    assert not (tmp_path / "token").exists() and asked == [{"servers": ETCD, "cafile": "/etc/rancher/k3s/ca.pem"}]
+
+
+@pytest.mark.parametrize("keys", [{}, {"/registry/": 412, "/bootstrap/": 1}])
+def test_a_cluster_begins_on_an_empty_etcd_and_k3s_opens_its_own_again(start, manager, external, keys):
+    external(ETCD, keys)
+    assert start(init=True, database="etcd at 10.0.0.8:2379")["changed"] and manager.calls
+
+
+def test_a_database_and_a_server_that_starts_no_cluster_are_not_asked(start, manager, external):
+    asked = external("postgres://k3s:hunter2@db:5432/k3s", OSError("refused"))
+    assert start(init=True)["changed"]
+    external(ETCD, OSError("refused"))
+    assert start(init=False)["changed"] and asked == []
