@@ -275,42 +275,39 @@ ARGUMENTS = {
 }
 
 
-def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    parameters = module.params
+def carry_out(parameters: dict[str, Any], record: Record, check_mode: bool) -> dict[str, Any]:
+    """Install what is not there yet, and return the module's result. Raise FetchError or OSError."""
     items = parameters["items"]
-    wrong = problems(items)
-    if wrong:
-        module.fail_json(msg="; ".join(wrong))
-    lock = None
-    try:
-        lock = None if module.check_mode else ownership.lock_node()
-        record = ownership.read()
-    except OwnershipError as error:
-        module.fail_json(msg=str(error))
     wanted = [item for item in items if not installed(item, record)]
-    if module.check_mode or not wanted:
-        module.exit_json(
-            changed=bool(wanted),
-            changed_paths=[],
-            artifacts=[
+    if check_mode or not wanted:
+        return {
+            "changed": bool(wanted),
+            "changed_paths": [],
+            "artifacts": [
                 {"url": item["url"], "status": "would be installed" if item in wanted else "up to date"}
                 for item in items
             ],
-            diff=[{"before": "", "after": "%s %s\n" % (item["url"], item["version"])} for item in wanted],
-        )
-    names = ("source", "proxy", "timeout", "retries", "no_proxy")
-    source = Source(*(parameters[name] for name in names))
-    try:
-        changed_paths, seconds = install(source, wanted, record)
-    except (FetchError, OSError) as error:
-        module.fail_json(msg=str(error))
-    if lock:
-        lock.close()
+            "diff": [{"before": "", "after": "%s %s\n" % (item["url"], item["version"])} for item in wanted],
+        }
+    source = Source(*(parameters[name] for name in ("source", "proxy", "timeout", "retries", "no_proxy")))
+    changed_paths, seconds = install(source, wanted, record)
     rows = [
         {"url": item["url"], "status": "installed", "seconds": seconds[number]} for number, item in enumerate(wanted)
     ]
-    module.exit_json(changed=True, changed_paths=changed_paths, artifacts=rows)
+    return {"changed": True, "changed_paths": changed_paths, "artifacts": rows}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    wrong = problems(module.params["items"])
+    if wrong:
+        module.fail_json(msg="; ".join(wrong))
+    try:
+        with ownership.changing(module.check_mode) as record:
+            result = carry_out(module.params, record, module.check_mode)
+    except (OwnershipError, FetchError, OSError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -235,15 +235,11 @@ def main() -> None:
     wrong = problems(entries)
     if wrong:
         module.fail_json(msg="; ".join(wrong))
-    lock = None
     try:
-        lock = None if module.check_mode else ownership.lock_node()
-        record = ownership.read()
+        with ownership.changing(module.check_mode) as record:
+            changed, diff, errors = carry_out(entries, record, module.check_mode)
     except OwnershipError as error:
         module.fail_json(msg=str(error))
-    changed, diff, errors = carry_out(entries, record, module.check_mode)
-    if lock:
-        lock.close()
     if errors:
         module.fail_json(msg="These files could not be written: " + "; ".join(errors), changed_paths=changed)
     module.exit_json(changed=bool(changed), changed_paths=changed, diff=diff)

@@ -9,12 +9,13 @@ An entry is written before the thing itself is put in place: a run that is kille
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import shutil
 import time
-from typing import IO, Any, Dict
+from typing import IO, Any, Dict, Iterator
 
 from ..base.text_files import read_text, write_atomically
 from . import paths
@@ -72,6 +73,13 @@ def lock_node(path: str | None = None, seconds: float = LOCK_SECONDS, inherited:
     lock.write("%d\n" % os.getpid())
     lock.flush()
     return lock
+
+
+@contextlib.contextmanager
+def changing(check_mode: bool) -> Iterator[Record]:
+    """Hold the node's lock, which check mode does not need, and return the record. Raise OwnershipError."""
+    with contextlib.nullcontext() if check_mode else lock_node():
+        yield read()
 
 
 def parsed(text: str) -> Record:

@@ -343,6 +343,15 @@ class Distribution(ABC):
         return ""
 
 
+def data_dir_fixed(host: str, what: str, wanted: str, running: str) -> Finding:
+    """Return the refusal of another data directory on a member, where `what` would start without its data."""
+    text = (
+        "%s: kube_data_dir gives %s the directory %s, and its data are in %s. They are not moved: set "
+        "kube_data_dir back, or reset the node first."
+    )
+    return Finding("data_dir.fixed", text % (host, what, wanted, running), host, wanted, running)
+
+
 def unsupported_plugin(distribution: Distribution, plugin: str) -> list[Finding]:
     """Refuse a network plugin that a distribution does not run with."""
     if plugin in distribution.plugins:

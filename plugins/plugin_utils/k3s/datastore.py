@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from ..base.distribution import File, Inputs, Node, Nodes, Reason, etcd_reason
+from ..base.distribution import File, Inputs, Node, Nodes, Reason, data_dir_fixed, etcd_reason
 from ..base.findings import Finding, reason
 from ..base.model import Datastore, Placement
 from ..base.reference import K3S_DATASTORE_PAGE, K3S_ETCD
@@ -71,11 +71,7 @@ def moved(host: str, node: Node) -> list[Finding]:
     running, wanted = cluster.get("data_dir"), config.data_dir(node["inputs"])
     if not running or running == wanted or not (cluster.get("kubelet_conf") or cluster.get("etcd_data")):
         return []
-    text = (
-        "%s: kube_data_dir gives K3s the data directory %s, and its data are in %s. They are not moved: set "
-        "kube_data_dir back, or reset the node first."
-    )
-    return [Finding("data_dir.fixed", text % (host, wanted, running), host, wanted, running)]
+    return [data_dir_fixed(host, "K3s", wanted, running)]
 
 
 def removed(host: str, node: Node) -> list[Finding]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..base import quantity
-from ..base.distribution import Node, Problems
+from ..base.distribution import Node, Problems, data_dir_fixed
 from ..base.findings import Finding
 from ..base.reference import KUBEADM_MINIMUM, KUBERNETES_ARCHITECTURES
 from . import node_files
@@ -38,11 +38,7 @@ def data_moved(host: str, node: Node) -> list[Finding]:
     running, wanted = cluster.get("data_dir"), node_files.runtime_dir(node["inputs"])
     if not cluster.get("kubelet_conf") or not running or running == wanted:
         return []
-    text = (
-        "%s: kube_data_dir gives containerd the directory %s, and its data are in %s. They are not moved: set "
-        "kube_data_dir back, or reset the node first."
-    )
-    return [Finding("data_dir.fixed", text % (host, wanted, running), host, wanted, running)]
+    return [data_dir_fixed(host, "containerd", wanted, running)]
 
 
 def kept_arguments(host: str, node: Node) -> list[Finding]:

@@ -12,6 +12,7 @@ HOST = {"host": "cp-3", "name": "cp-3", "addresses": ["10.0.0.3"]}
 
 
 class Etcd:
+    own_only = False
     cluster_id = None
 
     def __init__(self):
