@@ -188,12 +188,20 @@ def kubeconfig(
     host = "[%s]" % address if ":" in address else address
     return {
         "fetch": wanted.get("fetch", True),
+        "same": _kubeconfig_is_same(plan),
         "path": wanted.get("path") or default_kubeconfig(directory, is_inventory),
         "server": "https://%s" % (endpoint["host_port"] if shared_address else "%s:%s" % (host, plan["api_port"])),
         "cluster_name": plan["name"],
         "source": distributions.by_name(plan["distribution"]).admin_kubeconfig,
         "merge": bool(wanted.get("merge")),
     }
+
+
+def _kubeconfig_is_same(plan: dict[str, Any]) -> bool:
+    """Return True if the file on the controller is as it would be written, and stays so: K3s renews certificates when
+    it starts."""
+    changes = any(plan["nodes"][host]["steps"] or plan["nodes"][host]["action"] for host in plan["control_planes"])
+    return (plan["kubeconfig"] or {}).get("state") == "same" and not changes
 
 
 def default_kubeconfig(directory: str | None, is_inventory: bool) -> str:

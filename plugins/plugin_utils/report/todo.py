@@ -31,6 +31,8 @@ STEPS = {
     "script": "run K3s's install script",
     "credentials": "write credentials",
 }
+# What is done to a running service.
+VERBS = {"restarted": "restart", "reloaded": "reload", "stopped": "stop"}
 # MB, rounded, of an amd64 build of the releases that the plan chooses by default; kubeadm's component has three files.
 SIZES = {"containerd": 33, "runc": 12, "cni": 31, "crictl": 12, "kubeadm": 75, "kubelet": 92, "kubectl": 62, "k3s": 75}
 
@@ -140,10 +142,20 @@ def _phrases(node: PlanNode) -> list[tuple[str, str]]:
         elif new and step in STEPS:
             found.append(("do", STEPS[step]))
         else:
-            found.append(("do", "%s (%s)" % (step, "; ".join(reasons))))
+            found.append(("do", "%s (%s)" % (step, "; ".join(_without_repeats(reasons)))))
     found += [("do", text) for text in node.get("object_changes") or []]
+    if not new:
+        found += [
+            ("do", "%s %s" % (VERBS[how], name)) for name, how in node.get("services", {}).items() if how in VERBS
+        ]
     action = node.get("action")
     return [*found, ("act", ACTIONS[action])] if action else found
+
+
+def _without_repeats(reasons: list[str]) -> list[str]:
+    """Return reasons without those of a service that is restarted because of a file that is already named."""
+    kept = [reason for reason in reasons if not reason.endswith(" changes")]
+    return kept or reasons
 
 
 def _text(phrases: list[tuple[str, str]]) -> str:

@@ -5,16 +5,21 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
 from ansible.errors import AnsibleError
 from ansible_collections.kubewright.cluster.plugins.action import plan as plan_action
 from ansible_collections.kubewright.cluster.plugins.lookup import cluster_hosts, planned
+from ansible_collections.kubewright.cluster.plugins.module_utils.detect.cluster import ADMIN_DATA, admin_digests
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import kubeconfig
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.clusters import running
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described, ids
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory
 
+A = '{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: web}, data: {x: "1"}}'
 SECRET = "{apiVersion: v1, kind: Secret, metadata: {name: login}, stringData: {password: hunter2hunter2}}"
 
 
@@ -186,3 +191,69 @@ def test_labels_that_a_limit_leaves_for_later(action, store, tmp_path):
         row["info"] = applied(row["info"], plan["nodes"][host], plan)
         row["inputs"] = {"kube_node_labels": {"a": "b"}}
     assert found(action, store, hosts, groups, tmp_path, part=["w-1"])[1] == ["limit.labels_not_applied node=w-1"]
+
+
+# -- what changes beside the nodes
+# --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def idle(tmp_path):
+    """(hosts, groups) of a running cluster that is as its inventory asks for, with a kubeconfig on the controller."""
+    inputs = {
+        "kube_kubeconfig": {"path": str(tmp_path / "kubeconfig")},
+        "kube_manifests": [{"name": "a", "content": A}],
+    }
+    hosts, groups = running(inputs)
+    data = {name: base64.b64encode(name.encode()).decode() for name in ADMIN_DATA}
+    text = kubeconfig.written(
+        {ADMIN_DATA[0]: data[ADMIN_DATA[0]]},
+        {name: data[name] for name in ADMIN_DATA[1:]},
+        "https://10.0.0.11:6443",
+        "kubernetes",
+    )
+    kubeconfig.write(str(tmp_path / "kubeconfig"), text, False)
+    for row in hosts.values():
+        row["info"]["cluster"]["admin_sha256"] = admin_digests("".join("%s: %s\n" % item for item in data.items()))
+    return hosts, groups
+
+
+def beside(action, store, hosts, groups):
+    """(what the plan says is done beside the nodes, the text, whether the kubeconfig is known to be the same)."""
+    _result, made = run(action, store, hosts, groups, {"show": "all"})
+    text = "\n".join(line for line, _colour in made._display.lines)
+    (cluster,), (wanted,) = lookup(planned, "cluster"), lookup(planned, "kubeconfig")
+    return cluster["apply_objects"], wanted["same"], text
+
+
+def test_nothing_is_done_beside_the_nodes(action, store, idle):
+    applies, same, text = beside(action, store, *idle)
+    assert (applies, same) == (False, True) and "nothing to do" in text
+
+
+def test_a_manifest_and_the_kubeconfig_change(action, store, idle, tmp_path):
+    hosts, groups = idle
+    for row in hosts.values():
+        row["inputs"] = {**row["inputs"], "kube_manifests": [{"name": "a", "content": A.replace("1", "2")}]}
+    path = tmp_path / "kubeconfig"
+    path.write_text(path.read_text(encoding="utf-8").replace("10.0.0.11", "10.0.0.9"), encoding="utf-8")
+    applies, same, text = beside(action, store, hosts, groups)
+    assert (applies, same) == (True, False) and "the cluster: apply manifest a (changed)" in text
+    assert "server changes from https://10.0.0.9:6443 to https://10.0.0.11:6443" in " ".join(text.split())
+
+
+def test_a_control_plane_that_restarts_may_renew_its_certificates(action, store, idle):
+    hosts, groups = idle
+    for row in hosts.values():
+        row["inputs"] = {**row["inputs"], "kubelet_config": {"maxPods": 51}}
+    assert beside(action, store, hosts, groups)[:2] == (False, False)
+
+
+def test_names_that_another_cluster_has_are_refused(action, store, idle, tmp_path, monkeypatch):
+    hosts, groups = idle
+    monkeypatch.setenv("HOME", str(tmp_path))
+    other = "clusters: [{name: kubernetes, cluster: {certificate-authority-data: eA==}}]"
+    kubeconfig.write(str(tmp_path / ".kube/config"), other, False)
+    for row in hosts.values():
+        row["inputs"]["kube_kubeconfig"] = {**row["inputs"]["kube_kubeconfig"], "merge": True}
+    assert run(action, store, hosts, groups)[0]["failed"]

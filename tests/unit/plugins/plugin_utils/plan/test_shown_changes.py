@@ -10,7 +10,7 @@ import json
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.owned_objects import ANNOTATION
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_text
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_text, todo
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.clusters import running, with_inputs
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import inventory
@@ -66,3 +66,11 @@ def test_files_of_others_that_are_replaced_are_named():
     hosts["w-1"]["info"]["files"] = {"/etc/containerd/config.toml": theirs, "/etc/rancher/k3s/config.yaml": theirs}
     plan = planner.cluster_plan(hosts, groups)
     assert described(plan["warnings"]) == ["files.replaced node=w-1 value=/etc/containerd/config.toml"]
+
+
+@pytest.mark.parametrize(("distribution", "service"), [("kubeadm", "kubelet"), ("k3s", "k3s-agent")])
+def test_services_that_restart_are_named_and_their_files_once(distribution, service):
+    hosts, groups = running({"kube_distribution": distribution})
+    plan = planner.cluster_plan(with_inputs(hosts, kubelet_config={"maxPods": 51}), groups)
+    words = "; ".join(task.text for task in todo.tasks(plan) if "w-1" in task.hosts)
+    assert words.endswith("; restart " + service) and words.count("differs") == 1 and " changes" not in words
