@@ -12,7 +12,7 @@ import os
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..api import etcd, gate, readiness, tls
+from ..api import etcd, gate, kubernetes, readiness, tls
 from ..api.kubernetes import Api, ApiError, local_server
 from ..node import paths, services
 from ..node.services import Process
@@ -124,4 +124,4 @@ def _own_api() -> tuple[Api | None, str]:
     """Return (a client of the server's own API or None, why it does not serve). Raise ApiError."""
     api = Api([local_server() or ("127.0.0.1", paths.API_PORT)], paths.K3S_ADMIN, timeout=5, patience=0)
     status, text = api.ask("GET", "/readyz")
-    return (api, "") if status == 200 else (None, "its API is not ready: %s" % text.strip()[-200:])
+    return (api, "") if status == 200 else (None, "its API is not ready: %s" % kubernetes.reason(status, text.strip()))

@@ -26,6 +26,9 @@ MOST_RESTARTS = 12
 REFUSED_SECONDS = 30
 # A server that restarts is back sooner.
 UNREACHED_SECONDS = 90
+_NO_CONNECTION = re.compile(
+    r"dial tcp (?!127\.|\[::1\])(\S+:\d+): (?:connect: )?(i/o timeout|connection refused|no route to host)"
+)
 _UNREACHED = re.compile(r"connection refused|no such host|i/o timeout|no route to host")
 # An agent asks through its own balancer, which closes the connection: https://github.com/k3s-io/k3s/issues/9748. Only
 # the last lines count: an agent that reached a server logs other things.
@@ -178,8 +181,8 @@ def wait(unit: str, problem_of: Callable[[], str], server: bool, timeout: int, d
         failures = manager.restarts(unit) - before
         if waited > timeout or failures > MOST_RESTARTS:
             span = "%d starts" % failures if failures > MOST_RESTARTS else "%d s" % timeout
-            text = "%s does not serve after %s: %s\n%s"
-            raise K3sError(text % (unit, span, masked_message(problem), last_errors(unit)))
+            text = "%s does not serve after %s: %s\n%s%s"
+            raise K3sError(text % (unit, span, masked_message(problem), _unreached_address(unit), last_errors(unit)))
         time.sleep(0.5)
 
 
@@ -215,6 +218,15 @@ def _agent_refusal(unit: str, seconds: float) -> str:
         text = "no server answers at `server:` in %s; check that address and the network between the two machines"
         return text % paths.K3S_CONFIG
     return ""
+
+
+def _unreached_address(unit: str) -> str:
+    """Return a line about the last address of another machine that K3s or its etcd could not connect to, or ""."""
+    found = _NO_CONNECTION.findall("\n".join(_errors(unit)))
+    if not found:
+        return ""
+    text = "It cannot connect to %s (%s). Start what listens there, or open the port between the two machines.\n"
+    return text % found[-1]
 
 
 def _servers_unreached(unit: str, errors: str) -> bool:

@@ -121,7 +121,11 @@ def test_a_node_that_does_not_serve_does_not_pass(node, change, expected):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"readyz": (500, "[-]etcd failed")}, "its API is not ready: [-]etcd failed"),
+        ({"readyz": (500, "[-]etcd failed")}, "its API is not ready: HTTP 500, [-]etcd failed"),
+        (
+            {"readyz": (503, '{"message": "apiserver not ready"}')},
+            "its API is not ready: HTTP 503, apiserver not ready",
+        ),
         ({"cluster_id": "200"}, "its etcd is of another cluster: 200, before the change it was 100"),
         ({"rows": [{"ID": "1", "name": NAME + "-0a1b2c3d", "isLearner": True}]}, "does not vote: it is a learner"),
         ({"rows": [{"ID": "2", "name": "cp-2-4e5f6a7b"}]}, "does not vote: the members are cp-2-4e5f6a7b"),

@@ -259,3 +259,41 @@ def test_an_etcd_that_is_silent_changes_nothing(first_server):
     with pytest.raises(k3s_tokens.K3sError, match="does not answer"):
         settle(OSError("refused"))
     assert path.read_text() == FIRST
+
+
+# A server whose port 2380 was closed, and one whose 6443 was.
+ETCD_PEERS = (
+    '{"level":"warn","caller":"etcdserver/cluster_util.go:86","msg":"failed to get cluster response",'
+    '"error":"Get \\"https://10.0.0.11:2380/members\\": dial tcp 10.0.0.11:2380: i/o timeout"}'
+)
+SUPERVISOR = (
+    'level=fatal msg="Error: preparing server: failed to get CA certs: Get \\"https://10.0.0.11:6443/cacerts\\": '
+    'dial tcp 10.0.0.11:6443: connect: connection refused"'
+)
+OWN = 'level=error msg="Failed to connect: dial tcp 127.0.0.1:6444: connect: connection refused"'
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (
+            [ETCD_PEERS, OWN],
+            "It cannot connect to 10.0.0.11:2380 (i/o timeout). Start what listens there, or open the port",
+        ),
+        ([SUPERVISOR], "It cannot connect to 10.0.0.11:6443 (connection refused)."),
+        ([SUPERVISOR.replace("10.0.0.11", "[fd00::b]")], "It cannot connect to [fd00::b]:6443 (connection refused)."),
+        ([OWN, OWN.replace("127.0.0.1", "[::1]")], None),
+    ],
+)
+def test_a_server_that_does_not_join_names_the_address_that_it_does_not_reach(monkeypatch, lines, told):
+    class Manager:
+        def log(self, unit, count):
+            return "\n".join(lines)
+
+        def restarts(self, unit):
+            return 0
+
+    monkeypatch.setattr(services, "here", Manager)
+    with pytest.raises(k3s_node.K3sError) as failed:
+        k3s_node.wait("k3s", lambda: "its API is not ready", True, -1)
+    assert told in str(failed.value) if told else "It cannot connect" not in str(failed.value)
