@@ -32,7 +32,8 @@ def applied(ask: Ask) -> Dict[str, Any]:
     {identity: same, changed, deleted, or None for unknown}.
     """
     record = _record(*ask(SYSTEM + "configmaps/" + owned_objects.CONFIG_MAP, "application/json"))
-    key, known = "", {}  # type: Tuple[str, Applied]
+    key = ""
+    known: Applied = {}
     status, text = ask(SYSTEM + "secrets/" + applied_objects.SECRET, "application/json")
     if status == 200:
         key, known = applied_objects.read(text)

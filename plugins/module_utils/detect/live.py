@@ -152,7 +152,7 @@ def _applied(host: Host, server: dict[str, Any]) -> dict[str, Any]:
     try:
         found["applied"] = applied.applied(ask)
         status, text = ask(SYSTEM + "pods?labelSelector=k8s-app%3Dkube-dns", "application/json")
-        pods = json.loads(text)["items"] if status == 200 else None
+        pods = (json.loads(text)["items"] or []) if status == 200 else None
         found["dns_places"] = None if pods is None else [pod["spec"].get("nodeName") for pod in pods]
     except WRONG as error:
         found["applied_error"] = "%s" % (error or type(error).__name__)
@@ -163,7 +163,7 @@ def _addons(host: Host, server: dict[str, Any]) -> dict[str, str | None] | None:
     """Return {name: SHA-256 of the file} of K3s's AddOns as it applied them, None if that is unknown."""
     try:
         status, text = host.ask(server, "GET", ADDONS)
-        items = json.loads(text)["items"] if status == 200 else None
+        items = (json.loads(text)["items"] or []) if status == 200 else None
         if items is None:
             return None
         return {item["metadata"]["name"]: (item.get("spec") or {}).get("checksum") for item in items}
@@ -175,7 +175,8 @@ def _questions(host: Host, server: dict[str, Any]) -> dict[str, Any]:
     get = _getter(host, server)
 
     def names(path: str) -> list[str]:
-        return sorted(item["metadata"]["name"] for item in json.loads(get(path, NAMES))["items"])
+        # "items": null where there is none, as there is no Deployment before kubeadm's addons.
+        return sorted(item["metadata"]["name"] for item in json.loads(get(path, NAMES))["items"] or [])
 
     common = _common(get)
     maps = names(SYSTEM + "configmaps")

@@ -76,3 +76,25 @@ def test_a_k3s_server_without_embedded_etcd_is_not_asked_for_it():
             raise OSError("refused")
 
     assert live.k3s(Silent({}), 6443, "/srv/k3s")["etcd_cluster"] is None
+
+
+def test_lists_without_an_item_are_empty():
+    """The API server writes "items": null for a list of metadata, such as the Deployments before kubeadm's addons."""
+    answers = {
+        "/readyz": "ok",
+        "/version": '{"gitVersion": "v1.36.3"}',
+        "/api/v1/namespaces/kube-system": '{"metadata": {"uid": "1"}}',
+        "/api/v1/nodes": '{"items": []}',
+        "/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app%3Dkube-dns": '{"items": null}',
+    }
+
+    class Young(Files):
+        def ask(self, server, method, path, *_arguments, **_named):
+            if path.endswith("/kubewright-manifests"):
+                return 404, '{"reason": "NotFound", "details": {"name": "kubewright-manifests"}}'
+            return 200, answers.get(path, '{"items": null}')
+
+    found = live._ask(Young({}), {"address": "10.0.0.1", "port": 6443})
+    assert found["healthy"] and found["deployments"] == [] and found["dns_places"] == []
+    assert found["applied"] == {"record": {}, "key": "", "digests": {}, "objects": {}}
+    assert live._addons(Young({}), {}) == {}
