@@ -27,10 +27,10 @@ ROOT = Path(__file__).resolve().parents[1]
 COPIED = ("plugins", "roles", "playbooks", "meta", "galaxy.yml")
 # Appended to the action plugin node_info: returns facts without running the module.
 FAKE = """
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.recorded import machines  # once, not in each worker
+
 
 def _recorded(self, arguments, task_vars):
-    from ansible_collections.kubewright.cluster.plugins.plugin_utils.recorded import machines
-
     host = task_vars["inventory_hostname"]
     number = task_vars["recorded_number"]
     facts = machines.machine(host, "10.%d.%d.%d" % (number // 62500, number // 250 % 250, number % 250 + 1))
@@ -77,7 +77,7 @@ def measure(folder: Path, hosts: int, options: argparse.Namespace) -> bool:
         **os.environ,
         "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
         "ANSIBLE_COLLECTIONS_PATH": str(folder),
-        **({"ANSIBLE_CALLBACKS_ENABLED": "profile_tasks"} if options.profile else {}),
+        **({"ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.profile_tasks"} if options.profile else {}),
     }
     command = ["ansible-playbook", "kubewright.cluster.plan", "-i", str(path), "--forks", str(options.forks)]
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()

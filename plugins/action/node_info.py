@@ -133,11 +133,11 @@ class ActionModule(ActionBase):
         with store.turn("probes"):
             known = store.get("probes", "all")
             if known is None:
-                targets = {name: self._target(name, task_vars) for name in host_inputs.known_hosts(task_vars["groups"])}
-                known = {"targets": targets, "probes": host_inputs.probes(targets.values())}
+                hosts = host_inputs.known_hosts(task_vars["groups"])
+                known = host_inputs.probes(self._target(name, task_vars) for name in hosts)
                 store.put("probes", "all", known)
-        own = known["targets"].get(host)
-        return known["probes"] + ([own] if own and is_address(own) and own not in known["probes"] else [])
+        own = self._target(host, task_vars)
+        return known + ([own] if is_address(own) and own not in known else [])
 
     def _target(self, name, task_vars):
         variables = task_vars["hostvars"].raw_get(name)

@@ -71,8 +71,7 @@ NOBODY = ["!all"]
 
 def _left_out(groups, playing, part, variables):
     """Return this host's share of the hosts that somebody has to look at."""
-    known = set(part)
-    missing = [host for host in host_inputs.known_hosts(groups) if host not in known]
+    missing = sorted(set(host_inputs.known_hosts(groups)).difference(part))
     if not missing:
         return []
     return missing[playing.index(variables["inventory_hostname"]) :: len(playing)]

@@ -20,7 +20,7 @@ from ..base.yaml_documents import merge
 from ..inputs import schema
 from ..inputs.foreign import dialects, translate
 from ..inputs.foreign.dialect import Dialect, Kind, is_true
-from ..inputs.groups import members
+from ..inputs.groups import family, members, used_names
 from ..k3s import auto_deploy, datastore
 from ..network.addresses import is_address, network_of
 from .variables import Template, Values
@@ -35,7 +35,7 @@ PYTHON_HINT = "Install python3 on it (Debian: apt install python3), or set ansib
 
 def is_server(host: str, groups: Mapping[str, Sequence[str]]) -> bool:
     """Return True if the groups make the host a control plane."""
-    return host in members(groups)[0]
+    return any(host in (groups.get(name) or ()) for name in used_names(family(groups))[0])
 
 
 def known_hosts(groups: Mapping[str, Sequence[str]]) -> list[str]:
