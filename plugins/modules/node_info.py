@@ -117,16 +117,14 @@ node:
       type: str
       returned: always
     architecture:
-      description: >-
-        C(name) as Kubernetes uses it (amd64, arm64, arm, 386, ppc64le, s390x, riscv64), C(raw) as the kernel reports
-        it, C(bits) of its programs.
+      description: C(name) as Kubernetes uses it (amd64, arm64, arm, 386, ppc64le, s390x, riscv64), C(raw) as the
+        kernel reports it, C(bits) of its programs.
       type: dict
       returned: always
       sample: {name: amd64, raw: x86_64, bits: 64}
     cpus:
-      description: >-
-        C(count) of usable CPUs (by affinity and quota, rounded down, at least 1), C(host_count) of the machine,
-        C(limit) of the cgroup in CPUs.
+      description: C(count) of usable CPUs (by affinity and quota, rounded down, at least 1), C(host_count) of the
+        machine, C(limit) of the cgroup in CPUs.
       type: dict
       returned: always
       sample: {count: 2, host_count: 8, limit: 2.5}
@@ -137,9 +135,8 @@ node:
       returned: always
       sample: {total_bytes: 8589934592, limit_bytes: null, usable_bytes: 8589934592, available_bytes: 7516192768}
     swap:
-      description: >-
-        C(total_bytes) of the active swap, C(devices) with C(name), C(kind) (partition, file, zram, virtual) and
-        C(size_bytes), C(fstab) with the lines of C(/etc/fstab) that turn swap on.
+      description: C(total_bytes) of the active swap, C(devices) with C(name), C(kind) (partition, file, zram, virtual)
+        and C(size_bytes), C(fstab) with the lines of C(/etc/fstab) that turn swap on.
       type: dict
       returned: always
       sample: {total_bytes: 0, devices: [], fstab: []}
@@ -151,10 +148,9 @@ node:
       returned: always
       sample: [{vendor: nvidia, address: "0000:3b:00.0"}]
     disks:
-      description: >-
-        For each directory C(mount), C(fs), C(device), C(total_bytes), C(free_bytes), C(kind) (nvme, ssd, hdd, sd, emmc,
-        virtual, network, unknown; for a volume over several disks, the slowest), C(read_only), C(noexec),
-        and of ZFS C(fs_version).
+      description: For each directory C(mount), C(fs), C(device), C(total_bytes), C(free_bytes), C(kind) (nvme, ssd,
+        hdd, sd, emmc, virtual, network, unknown; for a volume over several disks, the slowest), C(read_only),
+        C(noexec), and of ZFS C(fs_version).
       type: dict
       returned: always
       sample:
@@ -165,9 +161,8 @@ node:
       returned: always
       sample: {version: v2, controllers: [cpu, memory, pids]}
     kernel:
-      description: >-
-        C(release), C(version) as three numbers, C(modules) by name (loaded, builtin, available, missing, unknown),
-        C(sysctls) by name.
+      description: C(release), C(version) as three numbers, C(modules) by name (loaded, builtin, available, missing,
+        unknown), C(sysctls) by name.
       type: dict
       returned: always
       sample:
@@ -181,24 +176,21 @@ node:
       returned: always
       sample: systemd
     os:
-      description: >-
-        C(id), C(id_like), C(version_id), C(name) from os-release, C(family) (debian, redhat, suse, alpine, arch,
-        other).
+      description: C(id), C(id_like), C(version_id), C(name) from os-release, C(family) (debian, redhat, suse, alpine,
+        arch, other).
       type: dict
       returned: always
       sample: {id: debian, id_like: [], version_id: "12", name: Debian GNU/Linux 12 (bookworm), family: debian}
     virtualization:
-      description: >-
-        C(container) (podman, docker, lxc, systemd-nspawn, wsl, other) and C(vm) (kvm, qemu without acceleration,
-        vmware, hyperv, xen, firecracker, other).
+      description: C(container) (podman, docker, lxc, systemd-nspawn, wsl, other) and C(vm) (kvm, qemu without
+        acceleration, vmware, hyperv, xen, firecracker, other).
       type: dict
       returned: always
       sample: {container: null, vm: kvm}
     board:
-      description: >-
-        C(model), C(raspberry_pi), C(cmdline_file) that its firmware reads, C(cmdline_next), the kernel arguments in
-        that file, which take effect at the next boot, C(cmdline) of the running kernel, the ID of this C(boot) if there
-        is such a file, and C(journal) (memory, or null if it may be on a disk).
+      description: C(model), C(raspberry_pi), C(cmdline_file) that its firmware reads, C(cmdline_next), the kernel
+        arguments in that file, which take effect at the next boot, C(cmdline) of the running kernel, the ID of this
+        C(boot) if there is such a file, and C(journal) (memory, or null if it may be on a disk).
       type: dict
       returned: always
       sample:
@@ -210,26 +202,23 @@ node:
         boot: 4f1b4a1e-7d0c-4c5e-8f57-0b8d4f5a9c11
         journal: null
     clock:
-      description: >-
-        C(epoch) in seconds since 1970, C(offset_seconds) from the controller's clock, C(synchronised), C(source)
-        (chrony, systemd-timesyncd, ntpd, openntpd).
+      description: C(epoch) in seconds since 1970, C(offset_seconds) from the controller's clock, C(synchronised),
+        C(source) (chrony, systemd-timesyncd, ntpd, openntpd).
       type: dict
       returned: always
       sample: {epoch: 1795594158.8, offset_seconds: 0.02, synchronised: true, source: chrony}
     network:
-      description: >-
-        C(interfaces) with C(name), C(mac), C(mtu), C(up), C(link) (ether, none for a VPN, loopback and others),
-        C(addresses) with C(address), C(prefix), C(family), C(scope), and C(unstable) (temporary, deprecated, tentative,
-        dadfailed) for one that may go away; C(routes) of all tables with C(dst), C(via), C(dev), C(src), C(metric),
-        C(family), C(protocol), C(type) (unreachable, blackhole, prohibit, throw, otherwise null), C(table) (null for
-        main); C(default_ipv4), C(default_ipv6) with C(address), C(interface), C(gateway); C(sources), by own address
-        the first of O(address_probes) that is reached from it, and C(probe_source), the first of these.
+      description: C(interfaces) with C(name), C(mac), C(mtu), C(up), C(link) (ether, none for a VPN, loopback and
+        others), C(addresses) with C(address), C(prefix), C(family), C(scope), and C(unstable) (temporary, deprecated,
+        tentative, dadfailed) for one that may go away; C(routes) of all tables with C(dst), C(via), C(dev), C(src),
+        C(metric), C(family), C(protocol), C(type) (unreachable, blackhole, prohibit, throw, otherwise null), C(table)
+        (null for main); C(default_ipv4), C(default_ipv6) with C(address), C(interface), C(gateway); C(sources), by own
+        address the first of O(address_probes) that is reached from it, and C(probe_source), the first of these.
       type: dict
       returned: always
     dns:
-      description: >-
-        C(resolv_conf), the file with the real servers, for the kubelet; its C(nameservers) and C(search); C(loopback),
-        whether it names a resolver on the machine itself.
+      description: C(resolv_conf), the file with the real servers, for the kubelet; its C(nameservers) and C(search);
+        C(loopback), whether it names a resolver on the machine itself.
       type: dict
       returned: always
       sample: {resolv_conf: /run/systemd/resolve/resolv.conf, nameservers: [192.0.2.53], search: [], loopback: false}
@@ -284,15 +273,13 @@ node:
       returned: always
       sample: {kubelet: {path: /usr/local/bin/kubelet, version: v1.36.3}, k3s: null}
     services:
-      description: >-
-        For each service C(exists), C(active), C(enabled), C(started_epoch), C(newest_process_epoch) (later than the
-        start if a reload started a new process), C(restarts).
+      description: For each service C(exists), C(active), C(enabled), C(started_epoch), C(newest_process_epoch) (later
+        than the start if a reload started a new process), C(restarts).
       type: dict
       returned: always
     files:
-      description: >-
-        For each path C(sha256), C(mode), C(size) in bytes, C(mtime) in seconds since 1970, C(owned); null if the file
-        does not exist.
+      description: For each path C(sha256), C(mode), C(size) in bytes, C(mtime) in seconds since 1970, C(owned); null
+        if the file does not exist.
       type: dict
       returned: always
     owned:
@@ -300,33 +287,30 @@ node:
       type: dict
       returned: always
     occupied:
-      description: >-
-        For each directory of O(data_paths), and of those that etcd and containerd usually have, the names in it; only
-        of those that are not empty.
+      description: For each directory of O(data_paths), and of those that etcd and containerd usually have, the names
+        in it; only of those that are not empty.
       type: dict
       returned: always
     artifacts:
-      description: >-
-        For each program that the collection installed, by path, C(version), C(sha256), C(source), and C(intact),
-        whether it is unchanged.
+      description: For each program that the collection installed, by path, C(version), C(sha256), C(source), and
+        C(intact), whether it is unchanged.
       type: dict
       returned: always
     cluster:
-      description: >-
-        C(kind) (kubeadm, k3s, rke2, microk8s, k0s) of the cluster that the machine belongs to, C(foreign), whether
-        another tool made it, C(made_by) (such as Kubespray or k3s-ansible), C(ca_sha256), the digest of its certificate
-        authority, C(role) (control_plane, worker), C(node_name) in its kubelet's
-        certificate, C(finished), whether its start or join ran to its end, C(kubelet_conf), C(admin_conf), C(manifests), C(etcd_data),
+      description: C(kind) (kubeadm, k3s, rke2, microk8s, k0s) of the cluster that the machine belongs to, C(foreign),
+        whether another tool made it, C(made_by) (such as Kubespray or k3s-ansible), C(ca_sha256), the digest of its
+        certificate authority, C(role) (control_plane, worker), C(node_name) in its kubelet's certificate, C(finished),
+        whether its start or join ran to its end, C(kubelet_conf), C(admin_conf), C(manifests), C(etcd_data),
         C(datastore) of a K3s server (C(sqlite), C(etcd), C(external) with the scheme of its address), C(server) that
         the kubelet uses, C(node_taints) with which K3s registered the node, C(node_ips) that its kubelet gives the
         Node, C(kubelet_args) by name as kubeadm wrote them, C(data_dir) of containerd or K3s, C(proxy_mode) of K3s's
-        kube-proxy, C(database), the place of K3s's external database without its login, C(cni_conf), C(certificates) by
-        name with C(expires_epoch) and C(days_left), C(admin_sha256), digests of the certificates and the key in the
-        administrator's kubeconfig, and on a control plane C(live), the state that its API and etcd
-        report (C(healthy), C(uid) of kube-system, C(version), C(nodes), C(kubeadm_config), C(etcd_cluster), C(etcd_members), C(config_maps), C(daemonsets),
-        C(deployments), C(applied), which manifests the collection applied and whether their objects are still C(same),
-        C(changed) or C(deleted), C(applied_error), C(dns_places), the nodes of CoreDNS' pods, C(addons) of K3s,
-        C(error), C(etcd_error)).
+        kube-proxy, C(database), the place of K3s's external database without its login, C(cni_conf), C(certificates)
+        by name with C(expires_epoch) and C(days_left), C(admin_sha256), digests of the certificates and the key in the
+        administrator's kubeconfig, and on a control plane C(live), the state that its API and etcd report (C(healthy),
+        C(uid) of kube-system, C(version), C(nodes), C(kubeadm_config), C(etcd_cluster), C(etcd_members),
+        C(config_maps), C(daemonsets), C(deployments), C(applied), which manifests the collection applied and whether
+        their objects are still C(same), C(changed) or C(deleted), C(applied_error), C(dns_places), the nodes of
+        CoreDNS' pods, C(addons) of K3s, C(error), C(etcd_error)).
       type: dict
       returned: always
     reach:
