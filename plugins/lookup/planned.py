@@ -19,7 +19,8 @@ options:
     description:
       - C(node) is the part of one host - its name, role, address, steps, files, services.
       - C(cluster) is what all hosts share, for example C(name), C(distribution), C(leader), C(api_port).
-      - C(batches) is how many running nodes are changed at once, for a play's C(serial).
+      - C(batches) is how many hosts are worked on at once, for a play's C(serial), and C(tasks) what is done on the
+        host - a list of C(role) and C(tasks) that is the same for all hosts of a batch.
       - C(objects) is what is applied through the API, C(verify) is what is verified, C(report) the
         lines of the verification, C(kubeconfig) is the file on the controller.
       - C(exists) is true if this run has a plan.
@@ -69,10 +70,10 @@ class LookupModule(LookupBase):
             return store.get("plan", term)
         if status["refusals"]:
             raise AnsibleError("The plan has refusals, so nothing is changed: %s" % " ".join(status["refusals"]))
-        if term != "node":
+        if term not in ("node", "tasks"):
             return store.get("plan", term)
         host = self.get_option("host") or variables["inventory_hostname"]
         found = store.get("node", host)
         if found is None or found.get("run") != status["run"]:
             raise AnsibleError("%s is in none of the groups kube_control_plane, kube_node, server, agent." % host)
-        return found
+        return store.get("plan", "cluster")["tasks"].get(found["phase"], []) if term == "tasks" else found

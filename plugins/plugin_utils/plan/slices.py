@@ -36,6 +36,18 @@ SEQUENCE = (
 )
 
 
+# What happens to a host in a run, in this order; each host has one of these at most. Its stages: of the plan.
+PHASES = {
+    "endpoint": ("endpoint",),
+    "new": ("prepare", "start", "join"),
+    "change": ("change", "roll"),
+}
+
+
+def _phase(stages: Collection[str]) -> str:
+    return next((phase for phase, names in PHASES.items() if set(names) & set(stages)), "")
+
+
 def of_host(
     plan: dict[str, Any], host: str, values: dict[str, Any], info: dict[str, Any], part: Collection[str]
 ) -> dict[str, Any]:
@@ -53,6 +65,7 @@ def of_host(
         **{key: value for key, value in node.items() if key not in UNUSED},
         "host": host,
         "stages": stages,
+        "phase": _phase(stages),
         "apply": apply,
         "hooks": hooks,
         "clock_service": _clock_service(node, info),
@@ -93,8 +106,13 @@ def shared(plan: dict[str, Any], slices: dict[str, dict[str, Any]], part: Iterab
     here = [slices[host] for host in part if host in slices]
     leader = plan["leader"]
 
-    def staged(*names: str) -> list[dict[str, Any]]:
-        return [each for each in here if set(each["stages"]) & set(names)]
+    def staged(name: str) -> list[dict[str, Any]]:
+        return [each for each in here if name in each["stages"]]
+
+    def in_phase(name: str) -> list[dict[str, Any]]:
+        return [each for each in here if each["phase"] == name]
+
+    started = [{"role": plan["distribution"], "tasks": name} for name in ("start", "join") if staged(name)]
 
     return {
         **{key: plan[key] for key in ("name", "distribution", "leader", "api_port", "plugin")},
@@ -102,9 +120,11 @@ def shared(plan: dict[str, Any], slices: dict[str, dict[str, Any]], part: Iterab
         # False: nothing is applied through the API. None: that is unknown, so it is compared by applying it.
         "apply_objects": plan["apply_objects"],
         "bootstrap_ttl": plan.get("bootstrap_ttl") or "",
-        "prepare": sequence(staged("prepare", "endpoint")),
-        "change": _change(plan["distribution"], staged("change", "roll")),
-        "start": [name for name in ("start", "join") if staged(name)],
+        "tasks": {
+            "endpoint": sequence(in_phase("endpoint")),
+            "new": sequence(in_phase("new")) + started,
+            "change": _change(plan["distribution"], in_phase("change")),
+        },
         "joins_control_plane": any(each["role"] == "control_plane" for each in staged("join")),
         "rejoining": [each["name"] for each in staged("join") if each.get("rejoins")],
         "leader_data_dir": slices[leader]["data_dir"] if leader else None,
@@ -131,10 +151,13 @@ def _complete(plan: dict[str, Any], leader: dict[str, Any]) -> list[dict[str, st
 
 
 def batches(plan: dict[str, Any], slices: dict[str, dict[str, Any]], part: Collection[str]) -> list[Any]:
-    """Return how many running nodes are changed at once, batch by batch: control planes first, one at a time."""
-    changing = [slices[host] for host in part if host in slices and {"change", "roll"} & set(slices[host]["stages"])]
-    alone = [1 for each in changing if "change" in each["stages"]]
-    return [*alone, plan["workers_at_once"]] if len(alone) < len(changing) else alone or [1]
+    """Return how many hosts are worked on at once, batch by batch: those whose API endpoint changes, the new ones, then
+    the running ones that change: control planes one at a time, workers a few at a time."""
+    here = [slices[host] for host in part if host in slices]
+    sizes = [sum(each["phase"] == phase for each in here) for phase in ("endpoint", "new")]
+    alone = [1 for each in here if "change" in each["stages"]]
+    rolled = [plan["workers_at_once"]] if any("roll" in each["stages"] for each in here) else []
+    return [*(size for size in sizes if size), *alone, *rolled] or [1]
 
 
 def _clock_service(node: dict[str, Any], info: dict[str, Any]) -> str | None:

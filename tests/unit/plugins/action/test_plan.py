@@ -49,11 +49,9 @@ def test_a_new_cluster(action, store):
     (node,) = lookup(planned, "node", host="w-1")
     assert node["name"] == "w-1" and node["role"] == "worker" and node["apply"]["start"]["state"] == "pull"
     (cluster,) = lookup(planned, "cluster")
-    assert cluster["leader"] == "cp-1" and [row["tasks"] for row in cluster["prepare"]] == [
-        "programs",
-        "settings",
-        "parts",
-    ]
+    assert cluster["leader"] == "cp-1" and lookup(planned, "batches") == [[4]]
+    (tasks,) = lookup(planned, "tasks", host="w-1")
+    assert [row["tasks"] for row in tasks] == ["programs", "settings", "parts", "start", "join"]
     (kubeconfig,) = lookup(planned, "kubeconfig")
     assert kubeconfig["path"] == "/inv/kubeconfig" and kubeconfig["fetch"]
 
@@ -134,10 +132,14 @@ def test_lookups_without_a_plan(store):
 
 
 def test_running_nodes_change_control_planes_first(action, store):
-    slices = {name: {"stages": ["change"]} for name in ("cp-1", "cp-2")} | {"w-1": {"stages": ["roll"]}}
-    assert plan_action.slices.batches({"workers_at_once": "20%"}, slices, list(slices)) == [1, 1, "20%"]
-    assert plan_action.slices.batches({"workers_at_once": "20%"}, slices, ["cp-1"]) == [1]
-    assert plan_action.slices.batches({"workers_at_once": "20%"}, slices, ["w-1"]) == ["20%"]
+    stages = {"cp-1": "change", "cp-2": "change", "w-1": "roll", "w-2": "join", "w-3": "prepare", "w-4": "endpoint"}
+    slices = {name: {"stages": [stage], "phase": plan_action.slices._phase([stage])} for name, stage in stages.items()}
+
+    def batches(*part):
+        return plan_action.slices.batches({"workers_at_once": "20%"}, slices, part)
+
+    assert batches(*slices) == [1, 2, 1, 1, "20%"]
+    assert batches("cp-1") == [1] and batches("w-1") == ["20%"] and batches("w-2", "w-3") == [2] and batches() == [1]
 
 
 # -- findings that only the controller can make
