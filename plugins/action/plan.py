@@ -208,8 +208,11 @@ def _keep(store, plan, hosts, part, task_vars, check_mode, texts):
         store.put("secret", host, slices.secrets(plan, host, values[host]))
         for stage in share["stages"]:
             stages.setdefault(stage, []).append(host)
+    cluster = slices.shared(plan, shares, part)
+    if not (set(stages) - {"leader"} or cluster["complete"]) and _is_applied(plan):
+        stages.pop("leader", None)
     store.put("plan", "stages", stages)
-    store.put("plan", "cluster", slices.shared(plan, shares, part))
+    store.put("plan", "cluster", cluster)
     store.put("plan", "batches", slices.batches(plan, shares, part))
     given = values[plan["leader"]]["kube_manifests"] if plan["leader"] else []
     manifests = cluster_objects.complete(plan["manifests"], given, texts)
@@ -217,6 +220,11 @@ def _keep(store, plan, hosts, part, task_vars, check_mode, texts):
     joins = "start" in stages or "join" in stages
     store.put("plan", "objects", slices.objects(plan, manifests, joins))
     store.put("plan", "kubeconfig", slices.kubeconfig(plan, values, *_inventory(task_vars)))
+
+
+def _is_applied(plan):
+    """Return True if the cluster is known to have its objects, and the controller its kubeconfig."""
+    return plan["apply_objects"] is False and (plan["kubeconfig"] is None or plan["kubeconfig"]["state"] == "same")
 
 
 def _inventory(task_vars):

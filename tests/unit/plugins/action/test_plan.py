@@ -259,3 +259,50 @@ def test_names_that_another_cluster_has_are_refused(action, store, idle, tmp_pat
     for row in hosts.values():
         row["inputs"]["kube_kubeconfig"] = {**row["inputs"]["kube_kubeconfig"], "merge": True}
     assert run(action, store, hosts, groups)[0]["failed"]
+
+
+def leaders(action, store, change=lambda hosts: None, **inputs):
+    """The hosts of the play that completes a running cluster, after a change of its facts."""
+    hosts, groups = running({"kube_kubeconfig": {"fetch": False}, **inputs})
+    change(hosts)
+    result, made = run(action, store, hosts, groups)
+    assert not result.get("failed"), made._display.text()
+    return lookup(cluster_hosts, "leader")
+
+
+def test_a_second_run_has_nothing_to_complete(action, store):
+    assert leaders(action, store) == ["!all"]
+    assert lookup(cluster_hosts, *(name for names in plan_action.slices.PHASES.values() for name in names)) == ["!all"]
+
+
+SECRET_MANIFEST = {"name": "login", "content": SECRET, "state": "present"}
+
+
+def of_the_api(**facts):
+    return lambda hosts: [row["info"]["cluster"]["live"].update(facts) for row in hosts.values() if is_plane(row)]
+
+
+def is_plane(row):
+    return row["info"]["cluster"]["live"] is not None
+
+
+@pytest.mark.parametrize(
+    ("change", "inputs"),
+    [
+        (of_the_api(dns_places=["cp-1", "cp-1"]), {}),
+        (of_the_api(dns_places=None), {}),
+        (of_the_api(applied=None, applied_error="HTTP 500"), {}),
+        (lambda hosts: hosts["w-1"]["inputs"].update(kube_node_labels={"a": "b"}), {}),
+        (lambda hosts: hosts["w-1"]["info"]["services"]["containerd"].update(active="inactive"), {}),
+        (lambda hosts: [row["inputs"].update(kube_manifests=[SECRET_MANIFEST]) for row in hosts.values()], {}),
+        (of_the_api(addons=None), {"kube_distribution": "k3s"}),
+        (lambda hosts: None, {"kube_kubeconfig": {"path": "/not/there"}}),
+    ],
+)
+def test_the_leader_completes_what_differs_or_is_not_known(action, store, change, inputs):
+    assert leaders(action, store, change, **inputs) == ["cp-1"]
+
+
+def test_the_leader_runs_your_tasks_of_every_run(action, store, tmp_path):
+    (tmp_path / "hook.yml").write_text("[{ansible.builtin.meta: noop}]")
+    assert leaders(action, store, kube_hooks={"after_cluster": str(tmp_path / "hook.yml")}) == ["cp-1"]
