@@ -70,7 +70,7 @@ def of_host(
         "hooks": hooks,
         "clock_service": _clock_service(node, info),
         "parts": list(distribution.parts),
-        "artifacts": _artifacts(values),
+        "artifacts": _artifacts(values, plan["no_proxy"]),
         "needs": needs(node, hooks, info),
     }
 
@@ -167,8 +167,8 @@ def _clock_service(node: dict[str, Any], info: dict[str, Any]) -> str | None:
     return "chrony" if (info.get("os") or {}).get("family") == "debian" else "chronyd"
 
 
-def _artifacts(values: dict[str, Any]) -> dict[str, Any]:
-    """Return where a node's programs come from."""
+def _artifacts(values: dict[str, Any], direct: list[str]) -> dict[str, Any]:
+    """Return where a node's programs come from. direct: the cluster's own networks and names, see Plan.no_proxy."""
     source = str((values["kube_artifacts"] or {}).get("source") or "upstream")
     proxy = values["kube_http_proxy"] or {}
     return {
@@ -177,7 +177,7 @@ def _artifacts(values: dict[str, Any]) -> dict[str, Any]:
         "proxy": (proxy.get("http") or proxy.get("https"))
         if source.startswith("http://")
         else (proxy.get("https") or proxy.get("http")),
-        "no_proxy": list(proxy.get("no_proxy") or []),
+        "no_proxy": [*direct, *(proxy.get("no_proxy") or [])],
     }
 
 

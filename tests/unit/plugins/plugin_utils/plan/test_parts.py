@@ -9,19 +9,21 @@ import os
 
 import pytest
 import yaml
+from ansible_collections.kubewright.cluster.plugins.module_utils.base import proxies
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.base import (
     labels,
     quantity,
     versions,
     yaml_documents as documents,
 )
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.kubeadm import config as kubeadm_config
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.machine import (
     containerd as containerd_config,
     kubelet as kubelet_config,
 )
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.network import addresses, endpoint
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner, slices
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_text as report
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import ids
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import GIB, inventory, machine
@@ -149,6 +151,21 @@ def test_hosts_toml():
         and "server =" not in by_path["_default/hosts.toml"]["content"]
     )
     assert by_path["_default/hosts.toml"]["mode"] == "0644"
+
+
+def test_programs_in_the_nodes_own_network_are_not_fetched_through_the_proxy():
+    given = {
+        "kube_artifacts": {"source": "http://10.0.0.2:8080"},
+        "kube_http_proxy": {"http": "http://proxy.example:3128", "no_proxy": ["corp.example"]},
+    }
+    hosts, groups = inventory(inputs=given)
+    plan = planner.cluster_plan(hosts, groups)
+    values, _problems = schema.validate(given)
+    made = slices.of_host(plan, "w-1", values, hosts["w-1"]["info"], list(hosts))["artifacts"]
+    assert made["proxy"] == "http://proxy.example:3128"
+    for name in ("10.0.0.2", "a.corp.example"):
+        assert proxies.excepted(name, made["no_proxy"])
+    assert not proxies.excepted("dl.k8s.io", made["no_proxy"])
 
 
 def test_proxy_environment_is_a_secret_file():
