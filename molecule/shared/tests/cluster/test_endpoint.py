@@ -33,3 +33,8 @@ def test_the_vip_is_on_one_control_plane(host, inputs, members):
     assert all(one.service("kube-endpoint-vip").is_running for one in hosts.values())
     holders = [name for name, one in hosts.items() if f" {address}/" in one.check_output("ip -o -4 address show")]
     assert len(holders) == 1, holders
+    password = inputs["kube_api_endpoint"]["password"]
+    for one in hosts.values():
+        file = one.file("/etc/kubewright/endpoint/keepalived-password.conf")
+        assert file.mode == 0o600 and password in file.content_string
+        assert password not in one.check_output("journalctl --no-pager -u kube-endpoint-vip; ls -R /etc/kubewright")
