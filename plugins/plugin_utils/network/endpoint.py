@@ -246,7 +246,7 @@ def keepalived(
 def secret_files(node: Node, cluster: Cluster) -> list[File]:
     """Return the file with the password of VRRP, on a control plane that may hold the virtual address."""
     password = node["inputs"]["kube_api_endpoint"].get("password")
-    if cluster["endpoint"]["mode"] != "vip" or node["role"] not in cluster["endpoint"]["proxied"] or not password:
+    if not password or node["role"] != "control_plane" or cluster["endpoint"]["mode"] != "vip":
         return []
     content = "authentication {\n  auth_type PASS\n  auth_pass %s\n}\n" % password
     return [{"path": PASSWORD_FILE, "content": content, "mode": "0600", "secret": True}]
