@@ -203,6 +203,7 @@ def test_secrets_are_in_no_plan():
         "role": "control_plane",
         "inputs": {
             **inputs,
+            "kube_api_endpoint": {},
             "kube_http_proxy": {},
             "k3s_config": {},
             "k3s_datastore_tls": {},
