@@ -84,6 +84,9 @@ def main() -> None:
         return not module.check_mode
 
     how, name = etcd.access(), os.uname()[1]
+    if not how and not isinstance(paths.here(), paths.K3s):
+        text = "%s: has no API server's manifest (%s), so its etcd cannot be asked. Nothing was reset."
+        module.fail_json(msg=text % (name, paths.API_SERVER_MANIFEST), removed=removed)
     if not how or (os.path.exists(paths.API_SERVER_MANIFEST) and not os.path.exists(paths.MANIFESTS + "/etcd.yaml")):
         module.exit_json(changed=False, removed=removed)  # its etcd is not the cluster's own
     try:

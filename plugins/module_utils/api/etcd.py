@@ -71,7 +71,7 @@ class Etcd:
         answer = self.ask(url, MEMBERS)
         self.servers = [url, *(other for other in self.servers if other != url)]
         self.own_id, self.cluster_id = (answer.get("header") or {}).get("member_id"), cluster_of(answer)
-        return answer.get("members") or []
+        return _named(answer)
 
     def remove(self, member_id: str) -> None:
         """Remove a member from the cluster. Raise one of tls.NO_ANSWER, also if etcd refuses."""
@@ -218,5 +218,13 @@ def described(text: str, node_of: Callable[[str], str] = str) -> list[Member]:
             "learner": bool(item.get("isLearner")),
             "peer_urls": item.get("peerURLs") or [],
         }
-        for item in json.loads(text).get("members") or []
+        for item in _named(json.loads(text))
     ]
+
+
+def _named(answer: Any) -> list[Member]:
+    """Return the members in an answer. Raise ValueError if it names none: every cluster has at least one."""
+    found = answer.get("members") if isinstance(answer, dict) else None
+    if not found:
+        raise ValueError("etcd's answer names no member")
+    return found

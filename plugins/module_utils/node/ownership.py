@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import filecmp
 import json
 import os
 import shutil
@@ -142,10 +143,25 @@ def back_up_former(path: str, record: Record) -> None:
         return
     backup = None
     if os.path.lexists(path):
-        backup = os.path.join(BACKUPS, path.strip("/").replace("/", "--"))
+        backup = _place_of_backup(path)
         os.makedirs(BACKUPS, mode=0o700, exist_ok=True)
         copy_with_attributes(path, backup)
     record["files"][path] = {"backup": backup}
+
+
+def _place_of_backup(path: str) -> str:
+    """Return where the backup of a file goes. A backup that a lost record left is not overwritten by another content."""
+    first = found = os.path.join(BACKUPS, path.strip("/").replace("/", "--"))
+    number = 1
+    while os.path.lexists(found) and not _is_same(path, found):
+        found, number = "%s.%d" % (first, number), number + 1
+    return found
+
+
+def _is_same(path: str, other: str) -> bool:
+    if os.path.islink(path) or os.path.islink(other):
+        return os.path.islink(path) and os.path.islink(other) and os.readlink(path) == os.readlink(other)
+    return filecmp.cmp(path, other, shallow=False)
 
 
 def take_back(path: str, record: Record) -> None:
@@ -170,13 +186,20 @@ def take_back(path: str, record: Record) -> None:
 
 
 def copy_with_attributes(source: str, path: str) -> None:
-    """Copy a file or link with its mode, owner and times. The copy appears in one step."""
+    """Copy a file or link with its mode, owner and times. The copy appears in one step, flushed to disk."""
     temporary = os.path.join(os.path.dirname(path), ".kubewright-" + os.path.basename(path))
     if os.path.lexists(temporary):
         os.unlink(temporary)
-    shutil.copy2(source, temporary, follow_symlinks=False)
-    info = os.lstat(source)
-    os.chown(temporary, info.st_uid, info.st_gid, follow_symlinks=False)
-    if not os.path.islink(temporary):
-        os.chmod(temporary, info.st_mode & 0o7777)
-    os.replace(temporary, path)
+    try:
+        shutil.copy2(source, temporary, follow_symlinks=False)
+        info = os.lstat(source)
+        os.chown(temporary, info.st_uid, info.st_gid, follow_symlinks=False)
+        if not os.path.islink(temporary):
+            os.chmod(temporary, info.st_mode & 0o7777)
+            with open(temporary, "rb") as stream:
+                os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
+        raise

@@ -129,12 +129,17 @@ class Cleanup:
             return [
                 name
                 for name in others
-                if any(self.run([*ctr, "-n", name, kind, "list", "-q"]).out.strip() for kind in kinds)
+                if any(self._has_content([*ctr, "-n", name, kind, "list", "-q"]) for kind in kinds)
             ]
         # It does not run: its directories show whose containers it has.
         roots = [root for root in self.data.recorded if os.path.isdir(root + TASKS)]
         names = {name for root in roots for name in os.listdir(root + TASKS) if os.listdir(root + TASKS + "/" + name)}
         return sorted(name for name in names if not name.startswith(NAMESPACES))
+
+    def _has_content(self, argv: list[str]) -> bool:
+        """Return True if a list is not empty, or is unknown because the command failed."""
+        done = self.run(argv)
+        return done.rc != 0 or bool(done.out.strip())
 
     def remove_data(self) -> None:
         """Remove data; logind reads its configuration again if the kubelet changed it."""
@@ -246,7 +251,7 @@ class Cleanup:
         for path, entry in sorted(self.record["artifacts"].items()):
             if self.keep_programs or not os.path.lexists(path) or self.is_restored(entry):
                 continue
-            if os.path.islink(path) or sha256(path) != entry.get("sha256"):
+            if not os.path.isfile(path) or os.path.islink(path) or sha256(path) != entry.get("sha256"):
                 why = "it was changed after it was installed"
                 if entry.get("backup"):
                     why += "; the file that was there before is %s" % entry["backup"]
@@ -269,7 +274,9 @@ class Cleanup:
 
     def take_back(self, path: str, entry: dict[str, Any]) -> None:
         """Restore the former file, or remove ours if there was none. The backup goes last: a reset may be killed."""
-        if entry.get("backup"):
+        if os.path.isdir(path) and not os.path.islink(path):
+            self.failed(path, "it is a directory now, not the file that was made")
+        elif entry.get("backup"):
             if self.note("restore %s" % path):
                 os.makedirs(os.path.dirname(path), exist_ok=True)
                 ownership.copy_with_attributes(entry["backup"], path)
@@ -315,8 +322,10 @@ class Cleanup:
         place = os.path.dirname(ownership.PATH)
         if not os.path.isdir(place):
             return
-        backups = [entry.get("backup") for entry in self.record["artifacts"].values()]
-        kept = any(backup and os.path.lexists(backup) for backup in backups)
+        backups = {entry.get("backup") for part in ("files", "artifacts") for entry in self.record[part].values()}
+        kept = os.listdir(ownership.BACKUPS) if os.path.isdir(ownership.BACKUPS) else []
+        for path in sorted({os.path.join(ownership.BACKUPS, name) for name in kept} - backups):
+            self.failed(path, "it is a file from before the collection, and the record does not name it")
         for name in os.listdir(place):
             path = os.path.join(place, name)
             if path != ownership.PATH and not (kept and path == ownership.BACKUPS):

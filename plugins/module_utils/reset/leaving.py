@@ -51,7 +51,7 @@ def serves(etcd: Etcd, member: Member) -> bool:
         answer = etcd.status(member)
     except tls.NO_ANSWER:
         return False
-    return answer.get("reached") is True or cluster_of(answer) in (None, etcd.cluster_id)
+    return answer.get("reached") is True or etcd.cluster_id is not None and cluster_of(answer) == etcd.cluster_id
 
 
 def problem(staying: List[Member], serving: List[Member], hosts: List[str]) -> str:

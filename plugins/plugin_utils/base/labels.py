@@ -9,6 +9,8 @@ import re
 
 # The kubelet and the distribution set them: https://kubernetes.io/docs/reference/labels-annotations-taints/
 OWN = (
+    "beta.kubernetes.io/arch",
+    "beta.kubernetes.io/os",
     "kubernetes.io/arch",
     "kubernetes.io/hostname",
     "kubernetes.io/os",
@@ -17,7 +19,15 @@ OWN = (
 )
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
-KEY = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_PART = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+KEY = re.compile(r"(?=[^/]{0,253}/|[^/]*$)(%s(\.%s)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?" % (_PART, _PART))
+# Kubernetes sets and removes these taints by the state of the node:
+# https://kubernetes.io/docs/reference/labels-annotations-taints/
+OWN_TAINTS = tuple(
+    "node.kubernetes.io/%s" % name
+    for name in "disk-pressure memory-pressure network-unavailable not-ready out-of-service pid-pressure "
+    "unreachable unschedulable".split()
+)
 _VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 
 

@@ -8,6 +8,7 @@ The grammar is that of https://kubernetes.io/docs/reference/kubernetes-api/commo
 
 from __future__ import annotations
 
+import math
 import re
 
 BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60}
@@ -26,8 +27,10 @@ def parse(text: object) -> float:
     if not found:
         raise ValueError("%r is not a quantity: write it as 512Mi, 2Gi, 250m or 1.5" % (text,))
     number, exponent, suffix = found.groups()
-    factor = {**BINARY, **DECIMAL}[suffix or ""]
-    return float(number) * 10 ** int(exponent or 0) * factor
+    value = float("%se%s" % (number, exponent or 0)) * {**BINARY, **DECIMAL}[suffix or ""]
+    if math.isinf(value):
+        raise ValueError("%.60r is too large" % (text,))
+    return value
 
 
 def convert(value: object, unit: str | None = None) -> int | float | str:

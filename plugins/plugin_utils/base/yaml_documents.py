@@ -29,13 +29,15 @@ _Dumper.add_representer(
 
 
 def merge(computed: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a deep merge in which the given map wins.
+    """Return a deep merge in which the given map wins. A key without a value counts as not set.
 
     Lists of {name, value}, as kubeadm's extraArgs, are merged by name; other lists are replaced as a whole.
     """
     result = dict(computed)
     for key, value in given.items():
         there = result.get(key)
+        if value is None:
+            continue
         if isinstance(value, Mapping) and isinstance(there, Mapping):
             result[key] = merge(there, value)
         elif there is not None and _named(value) and _named(there):

@@ -15,7 +15,7 @@ from ..base.findings import Finding
 from ..inputs import lifecycle
 from ..inputs.foreign.dialect import Kind
 from ..inputs.foreign.from_pyratlabs import CONTROL_PLANE
-from ..inputs.groups import Groups, group_names, members, misspelt, roles_of
+from ..inputs.groups import Groups, group_names, members, misspelt, roles_of, without_role
 
 Rows = Mapping[str, Mapping[str, Any]]
 # Inputs that are the same for the whole cluster: a group of some hosts may have set them.
@@ -84,7 +84,8 @@ def findings(rows: Rows, groups: Groups, directory: str | None) -> list[Finding]
 
     directory: the inventory's, None if it has none.
     """
-    return [*_questions(rows), *misspelt(groups), *_etcd(groups), *_unread(groups, directory), *_roles(rows, groups)]
+    by_groups = [*misspelt(groups), *without_role(groups), *_etcd(groups)]
+    return [*_questions(rows), *by_groups, *_unread(groups, directory), *_roles(rows, groups)]
 
 
 def _questions(rows: Rows) -> list[Finding]:

@@ -9,12 +9,16 @@ The components ignore an unknown field, or do not start with a wrong type.
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Union
 
-DURATION = re.compile(r"0|([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+")
+_PART = r"([0-9]+(?:\.[0-9]+)?)(ns|us|ms|s|m|h)"
+DURATION = re.compile("0|(?:%s)+" % _PART)
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+_QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?([KMGTPE]i|[kMGTPE])?")
 _THRESHOLD = re.compile(r"[0-9]+(\.[0-9]+)?(%|[KMGTPE]i|[mkMGTPE])?")
 # Values that may be secret are not shown.
 _SECRET = re.compile(r"token|[kK]ey$|\.value$|Header", re.IGNORECASE)
@@ -35,6 +39,7 @@ class Kind:
 
 BOOL, INTEGER, NUMBER, TEXT, TEXTS = (Kind(name) for name in ("bool", "int", "number", "text", "texts"))
 DURATIONS, THRESHOLD = Kind("duration"), Kind("threshold")
+QUANTITY, ADDRESSES = Kind("quantity"), Kind("addresses")
 MAP_OF_TEXT, MAP_OF_BOOL, MAP, LIST = (Kind(name) for name in ("map of text", "map of bool", "map", "list"))
 NOT_NEGATIVE, PORT, PERCENT = Kind("int", 0), Kind("int", 1, 65535), Kind("int", 0, 100)
 WORDS = {
@@ -43,6 +48,8 @@ WORDS = {
     "number": "a number",
     "text": "text",
     "duration": "a duration such as 30s",
+    "quantity": "a quantity such as 10Mi",
+    "addresses": "a list of IP addresses",
     "threshold": "a quantity or a share, such as 200Mi or 5%",
     "texts": "a list of texts",
     "map of text": "a map whose values are text",
@@ -102,7 +109,7 @@ def _wrong(value: Any, kind: Kind, shown: str) -> tuple[str, str] | None:
         if kind.name == "text" and isinstance(value, (bool, int, float)):
             hint = "put it in quotes"
         return "expected %s, got %s" % (WORDS[kind.name], shown), hint
-    if kind.choices and value not in kind.choices:
+    if kind.choices and not set(value if isinstance(value, (list, tuple)) else [value]) <= set(kind.choices):
         return "%s is unknown" % shown, "use one of %s" % ", ".join(choice for choice in kind.choices if choice)
     low, high = kind.low, kind.high
     if low is not None and value < low or high is not None and value > high:
@@ -111,8 +118,20 @@ def _wrong(value: Any, kind: Kind, shown: str) -> tuple[str, str] | None:
     return None
 
 
+def seconds(text: object) -> float:
+    """Return the seconds of a duration such as 1m30s; 0 if it is none."""
+    return sum(float(number) * _SECONDS[unit] for number, unit in re.findall(_PART, str(text)))
+
+
 def _is_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(text))
+    except ValueError:
+        return False
 
 
 def _is_map(value: Any, kind: type) -> bool:
@@ -129,6 +148,8 @@ _TESTS = {
     "number": lambda value: _is_int(value) or isinstance(value, float),
     "text": lambda value: isinstance(value, str),
     "duration": lambda value: isinstance(value, str) and DURATION.fullmatch(value),
+    "quantity": lambda value: isinstance(value, str) and _QUANTITY.fullmatch(value),
+    "addresses": lambda value: _is_list(value, str) and all(map(_is_address, value)),
     "threshold": lambda value: isinstance(value, str) and _THRESHOLD.fullmatch(value),
     "texts": lambda value: _is_list(value, str),
     "map of text": lambda value: _is_map(value, str),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -28,8 +29,12 @@ SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z
 DURATION = re.compile(r"([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+")
 # Directories that are emptied at boot, hold no files, or hold other data; each with what is below it.
 NOT_FOR_DATA = tuple(
-    "/%s/" % name for name in "bin boot dev etc lib lib64 proc run sbin sys tmp var/run var/tmp".split()
-) + ("/var/lib/kubelet/", "/var/lib/etcd/")
+    "/%s/" % name
+    for name in "bin boot dev etc lib lib64 opt/cni proc run sbin snap sys tmp usr var/lib/cni var/lib/containerd "
+    "var/lib/containers var/lib/docker var/lib/etcd var/lib/kubelet var/log var/run var/tmp".split()
+)
+# K3s's sockets are below it, and the path of a socket has at most 107 characters: unix(7).
+LONGEST_DATA_DIR = 64
 SHA256 = re.compile(r"(sha256:)?[0-9a-fA-F]{64}")
 # Ports that every node uses already: kubelet, its healthz, kube-proxy's two
 # (kubernetes.io/docs/reference/networking/ports-and-protocols).
@@ -61,10 +66,9 @@ def port(value: int) -> Problem:
 def text(pattern: re.Pattern[str], what: str, way_out: str, longest: int = 253) -> Check:
     """Return a check for text of a form."""
 
-    def check(value: str) -> Problem:
-        return (
-            None if len(value) <= longest and pattern.fullmatch(value) else ('"%s" is not %s' % (value, what), way_out)
-        )
+    def check(value: Any) -> Problem:
+        good = isinstance(value, str) and len(value) <= longest and pattern.fullmatch(value)
+        return None if good else ('"%s" is not %s' % (value, what), way_out)
 
     return check
 
@@ -90,8 +94,18 @@ forwarded_port = text(
 
 
 def token(value: str) -> Problem:
-    """Check a token or password that K3s reads from a file. The value is not shown."""
-    return ("it has blanks", "remove them") if re.search(r"\s", value) else None
+    """Check a token or password that K3s reads from a file. The value is not shown.
+
+    K3s takes what begins with K10 for its own form (pkg/clientaccess/token.go, parseToken).
+    """
+    if re.search(r"\s", value):
+        return "it has blanks", "remove them"
+    if value.startswith("K10") and not re.fullmatch(r"K10([0-9a-f]{64})?::[^:]*:.+", value):
+        return (
+            "it begins with K10 and is not a whole token of K3s",
+            "copy the whole token, or begin it with something else",
+        )
+    return None
 
 
 at_once = text(
@@ -119,7 +133,7 @@ def absolute(value: str) -> Problem:
         return '"%s" is not an absolute path' % value, "begin it with /"
     if not re.fullmatch(r"[A-Za-z0-9._/@:+-]+", value):
         return '"%s" has blanks or other special characters' % value, "use letters, digits and . _ - @ : + only"
-    if value.rstrip("/") == "" or ".." in value.split("/"):
+    if value.rstrip("/") == "" or {".", ".."} & set(value.split("/")):
         return '"%s" cannot hold the data' % value, "use another directory, such as /data"
     return None
 
@@ -128,7 +142,9 @@ def data_dir(value: str) -> Problem:
     """Check a directory for images and container data: not one of the system's, of the kubelet's or of etcd's."""
     top = re.sub("/+", "/", value + "/")
     if top.startswith(NOT_FOR_DATA):
-        return '"%s" belongs to the system or to the cluster itself' % value, "use another directory, such as /data"
+        return '"%s" belongs to the system or to other programs' % value, "use another directory, such as /data"
+    if len(value) > LONGEST_DATA_DIR:
+        return '"%s..." has more than %d characters' % (value[:20], LONGEST_DATA_DIR), "use a shorter path"
     return absolute(value)
 
 
@@ -189,10 +205,10 @@ def memory(value: Any) -> Problem:
 def taint(value: str) -> Problem:
     """Check a taint: key=value:Effect or key:Effect."""
     try:
-        labels.parse_taint(value)
+        key = labels.parse_taint(value)["key"]
     except ValueError:
         return '"%s" is not a taint' % value, "write it as key=value:NoSchedule (or PreferNoSchedule, NoExecute)"
-    return None
+    return ('"%s" is set and removed by the cluster' % key, "remove it") if key in labels.OWN_TAINTS else None
 
 
 def taints(value: list[Any]) -> Problem:
@@ -235,6 +251,32 @@ def plain_text(value: Any) -> Problem:
     return None if isinstance(value, str) else ("expected text, got another type", "put it in quotes")
 
 
+def password(value: Any) -> Problem:
+    """Check a password or token for a registry, which is sent in a header. The value is not shown."""
+    found = plain_text(value)
+    if not found and re.search(r"[\x00-\x1f\x7f]", value):
+        return "it has a line end or another control character", "write it in one line (without | in YAML)"
+    return found
+
+
+def user_name(value: Any) -> Problem:
+    """Check a user name for a registry: a colon separates it from the password."""
+    found = password(value)
+    return found or (("it has a colon", "remove it: a password goes into password") if ":" in value else None)
+
+
+def flag(value: Any) -> Problem:
+    """Check an argument of a program."""
+    good = not isinstance(value, str) or re.fullmatch(r"--?[A-Za-z0-9]\S*", value)  # words() refuses other types
+    return None if good else ('"%s" is not an argument' % value, "write it as --name=value")
+
+
+def chart_version(value: str) -> Problem:
+    """Check the version of a Helm chart, or a constraint such as >=1.2 <2."""
+    good = re.search(r"[0-9*xX]", value)
+    return None if good else ('"%s" is not the version of a chart' % value, "write it as 1.2.3")
+
+
 def boolean(value: Any) -> Problem:
     """Check true or false."""
     return None if isinstance(value, bool) else ("expected true or false", "write it without quotes")
@@ -270,11 +312,40 @@ def manifest(value: str) -> Problem:
         return "it is not YAML%s" % (" (line %d)" % (mark.line + 1) if mark else ""), "correct it"
     if not documents:
         return "it has no object", "give it at least one document"
+    if _refers_to_itself(documents):
+        return "a document in it refers to itself", "remove the alias"
     for row in documents:
-        if not isinstance(row, Mapping) or not row.get("kind") or not row.get("apiVersion"):
-            return "a document in it is not a Kubernetes object", "give every document apiVersion, kind and metadata"
-        metadata = row.get("metadata")
-        named = isinstance(metadata, Mapping) and metadata.get("name")
-        if not named and not str(row["kind"]).endswith("List"):
-            return "a %s in it has no name" % row["kind"], "give it metadata.name"
+        found = _object(row)
+        if found:
+            return found
+    return None
+
+
+def _refers_to_itself(documents: list[Any]) -> bool:
+    """Return True if an alias (*name) is inside of its own anchor (&name)."""
+    try:
+        json.dumps(documents, default=str, skipkeys=True)
+    except (ValueError, RecursionError):
+        return True
+    return False
+
+
+def _object(row: Any) -> Problem:
+    """Check one document of a manifest."""
+    if not isinstance(row, Mapping) or not all(
+        isinstance(row.get(key), str) and row[key] for key in ("kind", "apiVersion")
+    ):
+        return "a document in it is not a Kubernetes object", "give every document apiVersion, kind and metadata"
+    if row["kind"].endswith("List"):
+        items = row.get("items") or []
+        good = isinstance(items, list) and all(isinstance(item, Mapping) for item in items)
+        return None if good else ("the items of a %s in it are not objects" % row["kind"], "write each as an object")
+    metadata = row.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, Mapping) else None
+    if not name:
+        return "a %s in it has no name" % row["kind"], "give it metadata.name"
+    if not isinstance(name, str) or re.search(r"[/%\s]", name):
+        return "a %s in it has a name that is not text" % row[
+            "kind"
+        ], "put a number in quotes, and write no / % or blank"
     return None

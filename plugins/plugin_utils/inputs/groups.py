@@ -43,7 +43,10 @@ FAMILIES = (
     Family(("master",), ("node",), needs="k3s_cluster"),
 )
 # Groups of these projects that give no role.
-OTHERS = ("k8s_cluster", "k8s-cluster", "k3s_cluster", "etcd", "calico_rr", "calico-rr", "bastion", "no_floating")
+# Groups of all hosts of a cluster, and groups in them whose hosts have no role here.
+CLUSTERS = ("k8s_cluster", "k8s-cluster", "k3s_cluster")
+_BESIDE = ("calico_rr", "calico-rr", "bastion")
+OTHERS = (*CLUSTERS, *_BESIDE, "etcd", "no_floating")
 
 
 def family(groups: Groups) -> Family:
@@ -96,6 +99,25 @@ def misspelt(groups: Groups) -> list[Finding]:
             text = "The group %s gives no role, and %s %s in no other; did you mean %s?"
             values = (name, ", ".join(idle), "is" if len(idle) == 1 else "are", meant)
             found.append(Finding("groups.misspelt", text % values, value=name, limit=meant))
+    return found
+
+
+def without_role(groups: Groups) -> list[Finding]:
+    """Refuse hosts of the cluster whose groups give no role, while those of others do: they would be left out."""
+    used, (planes, workers) = family(groups), members(groups)
+    beside = {host for name in _BESIDE for host in groups.get(name) or ()}
+    named = {host for finding in misspelt(groups) for host in groups[str(finding.value)]}
+    found = []
+    for cluster in CLUSTERS:
+        idle = sorted({*(groups.get(cluster) or ())} - {*planes, *workers} - beside - named)
+        if idle and planes:
+            own = [name for name in sorted(groups) if name not in (*OTHERS, "all") and {*groups[name]} & {*idle}]
+            text = "%s %s in the group %s and %s no role%s. Put %s into %s or %s, or take %s out of %s."
+            verbs, them = (("is", "has"), "it") if len(idle) == 1 else (("are", "have"), "them")
+            shown = " (by %s)" % ", ".join(own) if own else ""
+            role = (used.control_plane[0], used.worker[0])
+            values = (", ".join(idle), verbs[0], cluster, verbs[1], shown, them, *role, them, cluster)
+            found.append(Finding("groups.no_role", text % values, value=", ".join(idle), limit=cluster))
     return found
 
 

@@ -9,6 +9,7 @@ k8s.io/kubelet v0.37.2, config/v1beta1/types.go; ranges and choices: pkg/kubelet
 from __future__ import annotations
 
 from .fields import (
+    ADDRESSES,
     BOOL,
     DURATIONS,
     INTEGER,
@@ -20,6 +21,7 @@ from .fields import (
     NUMBER,
     PERCENT,
     PORT,
+    QUANTITY,
     TEXT,
     TEXTS,
     THRESHOLD,
@@ -41,11 +43,11 @@ _BOOLS = """
     serializeImagePulls serverTLSBootstrap singleProcessOOMKill
 """
 _NOT_NEGATIVE = """
-    containerLogMaxFiles containerLogMaxWorkers eventBurst eventRecordQPS evictionMaxPodGracePeriod kubeAPIBurst
+    containerLogMaxWorkers eventBurst eventRecordQPS evictionMaxPodGracePeriod kubeAPIBurst
     kubeAPIQPS maxOpenFiles maxPods podsPerCore registryBurst registryPullQPS
 """
 _TEXTS_ONLY = """
-    address apiVersion cgroupRoot clusterDomain containerLogMaxSize containerRuntimeEndpoint contentType
+    address apiVersion cgroupRoot clusterDomain containerRuntimeEndpoint contentType
     healthzBindAddress imageServiceEndpoint kind kubeReservedCgroup kubeletCgroups podCIDR podLogsDir providerID
     reservedSystemCPUs resolvConf showHiddenMetricsForVersion staticPodPath staticPodURL systemCgroups
     systemReservedCgroup tlsCertFile tlsPrivateKeyFile volumePluginDir
@@ -56,7 +58,7 @@ _DURATIONS = """
     nodeStatusUpdateFrequency runtimeRequestTimeout shutdownGracePeriod shutdownGracePeriodCriticalPods
     streamingConnectionIdleTimeout syncFrequency volumeStatsAggPeriod
 """
-_TEXT_LISTS = "allowedUnsafeSysctls clusterDNS preloadedImagesVerificationAllowlist tlsCipherSuites"
+_TEXT_LISTS = "allowedUnsafeSysctls preloadedImagesVerificationAllowlist tlsCipherSuites"
 _TEXT_MAPS = (
     "cpuManagerPolicyOptions defaultPodSysctls kubeReserved qosReserved systemReserved topologyManagerPolicyOptions"
 )
@@ -84,7 +86,20 @@ FIELDS: Fields = {
     "configMapAndSecretChangeDetectionStrategy": Kind("text", choices=("Get", "Cache", "Watch")),
     "cpuManagerPolicy": Kind("text", choices=("none", "static")),
     "crashLoopBackOff": {"maxContainerRestartPeriod": DURATIONS},
-    "enforceNodeAllocatable": TEXTS,
+    "clusterDNS": ADDRESSES,
+    "containerLogMaxFiles": Kind("int", 2),
+    "containerLogMaxSize": QUANTITY,
+    "enforceNodeAllocatable": Kind(
+        "texts",
+        choices=(
+            "none",
+            "pods",
+            "system-reserved",
+            "system-reserved-compressible",
+            "kube-reserved",
+            "kube-reserved-compressible",
+        ),
+    ),
     "featureGates": MAP_OF_BOOL,
     "hairpinMode": Kind("text", choices=("promiscuous-bridge", "hairpin-veth", "none")),
     "healthzPort": Kind("int", 0, 65535),

@@ -10,7 +10,7 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from .forms import SUBDOMAIN, Check, Problem
+from .forms import Check, Problem, subdomain
 
 # Not every host that a URL names is a DNS name: some have underscores.
 _HOST_OF_URL = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%\w+)?")
@@ -20,9 +20,14 @@ def host(value: str) -> Problem:
     """Check a DNS name or an IP address, without scheme and port."""
     if "://" in value:
         return '"%s" is a URL' % value, "give the name or address only"
-    if _address(value) and (ipaddress.ip_address(value).is_unspecified or ipaddress.ip_address(value).is_multicast):
-        return '"%s" is the address of no host' % value, "use an address that clients can connect to"
-    if _address(value) or SUBDOMAIN.fullmatch(value.lower()) and not re.fullmatch(r"[0-9.]+", value):
+    if "%" in value and _address(value):
+        return '"%s" has a zone, which certificates and clients cannot have' % value, "use an address of a network"
+    if _address(value):
+        address = ipaddress.ip_address(value)
+        if address.is_unspecified or address.is_multicast or address.version == 4 and address.is_reserved:
+            return '"%s" is the address of no host' % value, "use an address that clients can connect to"
+        return None
+    if not subdomain(value.lower()) and not value.rpartition(".")[2].isdigit():
         return None
     return '"%s" is neither a DNS name nor an IP address' % value, "use a name such as api.example.com, or an address"
 
@@ -61,12 +66,30 @@ def url(*schemes: str, login: bool = False) -> Check:
     return check
 
 
+# What Go's url.Parse takes in a login (net/url, validUserinfo), which must be encoded otherwise.
+_LOGIN = re.compile(r"(%[0-9A-Fa-f]{2}|[A-Za-z0-9._:~!$&'()*+,;=@-])*")
+
+
+def proxy(value: str) -> Problem:
+    """Check the URL of a proxy. The value is not shown: it may hold a login."""
+    found = url("http", "https", login=True)(value)
+    if not found and not _LOGIN.fullmatch(urlsplit(value).netloc.rpartition("@")[0]):
+        return (
+            "its login has a character that is not allowed in a URL",
+            'write it encoded, such as %25 for % and %22 for "',
+        )
+    return found
+
+
 def source(value: str) -> Problem:
     """Check where programs come from: upstream, the URL of a mirror, or a directory on the controller."""
     if value == "upstream" or value.startswith(("/", "~", "./", "../")):
         return None
     if "://" in value:
-        return url("http", "https")(value)
+        found = url("http", "https")(value)
+        if not found and re.search(r"[?#]", value):
+            return "it has a query or a fragment", "remove it: names of files are added at its end"
+        return found
     return (
         '"%s" is neither upstream, nor a URL, nor a path' % value,
         "write a mirror as https://mirror.example, a directory as /srv/mirror or ./mirror",
@@ -74,12 +97,16 @@ def source(value: str) -> Problem:
 
 
 def cidr(value: str) -> Problem:
-    """Check a network with its prefix length and without host bits."""
+    """Check a network with its prefix length and without host bits. Kubernetes takes no mask in place of a length."""
     try:
-        ipaddress.ip_network(value)
+        network = ipaddress.ip_network(value)
     except ValueError:
         return _why_no_network(value)
-    return None if "/" in value else ('"%s" has no prefix length' % value, "write it as 10.244.0.0/16")
+    if "/" not in value:
+        return '"%s" has no prefix length' % value, "write it as 10.244.0.0/16"
+    if not re.fullmatch(r".*/(0|[1-9][0-9]{0,2})", value):
+        return '"%s" has another form of prefix length' % value, "write it as %s" % network
+    return None
 
 
 def cluster_cidr(value: str) -> Problem:
@@ -141,7 +168,10 @@ def mtu(value: Any) -> Problem:
 
 def registry(value: str) -> Problem:
     """Check the name of a registry, as images have it: a host, with a port where it is not 443."""
-    if value == "*" or re.fullmatch(r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(:[1-9][0-9]{0,4})?", value):
+    if value in ("index.docker.io", "registry-1.docker.io"):
+        return '"%s" is not how containerd names Docker Hub' % value, "write docker.io"
+    found = re.fullmatch(r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?::([1-9][0-9]{0,4}))?", value)
+    if value == "*" or found and ".." not in value and int(found.group(3) or 0) < 65536:
         return None
     return '"%s" is not the name of a registry' % value, "write it as registry.example:5000, without https:// and path"
 

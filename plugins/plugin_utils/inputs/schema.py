@@ -10,6 +10,7 @@ the exact path and value.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 import re
@@ -197,6 +198,10 @@ def _is_one_line(path: str, value: Any, problems: list[Finding]) -> bool:
 
 
 def _element(path: str, item: Any, element: Spec, spec: Spec, problems: list[Finding]) -> Any:
+    if item is None:
+        text = "%s: expected %s, got an empty entry. Remove it." % (path, _EXPECTED[element["type"]])
+        problems.append(Finding("inputs.type", text, value=path, limit=element["type"]))
+        return {} if element["type"] == "dict" else ""
     converted, good = _converted(path, item, {"type": element["type"]}, problems)
     if not good:
         return {} if element["type"] == "dict" else ""
@@ -234,14 +239,15 @@ def _converted(path: str, value: Any, spec: Spec, problems: list[Finding]) -> tu
         wrong = True
     if not wrong:
         if kind == "dict":
-            return dict(value), True
+            return _with_text_keys(path, value, problems), True
         if kind == "list" and isinstance(value, str):
             return [item.strip() for item in value.split(",") if item.strip()], True
         if kind in ("int", "float") and isinstance(value, str):
             value = value.strip()
-        result = _validator(kind).validate({"value": value})
-        if not result.error_messages:
-            return result.validated_parameters["value"], True
+        with contextlib.suppress(OverflowError):  # of infinity as an integer
+            result = _validator(kind).validate({"value": value})
+            if not result.error_messages:
+                return result.validated_parameters["value"], True
     problems.append(
         Finding(
             "inputs.type",
@@ -251,6 +257,15 @@ def _converted(path: str, value: Any, spec: Spec, problems: list[Finding]) -> tu
         )
     )
     return None, False
+
+
+def _with_text_keys(path: str, value: Mapping[Any, Any], problems: list[Finding]) -> dict[str, Any]:
+    """Return a map with its keys as text, and refuse keys that YAML reads as something else than text or a number."""
+    for key in value:
+        if key is None or isinstance(key, (bool, tuple)):
+            text = "%s: its key %s is not text. Put it in quotes." % (path, "(empty)" if key is None else key)
+            problems.append(Finding("inputs.key", text, value=path))
+    return {str(key): item for key, item in value.items()}
 
 
 def _is_choice(path: str, value: Any, choices: list[Any], problems: list[Finding]) -> bool:

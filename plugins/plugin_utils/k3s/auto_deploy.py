@@ -166,6 +166,8 @@ def documents(text: str) -> tuple[Any, ...]:
         mark = getattr(error, "problem_mark", None)
         where = " at line %d" % (mark.line + 1) if mark else ""
         raise ValueError("the content is not valid YAML%s" % where) from None
+    except RecursionError:
+        raise ValueError("a document of the content refers to itself. Remove the alias") from None
     for number, item in enumerate(found, 1):
         is_list = isinstance(item, dict) and item.get("kind") == "List"
         parts = ("apiVersion", "kind") if is_list else ("apiVersion", "kind", "metadata")
@@ -275,6 +277,15 @@ def _check_chart(here: str, item: Mapping[str, Any]) -> list[Finding]:
     if item.get("chart") and item.get("chart_content"):
         text = "%s has both chart and chart_content. Remove one of them." % here
         return [Finding("helm_chart.two_charts", text, value=name)]
+    if item.get("repo_ca") and item.get("repo_ca_config_map"):
+        text = "%s has both repo_ca and repo_ca_config_map. Remove one of them." % here
+        return [Finding("helm_chart.two_authorities", text, value=name)]
+    nested = sorted(
+        str(key) for key, value in (item.get("set") or {}).items() if not isinstance(value, (str, int, float))
+    )
+    if nested:
+        text = "%s.set: %s: expected text or a number. Put maps and lists into values." % (here, ", ".join(nested))
+        return [Finding("helm_chart.set_value", text, value=name, limit=nested)]
     if name in PACKAGED:
         text = "%s: K3s has a HelmChart of this name already. Rename yours, for example to %s-own." % (here, name)
         return [Finding("helm_chart.packaged_name", text, value=name, limit=list(PACKAGED))]

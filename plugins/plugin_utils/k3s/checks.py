@@ -75,6 +75,17 @@ def ingress_ports(host: str, node: Node, disabled: Sequence[str], joined: bool) 
     return found
 
 
+def unknown_interface(host: str, node: Node) -> list[Finding]:
+    """Refuse an interface for flannel that the host does not have: K3s would not start."""
+    wanted = node["inputs"]["k3s_config"].get("flannel-iface")
+    known = [str(row["name"]) for row in (node["info"].get("network") or {}).get("interfaces") or []]
+    if not wanted or not known or wanted in known:
+        return []
+    text = "%s: k3s_config.flannel-iface %s does not exist on the host, which has %s. Correct it, or leave it out."
+    values = (host, wanted, ", ".join(known))
+    return [Finding("k3s_config.unknown_interface", text % values, host, wanted, ", ".join(known))]
+
+
 def _check_token_ttl(ttl: str) -> list[Finding]:
     """Check the lifetime of the token that agents join with."""
     if ttl and not re.fullmatch(r"([0-9]+[hms])+", ttl):

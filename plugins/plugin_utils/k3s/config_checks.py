@@ -10,6 +10,7 @@ misspelt, or that belongs to the other role or to another version, would have no
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,6 +20,7 @@ from ..base.findings import Finding
 from ..base.yaml_documents import owned_keys
 from .config import ROLES
 from .config_keys import (
+    ADDRESSES,
     AGENT,
     AGENT_PAGE,
     AGENT_SINCE,
@@ -31,6 +33,7 @@ from .config_keys import (
     MODE,
     NUMBER,
     OLDEST,
+    PORT_RANGES,
     REMOVED,
     REMOVED_PAGE,
     SECRET,
@@ -202,7 +205,8 @@ def _check_value(key: str, name: str, value: Any) -> list[Finding]:
         text = "%s: K3s needs %s here, and the plus is only for lists. Write %s."
         return [Finding("k3s_config.not_a_list", text % (here, kind, name), value=key, limit=kind)]
     if kind == LIST:
-        return _check_items(key, value if isinstance(value, (list, tuple)) else [value])
+        items = value if isinstance(value, (list, tuple)) else [value]
+        return _check_items(key, items) or _check_form(here, name, items)
     if isinstance(value, (dict, list, tuple)) or not _TESTS.get(kind, lambda _value: True)(value):
         shown = _type(value) if name in SECRET or isinstance(value, (dict, list, tuple)) else repr(value)
         text = "%s: K3s needs %s here, got %s."
@@ -211,7 +215,29 @@ def _check_value(key: str, name: str, value: Any) -> list[Finding]:
         choices = ", ".join(CHOICES[name])
         text = "%s: expected one of %s, got %r." % (here, choices, value)
         return [Finding("k3s_config.choice", text, value=value, limit=choices)]
+    return _check_form(here, name, [value])
+
+
+def _check_form(here: str, name: str, values: Any) -> list[Finding]:
+    """Check values that must be addresses or ranges of ports: K3s would not start."""
+    for value in [part for item in values for part in str(item).split(",")]:
+        if name in ADDRESSES and not _is_address(value) or name in PORT_RANGES and not _is_range(value):
+            kind = "an address such as 10.0.0.5" if name in ADDRESSES else "a range of ports such as 30000-32767"
+            text = "%s: K3s needs %s here, got %r."
+            return [Finding("k3s_config.value", text % (here, kind, value), value=value, limit=kind)]
     return []
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(text))
+    except ValueError:
+        return False
+
+
+def _is_range(text: str) -> bool:
+    found = re.fullmatch(r"([0-9]{1,5})-([0-9]{1,5})", text)
+    return found is not None and 0 < int(found.group(1)) <= int(found.group(2)) < 65536
 
 
 def _check_items(key: str, items: Any) -> list[Finding]:

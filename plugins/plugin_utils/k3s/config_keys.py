@@ -138,6 +138,16 @@ CHOICES = {
     "secrets-encryption-provider": ("aescbc", "secretbox"),
 }
 
+# Keys whose values are addresses, and keys whose values are ranges of ports.
+ADDRESSES = (
+    "advertise-address",
+    "apiserver-bind-address",
+    "bind-address",
+    "cluster-dns",
+    "node-external-ip",
+)
+PORT_RANGES = ("service-node-port-range",)
+
 # A server with other values cannot join: SERVER_PAGE ("Critical Configuration Values"); supervisor-metrics is in the
 # program's list (CriticalControlArgs in pkg/daemons/config/types.go). Of `disable` only CRITICAL_DISABLE matters. The
 # agents' token must be the same too, but the configuration only names its file.

@@ -208,7 +208,7 @@ class K3s(Distribution):
         if not config_checks.covers(cluster["version"]):
             return Problems(found, [])  # too old, which is refused for the cluster
         found += config_checks.problems(values["k3s_config"], node["role"], cluster["version"])
-        found += artifacts.problems(host, node, cluster["release"])
+        found += checks.unknown_interface(host, node) + artifacts.problems(host, node, cluster["release"])
         found += selinux.problems(host, node)
         found += hardening.problems(host, node, cluster["shared"]["k3s_hardened"])
         old_names = config_checks.deprecated(values["k3s_config"], cluster["version"])

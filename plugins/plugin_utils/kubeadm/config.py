@@ -24,6 +24,9 @@ CRI_SOCKET = "unix:///run/containerd/containerd.sock"
 _HEAD = {"apiVersion": "", "kind": ""}
 OWNED_CLUSTER: dict[str, Any] = {
     **_HEAD,
+    # The state of a node is read from there, and kubeadm mounts only its own directory into etcd's pod.
+    "certificatesDir": "",
+    "etcd": {"local": {"dataDir": "", "extraArgs": {"data-dir": ""}}},
     "kubernetesVersion": "kube_version",
     "controlPlaneEndpoint": "kube_api_endpoint",
     "clusterName": "kube_cluster_name",
@@ -36,6 +39,7 @@ OWNED_CLUSTER: dict[str, Any] = {
         "certSANs": "kube_api_sans",
         "extraArgs": {
             "advertise-address": "kube_node_ip",
+            "etcd-servers": "",
             "secure-port": "kube_api_port",
             "service-cluster-ip-range": "kube_service_cidrs",
         },
@@ -49,7 +53,9 @@ OWNED_NODE: dict[str, Any] = {
     **_HEAD,
     "bootstrapTokens": "",  # the token is made on a control plane
     "certificateKey": "",  # and so is the key
+    "caCertPath": "",
     "discovery": "",  # nodes join a control plane that runs
+    "dryRun": "",
     "localAPIEndpoint": _API_ENDPOINT,
     "controlPlane": {"localAPIEndpoint": _API_ENDPOINT, "certificateKey": ""},
     "nodeRegistration": {
@@ -204,5 +210,15 @@ def join_document(cluster: Cluster, node: Node) -> str:
 
 
 def problems(inputs: Inputs) -> list[Finding]:
-    """Refuse keys of the kubeadm_* maps that the plan sets."""
-    return [finding for name, owned in OWNED.items() for finding in owned_keys(inputs[name], owned, name)]
+    """Refuse keys of the kubeadm_* maps that the plan sets, and what kubeadm's own cluster does not work with."""
+    found = [finding for name, owned in OWNED.items() for finding in owned_keys(inputs[name], owned, name)]
+    server = inputs["kubeadm_cluster_config"].get("apiServer")
+    given = server.get("extraArgs") if isinstance(server, Mapping) else None
+    for item in given if isinstance(given, (list, tuple)) else []:
+        if isinstance(item, Mapping) and item.get("name") == "anonymous-auth" and item.get("value") == "false":
+            text = (
+                "kubeadm_cluster_config.apiServer.extraArgs: with anonymous-auth false, kubeadm's probes of the API "
+                "server fail, and no node can join. Remove it."
+            )
+            found.append(Finding("kubeadm_config.anonymous_auth", text, value="false"))
+    return found

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -231,11 +232,14 @@ def refusals(registries: Registries, rewrites: bool = False, embedded: bool = Fa
 def _config(where: str, settings: Mapping[str, Any]) -> list[Finding]:
     found = []
     if settings.get("password") and not settings.get("username"):
-        found.append(
-            Finding(
-                "registries.no_username", "%s: has a password and no username. Add the username." % where, value=where
-            )
-        )
+        text = "%s: has a password and no username. Add the username."
+        found.append(Finding("registries.no_username", text % where, value=where))
+    if settings.get("username") and not (settings.get("password") or settings.get("token")):
+        text = "%s: has a username and no password. Add the password, or remove the username."
+        found.append(Finding("registries.no_password", text % where, value=where))
+    if settings.get("username") and settings.get("token"):
+        text = "%s: has both username and token, and the token would not be used. Remove one of them."
+        found.append(Finding("registries.two_logins", text % where, value=where))
     if bool(settings.get("certificate")) != bool(settings.get("key")):
         text = "%s: has only one of certificate and key. Set both, or neither."
         found.append(Finding("registries.half_certificate", text % where, value=where))
@@ -277,7 +281,8 @@ def _endpoint(where: str, url: str, override_path: bool, k3s: bool) -> list[Find
         return [Finding("registries.login_in_url", text % where, value=where)]
     try:
         parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in url
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        good = good and bool(re.fullmatch(r"[!-~]+", url)) and not parts.query and not parts.fragment
     except ValueError:
         good = False
     if not good:

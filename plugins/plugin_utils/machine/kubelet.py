@@ -27,6 +27,9 @@ OWNED = {
     "systemReserved": "kube_reserved",
     # A changed node is asked there whether it is healthy, and `verify` asks there too.
     "healthzPort": "",
+    "containerRuntimeEndpoint": "",
+    "registerNode": "",
+    "staticPodPath": "",
     "healthzBindAddress": "",
 }
 

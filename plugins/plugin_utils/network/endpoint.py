@@ -37,13 +37,13 @@ def choose(
     itself, as K3s does, otherwise None.
     """
     mode = wanted.get("mode") or ("vip" if wanted.get("address") else "local")
-    problems = _address_problems(mode, wanted.get("address"), control_planes)
+    problems = _address_problems(mode, wanted.get("address"), wanted.get("port"), control_planes)
     unused = [key for key in ONLY_VIRTUAL if wanted.get(key) and mode != "vip"]
     if unused:
         text = "kube_api_endpoint: %s has no effect with mode %s, only with vip. Remove it, or set the mode to vip."
         listed = " and ".join(unused)
         problems.append(Finding("endpoint.unused_setting", text % (listed, mode), value=listed, limit=mode))
-    address = wanted.get("address")
+    address = (wanted.get("address") or "").lower()
     if mode == "vip" and wanted.get("password") and ":" in str(address):
         text = (
             "kube_api_endpoint.password cannot be used with the IPv6 address %s: VRRP has no passwords there. Remove "
@@ -70,7 +70,9 @@ def choose(
     }, problems
 
 
-def _address_problems(mode: str, address: str | None, control_planes: Sequence[str]) -> list[Finding]:
+def _address_problems(
+    mode: str, address: str | None, port: int | None, control_planes: Sequence[str]
+) -> list[Finding]:
     found = []
     if mode in ("vip", "external") and not address:
         text = "kube_api_endpoint.mode %s needs an address. Set kube_api_endpoint.address."
@@ -87,6 +89,9 @@ def _address_problems(mode: str, address: str | None, control_planes: Sequence[s
     if mode == "vip" and address in control_planes:
         text = "kube_api_endpoint.address %s is the address of a node. Choose one that no host has."
         found.append(Finding("endpoint.address_of_node", text % address, value=address))
+    if mode == "none" and port:
+        text = "kube_api_endpoint.port %s is not used with mode none: clients connect to kube_api_port. Remove it."
+        found.append(Finding("endpoint.unused_port", text % port, value=port, limit=mode))
     if mode == "none" and len(control_planes) > 1:
         text = (
             "kube_api_endpoint.mode none works with one control plane, the inventory has %d. Set it to "

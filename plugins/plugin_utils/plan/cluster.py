@@ -65,7 +65,8 @@ def describe(
         "endpoint": place,
         "api_port": shared["kube_api_port"],
         "members": members,
-        "sans": sorted({place["address"], *shared["kube_api_sans"], *own_names}),
+        # kubeadm takes names in lower case only.
+        "sans": sorted({name.lower() for name in (place["address"], *shared["kube_api_sans"], *own_names)}),
         "pod_cidrs": shared["kube_pod_cidrs"],
         "service_cidrs": shared["kube_service_cidrs"],
         "database": distribution.datastore_shown(shared, datastore),

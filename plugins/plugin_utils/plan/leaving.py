@@ -34,21 +34,29 @@ def leaving(looks: Looks, control_planes: Collection[str], reset: Collection[str
     """
     going = {host: looks.get(host) or {} for host in reset}
     stay = {host: look["info"] for host, look in sorted(looks.items()) if host not in going and look.get("info")}
+    stay = {host: info for host, info in stay.items() if not _is_unknown(info)}
     members = [host for host, info in stay.items() if has_member(info)]
+    missing = sorted(host for host in set(control_planes) - set(going) if host not in stay)
     if not members:
-        return Leaving(None, [], [])
+        with_member = [host for host, look in sorted(going.items()) if has_member(look.get("info") or {})]
+        return Leaving(None, [], _silent(with_member, missing) if missing else [])
     authorities = {(stay[host].get("cluster") or {}).get("ca_sha256") for host in members}
     hosts: list[dict[str, Any]] = []
     unsure: list[str] = []
     for host, look in sorted(going.items()):
         info = look.get("info")
-        if not info or "cluster" in (info.get("failed_parts") or {}):
+        if not info or _is_unknown(info):
             unsure += [host] if host in control_planes else []
         elif (info.get("cluster") or {}).get("ca_sha256") in {None, *authorities}:
             hosts.append({"host": host, "name": _name(host, look, info), "addresses": _addresses(info)})
     asked = next((host for host in members if membership.live_of(stay[host]).get("healthy")), None)
     silent = [] if asked else [item["host"] for item in hosts if has_member(going[item["host"]]["info"])]
     return Leaving(asked, hosts, _unknown(unsure, going) + _silent(silent, members))
+
+
+def _is_unknown(info: Mapping[str, Any]) -> bool:
+    """Return True if the look could not say whether the machine is in a cluster."""
+    return "cluster" in (info.get("failed_parts") or {})
 
 
 def has_member(info: Mapping[str, Any]) -> bool:

@@ -87,7 +87,8 @@ class Dialect:
 
     page: where its variables are documented. rows: by name; a name with * stands for all that match, and counts after
     the exact ones. groups: such a group in an inventory shows that it is this project's. generic: names that others use
-    too, so that they do not show it. defaults: values of the project that inventories refer to.
+    too, so that they do not show it. defaults: values of the project that inventories refer to. distribution: what
+    the project installs, if its inventories do not say so.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Dialect:
     groups: frozenset[str] = frozenset()
     generic: frozenset[str] = frozenset()
     defaults: Mapping[str, str] = field(default_factory=dict)
+    distribution: str = ""
 
     def row(self, name: str, inputs: Container[str] = ()) -> Row | None:
         """Return the row of a name, None if the table has none. Families of names leave out those inputs."""

@@ -34,7 +34,7 @@ def recognise(names: Iterable[str], groups: Groups) -> Dialect | None:
     kubespray = from_kubespray.DIALECT
     if "kube_control_plane" in groups and ("etcd" in groups or any(name in known for name in _WITH_GROUPS)):
         return kubespray
-    if groups.get("server") and "k3s_cluster" in groups:
+    if (groups.get("server") or groups.get("master")) and "k3s_cluster" in groups:
         return from_k3s_ansible.DIALECT
     return None
 

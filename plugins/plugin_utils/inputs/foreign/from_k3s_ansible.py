@@ -46,6 +46,7 @@ DIALECT = Dialect(
     name="k3s-ansible",
     page="https://github.com/k3s-io/k3s-ansible",
     rows=ROWS,
+    distribution="k3s",
     generic=frozenset(
         {"token", "kubeconfig", "systemd_dir", "api_port", "api_endpoint", "server_group", "agent_group"}
         | {"cluster_context", "user_kubectl", "manage_firewall", "airgap_dir", "opt_tls_san", "use_external_database"}

@@ -77,4 +77,5 @@ DIALECT = Dialect(
     name="PyratLabs/ansible-role-k3s",
     page="https://github.com/PyratLabs/ansible-role-k3s",
     rows=ROWS,
+    distribution="k3s",
 )

@@ -95,6 +95,7 @@ DIALECT = Dialect(
     name="techno-tim/k3s-ansible",
     page="https://github.com/techno-tim/k3s-ansible",
     rows=ROWS,
+    distribution="k3s",
     generic=frozenset(
         {"k3s_version", "extra_server_args", "extra_agent_args", "systemd_dir", "k3s_token", "extra_args", "proxy_env"}
         | {"disable_swap", "system_timezone", "custom_reboot_command", "log_destination", "use_external_database"}

@@ -70,6 +70,10 @@ def translate(
         if row:
             for outcome in _outcomes(result, dialect, name, row, variables[name], evaluate, context):
                 _take(result, name, row, outcome, own)
+    if dialect.distribution and not _is_set("kube_distribution", {**result.inputs, **own}):
+        result.inputs["kube_distribution"] = dialect.distribution
+        text = "kube_distribution: %s" % dialect.distribution
+        result.entries.append({"name": dialect.name, "kind": Kind.TRANSLATED.value, "text": text})
     return result
 
 

@@ -13,7 +13,7 @@ from ...base import quantity, versions
 from ...base.distribution import Node, Problems
 from ...base.findings import Finding
 from ...base.reference import CONTROL_PLANE_PORTS
-from ...inputs import schema
+from ...inputs import fields, schema
 from ...machine import capacity, kubelet
 from ...network import addresses
 from ..distributions import other
@@ -144,6 +144,17 @@ def _contradictions(host: str, config: Mapping[str, Any]) -> Iterator[Finding]:
     if low >= high:
         what = "imageGCLowThresholdPercent %s must be less than imageGCHighThresholdPercent %s" % (low, high)
         yield Finding("kubelet_config.contradiction", text % (host, what), host, low, high)
+    soft, periods = config.get("evictionSoft") or {}, config.get("evictionSoftGracePeriod") or {}
+    for name in sorted(set(soft) ^ set(periods)):
+        what = "evictionSoft and evictionSoftGracePeriod need the same signals, and %s is only in one" % name
+        yield Finding("kubelet_config.contradiction", text % (host, what), host, name)
+    if config.get("memoryManagerPolicy") == "Static" and not config.get("reservedMemory"):
+        what = "memoryManagerPolicy Static needs reservedMemory"
+        yield Finding("kubelet_config.contradiction", text % (host, what), host, "Static", "reservedMemory")
+    whole, part = (config.get(name) or "0s" for name in ("shutdownGracePeriod", "shutdownGracePeriodCriticalPods"))
+    if fields.seconds(part) > fields.seconds(whole):
+        what = "shutdownGracePeriodCriticalPods must not be longer than shutdownGracePeriod"
+        yield Finding("kubelet_config.contradiction", text % (host, what), host, part, whole)
     if config.get("serializeImagePulls") and config.get("maxParallelImagePulls", 1) > 1:
         what = "maxParallelImagePulls %s needs serializeImagePulls: false" % config["maxParallelImagePulls"]
         yield Finding("kubelet_config.contradiction", text % (host, what), host, config["maxParallelImagePulls"], 1)

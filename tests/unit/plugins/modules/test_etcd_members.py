@@ -12,8 +12,13 @@ HOST = {"host": "cp-3", "name": "cp-3", "addresses": ["10.0.0.3"]}
 
 
 class Etcd:
+<<<<<<< HEAD
     own_only = False
     cluster_id = None
+=======
+    cluster_id = "7"
+    own_only = False
+>>>>>>> 6b5ffcfc (Plan: values that ended in a traceback or were found out only on nodes are refused; hosts without a role are not left out)
 
     def __init__(self):
         self.list = [{"ID": name[-1], "name": name, "clientURLs": ["x"], "peerURLs": []} for name in ("cp-1", "cp-3")]
@@ -22,7 +27,7 @@ class Etcd:
         return list(self.list)
 
     def status(self, _member):
-        return {}
+        return {"header": {"cluster_id": "7"}}
 
     def remove(self, number):
         self.list = [member for member in self.list if member["ID"] != number]
@@ -60,6 +65,14 @@ def test_an_etcd_that_does_not_answer_fails_it(run_module, etcd):
     etcd.members = refuse
     failed = run_module(etcd_members, leaving=[HOST])
     assert failed["failed"] and "etcd does not answer: connection refused. Nothing was reset." in failed["msg"]
+
+
+def test_a_host_without_a_control_plane_is_not_taken_for_one_without_etcd(run_module, etcd, monkeypatch):
+    """Its manifest may be moved away: that the member stays in the cluster must not be found out after the reset."""
+    monkeypatch.setattr(etcd_members.etcd, "access", dict)
+    monkeypatch.setattr(etcd_members.paths, "here", etcd_members.paths.Kubeadm)
+    failed = run_module(etcd_members, leaving=[HOST])
+    assert failed["failed"] and "Nothing was reset" in failed["msg"] and len(etcd.list) == 2
 
 
 def test_a_lost_majority_fails_it(run_module, etcd):

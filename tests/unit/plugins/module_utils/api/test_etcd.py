@@ -9,7 +9,13 @@ import base64
 import json
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils.api.etcd import MEMBERS, OBJECTS, STATUS, Etcd
+from ansible_collections.kubewright.cluster.plugins.module_utils.api.etcd import (
+    MEMBERS,
+    OBJECTS,
+    STATUS,
+    Etcd,
+    described,
+)
 
 IPV4, IPV6 = "https://127.0.0.1:2379", "https://[::1]:2379"
 
@@ -51,3 +57,13 @@ def test_keys_below_a_prefix_are_counted(monkeypatch):
 def test_an_empty_etcd_has_no_count(monkeypatch):
     monkeypatch.setattr(Etcd, "ask", lambda *_arguments: {"header": {}})
     assert Etcd([IPV4], None).count(OBJECTS) == 0
+
+
+@pytest.mark.parametrize("answer", [{}, [], {"members": []}, {"header": {"cluster_id": "1"}}])
+def test_an_answer_without_members_is_no_answer(monkeypatch, answer):
+    """Every etcd has a member: one who is not in an empty list would be joined, or reset without leaving."""
+    monkeypatch.setattr(Etcd, "ask", lambda *_arguments: answer if isinstance(answer, dict) else {})
+    with pytest.raises(ValueError, match="names no member"):
+        Etcd([IPV4, IPV6], None).members()
+    with pytest.raises(ValueError, match="names no member"):
+        described(json.dumps(answer))

@@ -32,11 +32,11 @@ def test_the_own_etcd_member_is_asked_at_the_loopback_address_of_the_nodes_famil
     class Answers(Files):
         def ask(self, server, *_arguments, **_named):
             asked.append(server["address"])
-            return 200, '{"members": []}'
+            return 200, '{"members": [{"ID": "1", "name": "cp-1"}]}'
 
     manifest = "    - --advertise-address=%s\n    - --secure-port=6443\n" % own
     files = {live.ETCD + "healthcheck-client.crt": "", paths.API_SERVER_MANIFEST: manifest}
-    assert live._etcd(Answers(files)) == {"etcd_cluster": None, "etcd_members": []} and asked == [loopback]
+    assert [row["name"] for row in live._etcd(Answers(files))["etcd_members"]] == ["cp-1"] and asked == [loopback]
     assert live.address(manifest) == {"address": own, "port": 6443}
 
 

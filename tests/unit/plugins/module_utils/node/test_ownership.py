@@ -95,6 +95,41 @@ def test_former_file_is_kept_once(place):
         assert stream.read() == "theirs"
 
 
+def test_a_backup_of_a_lost_record_is_not_overwritten(place):
+    """Who moved a damaged record away has our file there now, and the user's only in the backup."""
+    (place / "config").write_text("theirs")
+    owned.back_up_former(str(place / "config"), owned.read(str(place / "none")))
+    again = owned.read(str(place / "none"))
+    owned.back_up_former(str(place / "config"), again)
+    first = again["files"][str(place / "config")]["backup"]
+    assert os.listdir(place / "before") == [os.path.basename(first)]
+    (place / "config").write_text("ours")
+    lost = owned.read(str(place / "none"))
+    owned.back_up_former(str(place / "config"), lost)
+    second = lost["files"][str(place / "config")]["backup"]
+    with open(first, encoding="utf-8") as one, open(second, encoding="utf-8") as two:
+        assert (one.read(), two.read()) == ("theirs", "ours")
+
+
+def test_a_copy_that_fails_leaves_nothing_and_the_former_file(place, monkeypatch):
+    (place / "source").write_text("new")
+    (place / "config").write_text("theirs")
+    synced = []
+    monkeypatch.setattr(owned.os, "fsync", synced.append)
+    owned.copy_with_attributes(str(place / "source"), str(place / "copy"))
+    assert len(synced) == 1  # a copy that is not on the disk may be empty after a loss of power
+
+    def full(_source, target, follow_symlinks):
+        with open(target, "w", encoding="utf-8") as stream:
+            stream.write("ne")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(owned.shutil, "copy2", full)
+    with pytest.raises(OSError, match="No space"):
+        owned.copy_with_attributes(str(place / "source"), str(place / "config"))
+    assert sorted(os.listdir(place)) == ["config", "copy", "source"] and (place / "config").read_text() == "theirs"
+
+
 def test_made_directories_are_noted(place):
     record = owned.read(str(place / "none"))
     owned.make_directory(str(place / "a/b"), record)

@@ -222,6 +222,38 @@ def test_a_containerd_that_others_use_too_is_not_removed(work):
     assert work.removed == []
 
 
+@pytest.mark.parametrize("rc", [1, 124, 127])
+def test_a_namespace_that_cannot_be_listed_is_not_empty(work, rc):
+    answers = {
+        "namespaces list -q": Result(0, "k8s.io\nmoby\n"),
+        "-n moby containers list -q": Result(rc, "", "timeout"),
+    }
+    work.run = lambda argv, stdin=None: answers.get(" ".join(argv[3:]), Result(0))
+    assert work.foreign_namespaces() == ["moby"]
+
+
+def test_a_file_that_is_a_directory_now_is_left_and_does_not_stop_the_reset(work, tmp_path):
+    for name, backup in (("config", None), ("other", "former")):
+        (tmp_path / name).mkdir()
+        work.record["files"][str(tmp_path / name)] = {"backup": backup and str(tmp_path / backup)}
+    (tmp_path / "former").write_text("theirs")
+    work.record["artifacts"][str(tmp_path / "config")] = {"sha256": "0" * 64}
+    work.remove_files()
+    work.remove_programs()
+    assert {row["path"] for row in work.left} == {str(tmp_path / "config"), str(tmp_path / "other")}
+    assert (tmp_path / "config").is_dir() and (tmp_path / "former").read_text() == "theirs"
+
+
+def test_a_backup_that_the_record_does_not_name_stays(work, tmp_path):
+    before = tmp_path / "record/before"
+    before.mkdir(parents=True)
+    (before / "etc--config").write_text("theirs")
+    owned.write(work.record, owned.PATH)
+    work.finish()
+    assert (before / "etc--config").read_text() == "theirs" and not (tmp_path / "record/owned.json").exists()
+    assert [row["path"] for row in work.left] == [str(before / "etc--config")]
+
+
 def test_a_containerd_that_is_stopped_shows_its_namespaces_by_their_directories(work, tmp_path):
     root = tmp_path / "containerd"
     for name in ("k8s.io/a", "moby/b", "default"):

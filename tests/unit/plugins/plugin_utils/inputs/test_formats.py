@@ -70,7 +70,7 @@ GOOD = {
         {"configs": {"registry.lan:5000": {"username": "u", "password": "5"}, "a-b.example": {}}},
     ],
     "kube_hooks": [{"before_node": "/srv/hooks/x.yml"}, {}],
-    "k3s_token": ["", "K10abc::server:x", "p@ss:w0rd"],
+    "k3s_token": ["", "K10%s::server:x" % ("ab" * 32), "p@ss:w0rd"],
     "k3s_helm_charts": [[{"name": "lb", "repo": "https://charts.example", "namespace": "lb", "timeout": "10m"}]],
 }
 BAD = {

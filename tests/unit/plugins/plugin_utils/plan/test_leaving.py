@@ -62,6 +62,24 @@ def test_a_control_plane_is_not_reset_while_those_that_stay_are_silent(looks):
 
 
 @pytest.mark.parametrize("failed", [False, True])
+def test_control_planes_that_stay_and_could_not_be_looked_at_are_not_taken_for_none(looks, failed):
+    for name in ("cp-1", "cp-2"):
+        if failed:
+            looks[name]["info"].update(cluster=machine(name)["cluster"], failed_parts={"cluster": "no answer"})
+        else:
+            looks[name] = {"info": None, "error": "cannot be reached", "inputs": {}}
+    found = leaving(looks, SERVERS, ["cp-3", "w-1"])
+    assert refused(found) == ["reset.no_control_plane node=cp-3 value=cp-1, cp-2"]
+    assert refused(leaving(looks, SERVERS, ["w-1"])) == []
+
+
+def test_a_member_whose_manifest_was_moved_away_is_a_member(looks):
+    looks["cp-1"], looks["cp-2"] = look("cp-1", 1, healthy=False), look("cp-2", 2, healthy=False)
+    looks["cp-3"] = look("cp-3", 3, manifests=[], etcd_data=True)
+    assert refused(leaving(looks, SERVERS, ["cp-3"])) == ["reset.no_control_plane node=cp-3 value=cp-1, cp-2"]
+
+
+@pytest.mark.parametrize("failed", [False, True])
 def test_unknown_is_not_absent(looks, failed):
     if failed:
         looks["cp-3"]["info"]["failed_parts"] = {"cluster": "RuntimeError: can't start new thread"}

@@ -265,3 +265,12 @@ def test_a_release_that_is_too_old_is_refused_whatever_its_settings():
     plan = planned({"server": ["cp-1"]}, k3s_version="v1.24.7+k3s1", extra_server_args="--debug")
     assert [row["id"] for row in plan["refusals"]] == ["version.too_old"]
     assert plan["refusals"][0]["text"].startswith("k3s_version (kube_version) v1.24.7")
+
+
+@pytest.mark.parametrize("groups", [K3S, TECHNO_TIM])
+def test_an_inventory_for_k3s_without_a_release_asks_for_k3s(groups):
+    """It would be planned with kubeadm otherwise, and its arguments of K3s would be without effect."""
+    plan = planned(groups, extra_server_args="--disable traefik")
+    assert (plan["refusals"], plan["distribution"]) == ([], "k3s")
+    assert "kube_distribution: k3s" in [row["text"] for row in plan["inventory"]["translated"]]
+    assert planned(groups, kube_distribution="kubeadm")["distribution"] == "kubeadm"

@@ -332,3 +332,16 @@ def test_names_that_anybody_has_do_not_make_an_inventory_kubesprays():
     assert found.foreign.project == "" and found.given == {}
     assert read(ours, kube_owner="kube").foreign.project == "Kubespray"
     assert read(ours, ip="10.0.0.11").given == {"kube_node_ip": "10.0.0.11"}
+
+
+def test_names_of_its_oldest_releases_are_known():
+    found = kinds(
+        KUBESPRAY,
+        bootstrap_os="ubuntu",
+        kube_api_pwd="{{ lookup('password', 'x') }}",
+        kube_users={},
+        kube_basic_auth=False,
+        dns_server="{{ nowhere }}",
+        enable_network_policy=True,
+    )
+    assert found.pop("enable_network_policy") == "not_taken" and set(found.values()) == {"no_effect"}
