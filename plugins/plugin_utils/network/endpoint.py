@@ -70,9 +70,7 @@ def choose(
     }, problems
 
 
-def _address_problems(
-    mode: str, address: str | None, port: int | None, control_planes: Sequence[str]
-) -> list[Finding]:
+def _address_problems(mode: str, address: str | None, port: int | None, control_planes: Sequence[str]) -> list[Finding]:
     found = []
     if mode in ("vip", "external") and not address:
         text = "kube_api_endpoint.mode %s needs an address. Set kube_api_endpoint.address."

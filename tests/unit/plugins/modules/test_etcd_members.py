@@ -12,13 +12,8 @@ HOST = {"host": "cp-3", "name": "cp-3", "addresses": ["10.0.0.3"]}
 
 
 class Etcd:
-<<<<<<< HEAD
-    own_only = False
-    cluster_id = None
-=======
     cluster_id = "7"
     own_only = False
->>>>>>> 6b5ffcfc (Plan: values that ended in a traceback or were found out only on nodes are refused; hosts without a role are not left out)
 
     def __init__(self):
         self.list = [{"ID": name[-1], "name": name, "clientURLs": ["x"], "peerURLs": []} for name in ("cp-1", "cp-3")]

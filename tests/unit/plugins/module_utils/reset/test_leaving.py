@@ -121,3 +121,10 @@ def test_what_etcd_refuses_stops_the_reset(monkeypatch):
 def test_whose_member_it_is(member, is_k3s, found):
     item = {"host": "third", "name": "cp-3", "addresses": ["10.0.0.3", "fd00::3"]}
     assert (leaving.host_of(member, [item], is_k3s) == "third") is found
+
+
+def test_a_member_whose_answer_names_no_cluster_does_not_count_as_serving():
+    etcd = Etcd(3)
+    etcd.status = lambda _member: {}
+    with pytest.raises(leaving.LeaveError, match="0 of 2 etcd members would answer"):
+        left(etcd, 3)
