@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import ids
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import inventory
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"
@@ -38,10 +39,16 @@ COMMON = {
         ({"mode": "local", "port": float("inf")}, "inputs.type"),
         ({"mode": "none", "port": 7443}, "endpoint.unused_port"),
         ({"mode": "external", "address": "fe80::1%eth0"}, "inputs.format"),
+        ({"mode": "external", "address": "https://u:hidden@api.example.com"}, "inputs.format"),
         ({"mode": "external", "address": "255.255.255.255"}, "inputs.format"),
         ({"mode": "external", "address": "a" * 64 + ".example.com"}, "inputs.format"),
     ],
-    "kube_api_sans": [([None], "inputs.type"), (["fe80::1%eth0"], "inputs.format"), (["a" * 254], "inputs.format")],
+    "kube_api_sans": [
+        (["https://u:hidden@api.example.com"], "inputs.format"),
+        ([None], "inputs.type"),
+        (["fe80::1%eth0"], "inputs.format"),
+        (["a" * 254], "inputs.format"),
+    ],
     "kube_pod_cidrs": [
         ([None], "inputs.type"),
         ("10.244.0.0/255.255.0.0", "inputs.format"),
@@ -58,6 +65,7 @@ COMMON = {
     "kube_node_taints": [([None], "inputs.type"), (["node.kubernetes.io/not-ready:NoSchedule"], "inputs.format")],
     "kube_registries": [
         (mirror(name="index.docker.io"), "inputs.format"),
+        (mirror(name="https://u:hidden/x@docker.io"), "inputs.format"),
         (mirror(name="x..y"), "inputs.format"),
         (mirror(name="x:99999"), "inputs.format"),
         (mirror("https://m.example?y=1"), "registries.not_a_url"),
@@ -70,12 +78,14 @@ COMMON = {
     ],
     "kube_artifacts": [
         ({"checksums": {"https://m.example/a": None}}, "inputs.format"),
+        ({"checksums": {"https://u:hidden@m.example/a": "0"}}, "inputs.format"),
         ({"checksums": {"https://m.example/a": 5}}, "inputs.format"),
         ({"source": "https://m.example?token=hidden"}, "inputs.format"),
     ],
     "kube_http_proxy": [
         ({"http": "http://u:hidden%zz@proxy:3128"}, "inputs.format"),
         ({"http": 'http://u:hidden"@proxy:3128'}, "inputs.format"),
+        ({"no_proxy": ["http://u:hidden@x"]}, "inputs.format"),
     ],
     "kube_data_dir": [
         (path, "inputs.format")
@@ -152,7 +162,7 @@ def planned(**inputs):
 @pytest.mark.parametrize(("kind", "name", "value", "expected"), list(cases()))
 def test_a_value_that_cannot_work_is_refused_before_anything_is_changed(kind, name, value, expected):
     refusals = planned(kube_distribution=kind, **{name: value})["refusals"]
-    assert expected in {row["id"] for row in refusals} and "hidden" not in str(refusals)
+    assert expected in ids(refusals) and "hidden" not in str(refusals)
 
 
 GOOD = {
