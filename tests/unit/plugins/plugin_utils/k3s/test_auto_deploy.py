@@ -157,7 +157,7 @@ def test_a_secret_is_in_no_plan_and_restarts_nothing():
     assert plan["nodes"]["cp-1"]["steps"]["credentials"] == [FOLDER + "kubewright-web.yaml is missing"]
     assert "credentials" not in plan["nodes"]["w-1"]["steps"]
     node = {"role": "control_plane", "inputs": wanted(**given)}
-    (entry,) = node_files.secret_files(node, {"no_proxy": []})
+    (entry,) = node_files.secret_files(node, {"no_proxy": [], "endpoint": plan["endpoint"]})
     content = MAP + "---\n" + SECRET
     assert entry == {"path": FOLDER + "kubewright-web.yaml", "content": content, "mode": "0600", "secret": True}
     hosts, groups, _plan = running(1, 0)
