@@ -150,15 +150,15 @@ def problems(name: str, value: Any, newer: bool = False) -> list[Finding]:
                 continue
             wrong_form = check(item) if item != "" else ("it is empty", "set it, or leave it out for the default")
             if wrong_form:
-                shown = _without_login(where)
-                text = _without_login("%s: %s; %s" % (where, *wrong_form))
+                shown = _shown(where)
+                text = _shown("%s: %s; %s" % (where, *wrong_form))
                 found.append(Finding("inputs.format", text, value=shown))
     return found
 
 
-def _without_login(text: str) -> str:
-    """Return a message without the logins of URLs, which also stand where no URL is expected, and in keys of maps."""
-    return re.sub(r"://[^\s\"]*@", "://...@", text)
+def _shown(text: str) -> str:
+    """Return a message without the logins of URLs, which stand in keys of maps too, and with very long words cut."""
+    return re.sub(r"\S{100,}", lambda word: word[0][:60] + '..."', re.sub(r"://[^\s\"]*@", "://...@", text))
 
 
 def several_lines(path: str, value: str) -> Finding | None:
