@@ -80,7 +80,9 @@ class Source:
                     return work(stream, os.fstat(stream.fileno()).st_size)
             except OSError as error:
                 raise _full(error) or FetchError("%s: %s" % (address, error.strerror or error)) from None
-        shown, until = masked_message(address), time.monotonic() + self.deadline
+        proxy = self._proxy(address)
+        shown = masked_message(address + (" (through the proxy %s)" % proxy if proxy else ""))
+        until = time.monotonic() + self.deadline
         for attempt in range(1, self.retries + 1):
             problem = self._try(address, shown, work)
             if not isinstance(problem, _Broken):
@@ -109,10 +111,17 @@ class Source:
         except (http.client.HTTPException, ValueError) as error:
             return _Broken("%s %s" % (type(error).__name__, error))
 
+    def _proxy(self, address: str) -> str | None:
+        """Return the proxy that an address is fetched through, None if it is reached directly."""
+        try:
+            host = urlsplit(address).hostname or ""
+        except ValueError:
+            host = ""  # not a URL, which opening it reports
+        return None if excepted(host, self.no_proxy) else self.proxy
+
     def _opener(self, address: str) -> urllib.request.OpenerDirector:
-        proxies: Dict[str, str] = {}
-        if self.proxy and not excepted(urlsplit(address).hostname or "", self.no_proxy):
-            proxies = {"http": self.proxy, "https": self.proxy}
+        proxy = self._proxy(address)
+        proxies: Dict[str, str] = {"http": proxy, "https": proxy} if proxy else {}
         return urllib.request.build_opener(urllib.request.ProxyHandler(proxies))
 
     def text(self, url: str) -> str:

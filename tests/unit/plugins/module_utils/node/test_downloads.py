@@ -265,10 +265,19 @@ def test_a_full_disk_is_named_and_not_tried_again(unreliable, tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("base", ["https://user:pass-word@mirror.example", "http://u:pass-word@[::1", "http://m:x/"])
-def test_an_address_that_is_no_url_is_refused_without_its_login(base):
+@pytest.mark.parametrize("proxy", [None, "http://127.0.0.1:1"])
+def test_an_address_that_is_no_url_is_refused_without_its_login(base, proxy):
     with pytest.raises(fetching.FetchError) as error:
-        fetching.Source(base, retries=1).text("https://dl.k8s.io/x")
+        fetching.Source(base, proxy=proxy, retries=1).text("https://dl.k8s.io/x")
     assert "pass-word" not in str(error.value)
+
+
+def test_a_failure_names_the_proxy_without_its_login():
+    source = fetching.Source(proxy="http://me:hunter7@127.0.0.1:1", retries=1)
+    with pytest.raises(fetching.FetchError) as failed:
+        source.text("http://mirror.example/kubeadm")
+    assert "(through the proxy http://" in str(failed.value) and "127.0.0.1:1)" in str(failed.value)
+    assert "hunter7" not in str(failed.value)
 
 
 def test_the_proxy_is_used_but_for_what_is_excepted():
