@@ -98,64 +98,21 @@ import base64
 import json
 import os
 import time
-from typing import Any, Callable, Dict, List, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubewright.cluster.plugins.module_utils.api import owned_objects as objects
-from ansible_collections.kubewright.cluster.plugins.module_utils.api.applied_objects import Recorder
+from ansible_collections.kubewright.cluster.plugins.module_utils.api.manifests import WAIT_SECONDS, Manifests
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.owned_objects import Object
-from ansible_collections.kubewright.cluster.plugins.module_utils.base import commands
-from ansible_collections.kubewright.cluster.plugins.module_utils.base.commands import Result
-from ansible_collections.kubewright.cluster.plugins.module_utils.base.masking import masked_message
 from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import addons as k3s_addons
-from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths
 from ansible_collections.kubewright.cluster.plugins.module_utils.node.paths import TOKEN_DESCRIPTION
 
-# The identities of the objects that each manifest created.
-Record = Dict[str, List[str]]
-KUBECTL = [paths.PROGRAMS + "/kubectl"]
-WAIT_SECONDS = 60
-# For one call of kubectl, which waits for an API server that took its request and does not answer.
-KUBECTL_SECONDS = 120
 # K3s reads its files every 15 seconds.
 ADDON_SECONDS = 35
 NONE = '{"kind": "List", "items": []}'
 
 
-class Cluster:
-    """kubectl with the administrator's rights, and the record of what was changed."""
-
-    def __init__(self, module: AnsibleModule, run: Callable[..., Result] = commands.run) -> None:
-        self.module, self.manifests, self.run = module, module.params.get("manifests") or [], run
-        self.changes: List[str] = []
-        self.applied = Recorder(self.kubectl)
-
-    def change(self, sentence: str) -> bool:
-        """Record a change. Return True if it has to be made, False in check mode."""
-        self.changes.append(sentence)
-        return not self.module.check_mode
-
-    def kubectl(self, *arguments: str, text: str | None = None, may_fail: bool = False) -> tuple[int, str, str]:
-        """Return (exit status, output, errors) of kubectl. Fail the module on an error, unless may_fail.
-
-        text: its input. An API server that does not answer is asked again for WAIT_SECONDS, and then always fails it.
-        """
-        config = self.module.params["kubeconfig"]
-        program = [paths.k3s_program(), "kubectl"] if config.startswith("/etc/rancher/k3s/") else KUBECTL
-        argv = [*program, "--kubeconfig", config, *arguments]
-        deadline = time.monotonic() + WAIT_SECONDS
-        while True:
-            done = self.run(argv, timeout=KUBECTL_SECONDS, stdin=text, env=commands.NO_PROXY)
-            status, output, errors = done.rc, done.out, done.err
-            unreached = status == commands.TIMED_OUT or status != 0 and objects.unreached(errors)
-            if not unreached or time.monotonic() > deadline:
-                break
-            time.sleep(2)
-        # No answer does not mean that there is nothing: no caller may go on after it.
-        if status and (unreached or not may_fail):
-            text = "kubectl %s: %s" % (" ".join(arguments[:3]), masked_message(errors.strip()))
-            self.module.fail_json(msg=text, changes=self.changes)
-        return status, output, errors
+class Cluster(Manifests):
+    """What else the module keeps in the cluster: nodes' labels and taints, K3s's AddOns, where CoreDNS runs."""
 
     def keep_dns_spread(self, nodes: list[Object]) -> None:
         """Move a CoreDNS pod if all of them run on one node, once the nodes are Ready: new ones take a moment."""
@@ -183,55 +140,6 @@ class Cluster:
             patch = objects.node_patch(node, wanted[name]) if name in wanted else {}
             if patch and self.change("node %s: %s" % (name, json.dumps(patch, sort_keys=True))):
                 self.kubectl("patch", "node", name, "--type=merge", "--patch", json.dumps(patch))
-
-    def keep_manifests(self) -> None:
-        """Apply the manifests, and delete the objects of dropped ones."""
-        record, given = self.record(), self.manifests
-        wanted = {item["name"]: item for item in given if item.get("state", "present") == "present"}
-        # Nothing is deleted before every manifest is applied: a failure ends the module.
-        self.applied.load()
-        new = {name: self.apply(name, item.get("content") or "") for name, item in wanted.items()}
-        kept = self.kept(record, [item["name"] for item in given])
-        new.update(kept)
-        applied = [identity for identities in new.values() for identity in identities]
-        for name, known in record.items():
-            for identity in known:
-                if objects.same_object(identity) not in map(objects.same_object, applied):
-                    self.drop(name, identity, applied)
-        if not self.module.check_mode:
-            if new != record:
-                self.write_record(new)
-            self.applied.save(kept)
-
-    def kept(self, record: Record, given: List[str]) -> Record:
-        """Return the entries of the record that stay although nothing names them.
-
-        That no manifest of the user's is given at all may be a variable that was not read, so it deletes nothing.
-        """
-        known = {name: entries for name, entries in record.items() if not name.startswith(objects.OURS)}
-        if not known or any(not name.startswith(objects.OURS) for name in given):
-            return {}
-        self.module.warn(
-            "kube_manifests is empty; the objects of earlier manifests are kept (%s). "
-            "To delete them, list each of these with state: absent." % ", ".join(sorted(known))
-        )
-        return known
-
-    def drop(self, name: str, identity: str, applied: List[str]) -> None:
-        """Delete an object that no manifest has any more, unless it is an applied object by another group."""
-        uid = self.uid(identity)
-        if uid is None or uid in [self.uid(other) for other in applied if objects.renamed_group(identity, other)]:
-            return
-        if self.change("manifest %s: delete %s" % (name, identity)):
-            self.delete(identity)
-
-    def uid(self, identity: str) -> Optional[str]:
-        """Return the UID of an object, None if it does not exist."""
-        query = ("get", "--ignore-not-found", "-o", "json", *objects.kubectl_target(identity))
-        status, output, errors = self.kubectl(*query, may_fail=True)
-        if status and "the server doesn't have a resource type" not in errors:
-            self.module.fail_json(msg="%s cannot be read: %s" % (identity, errors.strip()), changes=self.changes)
-        return json.loads(output)["metadata"]["uid"] if status == 0 and output.strip() else None
 
     def addons(self) -> list[Object]:
         """Return the AddOn objects."""
@@ -265,10 +173,6 @@ class Cluster:
         names = [item["metadata"]["name"] for item in found if (item.get("data") or {}).get("description") == ours]
         self.kubectl("-n", "kube-system", "delete", "secrets", "--ignore-not-found", "kubeadm-certs", *names)
 
-    def delete(self, identity: str) -> None:
-        """Delete an object by its identity, without waiting until it is gone."""
-        self.kubectl("delete", "--ignore-not-found", "--wait=false", *objects.kubectl_target(identity))
-
     def warn_not_applied(self, name: str) -> None:
         """Warn about a file that K3s has not applied, with the last event about it."""
         output = self.kubectl("-n", k3s_addons.NAMESPACE, "get", "events", "-o", "json", may_fail=True)[1]
@@ -284,54 +188,6 @@ class Cluster:
         query = ("get", kinds, "-A", "-l", k3s_addons.selector(names), "-o", "json")
         output = self.kubectl(*query, may_fail=True)[1]
         return k3s_addons.owned(objects.items_of(output or NONE), names)
-
-    def apply(self, name: str, content: str) -> list[str]:
-        """Apply one manifest. Return the identities of its objects."""
-        flags = ["--server-side", "--force-conflicts", "--field-manager=" + objects.MANAGER]
-        status, _output, errors = self.kubectl("diff", *flags, "-f", "-", text=content, may_fail=True)
-        if status > 1:
-            text = "manifest %s cannot be applied: %s" % (name, masked_message(errors.strip()))
-            self.module.fail_json(msg=text, changes=self.changes)
-        # A client-side dry run reads the identities of the objects from the text, without the API.
-        listed = self.kubectl("create", "--dry-run=client", "-o", "json", "-f", "-", text=content)[1]
-        identities = sorted(objects.identity(item) for item in objects.documents(listed))
-        if not identities:
-            text = "manifest %s has no objects. To delete what it created before, set state: absent." % name
-            self.module.fail_json(msg=text, changes=self.changes)
-        show = ("-o", "json", "--show-managed-fields")
-        if status == 0:
-            found = objects.documents(self.kubectl("get", "-f", "-", *show, text=content)[1])
-        if status == 1 or self.applied.lost(name, found):
-            if not self.change("manifest %s: %s" % (name, ", ".join(identities))):
-                return identities
-            found = objects.documents(self.kubectl("apply", *flags, *show, "-f", "-", text=content)[1])
-        self.applied.add(name, content, found)
-        return identities
-
-    def record(self) -> Record:
-        """Return the record in the cluster, {} if there is none. Fail the module if it cannot be read."""
-        query = ("-n", "kube-system", "get", "configmap", objects.CONFIG_MAP, "-o", "json")
-        status, output, errors = self.kubectl(*query, may_fail=True)
-        if status and "(NotFound)" in errors:
-            return {}
-        try:
-            found: Record = json.loads(json.loads(output)["data"]["manifests"])
-        except (ValueError, KeyError):
-            text = "the record of applied manifests (ConfigMap kube-system/%s) cannot be read: %s"
-            why = errors.strip() or "it is damaged; correct or delete it"
-            self.module.fail_json(msg=text % (objects.CONFIG_MAP, why), changes=self.changes)
-        return found
-
-    def write_record(self, record: Record) -> None:
-        """Write the record to the cluster."""
-        document: Dict[str, Any] = {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": {"name": objects.CONFIG_MAP, "namespace": "kube-system"},
-            "data": {"manifests": json.dumps(record, sort_keys=True)},
-        }
-        flags = ("--server-side", "--force-conflicts", "--field-manager=" + objects.MANAGER)
-        self.kubectl("apply", *flags, "-f", "-", text=json.dumps(document))
 
 
 def main() -> None:

@@ -31,6 +31,10 @@ _UNREACHED = re.compile(
     re.MULTILINE,
 )
 
+# A manifest that brings namespaces or kinds, in YAML or JSON, and kubectl's errors where one is missing.
+BRINGS = re.compile(r"[\"']?\bkind[\"']?\s*:\s*[\"']?(?:Namespace|CustomResourceDefinition)\b")
+MISSING = re.compile(r"namespaces \"[^\"]*\" not found|no matches for kind|could not find the requested resource")
+
 
 def unreached(errors: str) -> bool:
     """Return True if kubectl's error output reports an API server that did not answer.
@@ -154,6 +158,14 @@ def items_of(output: str) -> list[Object]:
     """Return the objects in kubectl's JSON output, which is one object or a List."""
     parsed = json.loads(output)
     return parsed.get("items", [parsed]) if parsed.get("kind") == "List" else [parsed]
+
+
+def waits_for_its_own(content: str, errors: str) -> bool:
+    """Return True if kubectl misses a namespace or a kind, and the manifest itself brings some.
+
+    content: the manifest's YAML or JSON. errors: kubectl's.
+    """
+    return bool(BRINGS.search(content) and MISSING.search(errors))
 
 
 def documents(text: str) -> list[Object]:

@@ -12,6 +12,8 @@ import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths
 from ansible_collections.kubewright.cluster.plugins.module_utils.verify import identity
 
+MEMBERS = [{"ID": "1", "name": "cp-1", "peerURLs": ["https://10.0.0.11:2380"]}]
+
 
 class Server:
     """A K3s server: its directory, and the answers of its API and of its etcd. None: it does not answer."""
@@ -20,7 +22,7 @@ class Server:
         self.place, self.authority, self.serve = place, authority, serve
         self.api, self.etcd = (
             {"metadata": {"uid": "a"}},
-            {"header": {"cluster_id": "7", "member_id": "1"}, "members": []},
+            {"header": {"cluster_id": "7", "member_id": "1"}, "members": MEMBERS},
         )
         self.asked = []
         for name, path in (("K3S_ADMIN", "k3s.yaml"), ("K3S_DATA", "data"), ("K3S_CONFIG", "config.yaml")):
@@ -92,8 +94,10 @@ def test_an_api_that_does_not_say_is_unknown(server, answer, problem):
     [
         (None, "its etcd does not name its cluster"),
         ((503, {}, b"no leader"), "HTTP 503"),
-        ({"members": []}, "no ID"),
-        ({"header": {"cluster_id": ""}}, "no ID"),
+        ({"members": []}, "names no member"),
+        ({}, "names no member"),
+        ({"members": MEMBERS}, "no ID"),
+        ({"header": {"cluster_id": ""}, "members": MEMBERS}, "no ID"),
     ],
 )
 def test_an_etcd_that_does_not_say_is_unknown(server, answer, problem):
