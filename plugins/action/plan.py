@@ -12,6 +12,7 @@ import os
 import uuid
 
 import ansible.constants as C
+from ansible import context
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.base.findings import Finding, as_dicts
@@ -22,6 +23,7 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller impo
     host_inputs,
     kubeconfig,
     kubeconfig_changes,
+    run_options,
     user_files,
     written_inputs,
 )
@@ -29,6 +31,7 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs.groups import members, roles_of
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import auto_deploy
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.operations import operations
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import cluster_objects, planner, slices
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan.changes import in_cluster
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_page, plan_text, verify
@@ -41,6 +44,7 @@ SPEC = {
     "json": {"type": "path"},
     "html": {"type": "path"},
     "inputs": {"type": "path"},
+    "operation": {"type": "str", "choices": list(operations.OPERATIONS)},
 }
 COLOURS = {Kind.REFUSAL: C.COLOR_ERROR, Kind.FAILURE: C.COLOR_ERROR, Kind.WARNING: C.COLOR_WARN}
 
@@ -76,6 +80,8 @@ class ActionModule(ActionBase):
         if not plan["refusals"]:
             plan["warnings"] += as_dicts(_in_the_cluster(plan, hosts, texts, part))
         _keep(store, plan, hosts, part, task_vars, self._task.check_mode, texts)
+        if arguments["operation"]:
+            self._plan_operation(store, plan, arguments["operation"], hosts, task_vars)
         self._show(plan, arguments["show"], " -i ".join(map(str, task_vars.get("ansible_inventory_sources") or [])))
         self._write(plan, arguments)
         if arguments["inputs"]:
@@ -124,6 +130,17 @@ class ActionModule(ActionBase):
             plan["refusals"] += as_dicts(_cannot_reboot(plan, rows))
         plan["warnings"] += as_dicts(limits)
         return plan, hosts, texts
+
+    def _plan_operation(self, store, plan, name, hosts, task_vars):
+        """Plan an operation on the cluster. Its refusals and warnings take the place of those that site has."""
+        options, problems = run_options.read(name, task_vars, self._templar.template)
+        if name == "backup":
+            problems += run_options.backups(options, task_vars, context.CLIARGS.get("extra_vars") or ())[1]
+        infos = {host: row["info"] for host, row in hosts.items() if row["info"]}
+        made = operations.plan(name, plan, infos, options)
+        made["refusals"] = as_dicts(problems) + made["refusals"]
+        store.put("plan", "operation", made)
+        plan.update(operation=made, refusals=made["refusals"], warnings=made["warnings"])
 
     def _show(self, plan, what, inventory):
         """Print the plan, line by line."""

@@ -23,7 +23,7 @@ options:
         host - a list of C(role) and C(tasks) that is the same for all hosts of a batch.
       - C(objects) is what is applied through the API, C(verify) is what is verified, C(report) the
         lines of the verification, C(kubeconfig) is the file on the controller.
-      - C(exists) is true if this run has a plan.
+      - C(operation) is the plan of an operation, such as C(backup); C(exists) is true if this run has a plan.
     type: str
     required: true
   host:
@@ -66,7 +66,12 @@ class LookupModule(LookupBase):
             return [1]
         if status is None:
             raise AnsibleError("There is no plan yet. Include the role kubewright.cluster.kube first.")
-        if term in ("verify", "report", "kubeconfig"):  # also of a plan with refusals: verify reports them as warnings
+        if term in (
+            "verify",
+            "report",
+            "kubeconfig",
+            "operation",
+        ):  # also of a plan with refusals: verify reports them as warnings
             return store.get("plan", term)
         if status["refusals"]:
             raise AnsibleError("The plan has refusals, so nothing is changed: %s" % " ".join(status["refusals"]))

@@ -47,6 +47,12 @@ options:
         is not replaced.
       - Secrets are not written. A variable stands for each, and the head of the file lists them.
     type: path
+  operation:
+    description:
+      - Plans an operation on the running cluster in place of what the playbook C(site) would do. Its options are the
+        variables of its playbook.
+    type: str
+    choices: [backup]
 """
 
 EXAMPLES = r"""

@@ -101,6 +101,7 @@ def clusters() -> list[Stage]:
     return [
         Stage("lab:build", ["tests/lab/lab", "build"], lane="lab"),
         Stage("lab:up", ["tests/lab/lab", "up"], needs=("lab:build",), lane="lab"),
+        pytest("datastore", "tests/lab/datastore", needs=("lab:build",), lane="clusters"),
         pytest("local", "tests/lab/nodes", needs=("lab:up",), lane="clusters"),
         *(molecule(name) for name in SCENARIOS),
         *(molecule(name, by_default=False) for name in MORE_SCENARIOS),

@@ -98,6 +98,9 @@ class Distribution(ABC):
     # joins again.
     remembers_nodes: ClassVar[bool] = False
 
+    # What its users back up with, where the playbook backup does not do it; empty if it does.
+    own_backup: ClassVar[str] = ""
+
     # Services of others that cannot be on a node of this distribution: why, and what the user can do.
     runtimes_in_the_way: ClassVar[Mapping[str, str]]
     # True if nodes use the network configurations in /etc/cni/net.d.

@@ -343,4 +343,9 @@ class Plan(TypedDict, total=False):
         "`not_taken`, `decide`, `unknown`) each `name`, `hosts` (empty for all) and `text`; null for an inventory of "
         "this collection",
     ]
+    operation: Annotated[
+        dict[str, Any],
+        "only with `-e operation=NAME`: its `name`, `tasks` in words, `refusals`, `warnings` (also those of the plan then), "
+        "and for `backup` its `source`, the control plane that is asked",
+    ]
     nodes: Annotated[dict[str, PlanNode], "by inventory name, see below"]

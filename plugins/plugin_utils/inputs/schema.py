@@ -34,15 +34,16 @@ Spec = dict[str, Any]
 # Roles whose inputs describe the cluster and its nodes.
 CLUSTER_ROLES = ("kube", "kubeadm", "k3s")
 # Roles with inputs of their own playbook.
-RUN_ROLES = ("verify", "reset", "local")
+RUN_ROLES = ("verify", "reset", "local", "backup")
 PREFIXES = ("kube_", "kubeadm_", "kubelet_", "k3s_")
-RUN_PREFIXES = ("verify_", "reset_", "plan_", "local_")
+RUN_PREFIXES = ("verify_", "reset_", "plan_", "local_", "backup_")
 # Options of the playbook plan, and of the role kube for other playbooks; they are not inputs of the cluster.
 PLAN_OPTIONS: Spec = {
     "plan_json": {"type": "path"},
     "plan_html": {"type": "path"},
     "plan_fail": {"type": "bool", "default": False},
     "write_inputs": {"type": "path"},
+    "operation": {"type": "str", "choices": ["backup"]},
 }
 # Names with these prefixes that are groups.
 NOT_INPUTS = (*FAMILIES[0].control_plane, *FAMILIES[0].worker, "kube_cluster")
@@ -280,7 +281,7 @@ def _is_choice(path: str, value: Any, choices: list[Any], problems: list[Finding
 
 # Inputs that hold secrets, or may hold them: their values appear in no message.
 SECRET = re.compile(
-    r"(k3s_token|k3s_join_token|k3s_datastore_endpoint|k3s_datastore_tls|k3s_config|kube_registries|kube_http_proxy|kube_api_endpoint\.password"
+    r"(backup_passphrase|k3s_token|k3s_join_token|k3s_datastore_endpoint|k3s_datastore_tls|k3s_config|kube_registries|kube_http_proxy|kube_api_endpoint\.password"
     r"|kubeadm_(?:init|join|cluster)_config)\b"
     r"|.*\.(content|chart_content|values|set)\b|(kube|k3s)_(manifests|helm_charts|helm_configs)(\[\d+\])?$"
 )

@@ -65,6 +65,10 @@ class K3s(Distribution):
     first_action = "join"
     started_by_join = {"k3s": False, "k3s-agent": False}
     joins_during_start = True
+    own_backup = (
+        "K3s's own tool (k3s etcd-snapshot, https://docs.k3s.io/datastore/backup-restore), and save "
+        "/var/lib/rancher/k3s/server/token too"
+    )
     remembers_nodes = True
     uses_host_cni = False
     admin_kubeconfig = "/etc/rancher/k3s/k3s.yaml"

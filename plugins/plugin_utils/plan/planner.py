@@ -192,6 +192,7 @@ def _result(
         "refusals": as_dicts(draft.refusals),
         # The controller knows these, not the planner.
         "inventory": None,
+        "operation": None,
         "manifest_changes": [],
         "cluster_changes": [],
         "apply_objects": None,

@@ -25,6 +25,8 @@ def lines(plan: Plan, inventory: str = "", brief: bool = False) -> list[Line]:
     inventory: as it was given with -i, for the next command. brief: only what a run that applies the plan should say:
     what the cluster is, what will be done, warnings and refusals.
     """
+    if plan.get("operation"):
+        return _operation(plan)
     result = [] if brief else _inventory(plan)
     result += wrapped(summary.headline(plan), Kind.HEADING)
     if brief:
@@ -47,6 +49,19 @@ def lines(plan: Plan, inventory: str = "", brief: bool = False) -> list[Line]:
             result += wrapped(alternative)
         result += wrapped("Next: " + summary.next_step(plan, inventory), Kind.HEADING)
     return [line for line in result if line.text]
+
+
+def _operation(plan: Plan) -> list[Line]:
+    """Return what an operation on the cluster does."""
+    operation = plan["operation"]
+    result = wrapped(summary.headline(plan), Kind.HEADING) if plan["nodes"] and plan.get("version") else []
+    result += _section(operation["name"].capitalize(), operation["tasks"])
+    for warning in summary.found(operation["warnings"], plan["nodes"]):
+        result += wrapped("warning: %s" % warning, Kind.WARNING)
+    for refusal in summary.found(operation["refusals"], plan["nodes"]):
+        result += wrapped("refused: %s" % refusal, Kind.REFUSAL)
+    next_step = "correct what is refused" if operation["refusals"] else "kubewright.cluster.%s" % operation["name"]
+    return [line for line in [*result, *wrapped("Next: " + next_step, Kind.HEADING)] if line.text]
 
 
 def table(plan: Plan) -> list[str]:

@@ -18,7 +18,7 @@ LAYERS = {
         ["node"],
         ["api"],
         ["kubeadm", "k3s", "detect"],
-        ["verify", "reset", "support", "local"],
+        ["verify", "reset", "support", "local", "backup"],
     ],
     "plugin_utils": [
         ["base"],
@@ -27,6 +27,7 @@ LAYERS = {
         ["network"],
         ["kubeadm", "k3s"],
         ["plan"],
+        ["operations"],
         ["report", "controller"],
     ],
 }

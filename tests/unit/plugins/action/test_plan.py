@@ -306,3 +306,25 @@ def test_the_leader_completes_what_differs_or_is_not_known(action, store, change
 def test_the_leader_runs_your_tasks_of_every_run(action, store, tmp_path):
     (tmp_path / "hook.yml").write_text("[{ansible.builtin.meta: noop}]")
     assert leaders(action, store, kube_hooks={"after_cluster": str(tmp_path / "hook.yml")}) == ["cp-1"]
+
+
+def test_an_operation_has_its_own_plan_and_its_own_refusals(action, store, tmp_path):
+    path, hosts = str(tmp_path / "plan.json"), inventory(3, 1, {"kube_pod_cidrs": ["not a network"]})
+    result, made = run(action, store, *hosts, args={"operation": "backup", "json": path, "show": "all"})
+    assert result["failed"] and "Nothing can be backed up" in made._display.text()
+    operation = json.loads((tmp_path / "plan.json").read_text())["operation"]
+    assert operation["name"] == "backup" and ids(operation["refusals"]) == ["backup.no_cluster"]
+    assert lookup(planned, "operation") == [operation]
+
+
+def test_a_cluster_that_runs_can_be_backed_up(action, store):
+    hosts, groups = inventory(3, 0)
+    plan = planner.cluster_plan(hosts, groups)
+    hosts = {host: {**row, "info": applied(row["info"], plan["nodes"][host], plan)} for host, row in hosts.items()}
+    for row in hosts.values():
+        row["info"]["cluster"].update(etcd_data=True)
+        row["info"]["cluster"]["live"].update(healthy=True, etcd_members=[{}, {}, {}])
+    result, made = run(action, store, hosts, groups, args={"operation": "backup", "show": "changes"})
+    assert result == {"changed": False, "refusals": []} and "/inv/backups" in made._display.text()
+    (operation,) = lookup(planned, "operation")
+    assert operation["source"] in hosts and operation["cluster"]["name"] == "kubernetes"

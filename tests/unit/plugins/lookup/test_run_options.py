@@ -30,7 +30,7 @@ def options(playbook, **variables):
 def test_defaults_are_those_of_the_specification():
     found, _evaluated = options("verify")
     assert (found["timeout"], found["fail"], found["image"], found["json"]) == (60, True, "", None)
-    assert options("plan")[0] == {"json": None, "html": None, "fail": False, "write_inputs": None}
+    assert options("plan")[0] == {"json": None, "html": None, "fail": False, "write_inputs": None, "operation": None}
 
 
 def test_values_of_the_command_line_have_their_types():

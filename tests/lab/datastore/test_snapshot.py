@@ -1,0 +1,147 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Snapshots of the lab's real etcd: saved, proved by a scratch etcd, and changed. Needs no node."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import os
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from ansible_collections.kubewright.cluster.plugins.module_utils.api import tls
+from ansible_collections.kubewright.cluster.plugins.module_utils.api.etcd import Etcd
+from ansible_collections.kubewright.cluster.plugins.module_utils.backup import make, scratch, snapshot
+
+CACHE = Path(os.environ.get("KUBEWRIGHT_CACHE") or Path.home() / ".cache" / "kubewright")
+PROGRAMS = sorted(path.parent for path in CACHE.glob("build/etcd/*/*/etcdutl"))
+OBJECTS = 300
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory):
+    """The certificates of a control plane's etcd."""
+    place = tmp_path_factory.mktemp("pki")
+    openssl("req", "-x509", *NEW, "-subj", "/CN=etcd-ca", "-keyout", place / "ca.key", "-out", place / "ca.crt")
+    (place / "names").write_text("subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n")
+    for name in ("server", "peer", "healthcheck-client"):
+        openssl("req", *NEW, "-subj", "/CN=" + name, "-keyout", place / (name + ".key"), "-out", place / "request")
+        signer = ["-CA", place / "ca.crt", "-CAkey", place / "ca.key", "-CAcreateserial", "-extfile", place / "names"]
+        openssl("x509", "-req", "-in", place / "request", *signer, "-out", place / (name + ".crt"))
+    return str(place) + "/"
+
+
+NEW = ("-newkey", "rsa:2048", "-nodes")
+
+
+def openssl(*arguments):
+    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module", params=PROGRAMS, ids=lambda path: path.parent.name)
+def programs(request):
+    """Each version of etcd that the lab has."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def client(programs, pki, tmp_path_factory):
+    """An etcd with the objects of a small cluster."""
+    url = "https://127.0.0.1:%d" % free_port()
+    argv = [programs / "etcd", "--data-dir", tmp_path_factory.mktemp("etcd"), "--log-level", "error"]
+    argv += ["--listen-client-urls", url, "--advertise-client-urls", url, "--client-cert-auth", "--unsafe-no-fsync"]
+    argv += ["--listen-peer-urls", "http://127.0.0.1:%d" % free_port(), "--trusted-ca-file", pki + "ca.crt"]
+    argv += ["--cert-file", pki + "server.crt", "--key-file", pki + "server.key"]
+    context = tls.from_files(pki + "ca.crt", pki + "healthcheck-client.crt", pki + "healthcheck-client.key")
+    with subprocess.Popen(list(map(str, argv))) as process:
+        made = Etcd([url], context, timeout=30)
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            with contextlib.suppress(*tls.NO_ANSWER):
+                made.members()
+                break
+        for number in range(OBJECTS):
+            put(made, "/registry/configmaps/default/c%d" % number, os.urandom(500))
+        put(made, "/registry/secrets/default/s", b"k8s:enc:aescbc:v1:key1:text")
+        yield made
+        process.kill()
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def put(client, key, value):
+    body = {"key": base64.b64encode(key.encode()).decode(), "value": base64.b64encode(value).decode()}
+    client.ask(client.servers[0], "/v3/kv/put", json.dumps(body))
+
+
+def compact(client):
+    revision = snapshot.contents(client)["revision"]
+    client.ask(client.servers[0], "/v3/kv/compaction", json.dumps({"revision": str(revision), "physical": True}))
+
+
+@pytest.fixture
+def tools(monkeypatch, programs, pki):
+    """The tools of the lab in place of those of an image, and the certificates in place of a control plane's."""
+    made = scratch.Tools(str(programs))
+
+    @contextlib.contextmanager
+    def mounted(_image, _work):
+        yield made
+
+    serving = scratch.serving
+    monkeypatch.setattr(scratch, "tools", mounted)
+    monkeypatch.setattr(scratch, "serving", lambda own, data: serving(own, data, pki))
+    return made
+
+
+def test_a_snapshot_is_proved_and_nothing_runs_on(client, tools, tmp_path):
+    path = str(tmp_path / "s.db")
+    found = make.saved(str(tmp_path), path, client)
+    assert found["counts"] == {"configmaps": OBJECTS, "secrets": 1} and found["first_secret"].startswith(b"k8s:enc:")
+    assert found["size"] == os.path.getsize(path) and not (tmp_path / "scratch").exists()
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert "--name scratch" not in listed
+
+
+def test_a_changed_value_is_found_by_its_hash(client, tools, tmp_path):
+    path, since = str(tmp_path / "s.db"), snapshot.revision(client)
+    snapshot.save(client, path)
+    data = (tmp_path / "s.db").read_bytes()[: -snapshot.DIGEST]
+    changed = data.replace(b"k8s:enc:aescbc", b"abc:enc:aescbc")
+    (tmp_path / "s.db").write_bytes(changed + hashlib.sha256(changed).digest())
+    with pytest.raises(snapshot.SnapshotError, match="other contents"):
+        make.verified(str(tmp_path), path, client, since)
+
+
+def test_an_old_snapshot_is_not_taken_for_a_new_one(client, tools, tmp_path):
+    path = str(tmp_path / "s.db")
+    snapshot.save(client, path)
+    put(client, "/registry/configmaps/default/c0", b"newer")
+    with pytest.raises(snapshot.SnapshotError, match="behind the others"):
+        make.verified(str(tmp_path), path, client, snapshot.revision(client))
+
+
+def test_after_a_compaction_another_snapshot_is_saved(client, tools, tmp_path, monkeypatch):
+    path, save = str(tmp_path / "s.db"), snapshot.save
+    saved = []
+
+    def and_compact(asked, target):
+        saved.append(save(asked, target))
+        if len(saved) == 1:
+            put(client, "/registry/configmaps/default/c0", b"after the snapshot")
+            compact(client)
+            put(client, "/registry/configmaps/default/c0", b"after the compaction")
+
+    monkeypatch.setattr(snapshot, "save", and_compact)
+    assert make.saved(str(tmp_path), path, client)["counts"]["configmaps"] == OBJECTS and len(saved) == 2

@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan of a backup: who is asked, and when nothing can be saved."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.operations import operations
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_text
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described
+
+SERVERS = ["cp-1", "cp-2", "cp-3"]
+OPTIONS = {"dir": "/backups", "keep": 3, "encrypted": True, "check": None}
+
+
+def info(**changes):
+    live = {"healthy": True, "uid": "u", "etcd_cluster": "1", "etcd_members": [{}, {}, {}], **changes.pop("live", {})}
+    cluster = {"kind": "kubeadm", "ca_sha256": "aa", "manifests": ["etcd.yaml"], "etcd_data": True, "live": live}
+    return {"cluster": {**cluster, **changes}}
+
+
+@pytest.fixture
+def infos():
+    return {name: info() for name in SERVERS}
+
+
+def planned(infos, **options):
+    cluster = {"name": "prod", "control_planes": SERVERS, "nodes": {}}
+    return operations.plan("backup", cluster, infos, {**OPTIONS, **options})
+
+
+def test_one_healthy_control_plane_is_asked(infos):
+    infos["cp-1"] = info(live={"healthy": False, "error": "refused"})
+    infos["cp-2"] = info(live={"etcd_members": None, "etcd_error": "timed out"})
+    made = planned(infos)
+    assert made["source"] == "cp-3" and made["refusals"] == []
+    assert made["cluster"] == {"name": "prod", "ca_sha256": "aa", "uid": "u"}
+    assert described(made["warnings"]) == ["backup.sick_control_plane node=cp-1", "backup.sick_control_plane node=cp-2"]
+    assert made["tasks"][-1] == (
+        "controller: write the archive to /backups (mode 0600, encrypted with your passphrase), keep the newest 3 of this "
+        "cluster"
+    )
+
+
+def test_silent_hosts_are_named(infos):
+    del infos["cp-2"]
+    made = planned(infos, keep=0, encrypted=False)
+    assert described(made["warnings"]) == ["backup.silent_control_plane node=cp-2"]
+    assert made["tasks"][-1].endswith("not encrypted), keep all")
+
+
+def test_nothing_to_back_up():
+    empty = info(kind=None, manifests=[], etcd_data=False, live={"healthy": False})
+    assert described(planned({"cp-1": empty})["refusals"]) == ["backup.no_cluster value=['cp-2', 'cp-3']"]
+    assert described(planned(dict.fromkeys(SERVERS, empty))["refusals"]) == ["backup.no_cluster value=[]"]
+
+
+def test_nobody_is_healthy(infos):
+    for name in SERVERS:
+        infos[name] = info(live={"healthy": False, "error": "refused"})
+    why = "its API server does not answer (refused)"
+    expected = "backup.no_healthy value=%s" % dict.fromkeys(SERVERS, why)
+    made = planned(infos)
+    assert described(made["refusals"]) == [expected] and made["source"] is None and made["tasks"] == []
+
+
+def test_two_clusters_are_not_mixed_up(infos):
+    infos["cp-3"] = info(live={"etcd_cluster": "2"})
+    assert described(planned(infos)["refusals"]) == ["member.several_clusters value=['1', '2']"]
+
+
+def test_what_this_release_does_not_save(infos):
+    assert described(planned(dict.fromkeys(SERVERS, info(manifests=[])))["refusals"]) == []
+    external = dict.fromkeys(SERVERS, info(manifests=["kube-apiserver.yaml"], etcd_data=False))
+    assert described(planned(external)["refusals"]) == ["backup.external_etcd node=cp-1"]
+    for kind in ("k3s", "rke2"):
+        found = described(planned(dict.fromkeys(SERVERS, info(kind=kind)))["refusals"])
+        assert found == ["backup.unsupported node=cp-1 value=%s" % kind]
+
+
+def test_an_archive_is_examined_whatever_the_cluster_does():
+    made = planned({}, check="/backups/x.tar.gz")
+    assert made["tasks"] == ["controller: examine /backups/x.tar.gz"] and made["refusals"] == []
+
+
+def test_it_is_shown(infos):
+    infos["cp-1"] = info(live={"healthy": False, "error": "refused"})
+    plan = {"nodes": {}, "operation": planned(infos)}
+    lines = plan_text.text(plan)
+    assert lines[0] == "Backup:" and lines[1].startswith("  cp-2: save a snapshot of etcd (3 members)")
+    assert lines[-1] == "Next: kubewright.cluster.backup" and any(line.startswith("warning: cp-1") for line in lines)
