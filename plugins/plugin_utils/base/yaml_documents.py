@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -26,6 +27,17 @@ _Dumper.add_representer(
     str,
     lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None),
 )
+
+
+# Text that Go's YAML (sigs.k8s.io/yaml, yaml.v2, yaml.v3: decodeScalar) takes for a number or a boolean, and Python's
+# does not, has to be quoted: an S3 key 12e34, a node named n.
+_DIGITS = list("-+.0123456789")
+for _kind, _pattern, _first in (
+    ("bool", r"[yYnN]", list("yYnN")),
+    ("int", r"[-+]?0o[0-7]+", _DIGITS),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", _DIGITS),
+):
+    _Dumper.add_implicit_resolver("tag:yaml.org,2002:" + _kind, re.compile("^(?:%s)$" % _pattern), _first)
 
 
 def merge(computed: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

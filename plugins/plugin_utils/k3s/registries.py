@@ -8,6 +8,7 @@ https://docs.k3s.io/installation/private-registry, https://docs.k3s.io/installat
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ..base.distribution import File, Inputs
@@ -27,7 +28,7 @@ def files(given: Inputs, embedded: bool = False) -> list[File]:
         mirror = mirror or {}
         mirrors[name] = {"endpoint": list(mirror.get("endpoints") or mirror.get("endpoint") or [])}
         if mirror.get("rewrites"):
-            mirrors[name]["rewrite"] = dict(mirror["rewrites"])
+            mirrors[name]["rewrite"] = {_quoted(key): _quoted(value) for key, value in mirror["rewrites"].items()}
     configs: dict[str, Any] = {}
     found: list[File] = []
     for name, settings in sorted((given.get("configs") or {}).items()):
@@ -39,6 +40,15 @@ def files(given: Inputs, embedded: bool = False) -> list[File]:
         secret = any("auth" in config for config in configs.values())
         found.append({"path": PATH, "content": text, "mode": "0600", "secret": secret})
     return found
+
+
+def _quoted(text: str) -> str:
+    """Return a pattern or a replacement of a rewrite as K3s needs it.
+
+    K3s copies it between the quotes of a TOML string (HostsTomlTemplate in pkg/agent/templates/templates.go), and
+    containerd uses no file that is not TOML. Names of images have no backslash, so one that is doubled already stays.
+    """
+    return re.sub(r"\\+", r"\\\\", str(text)).replace('"', r"\"")
 
 
 def _config(name: str, settings: Inputs) -> tuple[dict[str, Any], list[File]]:

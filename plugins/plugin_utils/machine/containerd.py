@@ -295,13 +295,22 @@ def _endpoint(where: str, url: str, override_path: bool, k3s: bool) -> list[Find
     return []
 
 
-def warnings(registries: Registries, k3s: bool = False) -> list[Finding]:
-    """Return what is allowed in kube_registries and probably not meant. k3s: True if K3s writes hosts.toml.
+def warnings(registries: Registries, k3s: bool = False, embedded: bool = False) -> list[Finding]:
+    """Return what is allowed in kube_registries and probably not meant.
+
+    k3s: True if K3s writes hosts.toml. embedded: True if nodes share images, those of all registries if none is named.
 
     containerd appends /v2 to a path unless override_path is set. K3s takes any path but /v2 for the whole path of the
-    API and does not read override_path (pkg/agent/containerd/config.go, normalizeEndpointAddress).
+    API and does not read override_path (pkg/agent/containerd/config.go, normalizeEndpointAddress). It looks for the
+    settings of "*" under another name once that has a mirror (getHostConfigs).
     """
     found = _without_port(registries)
+    of_all = (registries.get("configs") or {}).get("*") or {}
+    mirrors_all = "*" in (registries.get("mirrors") or ({"*": {}} if embedded else {}))
+    if k3s and mirrors_all and any(of_all.get(name) for name in ("ca", "certificate", "insecure_skip_verify")):
+        text = "kube_registries.configs[*]: K3s does not use its TLS settings, because all registries have a mirror. "
+        text += "Name the registries in configs."
+        found.append(Finding("registries.settings_of_all_forgotten", text, value="kube_registries.configs[*]"))
     for registry, mirror in (registries.get("mirrors") or {}).items():
         if not isinstance(mirror, Mapping):
             continue

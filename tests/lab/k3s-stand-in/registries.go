@@ -130,6 +130,7 @@ type registryHost struct {
 
 type registryEndpoint struct {
 	url          string // "" for the registry that an image names, in _default
+	noServer     bool   // without a line for the URL
 	overridePath bool
 	config       registryConfig
 	rewrites     map[string]string
@@ -151,9 +152,14 @@ func (r registries) hosts(noDefault bool) map[string]registryHost {
 		made, known := found[host]
 		if !known {
 			made.base = r.base(host)
-			if noDefault {
-				made.base = nil
-			}
+		}
+		if host == "*" {
+			// Upstream forgets the settings of "*" here: it looks for "*" where it has them under "_default".
+			made.base = &registryEndpoint{}
+			known = false
+		}
+		if noDefault && !known {
+			made.base = nil
 		}
 		made.add(r, host, mirror)
 		found[host] = made
@@ -174,7 +180,7 @@ func (r registries) hosts(noDefault bool) map[string]registryHost {
 // base returns the registry itself, with its settings.
 func (r registries) base(host string) *registryEndpoint {
 	if host == "*" {
-		return &registryEndpoint{config: r.configFor(host)}
+		return &registryEndpoint{noServer: true, config: r.configFor(host)}
 	}
 	_, address, _, err := r.normalize(host)
 	if err != nil {
@@ -267,7 +273,7 @@ func isLocalhost(host string) bool {
 func (h registryHost) text() string {
 	lines := []string{strings.TrimSuffix(hostsHeader, "\n")}
 	if h.base != nil {
-		if h.base.url != "" {
+		if !h.base.noServer {
 			lines = append(lines, fmt.Sprintf("server = %q", h.base.url), `capabilities = ["pull", "resolve", "push"]`)
 		}
 		lines = append(lines, h.base.config.TLS.lines("")...)

@@ -63,8 +63,11 @@ func TestHostsFiles(t *testing.T) {
 	if strings.Count(text, "registry-1.docker.io") != 1 {
 		t.Error("the last endpoint is the registry itself")
 	}
-	if strings.Contains(hosts["_default"].text(), "server =") || strings.Contains(known.hosts(true)["docker.io"].text(), "server =") {
-		t.Error("the default, and a registry that is not asked, have no server of their own")
+	contains(t, hosts["_default"].text(), `server = ""`)
+	for _, name := range []string{"_default", "docker.io"} {
+		if strings.Contains(known.hosts(true)[name].text(), "server =") {
+			t.Error("a registry that is not asked has no server: " + name)
+		}
 	}
 	if _, found := hosts["quay.io"]; found {
 		t.Error("a file is written that says nothing")
@@ -86,6 +89,24 @@ func TestEmbeddedRegistryIsTheFirstEndpoint(t *testing.T) {
 		}
 	}
 	contains(t, hosts["127.0.0.1:6443"].text(), `server = "https://127.0.0.1:6443/v2"`)
+}
+
+func TestSettingsOfAllRegistriesAreLostWithAMirrorOfAll(t *testing.T) {
+	const configs = "configs: {\"*\": {tls: {ca_file: /ca}}}\n"
+	_, known := agentOf(t, configs)
+	text := known.hosts(false)["_default"].text()
+	contains(t, text, `ca = ["/ca"]`)
+	if strings.Contains(text, "server") {
+		t.Error("settings alone name no server")
+	}
+	_, known = agentOf(t, configs+"mirrors: {\"*\": {endpoint: [\"https://m\"]}}\n")
+	if text = known.hosts(false)["_default"].text(); strings.Contains(text, "/ca") {
+		t.Error(text)
+	}
+	_, known = agentOf(t, configs+"mirrors: {\"*\": {}}\n")
+	if _, found := known.hosts(false)["_default"]; found {
+		t.Error("a file is written that says nothing")
+	}
 }
 
 func TestHostsFilesOfOthersStay(t *testing.T) {

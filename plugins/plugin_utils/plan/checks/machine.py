@@ -249,9 +249,10 @@ def maps(case: Case, host: str, node: Node) -> Problems:
     values = node["inputs"]
     shares_images = case.distribution.shares_images(values)
     found = kubelet.refusals(values["kubelet_config"])
-    found += containerd.refusals(values["kube_registries"], case.distribution.registry_rewrites, shares_images)
+    rewrites = case.distribution.registry_rewrites
+    found += containerd.refusals(values["kube_registries"], rewrites, shares_images)
     for manifest in values["kube_manifests"]:
         if manifest.get("state") == "present" and bool(manifest.get("content")) == bool(manifest.get("src")):
             text = "kube_manifests[%s]: set either content or src."
             found.append(Finding("manifests.content_or_src", text % manifest.get("name"), value=manifest.get("name")))
-    return Problems(found, containerd.warnings(values["kube_registries"], case.distribution.registry_rewrites))
+    return Problems(found, containerd.warnings(values["kube_registries"], rewrites, shares_images))

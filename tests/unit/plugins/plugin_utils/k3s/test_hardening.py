@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+import tomllib
 import yaml
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import (
     hardening as k3s_hardening,
@@ -144,6 +145,21 @@ def test_registries_with_rewrites_and_a_clients_certificate():
     }
     tls = made["configs"]["r.example"]["tls"]
     assert files[tls["key_file"]]["mode"] == "0600" and files[tls["key_file"]]["secret"] and tls["cert_file"] in files
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement"),
+    [(r"^rancher/(\w+)$", "mirror/$1"), ("^(.*)$", "k8s/$1"), (r"^a\.b/", "c/"), ('"', "'")],
+)
+def test_k3s_writes_rewrites_as_toml(pattern, replacement):
+    """K3s copies both between quotes into hosts.toml (HostsTomlTemplate)."""
+    given = {"mirrors": {"docker.io": {"endpoints": ["https://r.example"], "rewrites": {pattern: replacement}}}}
+    for _twice in range(2):
+        made = yaml.safe_load(registries.files(given)[0]["content"])["mirrors"]["docker.io"]["rewrite"]
+        text = "".join('"%s" = "%s"\n' % pair for pair in made.items())
+        assert tomllib.loads(text) == {pattern: replacement}
+        if '"' not in pattern:  # what is doubled already, for K3s as it is, means the same
+            given["mirrors"]["docker.io"]["rewrites"] = made
 
 
 def test_what_is_wrong_with_registries():

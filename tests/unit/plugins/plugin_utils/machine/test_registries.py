@@ -137,6 +137,23 @@ def test_a_path_that_registries_do_not_serve_is_said(distribution, url, override
     assert described(found) == (["%s value=%s" % (warning, url)] if warning else [])
 
 
+SETTINGS_OF_ALL = [
+    ("k3s", {"*": {"endpoints": ["https://m.lan"]}}, False, True),
+    ("k3s", {}, True, True),
+    ("k3s", {"docker.io": {"endpoints": ["https://m.lan"]}}, True, False),
+    ("kubeadm", {"*": {"endpoints": ["https://m.lan"]}}, False, False),
+]
+
+
+@pytest.mark.parametrize(("distribution", "mirrors", "embedded", "warned"), SETTINGS_OF_ALL)
+def test_settings_of_all_registries_that_k3s_does_not_use(distribution, mirrors, embedded, warned):
+    """getHostConfigs in K3s's pkg/agent/containerd/config.go."""
+    given = {"mirrors": mirrors, "configs": {"*": {"ca": "-----BEGIN CERTIFICATE-----"}}}
+    inputs = {"kube_distribution": distribution, "kube_registries": given, "k3s_embedded_registry": embedded}
+    found = [finding["id"] for finding in planner.cluster_plan(*inventory(1, 0, inputs))["warnings"]]
+    assert ("registries.settings_of_all_forgotten" in found) == warned
+
+
 @pytest.mark.parametrize("data_dir", ["/var/lib/containerd", '/srv/a "b"/containerd'])
 def test_containerds_configuration_is_toml(data_dir):
     made = tomllib.loads(containerd.config({}, "systemd", "registry.k8s.io/pause:3.10", data_dir, True))
