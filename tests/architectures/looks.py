@@ -18,7 +18,7 @@ MEMORY = 5 * 2**30
 DISK = 100 * 2**40
 LATER = 2**32 + 10**6
 CPUS = 2
-SECONDS = 120
+SECONDS = 300
 
 
 def node_info(interpreter: str, arguments: dict) -> dict:

@@ -40,6 +40,7 @@ def test_nothing_is_unknown(found, here):
         "owned",
         "product_uuid",
         "selinux_k3s",
+        "selinux_haproxy",
     }
     assert {row["exists"] for row in found["services"].values()} == {False} and set(found["installed"].values()) == {
         None
@@ -85,7 +86,7 @@ def test_disks_are_larger_than_32_bits(found, here, given):
     large, own, same = found["disks"]["/large"], found["disks"][str(given)], here["disks"][str(given)]
     assert large == {
         "mount": "/large", "fs": "tmpfs", "device": large["device"], "total_bytes": looks.DISK, "free_bytes": looks.DISK, "kind": "virtual",
-        "read_only": False,
+        "read_only": False, "noexec": False,
     }  # fmt: skip
     assert {key: own[key] for key in ("total_bytes", "fs", "device", "kind", "read_only")} == {
         key: same[key] for key in ("total_bytes", "fs", "device", "kind", "read_only")
