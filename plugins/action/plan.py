@@ -241,7 +241,9 @@ def _keep(store, plan, hosts, part, task_vars, check_mode, texts):
 
 def _is_applied(plan):
     """Return True if the cluster is known to have its objects, and the controller its kubeconfig."""
-    return plan["apply_objects"] is False and (plan["kubeconfig"] is None or plan["kubeconfig"]["state"] == "same")
+    return plan["apply_objects"] is False and (
+        plan["kubeconfig"] is None or plan["kubeconfig"]["state"] in ("same", "kept")
+    )
 
 
 def _inventory(task_vars):
@@ -259,11 +261,30 @@ def _kubeconfig(plan, hosts, task_vars):
     wanted = slices.kubeconfig(plan, values, *_inventory(task_vars))
     if not wanted["fetch"]:
         return []
-    admin = None if plan["nodes"][leader]["action"] == "init" else hosts[leader]["info"]["cluster"].get("admin_sha256")
-    plan["kubeconfig"], problems = kubeconfig_changes.find(
-        wanted, admin, is_new=plan["nodes"][leader]["action"] == "init"
-    )
+    is_new = plan["nodes"][leader]["action"] == "init"
+    admin = None if is_new else hosts[leader]["info"]["cluster"].get("admin_sha256")
+    made, problems = kubeconfig_changes.find(wanted, admin, is_new)
+    if made["state"] == "changed" and not problems and _is_anothers(plan, hosts, values, task_vars):
+        made = {**made, "state": "kept", "text": ""}
+    plan["kubeconfig"] = made
     return problems
+
+
+def _is_anothers(plan, hosts, values, task_vars):
+    """Return True if the file is as another control plane of the cluster writes it, and works: each has its own
+    credentials, and which one leads differs from run to run."""
+    leader = plan["leader"]
+    authority = hosts[leader]["info"]["cluster"].get("ca_sha256")
+    for host in plan["control_planes"]:
+        cluster = (hosts[host]["info"] or {}).get("cluster") or {}
+        admin = cluster.get("admin_sha256")
+        works = plan["endpoint"]["mode"] in ("vip", "external") or (cluster.get("live") or {}).get("healthy")
+        if host == leader or not admin or not works or not authority or cluster.get("ca_sha256") != authority:
+            continue
+        wanted = slices.kubeconfig(plan, values, *_inventory(task_vars), host)
+        if kubeconfig_changes.find(wanted, admin, is_new=False)[0]["state"] == "same":
+            return True
+    return False
 
 
 def _in_the_cluster(plan, hosts, texts, part):

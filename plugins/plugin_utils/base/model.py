@@ -189,7 +189,7 @@ class Kubeconfig(TypedDict):
     """What becomes of the kubeconfig on the controller."""
 
     path: str
-    state: str  # new, changed, same, unknown
+    state: str  # new, changed, same, kept (has another control plane's credentials), unknown
     text: str  # in words
 
 

@@ -195,9 +195,15 @@ def objects(plan: dict[str, Any], manifests: list[dict[str, Any]], joins: bool) 
 
 
 def kubeconfig(
-    plan: dict[str, Any], values: dict[str, dict[str, Any]], directory: str | None, is_inventory: bool
+    plan: dict[str, Any],
+    values: dict[str, dict[str, Any]],
+    directory: str | None,
+    is_inventory: bool,
+    host: str | None = None,
 ) -> dict[str, Any]:
     """Return what is written on the controller, and where.
+
+    host: the control plane whose API server and credentials it has; the leader by default.
 
     directory: the inventory's directory. is_inventory: the directory itself is the inventory, so the file goes beside
     it.
@@ -206,14 +212,14 @@ def kubeconfig(
     if leader is None:
         return {"fetch": False}
     wanted = values[leader]["kube_kubeconfig"] or {}
-    endpoint, address = plan["endpoint"], plan["nodes"][leader]["address"]
+    endpoint, address = plan["endpoint"], plan["nodes"][host or leader]["address"]
     shared_address = endpoint["mode"] in ("vip", "external")
-    host = "[%s]" % address if ":" in address else address
+    place = "[%s]" % address if ":" in address else address
     return {
-        "fetch": wanted.get("fetch", True),
+        "fetch": wanted.get("fetch", True) and (plan["kubeconfig"] or {}).get("state") != "kept",
         "same": _kubeconfig_is_same(plan),
         "path": wanted.get("path") or default_kubeconfig(directory, is_inventory),
-        "server": "https://%s" % (endpoint["host_port"] if shared_address else "%s:%s" % (host, plan["api_port"])),
+        "server": "https://%s" % (endpoint["host_port"] if shared_address else "%s:%s" % (place, plan["api_port"])),
         "cluster_name": plan["name"],
         "source": distributions.by_name(plan["distribution"]).admin_kubeconfig,
         "merge": bool(wanted.get("merge")),
@@ -224,7 +230,7 @@ def _kubeconfig_is_same(plan: dict[str, Any]) -> bool:
     """Return True if the file on the controller is as it would be written, and stays so: K3s renews certificates when
     it starts."""
     changes = any(plan["nodes"][host]["steps"] or plan["nodes"][host]["action"] for host in plan["control_planes"])
-    return (plan["kubeconfig"] or {}).get("state") == "same" and not changes
+    return (plan["kubeconfig"] or {}).get("state") in ("same", "kept") and not changes
 
 
 def default_kubeconfig(directory: str | None, is_inventory: bool) -> str:

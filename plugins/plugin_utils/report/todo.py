@@ -72,7 +72,7 @@ def beside_nodes(plan: Plan) -> list[Task]:
     """Return what will be done in the cluster and on the controller."""
     found = [Task((), "the cluster", text) for text in plan.get("cluster_changes") or []]
     kubeconfig = plan.get("kubeconfig")
-    if kubeconfig and kubeconfig["state"] != "same":
+    if kubeconfig and kubeconfig["state"] not in ("same", "kept"):
         found.append(Task((), "the controller", "kubeconfig %s: %s" % (kubeconfig["path"], kubeconfig["text"])))
     return found
 

@@ -244,6 +244,43 @@ def test_a_manifest_and_the_kubeconfig_change(action, store, idle, tmp_path):
     assert "server changes from https://10.0.0.9:6443 to https://10.0.0.11:6443" in " ".join(text.split())
 
 
+def of_another(hosts, tmp_path, server):
+    """Give each control plane its own credentials, and the controller those of cp-2 for this server."""
+    for host, row in hosts.items():
+        data = {name: base64.b64encode((name + host).encode()).decode() for name in ADMIN_DATA[1:]}
+        data[ADMIN_DATA[0]] = base64.b64encode(b"ca").decode()
+        row["info"]["cluster"]["admin_sha256"] = admin_digests("".join("%s: %s\n" % item for item in data.items()))
+        row["inputs"]["kube_kubeconfig"] = {"path": str(tmp_path / "kubeconfig")}
+        if host == "cp-2":
+            authority = {ADMIN_DATA[0]: data.pop(ADMIN_DATA[0])}
+            text = kubeconfig.written(authority, data, server, "kubernetes")
+            kubeconfig.write(str(tmp_path / "kubeconfig"), text, False)
+
+
+@pytest.mark.parametrize("server", ["https://10.0.0.12:6443", "https://10.0.0.99:7443"], ids=["local", "vip"])
+@pytest.mark.parametrize("change", [{}, {"kubelet_config": {"maxPods": 51}}], ids=["idle", "rolling"])
+def test_another_control_planes_kubeconfig_stays(action, store, tmp_path, server, change):
+    """Each control plane has its own credentials, and which one leads differs from run to run."""
+    vip = {"kube_api_endpoint": {"mode": "vip", "address": "10.0.0.99"}} if server.endswith("7443") else {}
+    hosts, groups = running(vip)
+    of_another(hosts, tmp_path, server)
+    for row in hosts.values():
+        row["inputs"].update(change)
+    _applies, _same, text = beside(action, store, hosts, groups)
+    (wanted,) = lookup(planned, "kubeconfig")
+    assert "controller" not in text and wanted["fetch"] is False
+    assert ("nothing to do" in text) is (not change)
+
+
+def test_the_kubeconfig_of_a_control_plane_that_does_not_serve_or_is_anothers_is_replaced(action, store, tmp_path):
+    hosts, groups = running({})
+    of_another(hosts, tmp_path, "https://10.0.0.12:6443")
+    hosts["cp-2"]["info"]["cluster"]["live"]["healthy"] = False
+    text = " ".join(beside(action, store, hosts, groups)[2].split())
+    assert "server changes from https://10.0.0.12:6443 to https://10.0.0.11:6443; credentials are renewed" in text
+    assert lookup(planned, "kubeconfig")[0]["fetch"]
+
+
 def test_a_control_plane_that_restarts_may_renew_its_certificates(action, store, idle):
     hosts, groups = idle
     for row in hosts.values():
