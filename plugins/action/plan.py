@@ -23,6 +23,7 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller impo
     host_inputs,
     kubeconfig,
     kubeconfig_changes,
+    removal,
     run_options,
     user_files,
     written_inputs,
@@ -46,6 +47,7 @@ SPEC = {
     "inputs": {"type": "path"},
     "operation": {"type": "str", "choices": list(operations.OPERATIONS)},
 }
+REMOVAL = "kubewright.cluster.node_removal"
 COLOURS = {Kind.REFUSAL: C.COLOR_ERROR, Kind.FAILURE: C.COLOR_ERROR, Kind.WARNING: C.COLOR_WARN}
 
 # With this finding the hosts that belong into kube_control_plane are known, and none need be proposed.
@@ -53,7 +55,7 @@ _KNOWN_ROLES = "groups.control_node"
 
 
 class ActionModule(ActionBase):
-    """Runs on the controller only; connects to nothing."""
+    """Runs on the controller. Only for an operation it asks a control plane, which the task is delegated to."""
 
     TRANSFERS_FILES = False
     _requires_connection = False
@@ -68,7 +70,8 @@ class ActionModule(ActionBase):
         looks = {host: store.get("look", host) for host in host_inputs.known_hosts(groups)}
         looks = {host: look or {} for host, look in looks.items()}
         foreign_inventory.spread(looks, groups)
-        plan, hosts, texts = self._plan(looks, groups, part)
+        removing = self._removal(arguments["operation"], looks, groups, task_vars)
+        plan, hosts, texts = self._plan(looks, groups, part, removing)
         asked = foreign_inventory.findings(looks, groups, task_vars.get("inventory_dir"))
         named = {finding.id for finding in asked}
         kept = [row for row in plan["refusals"] if not (row["id"] == "control_planes.none" and _KNOWN_ROLES in named)]
@@ -79,8 +82,14 @@ class ActionModule(ActionBase):
             plan["refusals"] = as_dicts(_kubeconfig(plan, hosts, task_vars))
         if not plan["refusals"]:
             plan["warnings"] += as_dicts(_in_the_cluster(plan, hosts, texts, part))
+        if removing:
+            removing.into(plan, part)
         _keep(store, plan, hosts, part, task_vars, self._task.check_mode, texts)
-        if arguments["operation"]:
+        if removing:
+            if not plan["refusals"]:
+                store.put("plan", "stages", removing.stages(plan))
+            store.put("plan", "operation", {**plan["operation"], **removing.shared()})
+        elif arguments["operation"]:
             self._plan_operation(store, plan, arguments["operation"], hosts, task_vars)
         self._show(plan, arguments["show"], " -i ".join(map(str, task_vars.get("ansible_inventory_sources") or [])))
         self._write(plan, arguments)
@@ -95,9 +104,30 @@ class ActionModule(ActionBase):
             result.pop("refusals")
         return result
 
-    def _plan(self, looks, groups, part):
+    def _address(self, variables):
+        """Return the address at which Ansible reaches a host, empty if that is not known."""
+        templar = self._templar.copy_with_new_env(available_variables=variables)
+        with contextlib.suppress(AnsibleError):
+            return host_inputs.target("", variables, templar.template)
+        return ""
+
+    def _removal(self, name, looks, groups, task_vars):
+        """Return the removal of nodes, after the cluster was asked; None if none is planned."""
+        if name not in removal.NAMES:
+            return None
+        options, problems = run_options.read(name, task_vars, self._templar.template)
+        hostvars = task_vars.get("hostvars") or {}
+        found = {host: self._address(hostvars.raw_get(host)) for host in options["nodes"] if host in looks}
+        made = removal.Operation(name, options, looks, groups, found, problems)
+        made.ask(lambda wanted: self._execute_module(REMOVAL, wanted, task_vars=task_vars))
+        return made
+
+    def _plan(self, looks, groups, part, removing=None):
         """Return (the plan with all refusals that only the controller can see, {host: what the planner was given},
         {manifest: text of its file})."""
+        if removing:  # the plan is that of the nodes that stay
+            looks = {host: look for host, look in looks.items() if host not in removing.left_out}
+            groups = {name: [host for host in hosts if host in looks] for name, hosts in groups.items()}
         control_planes, workers = roles_of(groups)
         rows = {host: look or {} for host, look in looks.items()}
         guests = not control_planes and any((rows[host].get("inputs") or {}).get("k3s_server_url") for host in workers)
@@ -112,7 +142,7 @@ class ActionModule(ActionBase):
         }
         absent = sorted(host for host in workers if host not in part and not hosts[host]["info"])
         groups = {name: [host for host in members if host not in absent] for name, members in groups.items()}
-        plan = planner.cluster_plan(hosts, groups)
+        plan = planner.cluster_plan(hosts, groups, removing.names if removing else ())
         limits = [
             Finding(
                 "limit.left_out",

@@ -17,10 +17,11 @@ description:
     stages come first.
 options:
   _terms:
-    description: Stages of the plan - C(prepare), C(endpoint), C(start), C(join), C(change), C(roll), C(leader).
+    description: Stages of the plan - C(prepare), C(endpoint), C(start), C(join), C(change), C(roll), C(leader);
+      with remove also C(evict), C(asked), C(remove), C(stay).
     type: list
     elements: str
-    choices: [prepare, endpoint, start, join, change, roll, leader]
+    choices: [prepare, endpoint, start, join, change, roll, leader, evict, asked, remove, stay]
   propose:
     description: If no host has a role, return all hosts, so that the plan can propose roles.
     type: bool

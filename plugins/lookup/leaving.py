@@ -19,9 +19,16 @@ description:
     remove. C(refusals) are sentences that say why nothing may be reset.
 options:
   _terms:
-    description: With C(partial) it returns only whether the cluster has hosts outside of the play.
+    description:
+      - With C(partial) it returns only whether the cluster has hosts outside of the play.
+      - With C(asked) it returns the healthy control plane that is asked to remove the nodes that O(operation) names, or
+        the host of the task if there is none.
     type: str
-    choices: [partial]
+    choices: [partial, asked]
+  operation:
+    description: The playbook, whose variable names the nodes, for C(asked). Others than C(remove) and C(replace) ask
+      nobody.
+    type: str
 """
 
 EXAMPLES = r"""
@@ -39,9 +46,14 @@ _raw:
 
 import ansible.constants as C  # noqa: E402
 from ansible.plugins.lookup import LookupBase  # noqa: E402
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import host_inputs  # noqa: E402
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import (  # noqa: E402
+    host_inputs,
+    removal,
+    run_options,
+)
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore  # noqa: E402
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs.groups import roles_of  # noqa: E402
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.operations import remove  # noqa: E402
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan.leaving import leaving  # noqa: E402
 
 
@@ -52,10 +64,17 @@ class LookupModule(LookupBase):
         self.set_options(var_options=variables, direct=kwargs)
         groups, part = variables["groups"], list(variables["ansible_play_hosts_all"])
         known = host_inputs.known_hosts(groups)
-        if terms:
+        if "partial" in terms:
             return [bool(set(known) - set(part))]
         store = RunStore(C.DEFAULT_LOCAL_TMP)
         looks = {host: store.get("look", host) or {} for host in known}
+        if "asked" in terms:
+            planes = roles_of(groups)[0]
+            name = self.get_option("operation")
+            options = run_options.read(name, variables, self._templar.template)[0] if name in removal.NAMES else {}
+            targets = remove.resolve(options.get("nodes") or [], looks, planes, {})
+            asked = remove.asked(looks, planes, targets) if targets else None
+            return [asked or variables["inventory_hostname"]]
         found = leaving(looks, roles_of(groups)[0], part)
         return [
             {

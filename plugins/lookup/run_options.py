@@ -15,7 +15,7 @@ description:
   - Types, defaults and ranges are those of the role's argument specification. All that is wrong is reported at once.
 options:
   _terms:
-    description: The playbook, C(verify), C(reset), C(local) or C(plan).
+    description: The playbook, C(verify), C(reset), C(local), C(plan), C(remove) or C(replace).
     type: str
     required: true
 """
@@ -35,8 +35,7 @@ _raw:
 
 from ansible.errors import AnsibleError  # noqa: E402
 from ansible.plugins.lookup import LookupBase  # noqa: E402
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.base.yaml_documents import plain  # noqa: E402
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema  # noqa: E402
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import run_options  # noqa: E402
 
 
 class LookupModule(LookupBase):
@@ -46,9 +45,7 @@ class LookupModule(LookupBase):
         return [self._read(term, variables or {}) for term in terms]
 
     def _read(self, term, variables):
-        names = [name for name in schema.run_specification(term) if name in variables]
-        given = {name: plain(self._templar.template(variables[name])) for name in names}
-        values, problems = schema.run_options(term, given)
+        values, problems = run_options.read(term, variables, self._templar.template)
         if problems:
             raise AnsibleError(" ".join("%s." % problem.text.rstrip(".") for problem in problems))
         return values

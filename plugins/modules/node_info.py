@@ -291,6 +291,11 @@ node:
         in it; only of those that are not empty.
       type: dict
       returned: always
+    endpoint_drained:
+      description: Control planes that the node's API endpoint (HAProxy) was told to do without, by node name.
+      type: list
+      elements: str
+      returned: always
     artifacts:
       description: For each program that the collection installed, by path, C(version), C(sha256), C(source), and
         C(intact), whether it is unchanged.

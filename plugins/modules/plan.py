@@ -51,8 +51,10 @@ options:
     description:
       - Plans an operation on the running cluster in place of what the playbook C(site) would do. Its options are the
         variables of its playbook.
+      - V(remove) and V(replace) ask the cluster first, so the task is delegated to a control plane, the one that
+        P(kubewright.cluster.leaving#lookup) returns for C(asked).
     type: str
-    choices: [backup]
+    choices: [backup, remove, replace]
 """
 
 EXAMPLES = r"""

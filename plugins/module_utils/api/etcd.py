@@ -25,6 +25,7 @@ from . import tls
 MEMBERS = "/v3/cluster/member/list"
 REMOVE = "/v3/cluster/member/remove"
 STATUS = "/v3/maintenance/status"
+MOVE_LEADER = "/v3/maintenance/transfer-leadership"
 RANGE = "/v3/kv/range"
 # Where API servers keep their objects, unless --etcd-prefix says otherwise.
 OBJECTS = "/registry/"
@@ -76,6 +77,10 @@ class Etcd:
     def remove(self, member_id: str) -> None:
         """Remove a member from the cluster. Raise one of tls.NO_ANSWER, also if etcd refuses."""
         self.ask(self.servers[0], REMOVE, json.dumps({"ID": member_id}))
+
+    def move_leader(self, leader: Member, target: Member) -> None:
+        """Make another voting member the leader. Only the leader can be asked to. Raise one of tls.NO_ANSWER."""
+        self.ask(leader["clientURLs"][0], MOVE_LEADER, json.dumps({"targetID": target["ID"]}))
 
     def count(self, prefix: str) -> int:
         """Return how many keys begin with a prefix, by the first server that answers. Raise one of tls.NO_ANSWER."""

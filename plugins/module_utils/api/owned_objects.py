@@ -13,6 +13,7 @@ import json
 import re
 from typing import Any, Dict, List
 
+from . import drain
 from .readiness import is_ready
 
 # An object of the API.
@@ -79,10 +80,12 @@ def node_patch(node: Object, wanted: dict[str, Any]) -> dict[str, Any]:
         patch["metadata"] = {"labels": changes}
     if _sorted(taints) != _sorted(existing):
         patch["spec"] = {"taints": taints}
+    if drain.CORDONED in (node["metadata"].get("annotations") or {}):  # by a run that was interrupted
+        patch.setdefault("spec", {})["unschedulable"] = None
+        patch.setdefault("metadata", {})["annotations"] = {drain.CORDONED: None}
     if record != {"labels": sorted(owned["labels"]), "taints": sorted(owned["taints"])}:
-        patch.setdefault("metadata", {})["annotations"] = {
-            ANNOTATION: json.dumps(record, sort_keys=True) if any(record.values()) else None
-        }
+        kept = json.dumps(record, sort_keys=True) if any(record.values()) else None
+        patch.setdefault("metadata", {}).setdefault("annotations", {})[ANNOTATION] = kept
     return patch
 
 

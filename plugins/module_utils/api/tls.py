@@ -34,7 +34,9 @@ class Session:
         """
         thread = threading.get_ident()
         data = body if body is None or isinstance(body, str) else json.dumps(body)
-        headers = {"Accept": accept, "Content-Type": "application/json"}
+        # A PATCH is a merge patch: https://kubernetes.io/docs/reference/using-api/api-concepts/#patch-and-apply
+        content = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        headers = {"Accept": accept, "Content-Type": content}
         while True:
             fresh = thread not in self._connections
             if fresh:

@@ -89,6 +89,7 @@ EMPTY: Facts = {
     "files": {},
     "artifacts": {},
     "occupied": {},
+    "endpoint_drained": [],
     "cluster": CLUSTER,
 }
 
@@ -178,6 +179,7 @@ def _parts(
         "files": one.part("files", software.files, wanted_paths, one.record),
         "owned": one.record,
         "occupied": one.part("occupied", software.occupied, dict.fromkeys([*data_places.SHARED, *data_paths])),
+        "endpoint_drained": one.part("endpoint_drained", software.endpoint_drained),
         "artifacts": known,
         "busy": host.locked(paths.KUBEADM_LOCK),
         "services": units.result(),

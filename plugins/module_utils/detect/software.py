@@ -11,7 +11,7 @@ import re
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Dict, Iterable, List
 
-from ..node import paths
+from ..node import haproxy, paths
 from ..node.ownership import Record, parsed
 from .host import Host, number
 
@@ -33,6 +33,16 @@ PROGRAMS = {
     "crio": (["--version"], r"[vV]ersion:?\s+v?([0-9]\S*)"),
 }
 PLACES = ("/usr/local/bin", "/usr/local/sbin", "/usr/bin", "/usr/sbin", "/opt/bin")
+
+
+def endpoint_drained(host: Host) -> List[str]:
+    """Return the control planes that this node's API endpoint does without: a run that was killed did not return them."""
+    if not host.exists(haproxy.SOCKET):
+        return []
+    try:
+        return sorted({server.name for server in haproxy.servers() if server.drained})
+    except OSError:  # it does not run, so it does without none
+        return []
 
 
 def owned(host: Host) -> Record | None:

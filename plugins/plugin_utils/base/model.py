@@ -45,6 +45,12 @@ class Stage(str, enum.Enum):
     CHANGE = "change"
     ROLL = "roll"
     LEADER = "leader"
+    # Of the playbook remove: the control plane that evicts pods and then removes the nodes, the machines that are reset,
+    # the nodes that stay.
+    EVICT = "evict"
+    ASKED = "asked"
+    REMOVE = "remove"
+    STAY = "stay"
 
 
 @dataclass(frozen=True)
@@ -170,6 +176,7 @@ class NodeFacts(TypedDict, total=False):
     artifacts: dict[str, Any]
     cluster: dict[str, Any]
     reach: dict[str, str | None]
+    endpoint_drained: list[str]
     busy: bool
     ports: list[dict[str, Any]]
     failed_parts: dict[str, str]
@@ -345,7 +352,9 @@ class Plan(TypedDict, total=False):
     ]
     operation: Annotated[
         dict[str, Any],
-        "only with `-e operation=NAME`: its `name`, `tasks` in words, `refusals`, `warnings` (also those of the plan then), "
-        "and for `backup` its `source`, the control plane that is asked",
+        "only with `-e operation=NAME`: its `name`, `tasks` in words, `refusals`, `warnings` (also those of the plan then); "
+        "for `backup` its `source`, the control plane that is asked; for `remove` and `replace` the `nodes` that go "
+        "(`host`, `name`, `role`, `alive`, `known`, `evicts`) and `etcd` `before` and `after` (`voters`, `serving`, "
+        "`needed`, `spare`)",
     ]
     nodes: Annotated[dict[str, PlanNode], "by inventory name, see below"]

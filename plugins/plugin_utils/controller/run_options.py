@@ -19,6 +19,16 @@ def read(
     playbook: str, variables: Mapping[str, Any], template: Callable[[Any], Any]
 ) -> tuple[dict[str, Any], list[Finding]]:
     """Return the options of a playbook by name without its prefix, and what is wrong with them."""
+    if playbook == "replace":  # it removes first, with the options of remove
+        of_remove, problems = _read("remove", variables, template)
+        values, more = _read(playbook, variables, template)
+        return {**of_remove, **values}, problems + more
+    return _read(playbook, variables, template)
+
+
+def _read(
+    playbook: str, variables: Mapping[str, Any], template: Callable[[Any], Any]
+) -> tuple[dict[str, Any], list[Finding]]:
     names = [name for name in schema.run_specification(playbook) if name in variables]
     return schema.run_options(playbook, {name: plain(template(variables[name])) for name in names})
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..base.findings import as_dicts
-from . import backup
+from . import backup, remove
 
 Planner = Callable[[Mapping[str, Any], Mapping[str, Mapping[str, Any]], Mapping[str, Any]], dict[str, Any]]
-OPERATIONS: dict[str, Planner] = {"backup": backup.plan}
+OPERATIONS: dict[str, Planner] = {"backup": backup.plan, "remove": remove.operation, "replace": remove.operation}
 
 
 def plan(

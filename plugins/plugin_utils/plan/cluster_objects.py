@@ -86,7 +86,8 @@ def changes(node: Node, live: Sequence[Mapping[str, Any]]) -> list[str]:
         "remove label %s" % key if value is None else "set label %s=%s" % (key, value)
         for key, value in sorted(((change.get("metadata") or {}).get("labels") or {}).items())
     ]
-    if row and "spec" in change:
+    found += ["uncordon it, an interrupted run did not"] if "unschedulable" in (change.get("spec") or {}) else []
+    if row and "taints" in (change.get("spec") or {}):
         before = {_taint(taint) for taint in row.get("taints") or []}
         after = {_taint(taint) for taint in change["spec"]["taints"]}
         found += ["set taint %s" % text for text in sorted(after - before)]

@@ -48,7 +48,7 @@ def leaving(looks: Looks, control_planes: Collection[str], reset: Collection[str
         if not info or _is_unknown(info):
             unsure += [host] if host in control_planes else []
         elif (info.get("cluster") or {}).get("ca_sha256") in {None, *authorities}:
-            hosts.append({"host": host, "name": _name(host, look, info), "addresses": _addresses(info)})
+            hosts.append({"host": host, "name": _name(host, look, info), "addresses": addresses_of(info)})
     asked = next((host for host in members if membership.live_of(stay[host]).get("healthy")), None)
     silent = [] if asked else [item["host"] for item in hosts if has_member(going[item["host"]]["info"])]
     return Leaving(asked, hosts, _unknown(unsure, going) + _silent(silent, members))
@@ -92,7 +92,7 @@ def _name(host: str, look: Mapping[str, Any], info: Mapping[str, Any]) -> str:
     return str(named or str(info.get("hostname") or host).partition(".")[0].lower())
 
 
-def _addresses(info: Mapping[str, Any]) -> list[str]:
+def addresses_of(info: Mapping[str, Any]) -> list[str]:
     """Return the machine's addresses, except those that many machines have."""
     interfaces = (info.get("network") or {}).get("interfaces") or []
     return [

@@ -204,9 +204,13 @@ def not_in_inventory(
     if not found:
         return []
     one = len(found) == 1
-    text = (
-        "%s %s in the cluster and not in the inventory. Put %s back, or remove %s from the cluster: "
-        "kubectl drain NODE --ignore-daemonsets "
-        "--delete-emptydir-data, then kubectl delete node NODE (and its etcd member, if it was a control plane)."
-    ) % (", ".join(found), "is" if one else "are", *(("it", "it") if one else ("them", "them")))
+    kinds = {(row["info"].get("cluster") or {}).get("kind") for row in hosts.values()}
+    by_hand = any(distributions.is_known(kind) and not distributions.by_name(str(kind)).removes_nodes for kind in kinds)
+    text = "%s %s in the cluster and not in the inventory. Put %s back, or remove %s: %s"
+    way = (
+        "kubectl drain NODE --ignore-daemonsets --delete-emptydir-data, then kubectl delete node NODE"
+        if by_hand
+        else "ansible-playbook kubewright.cluster.remove -e remove_nodes=%s" % ",".join(found)
+    )
+    text = text % (", ".join(found), "is" if one else "are", *(("it", "it") if one else ("them", "them")), way)
     return [Finding("node.not_in_inventory", text, None, found)]

@@ -48,6 +48,11 @@ def plan(draft: Draft, host: str, cluster: Cluster, state: Mapping[str, Any]) ->
     secret = distribution.secret_files(node, cluster)
     _remove_left_over(distribution, node, wanted["files"], secret)
     steps, services = difference.steps(distribution, wanted, info, joined)
+    if joined and info.get("endpoint_drained") and wanted["files"].get("endpoint"):
+        # A reload forgets what a run that was killed did not take back.
+        text = "%s was taken out for a change, and was not returned"
+        steps.setdefault("endpoint", []).append(text % ", ".join(info["endpoint_drained"]))
+        services.setdefault("kube-endpoint", "reloaded")
     draft.warn(_fetched(host, values, wanted["packages"], "programs" in steps))
     _credentials(node, distribution, secret, steps, services)
     if joined and node["role"] == "control_plane" and cluster["drift"]:

@@ -8,7 +8,7 @@ A pure function of facts and inputs: the result does not depend on the order of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, get_type_hints
 
@@ -26,12 +26,13 @@ from .draft import Case, Draft
 Hosts = Mapping[str, Mapping[str, Any]]
 
 
-def cluster_plan(hosts: Hosts, groups: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def cluster_plan(hosts: Hosts, groups: Mapping[str, Sequence[str]], leaving: Collection[str] = ()) -> dict[str, Any]:
     """Return the plan of one cluster. With `refusals` in it nothing may be carried out. Its shape: base.model.Plan.
 
     hosts: by inventory name {info: node_info's "node" or None, error: why there is none, inputs: its variables that are
     inputs}.
     groups: by group name the hosts in it.
+    leaving: names of nodes that this run removes; their hosts are not in `hosts`.
     """
     draft = Draft()
     control_planes, workers = roles_of(groups)
@@ -51,7 +52,7 @@ def cluster_plan(hosts: Hosts, groups: Mapping[str, Sequence[str]]) -> dict[str,
         _check_inputs_only(draft, all_nodes[(control_planes or workers)[0]]["inputs"])
     described, state = _describe(draft, control_planes, workers, elsewhere, len(draft.nodes) == len(all_nodes))
     if described and not draft.refusals:
-        draft.warn(membership.not_in_inventory(hosts, draft.nodes, state["known"]))
+        draft.warn(membership.not_in_inventory(hosts, draft.nodes, state["known"] - set(leaving)))
         for host in control_planes + workers:
             nodes.plan(draft, host, described, state)
         return _result(draft, all_nodes, described, control_planes, workers)

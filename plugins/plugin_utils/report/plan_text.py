@@ -26,7 +26,7 @@ def lines(plan: Plan, inventory: str = "", brief: bool = False) -> list[Line]:
     what the cluster is, what will be done, warnings and refusals.
     """
     if plan.get("operation"):
-        return _operation(plan)
+        return _operation(plan, brief)
     result = [] if brief else _inventory(plan)
     result += wrapped(summary.headline(plan), Kind.HEADING)
     if brief:
@@ -51,8 +51,8 @@ def lines(plan: Plan, inventory: str = "", brief: bool = False) -> list[Line]:
     return [line for line in result if line.text]
 
 
-def _operation(plan: Plan) -> list[Line]:
-    """Return what an operation on the cluster does."""
+def _operation(plan: Plan, brief: bool) -> list[Line]:
+    """Return what an operation on the cluster does. brief: the run that does it says this."""
     operation = plan["operation"]
     result = wrapped(summary.headline(plan), Kind.HEADING) if plan["nodes"] and plan.get("version") else []
     result += _section(operation["name"].capitalize(), operation["tasks"])
@@ -60,8 +60,10 @@ def _operation(plan: Plan) -> list[Line]:
         result += wrapped("warning: %s" % warning, Kind.WARNING)
     for refusal in summary.found(operation["refusals"], plan["nodes"]):
         result += wrapped("refused: %s" % refusal, Kind.REFUSAL)
-    next_step = "correct what is refused" if operation["refusals"] else "kubewright.cluster.%s" % operation["name"]
-    return [line for line in [*result, *wrapped("Next: " + next_step, Kind.HEADING)] if line.text]
+    if operation["refusals"] or not brief:
+        next_step = "correct what is refused" if operation["refusals"] else "kubewright.cluster.%s" % operation["name"]
+        result += wrapped("Next: " + next_step, Kind.HEADING)
+    return [line for line in result if line.text]
 
 
 def table(plan: Plan) -> list[str]:

@@ -87,6 +87,10 @@ def _change(plan: Plan) -> str:
     """Return how many nodes of an existing cluster are new or change."""
     if plan["refusals"] or not plan.get("exists"):
         return ""
+    if plan.get("operation"):
+        operation = plan["operation"]
+        idle = not any(node["known"] or node["alive"] for node in operation.get("nodes") or [{"known": True}])
+        return "nothing to do" if idle else str(operation["name"])
     states = [todo.state(node) for node in plan["nodes"].values()]
     if todo.is_idle(plan):
         return "nothing to do"

@@ -30,7 +30,14 @@ def options(playbook, **variables):
 def test_defaults_are_those_of_the_specification():
     found, _evaluated = options("verify")
     assert (found["timeout"], found["fail"], found["image"], found["json"]) == (60, True, "", None)
-    assert options("plan")[0] == {"json": None, "html": None, "fail": False, "write_inputs": None, "operation": None}
+    plan = {"json": None, "html": None, "fail": False, "write_inputs": None, "operation": None}
+    assert options("plan")[0] == plan
+    assert options("remove")[0] == {"nodes": [], "timeout": 300, "force": False}
+
+
+def test_replace_has_its_own_nodes_and_the_other_options_of_remove():
+    found, _evaluated = options("replace", replace_nodes="cp1,w1", remove_nodes="x", remove_timeout=5)
+    assert found == {"nodes": ["cp1", "w1"], "timeout": 5, "force": False}
 
 
 def test_values_of_the_command_line_have_their_types():

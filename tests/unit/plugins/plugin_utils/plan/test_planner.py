@@ -327,3 +327,12 @@ def test_arguments_of_the_users_keep_those_of_the_plan():
     made = next(yaml.safe_load_all(plan["nodes"]["cp-1"]["kubeadm"]["init"]))
     arguments = {item["name"]: item["value"] for item in made["nodeRegistration"]["kubeletExtraArgs"]}
     assert plan["refusals"] == [] and arguments == {"node-ip": "10.0.0.11", "v": "4"}
+
+
+@pytest.mark.parametrize("host", ["cp-2", "w-1"])
+def test_what_a_killed_run_took_out_of_the_endpoint_is_returned_by_a_reload(host):
+    hosts, groups, _plan = running()
+    hosts[host]["info"]["endpoint_drained"] = ["cp-1"]
+    node = planner.cluster_plan(hosts, groups)["nodes"][host]
+    assert node["steps"] == {"endpoint": ["cp-1 was taken out for a change, and was not returned"]}
+    assert node["services"] == {"kube-endpoint": "reloaded"} and node["stages"][0] == "endpoint"

@@ -1,0 +1,128 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One operation at a time on a cluster: the Lease kube-system/kubewright. Standard library only.
+
+https://kubernetes.io/docs/concepts/architecture/leases/#custom-workload
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Callable, Dict, NamedTuple
+
+from . import readiness
+from .kubernetes import Api, ApiError, reason
+
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
+NAME = "kubewright"
+PATH = LEASES + "/" + NAME
+# After so long without a renewal anybody may take the lock.
+STALE_SECONDS = 60
+OPERATION, RUN = "kubewright.cluster/operation", "kubewright.cluster/run"
+
+
+class LockError(Exception):
+    """Another run has the lock; the message says who, since when, and what to do. run: that run, as Holder names it."""
+
+    def __init__(self, message: str, run: str = "") -> None:
+        super().__init__(message)
+        self.run = run
+
+
+class Holder(NamedTuple):
+    """Who holds the lock. name: user@controller. operation: the playbook. run: the same for all tasks of one run."""
+
+    name: str
+    operation: str
+    run: str
+
+
+class Lock:
+    """The lock of a cluster for one run. now: returns the seconds since 1970."""
+
+    def __init__(self, api: Api, holder: Holder, now: Callable[[], float] = time.time) -> None:
+        self.api, self.holder, self.now = api, holder, now
+
+    def take(self, seconds: int = STALE_SECONDS, dead: str = "") -> None:
+        """Take the lock, or renew it if this run has it. Raise LockError or ApiError.
+
+        seconds: it is stale after so long. dead: a run that is known to have ended.
+        """
+        while True:
+            lease = self.api.get(PATH, missing_ok=True)
+            other = self._refusal(lease)
+            if other and other.run != dead:
+                raise other
+            if self._write(lease, seconds):
+                return
+
+    def held_by_another(self) -> LockError | None:
+        """Return why this run could not take the lock now, None if it could. Raise ApiError."""
+        return self._refusal(self.api.get(PATH, missing_ok=True))
+
+    def release(self) -> None:
+        """Give the lock back, if this run has it. Raise ApiError."""
+        lease = self.api.get(PATH, missing_ok=True)
+        if lease is None or _run(lease) != self.holder.run:
+            return
+        body = {"preconditions": {"resourceVersion": lease["metadata"]["resourceVersion"]}}
+        status, text = self.api.ask("DELETE", PATH, body)
+        if status >= 300 and status not in (404, 409):
+            raise ApiError("the lock of the cluster is not released: %s" % reason(status, text), status)
+
+    def _write(self, lease: Dict[str, Any] | None, seconds: int) -> bool:
+        """Write the Lease. Return False if somebody else wrote it in the meantime."""
+        mine = lease is not None and _run(lease) == self.holder.run
+        now, old = _text(self.now()), (lease or {}).get("spec") or {}
+        body: Dict[str, Any] = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {
+                "name": NAME,
+                "namespace": "kube-system",
+                "annotations": {OPERATION: self.holder.operation, RUN: self.holder.run},
+            },
+            "spec": {
+                "holderIdentity": self.holder.name,
+                "leaseDurationSeconds": seconds,
+                "acquireTime": old.get("acquireTime") if mine else now,
+                "renewTime": now,
+            },
+        }
+        if lease is not None:
+            body["metadata"]["resourceVersion"] = lease["metadata"]["resourceVersion"]
+        status, text = self.api.ask("POST" if lease is None else "PUT", LEASES if lease is None else PATH, body)
+        if status in (404, 409):
+            return False
+        if status >= 300:
+            raise ApiError("the lock of the cluster cannot be taken: %s" % reason(status, text), status)
+        return True
+
+    def _left(self, lease: Dict[str, Any]) -> float:
+        """Return for how many seconds the lock is still its holder's."""
+        spec = lease.get("spec") or {}
+        if not spec.get("holderIdentity"):
+            return 0
+        return readiness.moment(spec.get("renewTime")) + (spec.get("leaseDurationSeconds") or 0) - self.now()
+
+    def _refusal(self, lease: Dict[str, Any] | None) -> LockError | None:
+        if lease is None or _run(lease) == self.holder.run or self._left(lease) <= 0:
+            return None
+        spec, notes = lease["spec"], lease["metadata"].get("annotations") or {}
+        renewed = self.now() - readiness.moment(spec.get("renewTime"))
+        text = (
+            "%s is changing this cluster (%s, since %s, renewed %d s ago). Wait until that run ends. If it was killed, its "
+            "lock ends in %d s; to end it now: kubectl -n kube-system delete lease %s."
+        )
+        values = (spec["holderIdentity"], notes.get(OPERATION) or "unknown operation", spec.get("acquireTime"))
+        return LockError(text % (*values, max(renewed, 0), self._left(lease) + 1, NAME), _run(lease))
+
+
+def _run(lease: Dict[str, Any]) -> str:
+    return str((lease["metadata"].get("annotations") or {}).get(RUN) or "")
+
+
+def _text(moment: float) -> str:
+    """Return a time in the form of the API's MicroTime."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment)) + ".%06dZ" % (moment % 1 * 1000000)

@@ -1,0 +1,164 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Remove nodes from a cluster that stays, asked of a control plane that stays. Standard library only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Callable, Dict, List, Mapping
+from urllib.parse import urlsplit
+
+from ..api import drain, etcd, readiness, tls
+from ..api.etcd import Etcd
+from ..api.kubernetes import Api, local_server
+from ..node import paths
+from . import leaving
+
+# A kubelet renews its Lease every ten seconds and counts as lost after 40 (nodeLeaseDurationSeconds).
+LOST_SECONDS = 40
+# K3s's controllers remove a Node's finalizers within a second, once they have done their work.
+GONE_SECONDS = 30
+NODES, NODE_LEASES = "/api/v1/nodes/", "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/"
+PASSWORD = "/api/v1/namespaces/kube-system/secrets/%s.node-password.k3s"
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+
+
+class RemovalError(Exception):
+    """A node cannot be removed; the message says why and what to do."""
+
+
+def client() -> Etcd | None:
+    """Return a client of the cluster's own etcd, None if its datastore is elsewhere. Raise what etcd.connect raises."""
+    how = etcd.access()
+    stacked = not os.path.exists(paths.API_SERVER_MANIFEST) or os.path.exists(paths.MANIFESTS + "/etcd.yaml")
+    return etcd.connect(how) if how and stacked else None
+
+
+def api() -> Api:
+    """Return a client of this control plane's own API. Raise ApiError."""
+    return Api([local_server()])
+
+
+# -- what there is ------------------------------------------------------------------------------------------------------
+
+
+def nodes(cluster: Api, silent: List[str], sleep: Callable[[float], None] = time.sleep) -> List[Dict[str, Any]]:
+    """Return [{name, ready, machine_id, control_plane, addresses, reported}] of all Nodes. Raise ApiError.
+
+    silent: names of nodes that cannot be reached. One that died a moment ago is Ready for a while, so they are waited
+    for until their kubelets count as lost. reported: seconds since the kubelet's last report, None if it never did.
+    """
+    deadline = time.monotonic() + LOST_SECONDS + 5
+    while True:
+        rows = [_row(cluster, item) for item in cluster.get("/api/v1/nodes")["items"] or []]
+        fresh = [row for row in rows if row["name"] in silent and reports(row)]
+        if not fresh or time.monotonic() > deadline:
+            return rows
+        sleep(1)
+
+
+def reports(row: Mapping[str, Any]) -> bool:
+    """Return True if the kubelet of a node is alive, by its Lease. The Node itself stays Ready for some seconds more."""
+    return row["ready"] if row["reported"] is None else row["reported"] < LOST_SECONDS
+
+
+def _row(cluster: Api, item: Dict[str, Any]) -> Dict[str, Any]:
+    name = item["metadata"]["name"]
+    lease = cluster.get(NODE_LEASES + name, missing_ok=True)
+    renewed = readiness.moment(((lease or {}).get("spec") or {}).get("renewTime"))
+    status = item.get("status") or {}
+    return {
+        "name": name,
+        "ready": readiness.is_ready(item),
+        "reported": time.time() - renewed if renewed else None,
+        "machine_id": (status.get("nodeInfo") or {}).get("machineID"),
+        "control_plane": CONTROL_PLANE in (item["metadata"].get("labels") or {}),
+        "addresses": [entry["address"] for entry in status.get("addresses") or [] if entry["type"] == "InternalIP"],
+    }
+
+
+def members(member_list: Etcd) -> List[Dict[str, Any]]:
+    """Return [{id, name, learner, addresses, serves}] of etcd's members, each asked. Raise one of tls.NO_ANSWER."""
+    found = member_list.members()
+    with ThreadPoolExecutor(8) as pool:
+        serving = list(pool.map(lambda member: leaving.serves(member_list, member), found))
+    return [
+        {
+            "id": member["ID"],
+            "name": member.get("name") or "",
+            "learner": not leaving.votes(member),
+            "addresses": sorted({urlsplit(url).hostname or "" for url in member.get("peerURLs") or []}),
+            "serves": serves,
+        }
+        for member, serves in zip(found, serving)
+    ]
+
+
+# -- taking a node out --------------------------------------------------------------------------------------------------
+
+
+def move_leader(cluster: Etcd, going: List[Dict[str, Any]], note: Callable[[str], bool]) -> None:
+    """Give etcd's leadership to a member that stays, if one that leaves has it. Raise one of tls.NO_ANSWER.
+
+    going: [{host, name, addresses}]. K3s's members answer their own node only; they elect another leader when it goes.
+    """
+    if cluster.own_only:
+        return
+    known = cluster.members()
+    leader = str(cluster.own_status().get("leader") or "")
+    current = next((member for member in known if str(member["ID"]) == leader), None)
+    if current is None or not leaving.host_of(current, going):
+        return
+    staying = [member for member in known if leaving.votes(member) and not leaving.host_of(member, going)]
+    target = next((member for member in staying if leaving.serves(cluster, member)), None)
+    if target and note("move etcd's leadership from %s to %s" % (current.get("name"), target.get("name"))):
+        with contextlib.suppress(*tls.NO_ANSWER):  # if it fails, the others elect a leader when this one goes
+            cluster.move_leader(current, target)
+
+
+def remove_member(cluster: Etcd, item: Dict[str, Any], note: Callable[[str], bool]) -> None:
+    """Remove the etcd member of a node, after the leadership. Raise RemovalError.
+
+    note: records a change and returns True unless in check mode.
+    """
+    try:
+        move_leader(cluster, [item], note)
+        leaving.leave(cluster, [item], note)
+    except leaving.LeaveError as error:
+        raise RemovalError(str(error)) from error
+    except tls.NO_ANSWER as error:
+        raise RemovalError("etcd does not answer: %s" % (error or type(error).__name__)) from error
+
+
+def forget(cluster: Api, name: str, note: Callable[[str], bool], sleep: Callable[[float], None] = time.sleep) -> None:
+    """Delete a Node, and what K3s and kubeadm know of it beside. Raise RemovalError or ApiError.
+
+    K3s puts finalizers on Nodes: a server's stays until its etcd member is removed.
+    """
+    path, password = NODES + name, PASSWORD % name
+    if cluster.get(password, missing_ok=True) and note("delete the password that K3s keeps of %s" % name):
+        cluster.delete(password)
+    if cluster.get(path, missing_ok=True) is None or not note("delete the Node %s" % name):
+        return
+    drain.forget_static_pods(cluster, name)
+    cluster.delete(path)
+    deadline = time.monotonic() + GONE_SECONDS
+    while True:
+        node = cluster.get(path, missing_ok=True)
+        if node is None:
+            return
+        if time.monotonic() > deadline:
+            waiting = ", ".join(node["metadata"].get("finalizers") or []) or "no finalizer"
+            text = "the Node %s was deleted and is still there after %d s (%s). Run remove again."
+            raise RemovalError(text % (name, GONE_SECONDS, waiting))
+        sleep(0.3)
+
+
+def attachments(cluster: Api, names: List[str]) -> List[str]:
+    """Return the volumes that are still attached to nodes. Raise ApiError."""
+    found = cluster.get("/apis/storage.k8s.io/v1/volumeattachments")["items"] or []
+    return [item["metadata"]["name"] for item in found if item["spec"].get("nodeName") in names]

@@ -1,0 +1,113 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a control plane that stays does to remove a node."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from ansible_collections.kubewright.cluster.plugins.module_utils.api import drain
+from ansible_collections.kubewright.cluster.plugins.module_utils.reset import removal
+from ansible_collections.kubewright.cluster.tests.unit.plugins.module_utils.api.fake_api import FakeApi, pod
+from ansible_collections.kubewright.cluster.tests.unit.plugins.module_utils.reset.test_leaving import Etcd, host
+
+LEASE = removal.NODE_LEASES + "w1"
+
+
+def node(name, ready=True):
+    condition = {"type": "Ready", "status": "True" if ready else "Unknown"}
+    return {"metadata": {"name": name}, "spec": {}, "status": {"conditions": [condition]}}
+
+
+def lease(age):
+    text = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(time.time() - age))
+    return {"metadata": {}, "spec": {"renewTime": text}}
+
+
+@pytest.fixture
+def api():
+    return FakeApi({removal.NODES + "w1": node("w1"), LEASE: lease(5)})
+
+
+def test_a_node_that_died_a_moment_ago_is_waited_for(api):
+    rounds = []
+
+    def sleep(_seconds):
+        rounds.append(1)
+        if len(rounds) == 3:
+            api.objects[LEASE] = lease(60)
+            api.objects[removal.NODES + "w1"] = node("w1", ready=False)
+
+    [row] = removal.nodes(api, ["w1"], sleep)
+    assert len(rounds) == 3 and not row["ready"] and not removal.reports(row)
+    rounds.clear()
+    assert removal.nodes(api, [], sleep) and not rounds  # one that can be reached is not waited for
+
+
+def test_a_node_that_goes_on_reporting_is_not_waited_for_any_longer(api, monkeypatch):
+    moments = iter(range(0, 1000, 10))
+    monkeypatch.setattr(removal.time, "monotonic", lambda: next(moments))
+    [row] = removal.nodes(api, ["w1"], lambda _s: None)
+    assert removal.reports(row)
+
+
+class LivingEtcd(Etcd):
+    """An etcd with a leader."""
+
+    own_only = False
+    leader = 1
+
+    def __init__(self, *arguments, **more):
+        super().__init__(*arguments, **more)
+        self.moved = []
+
+    def own_status(self):
+        return {"leader": str(self.leader)}
+
+    def move_leader(self, _leader, target):
+        self.moved.append(target["ID"])
+
+
+def test_leadership_goes_first_and_only_if_it_is_there():
+    etcd, notes = LivingEtcd(3), []
+    removal.remove_member(etcd, host(1), lambda text: notes.append(text) or True)
+    assert etcd.moved == ["2"] and etcd.removed == [1]
+    assert notes == ["move etcd's leadership from cp-1 to cp-2", "remove the etcd member of cp-1"]
+    removal.remove_member(etcd, host(3), lambda text: notes.append(text) or True)
+    assert etcd.moved == ["2"] and etcd.removed == [1, 3]
+    removal.remove_member(etcd, host(3), lambda text: notes.append(text) or True)  # again
+    assert len(notes) == 3
+
+
+def test_check_mode_changes_nothing():
+    etcd, notes = LivingEtcd(3), []
+    removal.remove_member(etcd, host(1), lambda text: notes.append(text))
+    assert len(notes) == 2 and not etcd.moved and not etcd.removed
+
+
+def test_a_member_that_the_majority_needs_stays():
+    etcd = LivingEtcd(3, down=[2])
+    with pytest.raises(removal.RemovalError, match="2 are needed"):
+        removal.remove_member(etcd, host(3), lambda _text: True)
+    assert not etcd.removed and not etcd.moved
+
+
+def test_a_node_goes_with_its_password_and_static_pods(api):
+    path, static = pod("etcd-w1", metadata={"annotations": {drain.MIRROR: "x"}})
+    api.objects[path], api.objects[removal.PASSWORD % "w1"] = static, {"metadata": {}}
+    notes = []
+    removal.forget(api, "w1", lambda text: notes.append(text) or True)
+    assert api.deleted == [removal.PASSWORD % "w1", path, removal.NODES + "w1"] and len(notes) == 2
+    removal.forget(api, "w1", lambda text: notes.append(text) or True)
+    assert len(notes) == 2
+
+
+def test_a_node_with_finalizers_is_waited_for_and_then_named(api, monkeypatch):
+    monkeypatch.setattr(api, "delete", lambda _path: None)
+    api.objects[removal.NODES + "w1"]["metadata"]["finalizers"] = ["wrangler.cattle.io/node"]
+    moments = iter(range(0, 1000, 10))
+    monkeypatch.setattr(removal.time, "monotonic", lambda: next(moments))
+    with pytest.raises(removal.RemovalError, match="wrangler.cattle.io/node"):
+        removal.forget(api, "w1", lambda _text: True, lambda _s: None)

@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""node_removal: the lock is held while something changes, and given back whatever happens."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.kubewright.cluster.plugins.module_utils.api import lock
+from ansible_collections.kubewright.cluster.plugins.module_utils.reset import removal
+from ansible_collections.kubewright.cluster.plugins.modules import node_removal
+from ansible_collections.kubewright.cluster.tests.unit.plugins.module_utils.api.fake_api import FakeApi, pod
+from ansible_collections.kubewright.cluster.tests.unit.plugins.module_utils.reset.test_removal import node
+
+NODES = [{"name": "w1", "host": "w1", "addresses": ["10.0.0.4"]}]
+ALICE = {"name": "alice@laptop", "operation": "remove", "run": "laptop/1-1"}
+BOB = {"name": "bob@build", "operation": "site", "run": "build/2-2"}
+
+
+@pytest.fixture
+def api(monkeypatch):
+    made = FakeApi({removal.NODES + "w1": node("w1"), **dict([pod("web"), pod("proxy", owner="DaemonSet")])})
+    monkeypatch.setattr(removal, "api", lambda: made)
+    monkeypatch.setattr(removal, "client", lambda: None)
+    return made
+
+
+def test_asked_changes_nothing_and_names_what_is_in_the_way(run_module, api):
+    api.evictions["web"] = (429, "budget")
+    before = dict(api.objects)
+    found = run_module(node_removal, state="asked", nodes=NODES, holder=ALICE)
+    assert found["cluster"]["blocked"] == {"w1": ["default/web: HTTP 429, budget"]}
+    assert not found["changed"] and api.objects == before and found["cluster"]["lock"] == ""
+    lock.Lock(api, lock.Holder(**BOB)).take()
+    found = run_module(node_removal, state="asked", nodes=NODES, holder=ALICE)
+    assert "bob@build" in found["cluster"]["lock"] and found["lock_run"] == BOB["run"]
+
+
+def test_a_node_is_drained_and_then_removed_and_again_nothing_changes(run_module, api):
+    drained = run_module(node_removal, state="drained", nodes=NODES, holder=ALICE)
+    assert drained["changes"] == ["cordon w1", "evict 1 pods from w1"] and api.evicted == ["web"]
+    assert lock.PATH in api.objects  # kept for what follows
+    done = run_module(node_removal, state="absent", nodes=NODES, holder=ALICE)
+    assert done["changes"] == ["delete the Node w1"] and lock.PATH not in api.objects
+    assert not run_module(node_removal, state="absent", nodes=NODES, holder=ALICE)["changed"]
+
+
+def test_check_mode_says_the_same_and_takes_no_lock(run_module, api):
+    before = dict(api.objects)
+    checked = run_module(node_removal, check=True, state="drained", nodes=NODES, holder=ALICE)
+    assert checked["changes"] == ["cordon w1", "evict 1 pods from w1"]
+    assert run_module(node_removal, check=True, state="absent", nodes=NODES, holder=ALICE)["changed"]
+    assert api.objects == before
+
+
+def test_the_lock_is_given_back_after_a_failure(run_module, api):
+    api.evictions["web"] = (429, "budget")
+    failed = run_module(node_removal, state="drained", nodes=NODES, holder=ALICE, timeout=-1)
+    assert failed["failed"] and "default/web: HTTP 429, budget" in failed["msg"]
+    assert lock.PATH not in api.objects and removal.NODES + "w1" in api.objects
+
+
+@pytest.mark.parametrize("state", ["drained", "absent"])
+def test_another_holder_is_a_refusal_before_any_change(run_module, api, state):
+    lock.Lock(api, lock.Holder(**BOB)).take()
+    failed = run_module(node_removal, state=state, nodes=NODES, holder=ALICE)
+    assert failed["failed"] and "bob@build" in failed["msg"] and failed["lock_run"] == BOB["run"]
+    assert not api.evicted and not api.deleted
+    assert not run_module(node_removal, state=state, nodes=NODES, holder={**ALICE, "dead": BOB["run"]}).get("failed")
