@@ -164,11 +164,22 @@ def evict(
 
 def forget_static_pods(api: Api, node: str) -> None:
     """Delete the objects of a node's static pods. kubeadm reads the addresses of etcd members from them. Raise ApiError."""
-    for pod in pods_on(api, node):
-        if MIRROR in (pod["metadata"].get("annotations") or {}):
-            meta = pod["metadata"]
-            try:
-                api.delete("/api/v1/namespaces/%s/pods/%s" % (meta["namespace"], meta["name"]))
-            except ApiError as error:
-                if error.status != 404:
-                    raise
+    _forget(api, [pod for pod in pods_on(api, node) if MIRROR in (pod["metadata"].get("annotations") or {})])
+
+
+def forget_pods(api: Api, node: str) -> None:
+    """Delete the pods of a node that is deleted. Raise ApiError.
+
+    Kubernetes does that itself within a minute. Until then Services send requests to the pods of a dead node.
+    """
+    _forget(api, pods_on(api, node))
+
+
+def _forget(api: Api, pods: List[Pod]) -> None:
+    for pod in pods:
+        meta = pod["metadata"]
+        try:
+            api.delete("/api/v1/namespaces/%s/pods/%s" % (meta["namespace"], meta["name"]))
+        except ApiError as error:
+            if error.status != 404:
+                raise

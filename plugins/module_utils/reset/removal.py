@@ -150,6 +150,7 @@ def forget(cluster: Api, name: str, note: Callable[[str], bool], sleep: Callable
     while True:
         node = cluster.get(path, missing_ok=True)
         if node is None:
+            drain.forget_pods(cluster, name)
             return
         if time.monotonic() > deadline:
             waiting = ", ".join(node["metadata"].get("finalizers") or []) or "no finalizer"

@@ -97,9 +97,11 @@ def test_a_member_that_the_majority_needs_stays():
 def test_a_node_goes_with_its_password_and_static_pods(api):
     path, static = pod("etcd-w1", metadata={"annotations": {drain.MIRROR: "x"}})
     api.objects[path], api.objects[removal.PASSWORD % "w1"] = static, {"metadata": {}}
+    others, web = pod("web")
+    api.objects[others] = web
     notes = []
     removal.forget(api, "w1", lambda text: notes.append(text) or True)
-    assert api.deleted == [removal.PASSWORD % "w1", path, removal.NODES + "w1"] and len(notes) == 2
+    assert api.deleted == [removal.PASSWORD % "w1", path, removal.NODES + "w1", others] and len(notes) == 2
     removal.forget(api, "w1", lambda text: notes.append(text) or True)
     assert len(notes) == 2
 
