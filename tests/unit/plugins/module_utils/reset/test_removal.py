@@ -83,7 +83,7 @@ def test_leadership_goes_first_and_only_if_it_is_there():
 
 def test_check_mode_changes_nothing():
     etcd, notes = LivingEtcd(3), []
-    removal.remove_member(etcd, host(1), lambda text: notes.append(text))
+    removal.remove_member(etcd, host(1), notes.append)
     assert len(notes) == 2 and not etcd.moved and not etcd.removed
 
 

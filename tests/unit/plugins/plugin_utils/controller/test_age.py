@@ -14,7 +14,9 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller impo
 
 # "kubewright", encrypted by age 1.1.1 with the passphrase "correct horse".
 BY_AGE = base64.b64decode(
-    "YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+IHNjcnlwdCBHWHZ1NkJkVTE1Y0RLZjRjSGRsMlpRIDE4ClpsV1VqclRLV1h2M3V5THFJUHk5VFQ5TlNqTjRrS1VuajcyMTlLVzM2d1kKLS0tIEQzNzRYWWVXcjh2ZDU2M0pudW1MVnpQU3JuQmQzZ2RqYUpCQjhnZmxkdlUKCvnPZhukv+7p41FsX60gxiojTyvouJ8cGBG2hIsz9ErqDoDaoSgnqQB3"
+    "YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+IHNjcnlwdCBHWHZ1NkJkVTE1Y0RLZjRjSGRsMlpRIDE4ClpsV1Vqcl"
+    "RLV1h2M3V5THFJUHk5VFQ5TlNqTjRrS1VuajcyMTlLVzM2d1kKLS0tIEQzNzRYWWVXcjh2ZDU2M0pudW1MVnpQ"
+    "U3JuQmQzZ2RqYUpCQjhnZmxkdlUKCvnPZhukv+7p41FsX60gxiojTyvouJ8cGBG2hIsz9ErqDoDaoSgnqQB3"
 )
 
 
