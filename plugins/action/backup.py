@@ -32,7 +32,7 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(" ".join(finding.text for finding in problems + more))
         operation = RunStore(C.DEFAULT_LOCAL_TMP).get("plan", "operation") or {}
         if operation.get("name") != "backup":
-            raise AnsibleActionFail("There is no plan of this operation. Use the role kubewright.cluster.backup.")
+            raise AnsibleActionFail("The backup was not planned. Use the role kubewright.cluster.backup.")
         try:
             if options["check"]:
                 return {**result, **self._examine(options["check"], passphrase, operation["cluster"])}

@@ -13,15 +13,15 @@ author: kubewright contributors (@kubewright)
 description:
   - Runs on the control plane that the plan of the operation C(backup) chose. Saves a snapshot of etcd with the keys and
     configurations that a restore needs, restores the snapshot to a scratch etcd, and compares that with the cluster.
-  - Brings the archive to the controller, where it is examined before it gets its name, and deletes everything on the node.
+  - Brings the archive to the controller, where it is examined before it gets its name. Nothing stays on the node.
   - Older archives of the same cluster are deleted only after that.
   - All options come from the playbook's variables, so that no secret is an argument of a task.
 extends_documentation_fragment: [kubewright.cluster.attributes.action]
 options:
   state:
     description:
-      - V(created) makes the archive. The action plugin uses the others - V(read) returns a piece of it, V(absent) deletes
-        it on the node.
+      - V(created) makes the archive. The action plugin uses the others - V(read) returns a piece of it, V(absent)
+        deletes it on the node.
     type: str
     default: created
     choices: [created, read, absent]
@@ -54,7 +54,7 @@ size:
   type: int
   returned: success
 manifest:
-  description: What is in the archive, without secrets - cluster, versions, nodes, counts of objects, digests of all parts.
+  description: What is in the archive, without secrets - cluster, versions, nodes, counts, digests of all parts.
   type: dict
   returned: success
 deleted:

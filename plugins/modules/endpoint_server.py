@@ -14,7 +14,7 @@ description:
   - Runs on a node with the collection's API endpoint (HAProxy, endpoint modes local and vip) and uses its admin socket.
     On other nodes it does nothing.
   - The state lasts until the endpoint is reloaded. The configuration is not changed.
-  - The only control plane stays, because there is no other one to go to.
+  - The only control plane stays, because clients could not go to another one.
 extends_documentation_fragment: [kubewright.cluster.attributes]
 attributes:
   diff_mode:

@@ -50,8 +50,8 @@ options:
         elements: str
         default: []
   silent:
-    description: Names of nodes that cannot be reached (O(state=asked)). Their kubelets are waited for until they count as
-      lost, up to 45 seconds.
+    description: Names of nodes that cannot be reached (O(state=asked)). Their kubelets are waited for until they count
+      as lost, up to 45 seconds.
     type: list
     elements: str
     default: []

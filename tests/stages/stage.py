@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -18,6 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ["KUBEWRIGHT_CACHE"])
 WORK = Path(os.environ["KUBEWRIGHT_WORK"])
 LOGS = WORK / "logs"
+# Seconds in which a stopped scenario removes its nodes.
+CLEAN_UP = 120
 COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -70,9 +73,12 @@ class Stage:
         self.passed, self.failed, self.skipped = count(self.log.read_text(errors="replace"))
 
     def stop(self) -> None:
-        """Stop the command and its child processes."""
+        """Stop the command and its child processes, and wait until it has cleaned up."""
         if self.process and self.process.poll() is None:
+            print(f"  ... stopping {self.name}, up to {CLEAN_UP} s", flush=True)
             os.killpg(self.process.pid, signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(CLEAN_UP)
 
     def last_line(self) -> str:
         """Return the last line of the log."""

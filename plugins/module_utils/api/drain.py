@@ -26,8 +26,8 @@ class DrainError(Exception):
 class Obstacles(NamedTuple):
     """What speaks against evicting the pods of a node, one sentence each.
 
-    blocked: pods that a disruption budget, or the API, does not let go. lost: pods that no controller creates again, and
-    pods whose volume is on the node's own disk.
+    blocked: pods that a disruption budget, or the API, does not let go. lost: pods that no controller creates again,
+    and pods whose volume is on the node's own disk.
     """
 
     blocked: List[str]
@@ -163,7 +163,7 @@ def evict(
 
 
 def forget_static_pods(api: Api, node: str) -> None:
-    """Delete the objects of a node's static pods. kubeadm reads the addresses of etcd members from them. Raise ApiError."""
+    """Delete the objects of a node's static pods: kubeadm finds etcd members by them. Raise ApiError."""
     _forget(api, [pod for pod in pods_on(api, node) if MIRROR in (pod["metadata"].get("annotations") or {})])
 
 

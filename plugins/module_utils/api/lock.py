@@ -112,8 +112,8 @@ class Lock:
         spec, notes = lease["spec"], lease["metadata"].get("annotations") or {}
         renewed = self.now() - readiness.moment(spec.get("renewTime"))
         text = (
-            "%s is changing this cluster (%s, since %s, renewed %d s ago). Wait until that run ends. If it was killed, its "
-            "lock ends in %d s; to end it now: kubectl -n kube-system delete lease %s."
+            "%s is changing this cluster (%s, since %s, renewed %d s ago). Wait until that run ends. If it was killed, "
+            "its lock ends in %d s; to end it now: kubectl -n kube-system delete lease %s."
         )
         values = (spec["holderIdentity"], notes.get(OPERATION) or "unknown operation", spec.get("acquireTime"))
         return LockError(text % (*values, max(renewed, 0), self._left(lease) + 1, NAME), _run(lease))

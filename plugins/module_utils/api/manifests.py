@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The manifests that the collection applies through kubectl: applied, compared, recorded, deleted. Standard library only.
+"""Apply, compare, record and delete manifests through kubectl. Standard library only.
 
 Nothing is deleted before every manifest is applied, and after any answer but success or NotFound.
 """
@@ -157,7 +157,7 @@ class Manifests:
         return identities
 
     def apply_in_turn(self, name: str, content: str, known: list[str]) -> list[str]:
-        """Apply a manifest with the namespaces or kinds of its own objects. See apply().
+        """Apply a manifest that creates namespaces or kinds that its other objects use. See apply().
 
         kubectl applies what it can, in the manifest's order. A new kind is served a moment after its definition.
         """

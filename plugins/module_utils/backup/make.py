@@ -46,7 +46,7 @@ class Compacted(SnapshotError):
 
 
 class BackupError(Exception):
-    """There is no archive. The message says why, without secrets."""
+    """The archive was not made. The message says why, without secrets."""
 
 
 @contextlib.contextmanager

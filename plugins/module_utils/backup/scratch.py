@@ -78,8 +78,8 @@ def tools(reference: str, work: str) -> Iterator[Tools]:
 
 @contextlib.contextmanager
 def serving(own: Tools, data: str, certificates: str = CERTIFICATES) -> Iterator[Etcd]:
-    """Run a scratch etcd on a restored data directory, on the loopback address and only for holders of the cluster's own
-    client certificates. It ends with this process, and nothing else sees it."""
+    """Run a scratch etcd on a restored data directory, on the loopback address and only for holders of the cluster's
+    own client certificates. It ends with this process, and nothing else sees it."""
     client, peer = _free_ports()
     url, tls_of = "https://127.0.0.1:%d", {name: certificates + name for name in ("server", "peer", "ca.crt")}
     argv = [own.etcd, "--name", "scratch", "--data-dir", data, "--log-level", "error", "--unsafe-no-fsync"]

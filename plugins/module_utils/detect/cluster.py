@@ -157,7 +157,7 @@ def k3s(host: Host) -> dict[str, Any]:
 
 
 def _k3s_data_dir(host: Host, settings: str | None) -> str:
-    """Return K3s's data directory. Another tool's K3s may have it in a drop-in, its environment or its unit's arguments.
+    """Return K3s's data directory. A K3s of others may have it in a drop-in, its environment or its arguments.
 
     Arguments win over the environment, and that over files: https://docs.k3s.io/installation/configuration
     """

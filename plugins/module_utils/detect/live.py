@@ -143,7 +143,7 @@ def _common(get: Callable[..., str]) -> dict[str, Any]:
 
 
 def _applied(host: Host, server: dict[str, Any]) -> dict[str, Any]:
-    """Return what the collection applied, and where CoreDNS' pods run; None for what cannot be read, with the reason."""
+    """Return what the collection applied and where CoreDNS runs; None for what cannot be read, with the reason."""
 
     def ask(path: str, accept: str) -> tuple[int, str]:
         return host.ask(server, "GET", path, accept)
@@ -175,7 +175,7 @@ def _questions(host: Host, server: dict[str, Any]) -> dict[str, Any]:
     get = _getter(host, server)
 
     def names(path: str) -> list[str]:
-        # "items": null where there is none, as there is no Deployment before kubeadm's addons.
+        # "items" is null if the list is empty, as that of the Deployments is before kubeadm's addons.
         return sorted(item["metadata"]["name"] for item in json.loads(get(path, NAMES))["items"] or [])
 
     common = _common(get)

@@ -36,7 +36,7 @@ PLACES = ("/usr/local/bin", "/usr/local/sbin", "/usr/bin", "/usr/sbin", "/opt/bi
 
 
 def endpoint_drained(host: Host) -> List[str]:
-    """Return the control planes that this node's API endpoint does without: a run that was killed did not return them."""
+    """Return the control planes that a killed run left out of this node's API endpoint."""
     if not host.exists(haproxy.SOCKET):
         return []
     try:

@@ -15,8 +15,8 @@ from ..node.ownership import OwnershipError
 from . import undo
 from .runner import KubeadmError, Runner
 
-# kubeadm refuses a name whose Node is Ready (cmd/kubeadm/app/cmd/phases/join/kubelet.go). A Node is Ready for 50 s after
-# its kubelet's last report: --node-monitor-grace-period of kube-controller-manager.
+# kubeadm refuses a name whose Node is Ready (cmd/kubeadm/app/cmd/phases/join/kubelet.go). A Node is Ready for 50 s
+# after its kubelet's last report: --node-monitor-grace-period of kube-controller-manager.
 STILL_READY, STILL_READY_SECONDS = 'and status "Ready" already exists', 90
 
 

@@ -63,7 +63,7 @@ def servers(path: str = SOCKET) -> List[Server]:
 def drain(name: str, path: str = SOCKET) -> bool:
     """Send no new connections to a control plane and end those that it has. Return True if that changed. Raise OSError.
 
-    The only control plane is not drained: there is no other one to go to.
+    The only control plane is not drained: clients could not go to another one.
     """
     known = servers(path)
     mine = [server for server in known if server.name == name]

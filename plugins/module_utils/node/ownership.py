@@ -150,7 +150,7 @@ def back_up_former(path: str, record: Record) -> None:
 
 
 def _place_of_backup(path: str) -> str:
-    """Return where the backup of a file goes. A backup that a lost record left is not overwritten by another content."""
+    """Return where the backup of a file goes. A backup left by a lost record is not overwritten."""
     first = found = os.path.join(BACKUPS, path.strip("/").replace("/", "--"))
     number = 1
     while os.path.lexists(found) and not _is_same(path, found):

@@ -43,7 +43,7 @@ def api() -> Api:
     return Api([local_server()])
 
 
-# -- what there is ------------------------------------------------------------------------------------------------------
+# -- what there is ---------------------------------------------------------------------------------
 
 
 def nodes(cluster: Api, silent: List[str], sleep: Callable[[float], None] = time.sleep) -> List[Dict[str, Any]]:
@@ -62,7 +62,7 @@ def nodes(cluster: Api, silent: List[str], sleep: Callable[[float], None] = time
 
 
 def reports(row: Mapping[str, Any]) -> bool:
-    """Return True if the kubelet of a node is alive, by its Lease. The Node itself stays Ready for some seconds more."""
+    """Return True if the kubelet of a node is alive, by its Lease: the Node stays Ready for longer."""
     return row["ready"] if row["reported"] is None else row["reported"] < LOST_SECONDS
 
 
@@ -98,7 +98,7 @@ def members(member_list: Etcd) -> List[Dict[str, Any]]:
     ]
 
 
-# -- taking a node out --------------------------------------------------------------------------------------------------
+# -- taking a node out -----------------------------------------------------------------------------
 
 
 def move_leader(cluster: Etcd, going: List[Dict[str, Any]], note: Callable[[str], bool]) -> None:

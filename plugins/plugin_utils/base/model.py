@@ -45,8 +45,8 @@ class Stage(str, enum.Enum):
     CHANGE = "change"
     ROLL = "roll"
     LEADER = "leader"
-    # Of the playbook remove: the control plane that evicts pods and then removes the nodes, the machines that are reset,
-    # the nodes that stay.
+    # Of the playbook remove: the control plane that evicts pods and then removes the nodes, the machines that are
+    # reset, the nodes that stay.
     EVICT = "evict"
     ASKED = "asked"
     REMOVE = "remove"
@@ -317,8 +317,8 @@ class Plan(TypedDict, total=False):
     manifest_changes: Annotated[
         list[ManifestChange],
         "what becomes of each manifest: `name`; `state` (`new`, `changed`, `altered` on the cluster by somebody else, "
-        "`removed`, `kept`, `same`, `unknown`); `differs`, its objects that were `changed` or `deleted`; `deletes`, the "
-        "objects that will be deleted",
+        "`removed`, `kept`, `same`, `unknown`); `differs`, its objects that were `changed` or `deleted`; `deletes`, "
+        "the objects that will be deleted",
     ]
     cluster_changes: Annotated[list[str], "what is applied in the cluster or deleted from it, in words"]
     apply_objects: Annotated[
@@ -328,8 +328,8 @@ class Plan(TypedDict, total=False):
     ]
     kubeconfig: Annotated[
         Kubeconfig | None,
-        "the kubeconfig on the controller: `path`, `state` (`new`, `changed`, `same`, `unknown`) and `text`; null if it "
-        "is not fetched",
+        "the kubeconfig on the controller: `path`, `state` (`new`, `changed`, `same`, `unknown`) and `text`; null if "
+        "it is not fetched",
     ]
     objects: Annotated[dict[str, Any], "labels and taints by node name"]
     addons: Annotated[
@@ -352,9 +352,9 @@ class Plan(TypedDict, total=False):
     ]
     operation: Annotated[
         dict[str, Any],
-        "only with `-e operation=NAME`: its `name`, `tasks` in words, `refusals`, `warnings` (also those of the plan then); "
-        "for `backup` its `source`, the control plane that is asked; for `remove` and `replace` the `nodes` that go "
-        "(`host`, `name`, `role`, `alive`, `known`, `evicts`) and `etcd` `before` and `after` (`voters`, `serving`, "
+        "only with `-e operation=NAME`: its `name`, `tasks` in words, `refusals`, `warnings` (also those of the plan "
+        "then); for `backup` its `source`, the control plane that is asked; for `remove` and `replace` the `nodes` that "
+        "go (`host`, `name`, `role`, `alive`, `known`, `evicts`) and `etcd` `before` and `after` (`voters`, `serving`, "
         "`needed`, `spare`)",
     ]
     nodes: Annotated[dict[str, PlanNode], "by inventory name, see below"]

@@ -208,8 +208,8 @@ def _manifest(path: str, tar: tarfile.TarFile) -> Manifest:
         raise ArchiveError("not_an_archive", _TEXTS["not_an_archive"] % path)
     if found.get("schema") != SCHEMA:
         text = (
-            "%s has the format %s, and this release of the collection reads format %d. Restore it with the release that "
-            "made it."
+            "%s has the format %s, and this release of the collection reads format %d. Restore it with the release "
+            "that made it."
         )
         raise ArchiveError("schema", text % (path, found.get("schema"), SCHEMA))
     return found
@@ -226,13 +226,13 @@ def _required(path: str, manifest: Manifest) -> list[str]:
 
 
 def check_cluster(path: str, manifest: Manifest, authority: str | None, uid: str | None) -> None:
-    """Raise ArchiveError if an archive is of another cluster than the hosts. None: the hosts have nothing of a cluster."""
+    """Raise ArchiveError if an archive is of another cluster than the hosts. None: they have no cluster."""
     own = manifest["cluster"]
     for name, there, here in (("certificate authority", own["ca_sha256"], authority), ("UID", own["uid"], uid)):
         if here and there != here:
             text = (
-                "%s is of the cluster %s of %s, and the hosts belong to another one (their %s differs: %s, here %s). Use an "
-                "archive of this cluster, or reset the hosts first."
+                "%s is of the cluster %s of %s, and the hosts belong to another one (their %s differs: %s, here %s). Use "
+                "an archive of this cluster, or reset the hosts first."
             )
             values = (path, own["name"], manifest["created"], name, str(there)[:16], str(here)[:16])
             raise ArchiveError("other_cluster", text % values)

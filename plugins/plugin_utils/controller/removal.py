@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The parts of the operations remove and replace that only the controller can do: whom to ask, and what each task gets."""
+"""What the operations remove and replace do on the controller: whom to ask, and what each task gets."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Operation:
 
     @property
     def left_out(self) -> set[str]:
-        """Return the hosts that the plan is not about: those that go, and those that are no nodes."""
+        """Return the hosts that the plan is not about: those that go, and those that are not nodes."""
         looked_at = {host: look["info"] for host, look in self.looks.items() if look.get("info")}
         return self.hosts | {host for host, info in looked_at.items() if not (info.get("cluster") or {}).get("kind")}
 
@@ -65,7 +65,7 @@ class Operation:
         return [target.name for target in self.removal.targets]
 
     def ask(self, ask: Ask) -> None:
-        """Plan the removal with what the cluster says. ask: runs the module node_removal on the control plane `asked`."""
+        """Plan the removal with what the cluster says. ask: runs node_removal on the control plane `asked`."""
         if self.refusals:
             return
         if not self.targets:
@@ -73,19 +73,19 @@ class Operation:
             self.refusals = [Finding("remove.no_nodes", text % (self.name, self.name))]
             return
         if self.asked is None:
-            text = (
-                "No control plane that stays answers (%s). Start one of them first. To give the cluster up, run "
-                "kubewright.cluster.reset."
-            )
-            stay = ", ".join(host for host in self.control_planes if host not in self.hosts) or "there are no others"
-            self.refusals = [Finding("remove.no_control_plane", text % stay, None, stay)]
+            stay = ", ".join(host for host in self.control_planes if host not in self.hosts)
+            text = "No control plane that stays answers (%s). Start one of them first." % stay
+            if not stay:
+                text = "No control plane would be left. Keep one."
+            text += " To give the cluster up, run kubewright.cluster.reset."
+            self.refusals = [Finding("remove.no_control_plane", text, None, stay or None)]
             return
         about = (self.looks[self.asked].get("info") or {}).get("cluster") or {}
         kind = about.get("kind")
         if distributions.is_known(kind) and not distributions.by_name(str(kind)).removes_nodes:
             text = (
-                "%s: nodes of a %s cluster are not removed by this playbook yet. Drain the node with kubectl, delete it, "
-                "and reset its machine: kubewright.cluster.reset --limit HOST"
+                "%s: nodes of a %s cluster are not removed by this playbook yet. Drain the node with kubectl, delete "
+                "it, and reset its machine: kubewright.cluster.reset --limit HOST"
             )
             self.refusals = [Finding("remove.unsupported", text % (self.asked, kind), self.asked, kind)]
             return

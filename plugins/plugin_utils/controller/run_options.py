@@ -45,8 +45,9 @@ def backups(
     for text in arguments:
         if not text.startswith("@") and re.search(r"backup_passphrase\W", text):
             found = (
-                "backup_passphrase is in the arguments of ansible-playbook, where every user of this machine can read it. "
-                "Put it into a file that Ansible Vault encrypts, or use backup_passphrase_file. Change the passphrase."
+                "backup_passphrase is in the arguments of ansible-playbook, where every user of this machine can read "
+                "it. Put it into a file that Ansible Vault encrypts, or use backup_passphrase_file. Change the "
+                "passphrase."
             )
             problems.append(Finding("backup.passphrase_in_arguments", found))
     path = options.get("passphrase_file")

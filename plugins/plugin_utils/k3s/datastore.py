@@ -322,8 +322,8 @@ def settle(
     seen = "; ".join("%s uses %s" % (host, name) for host, name in sorted(known.items()))
     if len(kinds - {"torn"}) > 1:
         text = (
-            "The servers have different datastores (%s), so they are several clusters. Find out which one has your data, "
-            "reset the others (kubewright.cluster.reset --limit HOST), and run again."
+            "The servers have different datastores (%s), so they are several clusters. Find out which one has your "
+            "data, reset the others (kubewright.cluster.reset --limit HOST), and run again."
         )
         return wanted, None, [Finding("member.several_datastores", text % seen, None, sorted(kinds), wanted)]
     if kinds <= {wanted} or wanted == ETCD and kinds & {ETCD}:

@@ -105,7 +105,7 @@ class Kubeadm(Distribution):
         )
 
     def has_etcd_member(self, cluster: Mapping[str, Any]) -> bool:
-        """See Distribution. Its manifest may be moved away for a while, and the member is in the cluster all the same."""
+        """See Distribution. A member without its manifest is still in the cluster."""
         return "etcd.yaml" in (cluster.get("manifests") or []) or bool(cluster.get("etcd_data"))
 
     def has_control_plane(self, cluster: Mapping[str, Any]) -> bool:

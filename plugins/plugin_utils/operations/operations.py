@@ -18,7 +18,7 @@ OPERATIONS: dict[str, Planner] = {"backup": backup.plan, "remove": remove.operat
 def plan(
     name: str, cluster: Mapping[str, Any], infos: Mapping[str, Mapping[str, Any]], options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the plan of an operation as plain data: its name, `tasks` in words, `refusals`, `warnings`, and its own keys.
+    """Return the plan of an operation: its name, `tasks` in words, `refusals`, `warnings`, and its own keys.
 
     cluster: the cluster's plan. infos: facts by host, without hosts that were not looked at. options: of the playbook.
     """

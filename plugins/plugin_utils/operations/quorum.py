@@ -75,8 +75,8 @@ class Quorum:
         refusals, warnings, what = [], [], ", ".join(shown)
         if self.before.spare < 0:
             text = (
-                "etcd has no majority: %d of %d members answer, %d are needed. Start control planes that are down; if they "
-                "are lost, restore the cluster."
+                "etcd has no majority: %d of %d members answer, %d are needed. Start control planes that are down; if "
+                "they are lost, restore the cluster."
             )
             values = (self.before.serving, self.before.voters, self.before.needed)
             refusals.append(Finding("remove.no_quorum", text % values, None, self.before.serving, self.before.needed))

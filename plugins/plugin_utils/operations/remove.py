@@ -24,8 +24,9 @@ Looks = Mapping[str, Mapping[str, Any]]
 class Target:
     """A node that will be removed.
 
-    given: as the user wrote it. host: its inventory name, None if it is not there. name: of its Node. alive: its machine
-    is a node of this cluster and can be reached. address: where Ansible reaches it. known: the cluster has its Node or
+    given: as the user wrote it. host: its inventory name, None if it is not there. name: of its Node. alive: its
+    machine is a node of this cluster and can be reached. address: where Ansible reaches it. known: the cluster has its
+    Node or
     its etcd member. evicts: its kubelet reports, so its pods can be evicted.
     """
 
@@ -108,7 +109,7 @@ def asked(looks: Looks, control_planes: Collection[str], targets: Sequence[Targe
 
 
 def silent(looks: Looks, targets: Sequence[Target]) -> list[str]:
-    """Return the names of the targets whose machine cannot be asked, or is not a node: only the cluster knows of them."""
+    """Return the names of the targets of which only the cluster knows: their machine is silent or not a node."""
     machines = {target.name: (looks.get(target.host or "") or {}).get("info") for target in targets}
     return [name for name, info in machines.items() if not ((info or {}).get("cluster") or {}).get("kind")]
 
@@ -188,8 +189,8 @@ def _still_runs(target: Target, row: Mapping[str, Any] | None, look: Mapping[str
         return []
     if look.get("info"):
         text = (
-            "%s: the node %s is Ready on another machine (ID %s). If that machine is to go, switch it off or put it into "
-            "the inventory. If it stays, give this host another name."
+            "%s: the node %s is Ready on another machine (ID %s). If that machine is to go, switch it off or put it "
+            "into the inventory. If it stays, give this host another name."
         )
         values: tuple[Any, ...] = (target.shown, target.name, row.get("machine_id"))
     else:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -75,3 +77,17 @@ def test_tests_are_counted(stage):
     assert stage.count("1 passed in 0.1s\n2 passed, 1 error in 4s\n") == (3, 1, 0)
     assert stage.count('Running sanity test "compile"\nRunning sanity test "pep8"\n') == (2, 0, 0)
     assert stage.count("nothing") == (0, 0, 0)
+
+
+def test_a_stopped_stage_cleans_up(stage, tmp_path, monkeypatch):
+    monkeypatch.setattr(stage, "LOGS", tmp_path)
+    script = "trap 'sleep 0.3; touch clean; exit 143' TERM; touch began; sleep 60"
+    one = stage.Stage("scenario", ["bash", "-c", script], directory=tmp_path)
+    thread = threading.Thread(target=one.run)
+    thread.start()
+    while not (tmp_path / "began").exists():
+        time.sleep(0.01)
+    one.stop()
+    assert (tmp_path / "clean").exists()
+    thread.join()
+    assert one.state == "failed"

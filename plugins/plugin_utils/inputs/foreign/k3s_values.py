@@ -51,7 +51,7 @@ def settings(name: str, server: bool) -> Read:
 
 
 def _reader(name: str, server: bool, parse: Callable[[str, Any], Mapping[str, Any]], label: str) -> Read:
-    """Return the reader of settings. parse: of a value. label: how the user wrote one, from the variable and the key."""
+    """Return the reader of settings. parse: of a value. label: how the user wrote it."""
 
     def read(value: Any, context: Context) -> list[Outcome]:
         if context.server is not server:

@@ -9,11 +9,21 @@ import getpass
 import grp
 import json
 import os
+import time
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Let time pass only while somebody sleeps. Returns the list [seconds so far]."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    return now
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A manifest may bring the namespaces and kinds of its own objects; what was applied is remembered after a failure."""
+"""A manifest may create namespaces and kinds that its objects use; what was applied is remembered after a failure."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from ansible_collections.kubewright.cluster.tests.unit.plugins.modules.test_clus
     Module,
     manifest,
 )
+
+pytestmark = pytest.mark.usefixtures("clock")
 
 NO_NAMESPACE = 'Error from server (NotFound): namespaces "web" not found'
 NO_KIND = (
@@ -42,15 +44,6 @@ class Server(Module):
             return super().apply(words, data)
         self.applied += 1
         return (1, "", self.errors.pop(0)) if self.errors else (0, data, "")
-
-
-@pytest.fixture(autouse=True)
-def clock(monkeypatch):
-    """Time that passes only while somebody sleeps."""
-    now = [0.0]
-    monkeypatch.setattr(manifests.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(manifests.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
-    return now
 
 
 @pytest.mark.parametrize("missing", [NO_NAMESPACE, NO_KIND])

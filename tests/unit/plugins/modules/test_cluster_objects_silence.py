@@ -11,6 +11,8 @@ import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.base.commands import TIMED_OUT, Result
 from ansible_collections.kubewright.cluster.plugins.modules import cluster_objects
 
+pytestmark = pytest.mark.usefixtures("clock")
+
 SILENT = (1, "", "Unable to connect to the server: EOF")
 NONE = (1, "", 'Error from server (NotFound): configmaps "kubewright-manifests" not found')
 RECORD = (0, json.dumps({"data": {"manifests": '{"mine": ["v1|ConfigMap|default|mine"]}'}}), "")
@@ -37,14 +39,6 @@ class Module:
 def asked(answers):
     module = Module(answers)
     return cluster_objects.Cluster(module, module.run)
-
-
-@pytest.fixture(autouse=True)
-def clock(monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr(cluster_objects.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(cluster_objects.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
-    return now
 
 
 def test_it_is_asked_again():

@@ -38,8 +38,8 @@ def test_one_healthy_control_plane_is_asked(infos):
     assert made["cluster"] == {"name": "prod", "ca_sha256": "aa", "uid": "u"}
     assert described(made["warnings"]) == ["backup.sick_control_plane node=cp-1", "backup.sick_control_plane node=cp-2"]
     assert made["tasks"][-1] == (
-        "controller: write the archive to /backups (mode 0600, encrypted with your passphrase), keep the newest 3 of this "
-        "cluster"
+        "controller: write the archive to /backups (mode 0600, encrypted with your passphrase), keep the newest 3 of "
+        "this cluster"
     )
 
 
