@@ -248,7 +248,8 @@ def _keep(store, plan, hosts, part, task_vars, check_mode, texts):
     if plan["refusals"]:
         return
     values = {host: schema.validate(hosts[host]["inputs"])[0] for host in plan["nodes"]}
-    shares = {host: slices.of_host(plan, host, values[host], hosts[host]["info"], part) for host in plan["nodes"]}
+    order = slices.in_order(plan, looks)
+    shares = {host: slices.of_host(plan, host, values[host], hosts[host]["info"], part) for host in order}
     stages = {}
     for host, share in shares.items():
         store.put("node", host, {**share, "run": run})

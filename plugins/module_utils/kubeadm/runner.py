@@ -14,6 +14,7 @@ import os
 import secrets
 import string
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Callable, Iterator
 
 from ..api import etcd, kubernetes
@@ -197,18 +198,22 @@ class Runner:
 
         The token is valid for half an hour, the key for two hours.
         """
-        with self.lock(timeout):
+        with self.lock(timeout), ThreadPoolExecutor() as both:
+            uploaded = both.submit(self._upload_certificates, config) if control_planes else None
             flags = ["--ttl", "30m", "--description", paths.TOKEN_DESCRIPTION, "--print-join-command"]
             output = self.kubeadm(["token", "create", *flags, *self._as_admin()], 60)
             token, ca_hash = (_word_after(output, flag) for flag in ("--token", "--discovery-token-ca-cert-hash"))
-            key = ""
-            if control_planes:
-                with self.config_file(config.replace("@token@", token)) as path:
-                    arguments = ["init", "phase", "upload-certs", "--upload-certs", "--config", path]
-                    key = (self.kubeadm([*arguments, *self._as_admin()], 60).split() or [""])[-1]
-                if not key:
-                    raise KubeadmError("the output of kubeadm init phase upload-certs has no certificate key")
+            key = uploaded.result() if uploaded else ""
         return {"token": token, "ca_hash": ca_hash, "certificate_key": key}
+
+    def _upload_certificates(self, config: str) -> str:
+        """Store the control planes' certificates in the cluster, encrypted. Return the key that opens them."""
+        with self.config_file(config.replace("@token@", new_token())) as path:
+            arguments = ["init", "phase", "upload-certs", "--upload-certs", "--config", path]
+            words = self.kubeadm([*arguments, *self._as_admin()], 60).split()
+        if not words:
+            raise KubeadmError("the output of kubeadm init phase upload-certs has no certificate key")
+        return words[-1]
 
     def _as_admin(self) -> list[str]:
         return ["--kubeconfig", self.kubernetes + "/admin.conf"]

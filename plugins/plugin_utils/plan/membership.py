@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..base.distribution import Distribution, Node, Nodes
-from ..base.findings import Finding
+from ..base.findings import Finding, Problems
 from . import distributions
 
 # What removes each maker's cluster, by its own documentation.
@@ -214,3 +214,45 @@ def not_in_inventory(
     )
     text = text % (", ".join(found), "is" if one else "are", *(("it", "it") if one else ("them", "them")), way)
     return [Finding("node.not_in_inventory", text, None, found)]
+
+
+def is_silent(info: Mapping[str, Any]) -> bool:
+    """Return True if a host has a complete control plane whose API server does not answer."""
+    made = has_data(info) and is_finished(info)
+    return made and not live_of(info).get("healthy")
+
+
+def silent_members(nodes: Nodes, control_planes: Sequence[str], state: Mapping[str, Any]) -> Problems:
+    """Name control planes that are silent while others serve, and refuse changes of others meanwhile.
+
+    nodes: planned nodes by host. state: find(). A cluster that is silent as a whole is another matter.
+    """
+    here = [host for host in control_planes if host in nodes]
+    silent = [host for host in here if is_silent(nodes[host]["info"])]
+    if not silent or state["start"] or len(silent) == len(here):
+        return Problems([], [])
+    warnings = [_named(host, state) for host in silent]
+    # A silent one that this run changes goes first, and its gate ends the run if it stays silent.
+    left = [host for host in silent if not _changes(nodes[host])]
+    changed = [host for host in here if _changes(nodes[host]) and host not in silent]
+    refusals = [_refused(changed, left)] if left and changed else []
+    return Problems(refusals, warnings)
+
+
+def _changes(node: Node) -> bool:
+    return "change" in (node.get("stages") or ())
+
+
+def _named(host: str, state: Mapping[str, Any]) -> Finding:
+    why = (state["errors"] or {}).get(host) or "it does not run"
+    text = "%s: its API server does not answer (%s), and others do. Look at its kubelet and its API server's log."
+    return Finding("member.api_silent", text % (host, why), host, why)
+
+
+def _refused(changed: Sequence[str], silent: Sequence[str]) -> Finding:
+    text = (
+        "%s would be changed while the API server of %s does not answer. With two control planes down etcd may lose "
+        "its majority. Start %s first, or remove it (kubewright.cluster.remove)."
+    )
+    shown = ", ".join(silent)
+    return Finding("member.change_waits", text % (", ".join(changed), shown, shown), None, list(changed), list(silent))

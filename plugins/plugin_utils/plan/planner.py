@@ -55,6 +55,7 @@ def cluster_plan(hosts: Hosts, groups: Mapping[str, Sequence[str]], leaving: Col
         draft.warn(membership.not_in_inventory(hosts, draft.nodes, state["known"] - set(leaving)))
         for host in control_planes + workers:
             nodes.plan(draft, host, described, state)
+        draft.add(membership.silent_members(draft.nodes, control_planes, state))
         return _result(draft, all_nodes, described, control_planes, workers)
     known = ("name", "distribution", "datastore", "alternatives")
     result = _result(draft, all_nodes, {}, control_planes, workers)

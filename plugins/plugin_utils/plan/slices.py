@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from ..network.endpoint import PASSWORD_FILE
-from . import distributions
+from . import distributions, membership
 
 # Each part of a node's set-up: the service units that belong to it, in the order in which they are started.
 PARTS = {
@@ -46,6 +46,14 @@ PHASES = {
 
 def _phase(stages: Collection[str]) -> str:
     return next((phase for phase, names in PHASES.items() if set(names) & set(stages)), "")
+
+
+def in_order(plan: dict[str, Any], infos: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return the hosts in the order in which they change: silent control planes first.
+
+    If one stays silent, its gate ends the run before the others change.
+    """
+    return sorted(plan["nodes"], key=lambda host: not membership.is_silent(infos.get(host) or {}))
 
 
 def of_host(
