@@ -38,8 +38,9 @@ def leaving(looks: Looks, control_planes: Collection[str], reset: Collection[str
     members = [host for host, info in stay.items() if has_member(info)]
     missing = sorted(host for host in set(control_planes) - set(going) if host not in stay)
     if not members:
-        with_member = [host for host, look in sorted(going.items()) if has_member(look.get("info") or {})]
-        return Leaving(None, [], _silent(with_member, missing) if missing else [])
+        last = [host for host, look in sorted(going.items()) if _has_data(look.get("info") or {})]
+        with_member = [host for host in last if has_member(going[host]["info"])]
+        return Leaving(None, [], _silent(with_member, missing) if missing else _left_behind(last, going, stay))
     authorities = {(stay[host].get("cluster") or {}).get("ca_sha256") for host in members}
     hosts: list[dict[str, Any]] = []
     unsure: list[str] = []
@@ -64,6 +65,25 @@ def has_member(info: Mapping[str, Any]) -> bool:
     cluster = info.get("cluster") or {}
     kind = cluster.get("kind")
     return bool(kind and distributions.is_known(kind) and distributions.by_name(kind).has_etcd_member(cluster))
+
+
+def _has_data(info: Mapping[str, Any]) -> bool:
+    """Return True if the cluster's data are on this machine, in etcd or in SQLite."""
+    return has_member(info) or (info.get("cluster") or {}).get("datastore") == "sqlite"
+
+
+def _left_behind(last: list[str], going: Looks, stay: Looks) -> list[Finding]:
+    """Refuse to reset the last control planes while workers of their cluster stay: nothing could manage these."""
+    authorities = {going[host]["info"]["cluster"].get("ca_sha256") for host in last} - {None}
+    workers = [host for host, info in stay.items() if (info.get("cluster") or {}).get("ca_sha256") in authorities]
+    if not workers:
+        return []
+    text = (
+        "%s: the cluster's last control plane would be reset, and %s would stay, with pods that nothing manages. Reset "
+        "these too: leave out --limit, or name all hosts of the cluster."
+    )
+    shown = ", ".join(workers)
+    return [Finding("reset.workers_left", text % (", ".join(last), shown), None, last, workers)]
 
 
 def _unknown(hosts: list[str], going: Looks) -> list[Finding]:

@@ -45,9 +45,23 @@ def test_a_healthy_control_plane_that_stays_is_asked(looks):
 
 
 def test_nobody_is_asked_if_the_whole_cluster_goes(looks):
-    for reset in (looks, SERVERS):
-        found = leaving(looks, SERVERS, list(reset))
-        assert found == (None, [], [])
+    assert leaving(looks, SERVERS, list(looks)) == (None, [], [])
+
+
+@pytest.mark.parametrize("datastore", ["etcd", "sqlite", "external postgres"])
+def test_workers_do_not_stay_without_the_clusters_data(looks, datastore):
+    """With an external database the servers may come back and find everything."""
+    if datastore != "etcd":
+        looks = {
+            name: look(name, number, kind="k3s", datastore=datastore, manifests=[])
+            for number, name in enumerate(["cp-1", "w-1", "w-2"])
+        }
+    servers = [name for name in looks if name in SERVERS]
+    expected = ["reset.workers_left value=%s limit=%s" % (servers, [name for name in looks if name not in servers])]
+    assert refused(leaving(looks, servers, servers)) == ([] if datastore.startswith("external") else expected)
+    for name in set(looks) - set(servers):
+        looks[name]["info"]["cluster"]["ca_sha256"] = "of another cluster"
+    assert refused(leaving(looks, servers, servers)) == []
 
 
 def test_nobody_is_asked_before_the_look():
