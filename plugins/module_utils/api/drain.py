@@ -60,8 +60,11 @@ def _controller(pod: Pod) -> Dict[str, Any] | None:
     return next((owner for owner in owners if owner.get("controller")), None)
 
 
-def obstacles(api: Api, node: str) -> Obstacles:
-    """Ask the API, without any effect, whether the pods of a node may be evicted. Raise ApiError."""
+def obstacles(api: Api, node: str, returns: bool = False) -> Obstacles:
+    """Ask the API, without any effect, whether the pods of a node may be evicted. Raise ApiError.
+
+    returns: the node comes back with its disk, so pods whose volume is there are not lost.
+    """
     found = Obstacles([], [])
     for pod in evictable(pods_on(api, node)):
         if not _is_going(pod):
@@ -69,7 +72,8 @@ def obstacles(api: Api, node: str) -> Obstacles:
             found.blocked.extend(["%s: %s" % (name_of(pod), why)] if why else [])
         if _controller(pod) is None:
             found.lost.append("%s has no controller that creates it again" % name_of(pod))
-        found.lost.extend("%s uses %s" % (name_of(pod), claim) for claim in _local_claims(api, pod))
+        if not returns:
+            found.lost.extend("%s uses %s" % (name_of(pod), claim) for claim in _local_claims(api, pod))
     return found
 
 
