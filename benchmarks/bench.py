@@ -62,6 +62,12 @@ def went_well(output):
 def make(control_planes=3, workers=1, variables=None):
     """Replace the existing nodes with new ones."""
     remove()
+    start_nodes(control_planes, workers)
+    change({"kube_distribution": DISTRIBUTION[0], "kube_version": VERSION, **(variables or {})})
+
+
+def start_nodes(control_planes, workers):
+    """Start the nodes that do not run, and write their inventory."""
     playbook(
         "local",
         "-e",
@@ -70,7 +76,6 @@ def make(control_planes=3, workers=1, variables=None):
         "@%s/lab-inputs.json" % CACHE,
         inventory=None,
     )
-    change({"kube_distribution": DISTRIBUTION[0], "kube_version": VERSION, **(variables or {})})
 
 
 def change(variables, group=None):
@@ -152,8 +157,36 @@ print("%.2f %d %d" % (max(longest, time.time() - last), good, bad))
 """
 
 
-def ask(host, url):
-    """Start a client on a node. As administrator it reads from url ten times a second, until answers() stops it."""
+# Creates an object ten times a second, and at the end looks for those whose creation was acknowledged.
+WRITER = r"""
+import http.client, json, select, ssl, sys, time, urllib.request
+context = ssl._create_unverified_context()
+context.load_cert_chain("/root/client.pem")
+last, longest, acknowledged, number, over = time.time(), 0, set(), 0, False
+
+def ask(path, body=None):
+    request = urllib.request.Request(sys.argv[1] + path, body, {"Content-Type": "application/json"})
+    return json.loads(urllib.request.urlopen(request, timeout=5 if body else 60, context=context).read())
+
+maps = "/api/v1/namespaces/default/configmaps"
+while not over:
+    start, number = time.time(), number + 1
+    name = "write-%d" % number
+    try:
+        ask(maps, json.dumps({"metadata": {"name": name}}).encode())
+        longest, last = max(longest, time.time() - last), time.time()
+        acknowledged.add(name)
+    except (OSError, http.client.HTTPException):
+        pass
+    over = select.select([sys.stdin], [], [], max(0, 0.1 - (time.time() - start)))[0]
+longest = max(longest, time.time() - last)
+lost = acknowledged - {item["metadata"]["name"] for item in ask(maps)["items"]}
+print("%.2f %d %d %d" % (longest, len(acknowledged), number - len(acknowledged), len(lost)))
+"""
+
+
+def ask(host, url, program=CLIENT):
+    """Start a client on a node. As administrator it asks url ten times a second, until answers() stops it."""
     first = list(nodes()[0])[0]
     kubeconfig = {"kubeadm": "/etc/kubernetes/admin.conf", "k3s": "/etc/rancher/k3s/k3s.yaml"}[DISTRIBUTION[0]]
     user = yaml.safe_load(ssh(first, "cat " + kubeconfig).stdout)["users"][0]["user"]
@@ -161,18 +194,20 @@ def ask(host, url):
         base64.b64decode(user["client-%s-data" % part]).decode().strip() + "\n" for part in ("certificate", "key")
     )
     ssh(host, "umask 077; cat >/root/client.pem", input=pem)
-    ssh(host, "cat >/root/client.py", input=CLIENT)
-    command = _ssh_argv(host, "python3 /root/client.py " + url)
+    path = "/root/%s.py" % ("writer" if program is WRITER else "client")
+    ssh(host, "cat >" + path, input=program)
+    command = _ssh_argv(host, "python3 %s %s" % (path, url))
     return subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def answers(client):
-    """Stop the client. Return (longest gap in seconds, number of answers, number of failures)."""
+    """Stop the client. Return (longest gap in seconds, number of answers, number of failures), of a writer also the
+    number of lost writes."""
     output, error = client.communicate()
     words = output.split()
-    if len(words) != 3 or words[1] == "0":
+    if len(words) not in (3, 4) or words[1] == "0":
         sys.exit("The client never got an answer: " + (output + error)[-400:])
-    return float(words[0]), int(words[1]), int(words[2])
+    return (float(words[0]), *map(int, words[1:]))
 
 
 def kill_after(seconds, log):

@@ -18,10 +18,10 @@ description:
 options:
   _terms:
     description: Stages of the plan - C(prepare), C(endpoint), C(start), C(join), C(change), C(roll), C(leader);
-      with remove also C(evict), C(asked), C(remove), C(stay).
+      with remove also C(evict), C(leave), C(asked), C(remove), C(stay).
     type: list
     elements: str
-    choices: [prepare, endpoint, start, join, change, roll, leader, evict, asked, remove, stay]
+    choices: [prepare, endpoint, start, join, change, roll, leader, evict, leave, asked, remove, stay]
   propose:
     description: If no host has a role, return all hosts, so that the plan can propose roles.
     type: bool

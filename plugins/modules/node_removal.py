@@ -11,7 +11,7 @@ short_description: Remove nodes from a cluster that stays
 version_added: 0.1.0
 author: kubewright contributors (@kubewright)
 description:
-  - Runs on a control plane that stays.
+  - Runs on a control plane that stays; with O(state=left) on the server that goes.
   - While it changes the cluster it holds the cluster's lock, the Lease C(kubewright) in the namespace C(kube-system).
     Another run that holds it fails the module.
 extends_documentation_fragment: [kubewright.cluster.attributes]
@@ -24,10 +24,12 @@ options:
       - V(asked) changes nothing and returns what the cluster knows of the nodes, and what speaks against removing them.
       - V(drained) makes the nodes unschedulable and evicts their pods, within their disruption budgets. It keeps the
         lock for a minute, for V(absent).
+      - V(left) runs on a K3s server that goes, which is the only one in O(nodes). It gives away etcd's leadership,
+        removes its own etcd member and stops K3s, so that agents use another server at once. Its pods run on.
       - V(absent) removes the nodes' etcd members and Nodes, one node after the other, and releases the lock.
     type: str
     required: true
-    choices: [asked, drained, absent]
+    choices: [asked, drained, left, absent]
   nodes:
     description:
       - The nodes - C(name) of the Node, C(host) for messages, and C(addresses) of the machine. An etcd member is a
@@ -55,6 +57,11 @@ options:
     type: list
     elements: str
     default: []
+  off:
+    description: The machines of O(silent) nodes are switched off, so one missed report of a kubelet is enough, up to 20
+      seconds.
+    type: bool
+    default: false
   timeout:
     description: Longest time to wait for the pods of one node to end, in seconds.
     type: int
@@ -87,7 +94,7 @@ changes:
   description: What was changed, or in check mode would be, in words.
   type: list
   elements: str
-  returned: when O(state=drained) or O(state=absent)
+  returned: when O(state=drained), O(state=left) or O(state=absent)
 attached:
   description: Volumes that are still attached to the removed nodes.
   type: list
@@ -109,6 +116,9 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.api import drai
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.drain import DrainError
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.kubernetes import Api, ApiError
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.lock import Holder, Lock, LockError
+from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import runner
+from ansible_collections.kubewright.cluster.plugins.module_utils.k3s.tokens import K3sError
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import services
 from ansible_collections.kubewright.cluster.plugins.module_utils.reset import removal
 from ansible_collections.kubewright.cluster.plugins.module_utils.reset.removal import RemovalError
 
@@ -157,7 +167,7 @@ class Removal:
     def asked(self) -> Dict[str, Any]:
         """Return what the cluster knows of the nodes. Nothing is changed."""
         found: Dict[str, Any] = {"members": None, "etcd_error": "", "blocked": {}, "lost": {}, "lock": ""}
-        found["nodes"] = removal.nodes(self.api, self.module.params["silent"])
+        found["nodes"] = removal.nodes(self.api, self.module.params["silent"], self.module.params["off"])
         try:
             etcd = removal.client()
             found["members"] = removal.members(etcd) if etcd else None
@@ -185,6 +195,14 @@ class Removal:
                     drain.evict(self.api, item["name"], self.module.params["timeout"], self.renew)
         return {"changed": bool(self.changes), "changes": self.changes}
 
+    def left(self) -> Dict[str, Any]:
+        """Let this K3s server leave. It needs no lock: evicting its pods has taken it."""
+        member = removal.client()
+        may_stop = removal.leave_etcd(member, self.nodes[0], self.note) if member else True
+        if may_stop and services.here().active("k3s") and self.note("stop K3s on %s" % self.nodes[0]["host"]):
+            runner.stop("k3s")
+        return {"changed": bool(self.changes), "changes": self.changes}
+
     def absent(self) -> Dict[str, Any]:
         """Remove the nodes, one after the other."""
         with self.locked(keep=False):
@@ -207,9 +225,10 @@ def main() -> None:
     }
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "required": True, "choices": ["asked", "drained", "absent"]},
+            "state": {"type": "str", "required": True, "choices": ["asked", "drained", "left", "absent"]},
             "nodes": {"type": "list", "elements": "dict", "required": True, "options": item},
             "silent": {"type": "list", "elements": "str", "default": []},
+            "off": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 300},
             "holder": {"type": "dict", "required": True},
         },
@@ -223,7 +242,7 @@ def main() -> None:
         result = getattr(work, module.params["state"])()
     except LockError as error:
         module.fail_json(msg=str(error), lock_run=error.run, changes=changes)
-    except (ApiError, DrainError, RemovalError) as error:
+    except (ApiError, DrainError, K3sError, RemovalError) as error:
         module.fail_json(msg="%s: %s" % (name, error), changes=changes)
     except (*tls.NO_ANSWER, KeyError) as error:
         module.fail_json(msg="%s: etcd does not answer: %s" % (name, error), changes=changes)

@@ -80,7 +80,8 @@ class Etcd:
 
     def move_leader(self, leader: Member, target: Member) -> None:
         """Make another voting member the leader. Only the leader can be asked to. Raise one of tls.NO_ANSWER."""
-        self.ask(leader["clientURLs"][0], MOVE_LEADER, json.dumps({"targetID": target["ID"]}))
+        url = self.servers[0] if leader["ID"] == self.own_id else leader["clientURLs"][0]
+        self.ask(url, MOVE_LEADER, json.dumps({"targetID": target["ID"]}))
 
     def count(self, prefix: str) -> int:
         """Return how many keys begin with a prefix, by the first server that answers. Raise one of tls.NO_ANSWER."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Callable, Dict, List, Mapping
+from typing import Any, Callable, Dict, Iterable, List
 from urllib.parse import urlsplit
 
 from ..api import drain, etcd, readiness, tls
@@ -20,8 +21,12 @@ from . import leaving
 
 # A kubelet renews its Lease every ten seconds and counts as lost after 40 (nodeLeaseDurationSeconds).
 LOST_SECONDS = 40
-# K3s's controllers remove a Node's finalizers within a second, once they have done their work.
-GONE_SECONDS = 30
+# It has missed a renewal, with which it would have reached any control plane.
+MISSED_SECONDS = 15
+ANSWER_SECONDS = 2
+# K3s's controllers remove a Node's finalizers within a second. They run on one server; if that is the one that died,
+# another one takes over when its lease ends, after 45 seconds: leader/leader.go of rancher/wrangler.
+GONE_SECONDS = 90
 NODES, NODE_LEASES = "/api/v1/nodes/", "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/"
 PASSWORD = "/api/v1/namespaces/kube-system/secrets/%s.node-password.k3s"
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
@@ -46,35 +51,56 @@ def api() -> Api:
 # -- what there is ---------------------------------------------------------------------------------
 
 
-def nodes(cluster: Api, silent: List[str], sleep: Callable[[float], None] = time.sleep) -> List[Dict[str, Any]]:
-    """Return [{name, ready, machine_id, control_plane, addresses, reported}] of all Nodes. Raise ApiError.
+def nodes(
+    cluster: Api, silent: List[str], off: bool = False, sleep: Callable[[float], None] = time.sleep
+) -> List[Dict[str, Any]]:
+    """Return [{name, ready, reports, answers, machine_id, control_plane, addresses}] of all Nodes. Raise ApiError.
 
     silent: names of nodes that cannot be reached. One that died a moment ago is Ready for a while, so they are waited
-    for until their kubelets count as lost. reported: seconds since the kubelet's last report, None if it never did.
+    for until their kubelets count as lost. off: the user says that their machines are off, so one missed report is
+    enough. reports: the kubelet is alive, by its Lease. answers: ports at which a silent node answers.
     """
-    deadline = time.monotonic() + LOST_SECONDS + 5
+    limit = MISSED_SECONDS if off else LOST_SECONDS
+    deadline = time.monotonic() + limit + 5
     while True:
-        rows = [_row(cluster, item) for item in cluster.get("/api/v1/nodes")["items"] or []]
-        fresh = [row for row in rows if row["name"] in silent and reports(row)]
-        if not fresh or time.monotonic() > deadline:
-            return rows
+        rows = [_row(cluster, item, limit) for item in cluster.get("/api/v1/nodes")["items"] or []]
+        if not any(row["name"] in silent and row["reports"] for row in rows) or time.monotonic() > deadline:
+            break
         sleep(1)
+    for row in rows:
+        row["answers"] = answers(row["addresses"]) if row["name"] in silent and not row["reports"] else []
+    return rows
 
 
-def reports(row: Mapping[str, Any]) -> bool:
-    """Return True if the kubelet of a node is alive, by its Lease: the Node stays Ready for longer."""
-    return row["ready"] if row["reported"] is None else row["reported"] < LOST_SECONDS
+def answers(addresses: Iterable[str]) -> List[str]:
+    """Return the places ADDRESS:PORT at which a node's kubelet, API server or etcd takes connections.
+
+    A new machine in its place refuses them.
+    """
+    server = local_server()
+    ports = (paths.KUBELET_PORT, server[1] if server else paths.API_PORT, paths.ETCD_PORT)
+    places = [(address, port) for address in addresses for port in ports]
+    with ThreadPoolExecutor(8) as pool:
+        return ["%s:%d" % place for place, takes in zip(places, pool.map(_takes_connections, places)) if takes]
 
 
-def _row(cluster: Api, item: Dict[str, Any]) -> Dict[str, Any]:
-    name = item["metadata"]["name"]
+def _takes_connections(place: Any) -> bool:
+    try:
+        socket.create_connection(place, ANSWER_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def _row(cluster: Api, item: Dict[str, Any], limit: float) -> Dict[str, Any]:
+    name, ready = item["metadata"]["name"], readiness.is_ready(item)
     lease = cluster.get(NODE_LEASES + name, missing_ok=True)
     renewed = readiness.moment(((lease or {}).get("spec") or {}).get("renewTime"))
     status = item.get("status") or {}
     return {
         "name": name,
-        "ready": readiness.is_ready(item),
-        "reported": time.time() - renewed if renewed else None,
+        "ready": ready,
+        "reports": time.time() - renewed < limit if renewed else ready,
         "machine_id": (status.get("nodeInfo") or {}).get("machineID"),
         "control_plane": CONTROL_PLANE in (item["metadata"].get("labels") or {}),
         "addresses": [entry["address"] for entry in status.get("addresses") or [] if entry["type"] == "InternalIP"],
@@ -104,16 +130,18 @@ def members(member_list: Etcd) -> List[Dict[str, Any]]:
 def move_leader(cluster: Etcd, going: List[Dict[str, Any]], note: Callable[[str], bool]) -> None:
     """Give etcd's leadership to a member that stays, if one that leaves has it. Raise one of tls.NO_ANSWER.
 
-    going: [{host, name, addresses}]. K3s's members answer their own node only; they elect another leader when it goes.
+    going: [{host, name, addresses}]. Of K3s's members only the leader itself can be asked, on its own node.
     """
-    if cluster.own_only:
-        return
     known = cluster.members()
     leader = str(cluster.own_status().get("leader") or "")
     current = next((member for member in known if str(member["ID"]) == leader), None)
-    if current is None or not leaving.host_of(current, going):
+    if current is None or (cluster.own_only and current["ID"] != cluster.own_id):
         return
-    staying = [member for member in known if leaving.votes(member) and not leaving.host_of(member, going)]
+    if not leaving.host_of(current, going, cluster.own_only):
+        return
+    staying = [
+        member for member in known if leaving.votes(member) and not leaving.host_of(member, going, cluster.own_only)
+    ]
     target = next((member for member in staying if leaving.serves(cluster, member)), None)
     if target and note("move etcd's leadership from %s to %s" % (current.get("name"), target.get("name"))):
         with contextlib.suppress(*tls.NO_ANSWER):  # if it fails, the others elect a leader when this one goes
@@ -132,6 +160,30 @@ def remove_member(cluster: Etcd, item: Dict[str, Any], note: Callable[[str], boo
         raise RemovalError(str(error)) from error
     except tls.NO_ANSWER as error:
         raise RemovalError("etcd does not answer: %s" % (error or type(error).__name__)) from error
+
+
+def leave_etcd(own: Etcd, item: Dict[str, Any], note: Callable[[str], bool]) -> bool:
+    """Remove the etcd member of the server on which this runs. Return True if its K3s can be stopped then.
+
+    A member that does not answer may still count for the majority; a control plane that stays removes it. Raise
+    RemovalError before anything is changed.
+    """
+    try:
+        known = own.members()
+        staying = [member for member in known if member["ID"] != own.own_id]
+        serving = [member for member in staying if leaving.serves(own, member)]
+        wrong = leaving.problem(staying, serving, [item["host"]])
+        if wrong:
+            raise RemovalError(wrong)
+        move_leader(own, [item], note)
+    except tls.NO_ANSWER:
+        return False
+    if len(staying) < len(known) and note("remove the etcd member of %s" % item["host"]):
+        try:
+            own.remove(own.own_id or "")
+        except tls.NO_ANSWER:  # a member that is removed may end before it answers
+            return True
+    return True
 
 
 def forget(cluster: Api, name: str, note: Callable[[str], bool], sleep: Callable[[float], None] = time.sleep) -> None:

@@ -100,8 +100,9 @@ class Distribution(ABC):
 
     # What its users back up with, where the playbook backup does not do it; empty if it does.
     own_backup: ClassVar[str] = ""
-    # The playbook remove takes single nodes out of a running cluster.
-    removes_nodes: ClassVar[bool] = True
+    # True if a control plane that is removed takes itself out of etcd and stops: the nodes' own balancers would go on
+    # using one without a datastore.
+    servers_leave: ClassVar[bool] = False
 
     # Services of others that cannot be on a node of this distribution: why, and what the user can do.
     runtimes_in_the_way: ClassVar[Mapping[str, str]]

@@ -15,7 +15,6 @@ from ..base.findings import Finding, as_dicts
 from ..inputs.groups import roles_of
 from ..operations import operations, remove
 from ..operations.remove import Removal, Target
-from ..plan import distributions
 
 # Warnings of a plan that a removal gives with the numbers before and after.
 COUNTED = ("control_planes.two", "control_planes.even")
@@ -81,19 +80,12 @@ class Operation:
             self.refusals = [Finding("remove.no_control_plane", text, None, stay or None)]
             return
         about = (self.looks[self.asked].get("info") or {}).get("cluster") or {}
-        kind = about.get("kind")
-        if distributions.is_known(kind) and not distributions.by_name(str(kind)).removes_nodes:
-            text = (
-                "%s: nodes of a %s cluster are not removed by this playbook yet. Drain the node with kubectl, delete "
-                "it, and reset its machine: kubewright.cluster.reset --limit HOST"
-            )
-            self.refusals = [Finding("remove.unsupported", text % (self.asked, kind), self.asked, kind)]
-            return
         answer = ask(
             {
                 "state": "asked",
                 "nodes": [target.as_dict() for target in self.targets],
                 "silent": remove.silent(self.looks, self.targets),
+                "off": bool(self.options["dead"]),
                 "holder": self.holder,
             }
         )
@@ -132,8 +124,10 @@ class Operation:
         changed = [host for host, node in plan["nodes"].items() if "endpoint" in (node.get("steps") or {})]
         alive = [target.host for target in targets if target.alive and target.host]
         return {
-            "evict": asked if any(target.evicts for target in targets) else [],
+            # A server that leaves needs the lock, which is taken here.
+            "evict": asked if any(target.evicts or target.leaves for target in targets) else [],
             "endpoint": changed if planes else [],
+            "leave": [target.host for target in targets if target.leaves and target.known and target.host],
             "asked": asked,
             "remove": alive,
             # After replace, site verifies the cluster.
@@ -148,6 +142,7 @@ class Operation:
             "holder": self.holder,
             "timeout": self.options["timeout"],
             "evict": [target.as_dict() for target in targets if target.evicts],
+            "leave": [target.as_dict() for target in targets if target.leaves and target.known],
             # Those that are down first: each makes the cluster safer.
             "absent": [target.as_dict() for target in sorted(targets, key=lambda each: each.alive) if target.known],
             "drained": drained,

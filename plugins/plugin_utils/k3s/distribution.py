@@ -65,7 +65,7 @@ class K3s(Distribution):
     first_action = "join"
     started_by_join = {"k3s": False, "k3s-agent": False}
     joins_during_start = True
-    removes_nodes = False
+    servers_leave = True
     own_backup = (
         "K3s's own tool (k3s etcd-snapshot, https://docs.k3s.io/datastore/backup-restore), and save "
         "/var/lib/rancher/k3s/server/token too"

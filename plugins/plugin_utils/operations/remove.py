@@ -11,9 +11,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ...module_utils.reset.removal import reports
 from ..base.findings import Finding, Problems
-from ..plan import leaving, membership
+from ..plan import distributions, leaving, membership
 from . import remove_tasks
 from .quorum import Quorum
 
@@ -25,9 +24,8 @@ class Target:
     """A node that will be removed.
 
     given: as the user wrote it. host: its inventory name, None if it is not there. name: of its Node. alive: its
-    machine is a node of this cluster and can be reached. address: where Ansible reaches it. known: the cluster has its
-    Node or
-    its etcd member. evicts: its kubelet reports, so its pods can be evicted.
+    machine is a node of this cluster and can be reached. known: the cluster has its Node or its etcd member. evicts: its
+    kubelet reports, so its pods can be evicted. leaves: it takes itself out of etcd.
     """
 
     given: str
@@ -38,6 +36,7 @@ class Target:
     addresses: tuple[str, ...] = ()
     known: bool = False
     evicts: bool = False
+    leaves: bool = False
 
     @property
     def shown(self) -> str:
@@ -68,6 +67,7 @@ class Removal:
                     "alive": target.alive,
                     "known": target.known,
                     "evicts": target.evicts,
+                    "leaves": target.leaves,
                 }
                 for target in self.targets
             ],
@@ -137,15 +137,17 @@ def plan(
         mine = [member for member in members or [] if _is_of(member, target)]
         row = rows.get(target.name)
         alive = _is_alive(look.get("info"), target, authority)
+        control_plane = bool(mine or row and row["control_plane"] or alive and target.control_plane)
         target = replace(
             target,
             alive=alive,
             known=bool(row or mine),
-            control_plane=bool(mine or row and row["control_plane"] or alive and target.control_plane),
+            control_plane=control_plane,
             addresses=tuple(dict.fromkeys([*target.addresses, *(row or {}).get("addresses", [])])),
             evicts=bool(alive and row and row["ready"]),
+            leaves=alive and control_plane and _leaves(look.get("info")),
         )
-        refusals += _still_runs(target, row, look)
+        refusals += _still_runs(target, row, look, any(member["serves"] for member in mine))
         warnings += _unknown(target, rows, looks) if not target.known and not alive else []
         result.append(target)
     refusals += _last(result, rows, control_planes)
@@ -183,10 +185,24 @@ def _is_alive(info: Mapping[str, Any] | None, target: Target, authority: str | N
     return same and cluster.get("node_name") in (None, target.name)
 
 
-def _still_runs(target: Target, row: Mapping[str, Any] | None, look: Mapping[str, Any]) -> list[Finding]:
-    """Refuse a node that reports, and whose machine is not at hand: it would go on running what was taken from it."""
-    if target.alive or row is None or not reports(row):
+def _leaves(info: Mapping[str, Any] | None) -> bool:
+    kind = ((info or {}).get("cluster") or {}).get("kind")
+    return distributions.is_known(kind) and distributions.by_name(str(kind)).servers_leave
+
+
+def _still_runs(
+    target: Target, row: Mapping[str, Any] | None, look: Mapping[str, Any], member_serves: bool
+) -> list[Finding]:
+    """Refuse a node that runs, and whose machine is not at hand: it would go on running what was taken from it."""
+    answering = list((row or {}).get("answers") or []) + ["its etcd member"] * member_serves
+    if target.alive or not (answering or row and row["reports"]):
         return []
+    if row is None or not row["reports"]:
+        text = (
+            "%s: its kubelet does not report, but the machine still answers (%s). Switch it off, or let Ansible reach "
+            "it, so that it is reset."
+        )
+        return [Finding("remove.still_runs", text % (target.shown, ", ".join(answering)), target.shown, answering)]
     if look.get("info"):
         text = (
             "%s: the node %s is Ready on another machine (ID %s). If that machine is to go, switch it off or put it "

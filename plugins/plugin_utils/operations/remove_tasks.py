@@ -11,7 +11,7 @@ from typing import Any
 
 def lines(plan: Mapping[str, Any], operation: Mapping[str, Any]) -> list[str]:
     """Return what is done with each node, what becomes of etcd, and what is left to the user."""
-    rows = ["%s: %s" % (node["host"], _steps(node)) for node in operation["nodes"]]
+    rows = ["%s: %s" % (node["host"], _steps(node, bool(operation["etcd"]))) for node in operation["nodes"]]
     etcd = operation["etcd"]
     if etcd and etcd["going"]:
         rows.append("etcd: now %s; then %s" % (_count(etcd["before"]), _count(etcd["after"])))
@@ -21,11 +21,12 @@ def lines(plan: Mapping[str, Any], operation: Mapping[str, Any]) -> list[str]:
     return rows + _afterwards(plan, operation)
 
 
-def _steps(node: Mapping[str, Any]) -> str:
-    """Return what is done with one node."""
+def _steps(node: Mapping[str, Any], has_etcd: bool) -> str:
+    """Return what is done with one node. has_etcd: False if the datastore is not the control planes' own etcd."""
     steps = ["evict its pods"] if node["evicts"] else []
     if node["known"]:
-        steps += ["remove its etcd member"] * (node["role"] == "control_plane") + ["delete its Node"]
+        steps += ["remove its etcd member"] * (has_etcd and node["role"] == "control_plane")
+        steps += ["stop K3s"] * node["leaves"] + ["delete its Node"]
     steps += ["reset the machine"] if node["alive"] else []
     text = ", ".join(steps) or "not in the cluster, nothing to remove"
     dead = node["known"] and not node["alive"]

@@ -204,15 +204,12 @@ def not_in_inventory(
     if not found:
         return []
     one = len(found) == 1
-    kinds = {(row["info"].get("cluster") or {}).get("kind") for row in hosts.values()}
-    by_hand = any(distributions.is_known(kind) and not distributions.by_name(str(kind)).removes_nodes for kind in kinds)
-    text = "%s %s in the cluster and not in the inventory. Put %s back, or remove %s: %s"
-    way = (
-        "kubectl drain NODE --ignore-daemonsets --delete-emptydir-data, then kubectl delete node NODE"
-        if by_hand
-        else "ansible-playbook kubewright.cluster.remove -e remove_nodes=%s" % ",".join(found)
+    text = (
+        "%s %s in the cluster and not in the inventory. Put %s back, or remove %s: "
+        "ansible-playbook kubewright.cluster.remove -e remove_nodes=%s"
     )
-    text = text % (", ".join(found), "is" if one else "are", *(("it", "it") if one else ("them", "them")), way)
+    it = ("it", "it") if one else ("them", "them")
+    text = text % (", ".join(found), "is" if one else "are", *it, ",".join(found))
     return [Finding("node.not_in_inventory", text, None, found)]
 
 

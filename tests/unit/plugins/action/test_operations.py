@@ -19,7 +19,7 @@ from ansible_collections.kubewright.cluster.tests.unit.plugins.action.test_plan 
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.clusters import running
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import ids
 
-OPTIONS = {"nodes": ["cp-1"], "timeout": 300, "force": False}
+OPTIONS = {"nodes": ["cp-1"], "timeout": 300, "force": False, "dead": False}
 
 
 def answer(hosts, dead=(), **more):
@@ -29,7 +29,7 @@ def answer(hosts, dead=(), **more):
         address = "10.0.0.%d" % number
         serves = host not in dead
         plane = host.startswith("cp")
-        state = {"ready": serves, "reported": 3 if serves else 500, "machine_id": row["info"]["machine_id"]}
+        state = {"ready": serves, "reports": serves, "answers": [], "machine_id": row["info"]["machine_id"]}
         rows.append({"name": host, "control_plane": plane, "addresses": [address], **state})
         if plane:
             members.append({"id": host, "name": host, "learner": False, "addresses": [address], "serves": serves})
@@ -123,14 +123,18 @@ def test_what_the_controller_refuses():
     assert not operation(["cp-1"], "replace").refusals
 
 
-def test_nodes_of_k3s_are_refused_before_the_cluster_is_asked():
+def test_servers_of_k3s_leave_before_their_nodes_are_deleted():
     hosts, groups = running()
     for row in hosts.values():
         row["info"]["cluster"]["kind"] = "k3s"
     looks = {host: {"info": row["info"], "inputs": {}} for host, row in hosts.items()}
-    made = removal.Operation("remove", {**OPTIONS, "nodes": ["w-1"]}, looks, groups, {})
-    made.ask(lambda _wanted: pytest.fail("asked"))
-    assert ids(made.refusals) == ["remove.unsupported"]
+    made = removal.Operation("remove", {**OPTIONS, "nodes": ["cp-1", "w-1"], "dead": True}, looks, groups, {})
+    asked = []
+    made.ask(lambda wanted: asked.append(wanted) or answer(hosts))
+    assert asked[0]["off"] is True and not made.refusals
+    plan = {"nodes": {"cp-2": {}, "cp-3": {}}}
+    assert made.stages(plan)["leave"] == ["cp-1"] and made.stages(plan)["evict"] == ["cp-2"]
+    assert [node["name"] for node in made.shared()["leave"]] == ["cp-1"]
 
 
 def test_nothing_is_said_of_nodes_that_nobody_was_asked_about(plan):

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.api import lock
 from ansible_collections.kubewright.cluster.plugins.module_utils.reset import removal
@@ -43,6 +45,36 @@ def test_a_node_is_drained_and_then_removed_and_again_nothing_changes(run_module
     done = run_module(node_removal, state="absent", nodes=NODES, holder=ALICE)
     assert done["changes"] == ["delete the Node w1"] and lock.PATH not in api.objects
     assert not run_module(node_removal, state="absent", nodes=NODES, holder=ALICE)["changed"]
+
+
+@pytest.fixture
+def k3s(api, monkeypatch):
+    """A K3s server that leaves. Returns what was done."""
+    done = []
+
+    def remove(_member, item, note):
+        return note("remove the etcd member of %s" % item["host"]) or True
+
+    monkeypatch.setattr(removal, "client", lambda: "member")
+    monkeypatch.setattr(removal, "leave_etcd", remove)
+    running = SimpleNamespace(active=lambda unit: unit not in done)
+    monkeypatch.setattr(node_removal.services, "here", lambda: running)
+    monkeypatch.setattr(node_removal.runner, "stop", done.append)
+    return done
+
+
+def test_a_server_of_k3s_leaves_and_stops(run_module, k3s, monkeypatch):
+    wanted = {"state": "left", "nodes": NODES, "holder": ALICE}
+    assert len(run_module(node_removal, check=True, **wanted)["changes"]) == 2 and not k3s
+    assert run_module(node_removal, **wanted)["changes"] == ["remove the etcd member of w1", "stop K3s on w1"]
+    assert k3s == ["k3s"]
+    monkeypatch.setattr(removal, "client", lambda: None)  # its datastore is elsewhere, or its member is gone
+    assert not run_module(node_removal, **wanted)["changed"]
+
+
+def test_a_server_whose_member_may_count_goes_on(run_module, k3s, monkeypatch):
+    monkeypatch.setattr(removal, "leave_etcd", lambda *_arguments: False)
+    assert not run_module(node_removal, state="left", nodes=NODES, holder=ALICE)["changed"] and not k3s
 
 
 def test_check_mode_says_the_same_and_takes_no_lock(run_module, api):

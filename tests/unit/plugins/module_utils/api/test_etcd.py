@@ -11,6 +11,7 @@ import json
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.etcd import (
     MEMBERS,
+    MOVE_LEADER,
     OBJECTS,
     STATUS,
     Etcd,
@@ -37,6 +38,16 @@ def test_the_member_is_asked_where_it_answers(monkeypatch, listens):
     assert etcd.own_status()["leader"] == "1"
     assert asked == [(IPV4, MEMBERS), (listens, MEMBERS), (listens, STATUS)][listens == IPV4 :]
     assert sorted(etcd.servers) == sorted([IPV4, IPV6])
+
+
+@pytest.mark.parametrize("leader,asked", [("1", IPV4), ("2", "https://10.0.0.2:2379")])
+def test_the_leader_is_asked_to_give_its_place_away(monkeypatch, leader, asked):
+    calls = []
+    monkeypatch.setattr(Etcd, "ask", lambda _self, url, path, body: calls.append((url, path, json.loads(body))))
+    etcd = Etcd([IPV4], None)
+    etcd.own_id = "1"  # K3s's members answer only their own node
+    etcd.move_leader({"ID": leader, "clientURLs": ["https://10.0.0.%s:2379" % leader]}, {"ID": "3"})
+    assert calls == [(asked, MOVE_LEADER, {"targetID": "3"})]
 
 
 def test_keys_below_a_prefix_are_counted(monkeypatch):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 
 import pytest
@@ -40,23 +41,48 @@ def test_a_node_that_died_a_moment_ago_is_waited_for(api):
             api.objects[LEASE] = lease(60)
             api.objects[removal.NODES + "w1"] = node("w1", ready=False)
 
-    [row] = removal.nodes(api, ["w1"], sleep)
-    assert len(rounds) == 3 and not row["ready"] and not removal.reports(row)
+    [row] = removal.nodes(api, ["w1"], sleep=sleep)
+    assert len(rounds) == 3 and not row["ready"] and not row["reports"]
     rounds.clear()
-    assert removal.nodes(api, [], sleep) and not rounds  # one that can be reached is not waited for
+    assert removal.nodes(api, [], sleep=sleep) and not rounds  # one that can be reached is not waited for
+
+
+@pytest.mark.parametrize("off,age,waits", [(True, 12, True), (True, 20, False), (False, 20, True), (False, 41, False)])
+def test_one_missed_report_is_enough_for_a_machine_that_is_off(api, off, age, waits):
+    api.objects[LEASE], rounds = lease(age), []
+
+    def sleep(_seconds):
+        rounds.append(1)
+        api.objects[LEASE] = lease(60)
+
+    assert not removal.nodes(api, ["w1"], off, sleep)[0]["reports"] and bool(rounds) is waits
+
+
+def test_a_machine_that_still_takes_connections_is_told_apart(api, monkeypatch):
+    api.objects[LEASE] = lease(60)
+    api.objects[removal.NODES + "w1"]["status"]["addresses"] = [{"type": "InternalIP", "address": "127.0.0.1"}]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        monkeypatch.setattr(removal.paths, "KUBELET_PORT", port)
+        monkeypatch.setattr(removal.paths, "ETCD_PORT", 1)
+        monkeypatch.setattr(removal, "local_server", lambda: ("127.0.0.1", 2))
+        assert removal.nodes(api, ["w1"])[0]["answers"] == ["127.0.0.1:%d" % port]
+        assert removal.nodes(api, [])[0]["answers"] == []  # one that can be reached is not tried
+    assert removal.nodes(api, ["w1"])[0]["answers"] == []
 
 
 def test_a_node_that_goes_on_reporting_is_not_waited_for_any_longer(api, monkeypatch):
     moments = iter(range(0, 1000, 10))
     monkeypatch.setattr(removal.time, "monotonic", lambda: next(moments))
-    [row] = removal.nodes(api, ["w1"], lambda _s: None)
-    assert removal.reports(row)
+    [row] = removal.nodes(api, ["w1"], sleep=lambda _s: None)
+    assert row["reports"]
 
 
 class LivingEtcd(Etcd):
     """An etcd with a leader."""
 
     own_only = False
+    own_id = None
     leader = 1
 
     def __init__(self, *arguments, **more):
@@ -85,6 +111,49 @@ def test_check_mode_changes_nothing():
     etcd, notes = LivingEtcd(3), []
     removal.remove_member(etcd, host(1), notes.append)
     assert len(notes) == 2 and not etcd.moved and not etcd.removed
+
+
+def server_of(number, count=3, down=()):
+    """Return the etcd of K3s as the server of this number sees it."""
+    etcd = LivingEtcd(count, down)
+    etcd.own_only, etcd.own_id = True, str(number)
+    for one in etcd.list:
+        one["name"] += "-0a1b2c3d"
+    return etcd
+
+
+def test_a_server_of_k3s_gives_the_leadership_away_and_leaves():
+    etcd, notes = server_of(1), []
+    assert removal.leave_etcd(etcd, host(1), lambda text: notes.append(text) or True)
+    assert etcd.moved == ["2"] and etcd.removed == [1] and len(notes) == 2
+    etcd = server_of(3)
+    assert removal.leave_etcd(etcd, host(3), lambda _text: True)
+    assert not etcd.moved and etcd.removed == [3]
+
+
+def test_a_server_of_k3s_stays_if_the_others_need_it_or_if_its_etcd_is_silent(monkeypatch):
+    etcd = server_of(1, down=[2])
+    with pytest.raises(removal.RemovalError, match="2 are needed"):
+        removal.leave_etcd(etcd, host(1), lambda _text: True)
+    assert not etcd.removed and not etcd.moved
+    monkeypatch.setattr(etcd, "members", silent)
+    assert not removal.leave_etcd(etcd, host(1), lambda _text: True)
+
+
+def silent():
+    raise OSError("refused")
+
+
+def test_a_removed_member_need_not_confirm_it(monkeypatch):
+    etcd = server_of(1)
+    monkeypatch.setattr(etcd, "remove", lambda _number: silent())
+    assert removal.leave_etcd(etcd, host(1), lambda _text: True)
+
+
+def test_the_others_cannot_move_the_leadership_of_k3s():
+    etcd = server_of(2)
+    removal.remove_member(etcd, host(1), lambda _text: True)
+    assert not etcd.moved and etcd.removed == [1]
 
 
 def test_a_member_that_the_majority_needs_stays():

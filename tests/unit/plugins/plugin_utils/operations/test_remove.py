@@ -25,8 +25,8 @@ def dead(error="cannot be reached: timed out"):
 
 
 def row(name, number, **more):
-    made = {"name": name, "ready": True, "reported": 3, "machine_id": "m-" + name, "addresses": ["10.0.0.%d" % number]}
-    return {**made, "control_plane": name.startswith("cp"), **more}
+    made = {"name": name, "ready": True, "reports": True, "answers": [], "machine_id": "m-" + name}
+    return {**made, "addresses": ["10.0.0.%d" % number], "control_plane": name.startswith("cp"), **more}
 
 
 def member(number, serves=True, learner=False, name=None):
@@ -46,11 +46,11 @@ def cluster():
     return {"nodes": rows, "members": members, "etcd_error": "", "blocked": {}, "lost": {}, "lock": ""}
 
 
-def lose(looks, cluster, number, reported=500):
+def lose(looks, cluster, number, reports=False):
     """Let a machine die."""
     name = list(looks)[number - 1]
     looks[name] = dead()
-    cluster["nodes"][number - 1].update(ready=False, reported=reported)
+    cluster["nodes"][number - 1].update(ready=False, reports=reports)
     if number < 4:
         cluster["members"][number - 1]["serves"] = False
 
@@ -90,28 +90,39 @@ def test_a_dead_machine_is_found_by_its_address_if_its_node_has_another_name(loo
 def test_a_node_that_left_the_inventory_goes_by_its_name_once_it_is_off(looks, cluster):
     del looks["w1"]
     assert ids(planned(looks, cluster, "w1").problems.refusals) == ["remove.still_runs"]
-    cluster["nodes"][3].update(ready=False, reported=300)
+    cluster["nodes"][3].update(ready=False, reports=False)
     made = planned(looks, cluster, "w1")
     assert made.targets[0].known and not made.problems.refusals
 
 
-@pytest.mark.parametrize("reported,refused", [(5, True), (39, True), (60, False), (None, False)])
-def test_a_machine_that_is_only_cut_off_is_refused(looks, cluster, reported, refused):
-    lose(looks, cluster, 4, reported)
-    assert bool(planned(looks, cluster, "w1").problems.refusals) is refused
+def test_a_machine_that_is_only_cut_off_is_refused(looks, cluster):
+    lose(looks, cluster, 4, reports=True)
+    assert ids(planned(looks, cluster, "w1").problems.refusals) == ["remove.still_runs"]
+    cluster["nodes"][3].update(reports=False)
+    assert not planned(looks, cluster, "w1").problems.refusals
+
+
+def test_a_machine_that_answers_without_its_kubelet_is_refused(looks, cluster):
+    lose(looks, cluster, 1)
+    cluster["nodes"][0]["answers"] = ["10.0.0.1:2379"]
+    [found] = planned(looks, cluster, "cp1").problems.refusals
+    assert (found.id, found.value) == ("remove.still_runs", ["10.0.0.1:2379"]) and ids([found])
+    cluster["nodes"][0]["answers"] = []
+    cluster["members"][0]["serves"] = True
+    assert ids(planned(looks, cluster, "cp1").problems.refusals) == ["remove.still_runs"]
 
 
 def test_a_new_machine_with_the_name_of_one_that_runs_is_refused(looks, cluster):
     looks["w1"] = look("w1", 9, kind=None, ca_sha256=None, node_name=None)
     assert ids(planned(looks, cluster, "w1").problems.refusals) == ["remove.still_runs"]
-    cluster["nodes"][3].update(ready=False, reported=300)
+    cluster["nodes"][3].update(ready=False, reports=False)
     made = planned(looks, cluster, "w1")
     assert made.targets[0].known and not made.targets[0].alive and not made.problems.refusals
 
 
 def test_a_machine_of_another_cluster_is_not_reset(looks, cluster):
     looks["w1"] = look("w1", 4, ca_sha256="B")
-    cluster["nodes"][3].update(ready=False, reported=300)
+    cluster["nodes"][3].update(ready=False, reports=False)
     assert not planned(looks, cluster, "w1").targets[0].alive
 
 
@@ -189,6 +200,15 @@ def test_k3s_names_its_members_after_the_node(looks, cluster):
     for one in cluster["members"]:
         one.update(name=one["name"] + "-0a1b2c3d", addresses=[])
     assert planned(looks, cluster, "cp3").quorum.going == 1
+
+
+def test_only_living_servers_of_k3s_leave_by_themselves(looks, cluster):
+    assert not planned(looks, cluster, "cp3").targets[0].leaves
+    for one in looks.values():
+        one["info"]["cluster"]["kind"] = "k3s"
+    assert [target.leaves for target in planned(looks, cluster, "cp3", "w1").targets] == [True, False]
+    lose(looks, cluster, 3)
+    assert not planned(looks, cluster, "cp3").targets[0].leaves
 
 
 def test_a_control_plane_that_stays_and_answers_is_asked(looks):
