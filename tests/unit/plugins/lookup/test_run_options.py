@@ -32,12 +32,12 @@ def test_defaults_are_those_of_the_specification():
     assert (found["timeout"], found["fail"], found["image"], found["json"]) == (60, True, "", None)
     plan = {"json": None, "html": None, "fail": False, "write_inputs": None, "operation": None}
     assert options("plan")[0] == plan
-    assert options("remove")[0] == {"nodes": [], "timeout": 300, "force": False}
+    assert options("remove")[0] == {"nodes": [], "timeout": 300, "force": False, "dead": False}
 
 
 def test_replace_has_its_own_nodes_and_the_other_options_of_remove():
     found, _evaluated = options("replace", replace_nodes="cp1,w1", remove_nodes="x", remove_timeout=5)
-    assert found == {"nodes": ["cp1", "w1"], "timeout": 5, "force": False}
+    assert found == {"nodes": ["cp1", "w1"], "timeout": 5, "force": False, "dead": False}
 
 
 def test_values_of_the_command_line_have_their_types():
