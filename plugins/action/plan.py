@@ -28,6 +28,7 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller impo
     user_files,
     written_inputs,
 )
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.operations import restoration
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs.groups import members, roles_of
@@ -71,24 +72,32 @@ class ActionModule(ActionBase):
         looks = {host: look or {} for host, look in looks.items()}
         foreign_inventory.spread(looks, groups)
         removing = self._removal(arguments["operation"], looks, groups, task_vars)
-        plan, hosts, texts = self._plan(looks, groups, part, removing)
+        restoring = self._restoration(arguments, looks, groups, task_vars)
+        plan, hosts, texts = self._plan(restoring.as_new() if restoring else looks, groups, part, removing)
         asked = foreign_inventory.findings(looks, groups, task_vars.get("inventory_dir"))
         named = {finding.id for finding in asked}
         kept = [row for row in plan["refusals"] if not (row["id"] == "control_planes.none" and _KNOWN_ROLES in named)]
         plan["refusals"] = as_dicts(asked) + kept
         foreign_inventory.attribute(looks, [*plan["refusals"], *plan["warnings"], *plan["reasons"]])
         plan["inventory"] = foreign_inventory.report(looks, groups)
-        if not plan["refusals"]:
+        if not plan["refusals"] and not restoring:  # what is applied to the restored cluster is planned by site
             plan["refusals"] = as_dicts(_kubeconfig(plan, hosts, task_vars))
-        if not plan["refusals"]:
+        if not plan["refusals"] and not restoring:
             plan["warnings"] += as_dicts(_in_the_cluster(plan, hosts, texts, part))
-        if removing:
-            removing.into(plan, part)
-        _keep(store, plan, hosts, part, task_vars, self._task.check_mode, texts)
+        if removing or restoring:
+            (removing or restoring).into(plan, part)
+        if restoring and restoring.options["undo"]:  # nothing of the plan is needed, and it may be incomplete
+            store.put("plan", "status", {"run": "", "refusals": [row["text"] for row in plan["refusals"]]})
+        else:
+            _keep(store, plan, hosts, part, task_vars, self._task.check_mode, texts)
         if removing:
             if not plan["refusals"]:
                 store.put("plan", "stages", removing.stages(plan))
             store.put("plan", "operation", {**plan["operation"], **removing.shared()})
+        elif restoring:
+            store.put("plan", "stages", restoring.stages(plan))
+            share = store.get("node", plan["operation"]["first"] or "")
+            store.put("plan", "operation", {**plan["operation"], **restoring.shared(plan, share)})
         elif arguments["operation"]:
             self._plan_operation(store, plan, arguments["operation"], hosts, task_vars)
         self._show(plan, arguments["show"], " -i ".join(map(str, task_vars.get("ansible_inventory_sources") or [])))
@@ -122,6 +131,15 @@ class ActionModule(ActionBase):
         made.ask(lambda wanted: self._execute_module(REMOVAL, wanted, task_vars=task_vars))
         return made
 
+    def _restoration(self, arguments, looks, groups, task_vars):
+        """Return the restore of a cluster, after its archive was read; None if none is planned."""
+        if arguments["operation"] != restoration.NAME:
+            return None
+        options, problems = run_options.read(restoration.NAME, task_vars, self._templar.template)
+        passphrase, more = run_options.backups(options, task_vars, context.CLIARGS.get("extra_vars") or ())
+        applies = arguments["refuse"] and not self._task.check_mode
+        return restoration.Operation(options, passphrase, looks, groups, applies, problems + more)
+
     def _plan(self, looks, groups, part, removing=None):
         """Return (the plan with all refusals that only the controller can see, {host: what the planner was given},
         {manifest: text of its file})."""
@@ -152,7 +170,7 @@ class ActionModule(ActionBase):
             for host in absent
         ]
         texts, wrong_files = user_files.read(hosts, self._loader.path_dwim)
-        refusals = _not_root(hosts) + _input_problems(rows) + wrong_files
+        refusals = host_inputs.not_root(hosts) + host_inputs.unreadable_inputs(rows) + wrong_files
         plan["refusals"] += as_dicts(refusals)
         if not plan["refusals"]:
             plan["refusals"] += as_dicts(artifact_directory.missing(plan, hosts) + _left_out(plan, part))
@@ -331,29 +349,6 @@ def _live(plan, hosts):
     """Return what the leader's API said."""
     look = (hosts[plan["leader"]]["info"] or {}) if plan["leader"] else {}
     return (look.get("cluster") or {}).get("live") or {}
-
-
-def _not_root(hosts):
-    """Refuse hosts that Ansible is not root on: neither the look nor the run sees what it must."""
-    text = "%s: Ansible connects as %s, which is not root. Set ansible_become: true (with a password: -K)."
-    users = {host: (row["info"] or {}).get("user") for host, row in hosts.items()}
-    return [
-        Finding("user.not_root", text % (host, user["name"]), host, user["name"])
-        for host, user in users.items()
-        if user and user["uid"] != 0
-    ]
-
-
-def _input_problems(rows):
-    """Refuse inputs that could not be read; each once, with the hosts that it concerns."""
-    concerned = {}
-    for host, row in rows.items():
-        for text in row.get("problems") or []:
-            concerned.setdefault(text, []).append(host)
-    return [
-        Finding("inputs.unreadable", text if len(where) == len(rows) else "%s: %s" % (", ".join(where), text))
-        for text, where in concerned.items()
-    ]
 
 
 def _left_out(plan, part):

@@ -18,10 +18,12 @@ description:
 options:
   _terms:
     description: Stages of the plan - C(prepare), C(endpoint), C(start), C(join), C(change), C(roll), C(leader);
-      with remove also C(evict), C(leave), C(asked), C(remove), C(stay).
+      with remove also C(evict), C(leave), C(asked), C(remove), C(stay), with restore C(undo), C(receive), C(stop),
+      C(restore).
     type: list
     elements: str
-    choices: [prepare, endpoint, start, join, change, roll, leader, evict, leave, asked, remove, stay]
+    choices: [prepare, endpoint, start, join, change, roll, leader, evict, leave, asked, remove, stay, undo, receive,
+      stop, restore]
   propose:
     description: If no host has a role, return all hosts, so that the plan can propose roles.
     type: bool
@@ -89,6 +91,9 @@ class LookupModule(LookupBase):
             stages = RunStore(C.DEFAULT_LOCAL_TMP).get("plan", "stages") or {}
             return list(dict.fromkeys(host for stage in terms for host in stages.get(stage) or ())) or NOBODY
         groups = variables["groups"]
+        operation = RunStore(C.DEFAULT_LOCAL_TMP).get("plan", "operation") or {}
+        if operation.get("goes_on") is False:
+            return NOBODY  # the playbook ends here, for example because it only shows what it would do
         # Ansible's workers inherit what is loaded here; otherwise each of them would load it again.
         importlib.import_module(LOOK)
         schema.specification()

@@ -54,7 +54,7 @@ options:
       - V(remove) and V(replace) ask the cluster first, so the task is delegated to a control plane, the one that
         P(kubewright.cluster.leaving#lookup) returns for C(asked).
     type: str
-    choices: [backup, remove, replace]
+    choices: [backup, remove, replace, restore]
 """
 
 EXAMPLES = r"""

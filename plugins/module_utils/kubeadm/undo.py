@@ -35,10 +35,11 @@ def begin(root: str, name: str) -> None:
 
 
 def end(root: str) -> None:
-    """Record that the join is complete: nothing of this node is removed any more."""
+    """Record that the join is complete: nothing of this node is removed any more, and a restore is behind it."""
     with ownership.lock_node(root + paths.LOCK):
         record = ownership.read(root + paths.OWNERSHIP_RECORD)
-        if record["settings"].pop(JOINING, None) is not None:
+        ended = [record["settings"].pop(name, None) for name in (JOINING, ownership.RESTORING)]
+        if any(entry is not None for entry in ended):
             ownership.write(record, root + paths.OWNERSHIP_RECORD)
 
 

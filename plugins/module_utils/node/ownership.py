@@ -34,6 +34,8 @@ PARTS: dict[str, type] = {
 Record = Dict[str, Any]
 # The longest work under the lock is the download of all programs.
 LOCK_SECONDS = 900
+# The setting that says how far a restore of this control plane is.
+RESTORING = "restore"
 
 
 class OwnershipError(Exception):

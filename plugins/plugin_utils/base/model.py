@@ -51,6 +51,12 @@ class Stage(str, enum.Enum):
     ASKED = "asked"
     REMOVE = "remove"
     STAY = "stay"
+    # Of the playbook restore: control planes that get back what they had, the first one, those that are stopped, and
+    # the first one again.
+    UNDO = "undo"
+    RECEIVE = "receive"
+    STOP = "stop"
+    RESTORE = "restore"
 
 
 @dataclass(frozen=True)
@@ -355,6 +361,7 @@ class Plan(TypedDict, total=False):
         "only with `-e operation=NAME`: its `name`, `tasks` in words, `refusals`, `warnings` (also those of the plan "
         "then); for `backup` its `source`, the control plane that is asked; for `remove` and `replace` the `nodes` that "
         "go (`host`, `name`, `role`, `alive`, `known`, `evicts`) and `etcd` `before` and `after` (`voters`, `serving`, "
-        "`needed`, `spare`)",
+        "`needed`, `spare`); for `restore` the control plane that is restored `first`, and the nodes that are `replaced` or "
+        "`forgotten`",
     ]
     nodes: Annotated[dict[str, PlanNode], "by inventory name, see below"]

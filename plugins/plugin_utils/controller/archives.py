@@ -19,7 +19,7 @@ import tarfile
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, BinaryIO
 
 from ...module_utils.backup.make import FORMAT, MANIFEST, SCHEMA, SNAPSHOT
@@ -121,6 +121,14 @@ def examine(path: str, passphrase: str = "") -> Manifest:
         text = "%s: the part %s is not in its manifest. Somebody changed the archive; use another one."
         raise ArchiveError("changed_part", text % (path, extra[0]))
     return manifest
+
+
+def parts(path: str, passphrase: str, names: Collection[str]) -> Iterator[tuple[str, Any]]:
+    """Yield (name, its stream) of parts, in their order in the archive. Raise ArchiveError or OSError."""
+    with opened(path, passphrase) as tar:
+        for entry in iter(tar.next, None):
+            if entry.name in names:
+                yield entry.name, tar.extractfile(entry)
 
 
 def _digest(stream: Any) -> str:

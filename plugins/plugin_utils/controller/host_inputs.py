@@ -16,6 +16,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from ...module_utils.node import paths
+from ..base.findings import Finding
 from ..base.yaml_documents import merge
 from ..inputs import schema
 from ..inputs.foreign import dialects, translate
@@ -238,3 +239,26 @@ _WAYS_OUT = (
     (r"interpreter", "%s. " + PYTHON_HINT),
     (r"(Module ?NotFound|Import)Error|not found|No such file or directory|cannot execute|Exec format", _PYTHON),
 )
+
+
+def not_root(hosts: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
+    """Refuse hosts that Ansible is not root on: neither the look nor the run sees what it must."""
+    text = "%s: Ansible connects as %s, which is not root. Set ansible_become: true (with a password: -K)."
+    users = {host: (row["info"] or {}).get("user") for host, row in hosts.items()}
+    return [
+        Finding("user.not_root", text % (host, user["name"]), host, user["name"])
+        for host, user in users.items()
+        if user and user["uid"] != 0
+    ]
+
+
+def unreadable_inputs(rows: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
+    """Refuse inputs that could not be read; each once, with the hosts that it concerns."""
+    concerned: dict[str, list[str]] = {}
+    for host, row in rows.items():
+        for text in row.get("problems") or []:
+            concerned.setdefault(text, []).append(host)
+    return [
+        Finding("inputs.unreadable", text if len(where) == len(rows) else "%s: %s" % (", ".join(where), text))
+        for text, where in concerned.items()
+    ]

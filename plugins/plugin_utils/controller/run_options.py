@@ -23,6 +23,10 @@ def read(
         of_remove, problems = _read("remove", variables, template)
         values, more = _read(playbook, variables, template)
         return {**of_remove, **values}, problems + more
+    if playbook == "restore":  # the passphrase is that of the backup
+        of_backup, problems = _read("backup", variables, template)
+        values, more = _read(playbook, variables, template)
+        return {**of_backup, **values}, problems + more
     return _read(playbook, variables, template)
 
 

@@ -9,10 +9,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..base.findings import as_dicts
-from . import backup, remove
+from . import backup, remove, restore
 
 Planner = Callable[[Mapping[str, Any], Mapping[str, Mapping[str, Any]], Mapping[str, Any]], dict[str, Any]]
-OPERATIONS: dict[str, Planner] = {"backup": backup.plan, "remove": remove.operation, "replace": remove.operation}
+OPERATIONS: dict[str, Planner] = {
+    "backup": backup.plan,
+    "remove": remove.operation,
+    "replace": remove.operation,
+    "restore": restore.plan,
+}
 
 
 def plan(

@@ -64,7 +64,7 @@ def headline(plan: Plan) -> str:
     what = "Cluster %s" % name if name else "The cluster"
     if not plan.get("control_planes") and plan.get("version"):
         what = "Nodes for the cluster at %s" % plan["endpoint"]["host_port"]
-    elif plan.get("version") and not plan["exists"]:
+    elif plan.get("version") and not plan["exists"] and not plan.get("operation"):
         what = "New cluster %s" % name
     release = " ".join(filter(None, [chosen.title if chosen else "", plan.get("version")]))
     parts = [" on ".join(filter(None, [release, nodes(plan)])), _change(plan), problems]
@@ -85,7 +85,7 @@ def nodes(plan: Plan) -> str:
 
 def _change(plan: Plan) -> str:
     """Return how many nodes of an existing cluster are new or change."""
-    if plan["refusals"] or not plan.get("exists"):
+    if plan["refusals"] or not (plan.get("exists") or plan.get("operation")):
         return ""
     if plan.get("operation"):
         operation = plan["operation"]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Snapshots of the lab's real etcd: saved, proved by a scratch etcd, and changed. Needs no node."""
+"""Snapshots of the lab's real etcd: saved, proved by a scratch etcd, changed, and restored. Needs no node."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.api import tls
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.etcd import Etcd
 from ansible_collections.kubewright.cluster.plugins.module_utils.backup import make, scratch, snapshot
+from ansible_collections.kubewright.cluster.plugins.module_utils.restore import start
+from ansible_collections.kubewright.cluster.plugins.module_utils.restore.parts import Parts
 
 CACHE = Path(os.environ.get("KUBEWRIGHT_CACHE") or Path.home() / ".cache" / "kubewright")
 PROGRAMS = sorted(path.parent for path in CACHE.glob("build/etcd/*/*/etcdutl"))
@@ -145,3 +147,23 @@ def test_after_a_compaction_another_snapshot_is_saved(client, tools, tmp_path, m
 
     monkeypatch.setattr(snapshot, "save", and_compact)
     assert make.saved(str(tmp_path), path, client)["counts"]["configmaps"] == OBJECTS and len(saved) == 2
+
+
+def test_restored_data_begin_after_all_that_clients_have_seen(client, tools, tmp_path, monkeypatch):
+    place = tmp_path / "var/lib/kubewright/restore-a/etcd"
+    place.mkdir(parents=True)
+    found = make.saved(str(tmp_path), str(place / "snapshot.db"), client)
+    data = (place / "snapshot.db").read_bytes()
+    row = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+    manifest = {"parts": {make.SNAPSHOT: row}, "datastore": found}
+    monkeypatch.setattr(start.First, "_image", lambda _self, _config: "etcd")
+    monkeypatch.setattr(start.images, "pull", lambda _runner, _names, _timeout: [])
+    first = start.First("cp-1", Parts("a", manifest, str(tmp_path)), manifest, str(tmp_path))
+    first.prepare("127.0.0.1", "", "20261130T000000Z", 60)
+    with scratch.serving(tools, first.built) as restored:
+        assert snapshot.contents(restored, found["revision"] + start.BUMP)["counts"] == found["counts"]
+        with pytest.raises(ValueError, match="compacted"):
+            snapshot.contents(restored, found["revision"])
+        assert snapshot.revision(restored) >= found["revision"] + start.BUMP
+        assert restored.cluster_id != client.cluster_id
+        assert [member["name"] for member in restored.members()] in (["cp-1"], ["scratch"])

@@ -19,6 +19,7 @@ LAYERS = {
         ["api"],
         ["kubeadm", "k3s", "detect"],
         ["verify", "reset", "support", "local", "backup"],
+        ["restore"],
     ],
     "plugin_utils": [
         ["base"],

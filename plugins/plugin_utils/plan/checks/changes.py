@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ....module_utils.node.ownership import RESTORING
 from ...base.findings import Finding
 from ..draft import Case
 
@@ -27,6 +28,7 @@ def promoted(case: Case) -> list[Finding]:
         node = case.nodes[host]
         cluster = node["info"].get("cluster") or {}
         has_more = cluster.get("manifests") or cluster.get("etcd_data") or cluster.get("admin_conf")
+        has_more = has_more or ((node["info"].get("owned") or {}).get("settings") or {}).get(RESTORING)
         was_server = any(label in labels.get(node["name"], {}) for label in CONTROL_PLANE_LABELS)
         ours = cluster.get("kind") == case.distribution.name and not cluster.get("foreign")
         if ours and cluster.get("kubelet_conf") and cluster.get("role") == "worker" and not has_more and not was_server:

@@ -1,0 +1,122 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action plugin for the module restore: gives each control plane its part of the archive, and reports what was restored."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+
+import ansible.constants as C
+from ansible import context
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import archives, run_options
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore
+
+MODULE = "kubewright.cluster.restore"
+STATES = ("prepared", "stopped", "started", "undone")
+# A piece of a part in one task, before it is compressed.
+PIECE = 8 << 20
+
+
+class ActionModule(ActionBase):
+    """Parts of the archive travel in pieces, as arguments that nobody is shown."""
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        spec = {"state": {"type": "str", "required": True, "choices": list(STATES)}}
+        _spec, arguments = self.validate_argument_spec(spec)
+        store = RunStore(C.DEFAULT_LOCAL_TMP)
+        operation = store.get("plan", "operation") or {}
+        if operation.get("name") != "restore":
+            raise AnsibleActionFail("The restore was not planned. Use the playbook kubewright.cluster.restore.")
+        if self._task.check_mode:
+            return {**result, "changed": True}
+        host = task_vars["inventory_hostname"]
+        shared = {"state": arguments["state"], "name": operation["names"][host]}
+        if arguments["state"] == "undone":
+            return {**result, **self._ask(shared, task_vars)}
+        shared.update(archive=operation["archive_id"], at=operation["at"])
+        try:
+            made = getattr(self, "_" + arguments["state"])(shared, operation, store, task_vars)
+        except (archives.ArchiveError, OSError) as error:
+            return {**result, "failed": True, "msg": str(error), "id": getattr(error, "id", "archive.unreadable")}
+        return {**result, **made}
+
+    def _prepared(self, shared, operation, store, task_vars):
+        """Bring the archive to the node, and let it make etcd's data of the snapshot."""
+        manifest = operation["manifest"]
+        begun = self._ask({**shared, "state": "begun", "manifest": manifest}, task_vars)
+        for name, stream in archives.parts(operation["archive"], self._passphrase(task_vars), begun["missing"]):
+            offset = 0
+            while True:
+                block = stream.read(PIECE)
+                if not block and offset:
+                    break
+                piece = {"part": name, "offset": offset, "piece": base64.b64encode(zlib.compress(block, 1)).decode()}
+                self._ask({**shared, **piece, "state": "received", "manifest": manifest}, task_vars)
+                offset += len(block)
+                if not block:
+                    break
+        return self._ask({**shared, **self._node(store, task_vars), "manifest": manifest}, task_vars)
+
+    def _stopped(self, shared, operation, _store, task_vars):
+        """Stop the control plane. Those that join get the files of the user that their arguments name."""
+        host, rows = task_vars["inventory_hostname"], operation["manifest"]["parts"]
+        first, files = host == operation["first"], []
+        wanted = [] if first else [name for name in rows if name.startswith("files/") and rows[name].get("path")]
+        for name, stream in archives.parts(operation["archive"], self._passphrase(task_vars), wanted) if wanted else ():
+            content = base64.b64encode(stream.read()).decode()
+            files.append({**{key: rows[name][key] for key in ("path", "mode", "owner", "group")}, "content": content})
+        arguments = {**shared, "leader": operation["first"], "first": first, "files": files}
+        return self._ask(arguments, task_vars)
+
+    def _started(self, shared, operation, store, task_vars):
+        """Start the first control plane, and say what was restored."""
+        wanted = {key: operation[key] for key in ("manifest", "keep", "replaced")}
+        made = self._ask({**shared, **wanted, **self._node(store, task_vars)}, task_vars)
+        if made["wrong"]:
+            counts = operation["manifest"]["datastore"]["counts"]
+            rows = ["%s: %d of %d" % (kind, made["counts"].get(kind, 0), counts.get(kind, 0)) for kind in made["wrong"]]
+            text = (
+                "The restored cluster does not have what the archive has: %s. Do not use it; restore another archive."
+            )
+            return {**made, "failed": True, "msg": text % ", ".join(rows)}
+        total, kinds = sum(made["counts"].values()), len(made["counts"])
+        counted = (
+            "%d objects of %d kinds, as many as in the archive" % (total, kinds) if kinds else "objects not counted"
+        )
+        text = "Restored on %s: %s; its API answered after %d s."
+        self._display.display(text % (task_vars["inventory_hostname"], counted, made["seconds"]))
+        return made
+
+    def _node(self, store, task_vars):
+        """Return what the first control plane's part of the plan says."""
+        share = store.get("node", task_vars["inventory_hostname"])
+        start = share["apply"]["start"]
+        return {"address": share["address"], "config": start["config"], "timeout": start["timeout"]}
+
+    def _passphrase(self, task_vars):
+        options = run_options.read("restore", task_vars, self._templar.template)[0]
+        passphrase, problems = run_options.backups(options, task_vars, context.CLIARGS.get("extra_vars") or ())
+        if problems:
+            raise AnsibleActionFail(" ".join(finding.text for finding in problems))
+        return passphrase
+
+    def _ask(self, arguments, task_vars):
+        """Run the module. What it is given is not for a log (-vvv), because keys of the cluster are in it."""
+        former, self._task.no_log = self._task.no_log, True
+        shown, self._connection._play_context.no_log = self._connection._play_context.no_log, True
+        try:
+            made = self._execute_module(MODULE, arguments, task_vars=task_vars)
+        finally:
+            self._task.no_log, self._connection._play_context.no_log = former, shown
+        if made.get("failed"):
+            raise AnsibleActionFail(str(made.get("msg")))
+        made.pop("invocation", None)
+        return made

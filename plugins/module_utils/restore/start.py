@@ -1,0 +1,197 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Restore a kubeadm cluster on one control plane, from the parts of an archive. Standard library only.
+
+The other control planes join it again, each with an empty etcd. https://etcd.io/docs/v3.6/op-guide/recovery/
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import re
+import shutil
+import time
+from typing import Any, Dict, List
+
+from ..api import drain, etcd, tls
+from ..api.kubernetes import Api, ApiError
+from ..backup import scratch, snapshot
+from ..backup.make import SNAPSHOT
+from ..base.text_files import read_text
+from ..kubeadm import images
+from ..kubeadm.runner import new_token
+from ..node import paths
+from ..reset import removal
+from .aside import PLACED, STOPPED, Aside, Row
+from .parts import BUILT, Manifest, Parts
+from .stop import ControlPlane, RestoreError
+
+# Clients of the API have seen revisions that the restored data do not have. The restored ones begin so far after them
+# that none is taken for an older one, and those before are marked as compacted, so that clients read everything again.
+# https://github.com/kubernetes/kubernetes/issues/118501
+BUMP = 1000000000
+# kubeadm would replace the addons' objects, and the restored ones are those that count.
+SKIPPED = "show-join-command,addon/coredns,addon/kube-proxy"
+PROXY = "/api/v1/namespaces/kube-system/configmaps/kube-proxy"
+SPACE_MORE = 200 << 20
+
+
+class First(ControlPlane):
+    """The control plane that is restored from the archive. parts: of the archive. manifest: what is in it."""
+
+    def __init__(self, name: str, parts: Parts, manifest: Manifest, root: str = "", runner: Any = None) -> None:
+        super().__init__(name, root, runner)
+        self.parts, self.manifest = parts, manifest
+        self.data = root + paths.ETCD_DATA
+        self.built = root + BUILT + parts.archive
+
+    # -- while the former control plane still runs ----------------------------------------------------------------
+
+    def prepare(self, address: str, config: str, at: str, timeout: float) -> None:
+        """Do what can fail before anything is stopped: check the parts, and make etcd's data beside the former ones,
+        with the tools of the etcd that will serve them."""
+        self.parts.check()
+        if self.journal.read().get("step") == PLACED:
+            return
+        self._refuse_without_space(self.parts.rows[SNAPSHOT]["size"])
+        image = self._image(config)
+        images.pull(self.runner, [image], timeout)
+        for left in glob.glob(glob.escape(self.root + BUILT) + "*"):
+            shutil.rmtree(left, ignore_errors=True)
+        os.makedirs(self.data, mode=0o700, exist_ok=True)
+        url = "https://%s:%d" % ("[%s]" % address if ":" in address else address, paths.ETCD_PEER_PORT)
+        options = ["--name", self.name, "--initial-cluster", "%s=%s" % (self.name, url)]
+        options += ["--initial-advertise-peer-urls", url]
+        # Members of the former cluster cannot take this one for theirs.
+        options += ["--initial-cluster-token", "kubewright-%s-%s" % (self.parts.archive, at)]
+        options += ["--bump-revision", str(BUMP), "--mark-compacted"]
+        with scratch.tools(image, self.parts.place) as tools:
+            tools.restore(self.parts.path(SNAPSHOT), self.built, options)
+
+    def _image(self, config: str) -> str:
+        """Return etcd's image as kubeadm will write it into the static pod."""
+        with self.runner.config_file(config.replace("@token@", new_token())) as path:
+            listed = self.runner.kubeadm(["config", "images", "list", "--config", path], 60).split()
+        found = [name for name in listed if re.search(r"/etcd[:@]", name)]
+        if not found:
+            raise RestoreError("kubeadm names no image of etcd. Correct etcd.local in kubeadm_cluster_config.")
+        return found[0]
+
+    def _refuse_without_space(self, size: int) -> None:
+        place = self.data
+        while not os.path.isdir(place):
+            place = os.path.dirname(place)
+        stat = os.statvfs(place)
+        free, needed = stat.f_bavail * stat.f_frsize, size + SPACE_MORE
+        if free < needed:
+            text = "%s has %d MiB free, and the restored data need %d MiB beside the former ones. Free some space."
+            raise RestoreError(text % (self.data, free >> 20, needed >> 20))
+
+    # -- after all control planes were stopped ---------------------------------------------------------------------
+
+    def start(self, config: str, keep: List[str], replaced: List[str], timeout: float) -> Dict[str, Any]:
+        """Put keys and data in place and start the control plane. Return {seconds, counts, wrong, deleted}.
+
+        keep: names of the inventory's nodes, other Nodes are deleted. replaced: those of them that are other machines
+        now. counts: restored objects by kind. wrong: kinds that differ from the manifest. Raise RestoreError or ApiError.
+        """
+        row = self.journal.read()
+        if row.get("archive") != self.parts.archive or row.get("step") not in (STOPPED, PLACED):
+            raise RestoreError("the control plane was not stopped for this restore. Run restore again.")
+        began = time.monotonic()
+        if row["step"] == STOPPED:
+            self._place(row)
+        self._initialise(config, timeout)
+        seconds = round(time.monotonic() - began, 1)
+        counts = self._counts()
+        wanted = self.manifest["datastore"]["counts"]
+        wrong = sorted(kind for kind in {**wanted, **counts} if wanted.get(kind, 0) != counts.get(kind, 0))
+        api = removal.api()
+        deleted = self._forget(api, keep, replaced)
+        self._point_proxy(api)
+        self.journal.end()  # what is left is site's
+        self.parts.remove()
+        return {"seconds": seconds, "counts": counts, "wrong": wrong if counts else [], "deleted": deleted}
+
+    def _place(self, row: Row) -> None:
+        """Put the archive's keys and files in place, and etcd's data last. Safe to repeat."""
+        self.parts.check()
+        if not os.path.isdir(self.built + "/member") and not os.path.isdir(self.data + "/member"):
+            raise RestoreError("etcd's data were not prepared. Run restore again.")
+        target = self.runner.kubernetes + "/pki"
+        shutil.rmtree(target, ignore_errors=True)  # the former one was put aside
+        for name in self.parts.under("pki/"):
+            place = self.root + self.parts.rows[name]["path"]
+            os.makedirs(os.path.dirname(place), mode=0o755, exist_ok=True)
+            self.parts.put(name, place)
+        aside = Aside(row, self.root)
+        for name in self.parts.under("files/"):
+            each = self.parts.rows[name]
+            owner = (int(each["mode"], 8), each["owner"], each["group"])
+            aside.put_file(each["path"], self.parts.content(name), *owner, self.journal)
+        if os.path.isdir(self.built + "/member"):
+            os.rename(self.built + "/member", self.data + "/member")
+        shutil.rmtree(self.built, ignore_errors=True)
+        row["step"] = PLACED
+        self.journal.write(row)
+
+    def _initialise(self, config: str, timeout: float) -> None:
+        """Let kubeadm write certificates, kubeconfigs and static pods, start the kubelet, and wait until they serve."""
+        runner = self.runner
+        with runner.lock(timeout), runner.config_file(config.replace("@token@", new_token())) as path:
+            flags = ["--skip-token-print", "--skip-phases=" + SKIPPED, *runner.ignored_preflight()]
+            runner.kubeadm(["init", "--config", path, *flags], timeout)
+            # kubeadm has noted the addons that were left out as disabled.
+            admin = ["--kubeconfig", runner.kubernetes + "/admin.conf"]
+            runner.kubeadm(["init", "phase", "upload-config", "kubeadm", "--config", path, *admin], timeout)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.root + paths.SUPER_ADMIN)
+
+    def _counts(self) -> Dict[str, int]:
+        """Return the restored objects by kind, without what was written since; {} if etcd has dropped that revision."""
+        at = int(self.manifest["datastore"]["revision"]) + BUMP
+        try:
+            client = etcd.local(self.runner.kubernetes, timeout=60)
+            client.members()
+            found: Dict[str, int] = snapshot.contents(client, at)["counts"]
+        except tls.NO_ANSWER:
+            return {}
+        return found
+
+    def _forget(self, api: Api, keep: List[str], replaced: List[str]) -> List[str]:
+        """Delete the Nodes of machines that are not nodes any more. Return their names.
+
+        The static pods of control planes that join later are those of the past: kubeadm would look for their etcd.
+        """
+        known = api.get("/api/v1/nodes")["items"] or []
+        gone = [_name(item) for item in known if _name(item) not in keep or _name(item) in replaced]
+        for name in gone:
+            removal.forget(api, name, lambda _text: True)
+        for item in known:
+            is_control_plane = removal.CONTROL_PLANE in (item["metadata"].get("labels") or {})
+            if is_control_plane and _name(item) not in (*gone, self.name):
+                drain.forget_static_pods(api, _name(item))
+        return gone
+
+    def _point_proxy(self, api: Api) -> None:
+        """Write the API endpoint into kube-proxy's kubeconfig, if it is another one than the archive has."""
+        stored = self.parts.content("kubeadm/kubeadm-config.yaml").decode("utf-8", "replace")
+        former = re.search(r"^controlPlaneEndpoint:\s*[\"']?([^\s\"']+)", stored, re.M)
+        server = re.search(r"^\s*server:\s*(\S+)", read_text(self.runner.kubernetes + "/admin.conf"), re.M)
+        item = api.get(PROXY, missing_ok=True)
+        text = ((item or {}).get("data") or {}).get("kubeconfig.conf") or ""
+        if not former or not server:
+            return
+        written = re.sub(r"https://%s(?=\s|$)" % re.escape(former.group(1)), server.group(1), text)
+        if written != text:
+            item["data"]["kubeconfig.conf"] = written
+            status, answer = api.ask("PUT", PROXY, item)
+            if status >= 300:
+                raise ApiError("the address of the API is not written for kube-proxy: %s" % answer[:200], status)
+
+
+def _name(item: Dict[str, Any]) -> str:
+    return str(item["metadata"]["name"])

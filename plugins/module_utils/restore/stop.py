@@ -1,0 +1,106 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stop a kubeadm control plane for a restore, and undo that. Standard library only.
+
+Only the static pods end. The pods of users keep running, here and on all other nodes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, List, Mapping
+
+from ..kubeadm.runner import Runner
+from ..node import paths, services
+from . import parts
+from .aside import STATIC_PODS, STOPPED, STOPPING, Aside, Journal
+
+CRICTL = paths.PROGRAMS + "/crictl"
+
+
+class RestoreError(Exception):
+    """The restore cannot go on; the message says why and what to do."""
+
+
+class ControlPlane:
+    """This node's control plane. name: of its Node. root, runner: replaced by tests."""
+
+    def __init__(self, name: str, root: str = "", runner: Runner | None = None) -> None:
+        self.name, self.root, self.runner = name, root, runner or Runner(root)
+        self.journal = Journal(root)
+
+    def stop(self, archive: str, at: str, leader: str, first: bool, files: List[Mapping[str, Any]]) -> bool:
+        """Stop this control plane and put its data aside. Return True if anything was done.
+
+        archive: its ID. at: when the run began, for the names of directories. leader: the host that is restored first.
+        first: it is this one. files: of the user, {path, mode, owner, group, content}, for those that join.
+        """
+        row = self.journal.read()
+        changed = row.get("archive") != archive or row["step"] == STOPPING
+        if changed:
+            if row.get("archive") != archive:
+                row = {"archive": archive, "at": at, "leader": leader, "first": first, "step": STOPPING}
+            self.journal.write(row)
+            self.end_pods()
+            Aside(row, self.root).move()
+            row["step"] = STOPPED
+            self.journal.write(row)
+        if row["step"] == STOPPED and not row["first"]:
+            aside = Aside(row, self.root)
+            for each in files:
+                owner = (each["mode"], each["owner"], each["group"])
+                changed = aside.put_file(each["path"], each["content"], *owner, self.journal) or changed
+            if changed and self.runner.has("kubelet.conf"):
+                self.start_kubelet()
+        return changed
+
+    def undo(self) -> bool:
+        """Put back what this control plane had, and start it. Return True if anything was done. Raise RestoreError."""
+        row = self.journal.read()
+        left = parts.clean(self.root)
+        if not row:
+            return left
+        self.end_pods()
+        Aside(row, self.root).put_back()
+        if self.runner.has("kubelet.conf"):
+            self.start_kubelet()
+        self.journal.end()
+        return True
+
+    def start_kubelet(self) -> None:
+        """Start the kubelet again. It must not know objects that the restored cluster does not have."""
+        done = services.here(lambda argv: self.runner.run(argv, 120)).start("kubelet", restart=True)
+        if done.rc:
+            raise RestoreError("the kubelet does not start: %s" % done.complaint())
+
+    def end_pods(self) -> None:
+        """Stop the kubelet and end the control plane's pods. Raise RestoreError unless none is left."""
+        if self.runner.run(["systemctl", "is-active", "--quiet", "kubelet"], 30).rc == 0:
+            done = self.runner.run(["systemctl", "stop", "kubelet"], 120)
+            if done.rc:
+                raise RestoreError("the kubelet does not stop: %s" % done.complaint())
+        if not os.path.exists(self.root + CRICTL):
+            return  # without a runtime nothing runs
+        why = ""
+        for pod in self._static_pods():
+            # Removing a pod ends its containers first.
+            done = self.runner.run([CRICTL, "--timeout", "60s", "rmp", "--force", pod], 90)
+            why = done.complaint(1) if done.rc else why
+        left = self._static_pods()
+        if left:
+            raise RestoreError("%d pods of the control plane do not end: %s" % (len(left), why or ", ".join(left)))
+
+    def _static_pods(self) -> List[str]:
+        """Return the IDs of the control plane's pods, also of those that have ended. Raise RestoreError."""
+        listed = self.runner.run([CRICTL, "pods", "-o", "json"], 30)
+        try:
+            rows = json.loads(listed.out)["items"] or [] if listed.rc == 0 else None
+        except (ValueError, KeyError, TypeError):
+            rows = None
+        if rows is None:
+            raise RestoreError("containerd does not list its pods: %s" % (listed.complaint() or listed.out[:200]))
+        names = ["%s-%s" % (kind, self.name.lower()) for kind in STATIC_PODS]
+        mine = [row for row in rows if (row.get("metadata") or {}).get("namespace") == "kube-system"]
+        return [row["id"] for row in mine if row["metadata"].get("name") in names]

@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the operation restore does on the controller: read the archive, plan the cluster as if it were new, say who does
+what.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from ...base.findings import Finding, as_dicts
+from ...inputs.groups import roles_of
+from ...operations import operations, restore
+from ...plan import slices
+from .. import archives
+
+NAME = "restore"
+CONFIGURATION = "kubeadm/kubeadm-config.yaml"
+Looks = Mapping[str, Mapping[str, Any]]
+
+
+class Operation:
+    """A restore, from the archive to what each task gets.
+
+    options: of the playbook. passphrase: of the archive. looks: of all hosts. applies: False if nothing is changed.
+    problems: of the options.
+    """
+
+    def __init__(
+        self,
+        options: Mapping[str, Any],
+        passphrase: str,
+        looks: Looks,
+        groups: Mapping[str, Sequence[str]],
+        applies: bool,
+        problems: Sequence[Finding] = (),
+    ) -> None:
+        self.options, self.looks, self.applies = dict(options), looks, applies
+        self.refusals: list[Finding] = list(problems)
+        self.control_planes = roles_of(groups)[0]
+        self.infos = {host: look["info"] for host, look in looks.items() if look.get("info")}
+        path = self.options.get("archive")
+        self.options.update(manifest=None, settings={}, described="", archive_id="", must_confirm=applies)
+        self.options["now"] = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        if path and not self.options["undo"]:
+            self.options["archive"] = path = os.path.abspath(os.path.expanduser(path))
+            try:
+                self._read(path, passphrase)
+            except archives.ArchiveError as error:
+                self.refusals.append(Finding("restore.archive", str(error), value=path))
+            except OSError as error:
+                text = "%s cannot be read: %s. Correct restore_archive." % (path, error.strerror or error)
+                self.refusals.append(Finding("restore.unreadable", text, value=path))
+
+    def _read(self, path: str, passphrase: str) -> None:
+        manifest = archives.examine(path, passphrase)
+        for _name, stream in archives.parts(path, passphrase, (CONFIGURATION,)):
+            self.options["settings"] = yaml.safe_load(stream.read()) or {}
+        digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+        described = "%s (%s)" % (path, archives.described(manifest))
+        self.options.update(manifest=manifest, archive_id=digest[:16], described=described)
+
+    def as_new(self) -> dict[str, dict[str, Any]]:
+        """Return the looks as the plan needs them: without the cluster that is there, with the archive's version."""
+        first = restore.progress(self.infos, self.control_planes, self.options["archive_id"]).first
+        made: dict[str, dict[str, Any]] = {}
+        for host, look in self.looks.items():
+            made[host] = dict(look)
+            if look.get("info"):
+                info = restore.as_new(look["info"], host in self.control_planes)
+                # The plan begins a cluster where data are.
+                info["cluster"]["etcd_data"] = host == first and host != self.control_planes[0]
+                made[host]["info"] = info
+            if self.options["manifest"]:
+                version = str(self.options["manifest"]["cluster"]["version"]).lstrip("v")
+                inputs = dict(look.get("inputs") or {})
+                inputs["kube_version"] = inputs.get("kube_version") or version
+                made[host]["inputs"] = inputs
+        return made
+
+    def into(self, plan: dict[str, Any], part: Collection[str]) -> None:
+        """Put the operation into the plan of the new cluster. part: the hosts of this run."""
+        made = operations.plan(NAME, plan, self.infos, {**self.options, "part": list(part)})
+        if self.options["undo"]:
+            plan["refusals"] = []
+        plan["refusals"] = as_dicts(self.refusals) + made["refusals"] + plan["refusals"]
+        plan["warnings"] = made["warnings"] + plan["warnings"]
+        plan["operation"] = {**made, "refusals": plan["refusals"], "warnings": plan["warnings"]}
+
+    def stages(self, plan: Mapping[str, Any]) -> dict[str, list[str]]:
+        """Return the hosts of each play of the playbook; none if nothing is changed."""
+        made = plan["operation"]
+        if plan["refusals"] or not self.applies:
+            return {}
+        if self.options["undo"]:
+            return {"undo": made["undo"]}
+        begun = made["serving"] and not restore.record(self.infos.get(made["first"]))
+        return {
+            "receive": [] if made["serving"] else [made["first"]],
+            "stop": made["stop"],
+            "restore": [] if begun else [made["first"]],
+        }
+
+    def shared(self, plan: Mapping[str, Any], share: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Return what the tasks of the playbook read. share: the first control plane's part of the plan."""
+        made, goes_on = plan["operation"], self.applies and not self.options["undo"] and not plan["refusals"]
+        known = {key: self.options[key] for key in ("archive", "archive_id", "manifest")}
+        prepare: list[dict[str, str]] = []
+        if share and goes_on and not made["serving"]:
+            info = self.infos.get(made["first"]) or {}
+            member = (info.get("cluster") or {}).get("kubelet_conf") or restore.record(info)
+            # A node that is a member has its services; those that differ are site's.
+            needs = [name for name in share["needs"] if not member or name == "programs"]
+            prepare = slices.sequence([{"needs": needs}])
+        names = {host: node["name"] for host, node in plan["nodes"].items()}
+        return {**made, **known, "goes_on": goes_on, "prepare": prepare, "names": names}

@@ -1,0 +1,372 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The operation restore on the controller: the plan of an archive on running, dead and new hosts, and what travels."""
+
+from __future__ import annotations
+
+import base64
+import os
+import zlib
+from types import SimpleNamespace
+
+import pytest
+import yaml
+from ansible import context
+from ansible.errors import AnsibleActionFail
+from ansible_collections.kubewright.cluster.plugins.action import plan as plan_action
+from ansible_collections.kubewright.cluster.plugins.action.restore import ActionModule
+from ansible_collections.kubewright.cluster.plugins.lookup import cluster_hosts
+from ansible_collections.kubewright.cluster.plugins.module_utils.backup import make
+from ansible_collections.kubewright.cluster.plugins.module_utils.backup.kubeadm import Part
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import age, archives
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.operations import restoration
+from ansible_collections.kubewright.cluster.tests.unit.plugins.action.conftest import HostVars
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.clusters import running
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described, ids
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import inventory
+
+CREATED = "2026-11-29T12:00:00Z"
+
+
+@pytest.fixture(autouse=True)
+def arguments(monkeypatch):
+    monkeypatch.setattr(context, "CLIARGS", {"extra_vars": []})
+    monkeypatch.setattr(age.Writer.__init__, "__defaults__", (2,))
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A running cluster of three control planes and a worker."""
+    return running()
+
+
+@pytest.fixture
+def archive(tmp_path, cluster):
+    """Make an archive of the running cluster. Returns its path."""
+
+    def make_one(name="a.tar.gz", nodes=None, settings=None, files=True, **changes):
+        hosts, _groups = cluster
+        live = hosts["cp-1"]["info"]["cluster"]["live"]
+        stored = yaml.safe_load(live["kubeadm_config"]["ClusterConfiguration"])
+        stored.update(settings or {})
+        rows = nodes or {host: row["info"]["machine_id"] for host, row in hosts.items()}
+        manifest = {
+            "format": make.FORMAT,
+            "schema": make.SCHEMA,
+            "created": CREATED,
+            "cluster": {
+                "name": "prod",
+                "ca_sha256": "ca",
+                "uid": "u",
+                "distribution": "kubeadm",
+                "version": live["version"],
+                "nodes": [{"name": host, "machine_id": machine} for host, machine in rows.items()],
+            },
+            "versions": {"kubernetes": live["version"], "etcd": "3.6.8", "etcd_image": "registry.k8s.io/etcd:3.6.8-0"},
+            "datastore": {"kind": "etcd", "revision": 7, "counts": {"secrets": 3, "configmaps": 4}},
+            "missing": [],
+            **changes,
+        }
+        parts = []
+        for part, place in (
+            ("pki/ca.crt", "/etc/kubernetes/pki/ca.crt"),
+            ("pki/sa.pub", "/etc/kubernetes/pki/sa.pub"),
+            ("files/etc/kubernetes/enc.yaml", "/etc/kubernetes/enc.yaml"),
+            ("etcd/snapshot.db", ""),
+        ):
+            if files or not part.startswith("files/"):
+                path = tmp_path / part.replace("/", "_")
+                path.write_bytes(os.urandom(1000))
+                parts.append(Part(part, str(path), place))
+        target = tmp_path / name
+        if target.exists():
+            target.unlink()
+        make.pack(str(target), manifest, parts, {"kubeadm/kubeadm-config.yaml": yaml.safe_dump(stored)})
+        return str(target)
+
+    return make_one
+
+
+def planned(action, store, hosts, groups, options=None, part=None, refuse=False, check_mode=False):
+    """Return (operation, stages, printed text)."""
+    for host, row in hosts.items():
+        store.put("look", host, {"info": row["info"], "error": "off", "inputs": row["inputs"], "problems": []})
+    given = {"restore_" + name: value for name, value in (options or {}).items()}
+    made = action(plan_action.ActionModule, {"operation": "restore", "refuse": refuse}, [], given, check_mode)
+    variables = {
+        "groups": {"all": sorted(hosts), **groups},
+        "ansible_play_hosts_all": part or sorted(hosts),
+        "inventory_dir": "/inv",
+        "hostvars": HostVars({host: {} for host in hosts}),
+        **given,
+    }
+    made.run(task_vars=variables)
+    return store.get("plan", "operation"), store.get("plan", "stages"), made._display.text()
+
+
+def dead(cluster):
+    """The cluster with API servers and etcd that do not answer."""
+    hosts, groups = cluster
+    quiet = {"healthy": False, "error": "refused", "etcd_members": None, "nodes": []}
+    found = {}
+    for host, row in hosts.items():
+        info = {**row["info"], "cluster": {**row["info"]["cluster"], "finished": True}}
+        if host.startswith("cp"):
+            info["cluster"]["live"] = quiet
+        found[host] = {**row, "info": info}
+    return found, groups
+
+
+def interrupted(hosts, archive, **steps):
+    """The hosts with a restore of this archive that was killed. steps: by host; cp_1 for cp-1."""
+    found = dict(hosts)
+    for name, step in steps.items():
+        host = name.replace("_", "-")
+        row = {"archive": archive, "at": "20261129T130000Z", "leader": "cp-1", "first": host == "cp-1", "step": step}
+        info = hosts[host]["info"]
+        owned = {**info["owned"], "settings": {**info["owned"]["settings"], "restore": row}}
+        found[host] = {**hosts[host], "info": {**info, "owned": owned}}
+    return found
+
+
+def test_a_dead_cluster_on_its_own_machines(action, store, cluster, archive):
+    options = {"archive": archive(), "confirm": "prod"}
+    made, stages, text = planned(action, store, *dead(cluster), options, refuse=True)
+    assert made["refusals"] == [] and made["first"] == "cp-1" and made["goes_on"] and playing(cluster[1]) != ["!all"]
+    assert stages == {"receive": ["cp-1"], "stop": ["cp-1", "cp-2", "cp-3"], "restore": ["cp-1"]}
+    assert made["prepare"] == []  # it is a node already, and site does the rest
+    assert "cp-1, cp-2, cp-3: stop the control plane" in text and "w-1: nothing, their kubelets connect again" in text
+    assert "7 objects of 2 kinds" in text and made["forgotten"] == made["replaced"] == []
+    share = store.get("node", "cp-1")
+    assert "kind: InitConfiguration" in share["apply"]["start"]["config"]
+
+
+def test_new_machines_with_new_names(action, store, archive):
+    hosts, groups = inventory(1, 1)
+    hosts = {name.replace("-", "-new-"): row for name, row in hosts.items()}
+    for name, row in hosts.items():
+        row["info"].update(hostname=name, machine_id=name)
+    groups = {group: [name.replace("-", "-new-") for name in names] for group, names in groups.items()}
+    options = {"archive": archive(files=False), "confirm": "prod"}
+    made, stages, text = planned(action, store, hosts, groups, options, refuse=True)
+    assert described(made["refusals"]) == [] and stages["stop"] == ["cp-new-1"]
+    assert {"role": "kube", "tasks": "parts"} in made["prepare"]
+    assert made["forgotten"] == ["cp-1", "cp-2", "cp-3", "w-1"] and made["keep"] == ["cp-new-1", "w-new-1"]
+    assert "w-new-1: join" in text and "stop the control plane" not in text
+
+
+def test_the_version_is_the_archives(action, store, cluster, archive):
+    hosts, groups = inventory(1, 0)
+    path = archive(files=False, cluster={"name": "prod", "ca_sha256": "ca", "uid": "u", "distribution": "kubeadm",
+                                         "version": "v1.36.3", "nodes": []})  # fmt: skip
+    made, _stages, text = planned(action, store, hosts, groups, {"archive": path})
+    assert made["refusals"] == [] and "kubeadm 1.36.3 on 1 node (1 control plane); restore." in text
+    hosts["cp-1"]["inputs"]["kube_version"] = "1.35.4"
+    made, _stages, _text = planned(action, store, hosts, groups, {"archive": path})
+    assert "restore.version value=1.35.4 limit=1.36.3" in described(made["refusals"])
+
+
+def test_a_machine_with_a_name_of_another(action, store, cluster, archive):
+    hosts, groups = dead(cluster)
+    rows = {host: "other" if host in ("cp-2", "w-1") else row["info"]["machine_id"] for host, row in hosts.items()}
+    made, _stages, text = planned(action, store, hosts, groups, {"archive": archive(nodes={**rows, "old": "x"})})
+    assert made["replaced"] == ["cp-2", "w-1"] and made["forgotten"] == ["old"]
+    assert "delete the Nodes that are other machines now: cp-2, w-1" in text
+
+
+def test_what_serves_is_not_replaced_without_being_told(action, store, cluster, archive):
+    hosts, groups = cluster
+    path = archive()
+    made, stages, _text = planned(action, store, hosts, groups, {"archive": path})
+    assert ids(made["refusals"]) == ["restore.serving"] and stages == {}
+    majority = {"healthy": False, "error": "refused", "etcd_members": [{}], "nodes": []}
+    half = {host: {**row, "info": {**row["info"], "cluster": {**row["info"]["cluster"], "live": majority}}}
+            for host, row in hosts.items() if host == "cp-1"}  # fmt: skip
+    made, _stages, _text = planned(action, store, {**dead(cluster)[0], **half}, groups, {"archive": path})
+    assert described(made["refusals"]) == ["restore.serving value=['cp-1']"]
+    options = {"archive": path, "overwrite": True, "confirm": "prod"}
+    made, stages, _text = planned(action, store, hosts, groups, options, refuse=True)
+    assert made["refusals"] == [] and stages["stop"] == ["cp-1", "cp-2", "cp-3"]
+
+
+def test_it_must_be_confirmed_but_not_to_be_shown(action, store, cluster, archive):
+    hosts, groups = dead(cluster)
+    for options in ({"archive": archive()}, {"archive": archive(), "confirm": "other"}):
+        made, stages, _text = planned(action, store, hosts, groups, options, refuse=True)
+        assert ids(made["refusals"]) == ["restore.not_confirmed"] and stages == {} and not made["goes_on"]
+        made, stages, _text = planned(action, store, hosts, groups, options)
+        assert made["refusals"] == [] and stages == {} and not made["goes_on"]
+        made, stages, _text = planned(action, store, hosts, groups, options, refuse=True, check_mode=True)
+        assert made["refusals"] == [] and stages == {} and not made["goes_on"]
+        assert playing(groups) == ["!all"]  # the plays of site, which the playbook ends with
+
+
+def playing(groups):
+    """Return the hosts of a play of site that has all hosts of the cluster."""
+    made = cluster_hosts.LookupModule()
+    made.set_options = lambda **_named: None
+    made.get_option = {"left_out": False, "local": False, "propose": False}.get
+    return made.run([], {"groups": {"all": ["cp-1"], **groups}})
+
+
+def test_problems_come_at_once(action, store, cluster, archive):
+    hosts, groups = dead(cluster)
+    other = {**hosts["w-1"]["info"]["cluster"], "ca_sha256": "another"}
+    hosts["w-1"] = {**hosts["w-1"], "info": {**hosts["w-1"]["info"], "cluster": other}}
+    path = archive(
+        settings={"networking": {"podSubnet": "10.9.0.0/16", "serviceSubnet": "10.96.0.0/12", "dnsDomain": "x"}},
+        missing=["/etc/kubernetes/pki/ca.key"],
+        versions={"etcd": "3.9.1"},
+    )
+    made, stages, _text = planned(action, store, hosts, groups, {"archive": path}, part=["cp-1", "cp-2", "w-1"])
+    assert set(ids(made["refusals"])) >= {
+        "restore.setting", "restore.no_key", "restore.etcd_version", "restore.other_cluster", "limit.left_out",
+    }  # fmt: skip
+    assert "restore.other_cluster node=w-1 value=another limit=ca" in described(made["refusals"])
+    assert stages == {}
+
+
+def test_other_endpoints(action, store, cluster, archive):
+    path = archive(settings={"controlPlaneEndpoint": "api.example.com:6443"}, files=False)
+    made, _stages, _text = planned(action, store, *dead(cluster), {"archive": path})
+    assert ids(made["refusals"]) == ["restore.endpoint"]
+    made, _stages, _text = planned(action, store, *inventory(3, 1), {"archive": path})
+    assert made["refusals"] == [] and "restore.new_endpoint" in ids(made["warnings"])
+
+
+def test_other_distributions_and_datastores(action, store, cluster, archive):
+    hosts, groups = inventory(1, 0, {"kube_distribution": "k3s"})
+    made, _stages, _text = planned(action, store, hosts, groups, {"archive": archive()})
+    assert "restore.distribution value=k3s limit=kubeadm" in described(made["refusals"])
+    external = {"endpoints": ["https://10.0.0.9:2379"], "caFile": "/a", "certFile": "/b", "keyFile": "/c"}
+    hosts, groups = inventory(1, 0, {"kubeadm_cluster_config": {"etcd": {"external": external}}})
+    made, _stages, _text = planned(action, store, hosts, groups, {"archive": archive()})
+    assert "restore.external_etcd" in ids(made["refusals"])
+
+
+def test_archives_that_are_none(action, store, cluster, archive, monkeypatch):
+    path = archive()
+    with open(path, "r+b") as stream:
+        stream.truncate(900)
+    made, _stages, _text = planned(action, store, *dead(cluster), {"archive": path})
+    assert made["refusals"][0]["id"] == "restore.archive" and "%s is cut short" % path in made["refusals"][0]["text"]
+    made, _stages, _text = planned(action, store, *dead(cluster), {"archive": "/nowhere/a.tar.gz"})
+    assert described(made["refusals"]) == ["restore.unreadable value=/nowhere/a.tar.gz"]
+
+    def examined(name, _passphrase):
+        raise archives.ArchiveError("damaged", "%s is damaged." % name)
+
+    monkeypatch.setattr(archives, "examine", examined)
+    made, _stages, _text = planned(action, store, *dead(cluster), {"archive": "/nowhere/a.tar.gz"})
+    assert described(made["refusals"]) == ["restore.archive value=/nowhere/a.tar.gz"]
+    made, _stages, _text = planned(action, store, *dead(cluster))
+    assert ids(made["refusals"]) == ["restore.no_archive"]
+
+
+# -- runs that were killed ---------------------------------------------------------------------------------------------
+
+
+def identity(path):
+    """Return the ID of an archive."""
+    options = {"archive": path, "undo": False}
+    return restoration.Operation(options, "", {}, {}, True).options["archive_id"]
+
+
+def test_it_goes_on_where_it_was(action, store, cluster, archive):
+    options = {"archive": archive(), "confirm": "prod"}
+    hosts, groups = dead(cluster)
+    mine = identity(options["archive"])
+    half = interrupted(hosts, mine, cp_1="stopped", cp_2="stopping")
+    made, stages, _text = planned(action, store, half, groups, options, refuse=True)
+    assert made["refusals"] == [] and made["at"] == "20261129T130000Z" and stages["stop"] == ["cp-2", "cp-3"]
+    serving = interrupted(cluster[0], mine, cp_1="placed", cp_2="stopped")
+    made, stages, text = planned(action, store, serving, groups, options, refuse=True)
+    assert made["refusals"] == [] and made["goes_on"] and "serves the restored data already" in text
+    assert stages == {"receive": [], "stop": [], "restore": ["cp-1"]}
+    joining = interrupted(cluster[0], mine, cp_2="stopped")
+    made, stages, _text = planned(action, store, joining, groups, options, refuse=True)
+    assert stages == {"receive": [], "stop": [], "restore": []} and made["goes_on"]
+
+
+def test_another_archive_does_not_go_on(action, store, cluster, archive):
+    half = interrupted(dead(cluster)[0], "another", cp_1="stopped")
+    made, _stages, _text = planned(action, store, half, cluster[1], {"archive": archive()})
+    assert described(made["refusals"]) == ["restore.interrupted node=cp-1"]
+
+
+def test_undo(action, store, cluster, archive):
+    groups = cluster[1]
+    made, stages, _text = planned(action, store, *cluster, {"undo": True}, refuse=True)
+    assert ids(made["refusals"]) == ["restore.nothing_to_undo"] and stages == {}
+    half = interrupted(dead(cluster)[0], "a", cp_1="placed", cp_2="stopped")
+    made, stages, text = planned(action, store, half, groups, {"undo": True}, refuse=True)
+    assert made["refusals"] == [] and stages == {"undo": ["cp-1", "cp-2"]} and not made["goes_on"]
+    assert "put back what it put aside" in text and made["names"]["cp-1"] == "cp-1"
+    late = interrupted(cluster[0], "a", cp_1="placed", cp_2="stopped")
+    made, stages, _text = planned(action, store, late, groups, {"undo": True}, refuse=True)
+    assert ids(made["refusals"]) == ["restore.too_late"] and stages == {}
+
+
+# -- what travels ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def restore(action, store, cluster, archive):
+    def make_one(state, answers, host="cp-1", check_mode=False, path=None):
+        options = {"archive": path or archive(), "confirm": "prod"}
+        planned(action, store, *dead(cluster), options, refuse=True)
+        variables = {"restore_archive": options["archive"], "inventory_hostname": host, "inventory_dir": "/nowhere"}
+        made = action(ActionModule, {"state": state}, answers=answers, variables=variables, check_mode=check_mode)
+        made._connection._play_context = SimpleNamespace(no_log=False)
+        return made, made.run(task_vars=variables)
+
+    return make_one
+
+
+def test_missing_parts_travel_in_pieces(restore, archive, monkeypatch, tmp_path):
+    monkeypatch.setattr("ansible_collections.kubewright.cluster.plugins.action.restore.PIECE", 600)
+    names = ["etcd/snapshot.db", "pki/ca.crt"]
+    answers = [{"missing": names}, *[{"changed": True}] * 4, {"changed": True}]
+    made, result = restore("prepared", answers)
+    assert result["changed"] and all(hidden for _module, _arguments, hidden in made.asked)
+    assert [asked["state"] for _module, asked, _hidden in made.asked] == ["begun", *["received"] * 4, "prepared"]
+    sent = {}
+    for _module, asked, _hidden in made.asked[1:-1]:
+        assert asked["offset"] == len(sent.get(asked["part"], b""))
+        sent[asked["part"]] = sent.get(asked["part"], b"") + zlib.decompress(base64.b64decode(asked["piece"]))
+    assert sent == {name: (tmp_path / name.replace("/", "_")).read_bytes() for name in names}
+    last = made.asked[-1][1]
+    assert last["address"] == "10.0.0.11" and "InitConfiguration" in last["config"] and last["name"] == "cp-1"
+
+
+def test_control_planes_that_join_get_the_users_files(restore, tmp_path):
+    made, _result = restore("stopped", [{"changed": True}], host="cp-2")
+    asked = made.asked[0][1]
+    assert [each["path"] for each in asked["files"]] == ["/etc/kubernetes/enc.yaml"] and not asked["first"]
+    content = (tmp_path / "files_etc_kubernetes_enc.yaml").read_bytes()
+    assert base64.b64decode(asked["files"][0]["content"]) == content and asked["leader"] == "cp-1"
+    made, _result = restore("stopped", [{"changed": True}])
+    assert made.asked[0][1]["files"] == [] and made.asked[0][1]["first"]
+
+
+def test_the_counts_decide(restore):
+    answer = {"changed": True, "counts": {"secrets": 3, "configmaps": 4}, "wrong": [], "deleted": [], "seconds": 9.5}
+    made, result = restore("started", [answer])
+    assert "7 objects of 2 kinds, as many as in the archive" in made._display.text() and not result.get("failed")
+    answer = {**answer, "counts": {"secrets": 2}, "wrong": ["configmaps", "secrets"]}
+    _made, result = restore("started", [answer])
+    assert result["failed"] and "configmaps: 0 of 4, secrets: 2 of 3" in result["msg"]
+
+
+def test_failures_and_check_mode(restore, action, store):
+    made, result = restore("started", [], check_mode=True)
+    assert result["changed"] and made.asked == []
+    with pytest.raises(AnsibleActionFail, match="no space"):
+        restore("stopped", [{"failed": True, "msg": "no space"}])
+    made, result = restore("undone", [{"changed": True}])
+    assert result["changed"] and made.asked[0][1] == {"state": "undone", "name": "cp-1"}
+    store.put("plan", "operation", {})
+    made = action(ActionModule, {"state": "undone"})
+    with pytest.raises(AnsibleActionFail, match="was not planned"):
+        made.run(task_vars={"inventory_hostname": "cp-1"})
