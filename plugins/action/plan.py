@@ -268,6 +268,7 @@ def _keep(store, plan, hosts, part, task_vars, check_mode, texts):
     values = {host: schema.validate(hosts[host]["inputs"])[0] for host in plan["nodes"]}
     order = slices.in_order(plan, looks)
     shares = {host: slices.of_host(plan, host, values[host], hosts[host]["info"], part) for host in order}
+    shares = {host: {**share, "asked": slices.asked(plan, looks, host)} for host, share in shares.items()}
     stages = {}
     for host, share in shares.items():
         store.put("node", host, {**share, "run": run})
@@ -278,7 +279,7 @@ def _keep(store, plan, hosts, part, task_vars, check_mode, texts):
     if not (set(stages) - {"leader"} or cluster["complete"]) and _is_applied(plan):
         stages.pop("leader", None)
     store.put("plan", "stages", stages)
-    store.put("plan", "cluster", cluster)
+    store.put("plan", "cluster", {**cluster, "holder": removal.holder("site")})
     store.put("plan", "batches", slices.batches(plan, shares, part))
     given = values[plan["leader"]]["kube_manifests"] if plan["leader"] else []
     manifests = cluster_objects.complete(plan["manifests"], given, texts)

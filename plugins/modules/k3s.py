@@ -28,12 +28,19 @@ options:
       - V(started) starts the service (with O(restart) restarts it) and waits as O(until) says.
       - V(settled) replaces C(cluster-init) in the configuration of the server that started the cluster by O(server), if
         others have joined. Nothing restarts.
+      - V(redirected) names O(server) in the configuration in place of a server of which O(former) has the address.
+        Nothing restarts.
     type: str
     required: true
-    choices: [installed, credentials, unpacked, started, settled]
+    choices: [installed, credentials, unpacked, started, settled, redirected]
   server:
-    description: URL of another server (O(state=settled)).
+    description: URL of another server (O(state=settled), O(state=redirected)).
     type: str
+  former:
+    description: Addresses of servers that have left the cluster (O(state=redirected)).
+    type: list
+    elements: str
+    default: []
   node_name:
     description: Name of the node in the cluster (O(state=started)).
     type: str
@@ -238,17 +245,25 @@ def settled(wanted: Parameters) -> dict[str, Any]:
     return {"changed": runner.settle(wanted["data_dir"], wanted["server"])}
 
 
+def redirected(wanted: Parameters) -> dict[str, Any]:
+    """Name another server in place of one that has left the cluster."""
+    return {"changed": runner.redirect(wanted["server"], wanted["former"])}
+
+
 ACTIONS: dict[str, Callable[[Parameters], dict[str, Any]]] = {
     "installed": installed,
     "credentials": credentials,
     "unpacked": unpacked,
     "started": started,
     "settled": settled,
+    "redirected": redirected,
 }
 
 
 def would_change(wanted: Parameters) -> bool:
     """Return True if there is something to do. A gate after a change that needs no restart changes nothing."""
+    if wanted["state"] == "redirected":
+        return runner.redirect(wanted["server"], wanted["former"], check=True)
     if wanted["state"] != "started":
         return wanted["state"] in ("installed", "unpacked")
     made = wanted["init"] and tokens.make(wanted["data_dir"], wanted["token"], differs)
@@ -262,6 +277,7 @@ def main() -> None:
             "state": {"type": "str", "required": True, "choices": list(ACTIONS)},
             "node_name": {"type": "str"},
             "server": {"type": "str"},
+            "former": {"type": "list", "elements": "str", "default": []},
             "role": {"type": "str", "default": "server", "choices": ["server", "agent"]},
             "program": {"type": "path", "default": paths.K3S_PROGRAM},
             "data_dir": {"type": "path", "default": paths.K3S_DATA},
@@ -282,6 +298,7 @@ def main() -> None:
             ("state", "started", ["node_name"]),
             ("state", "installed", ["script"]),
             ("state", "settled", ["server"]),
+            ("state", "redirected", ["server"]),
         ],
         supports_check_mode=True,
     )

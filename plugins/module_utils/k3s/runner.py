@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from typing import Callable
+from typing import Callable, Collection
 
 from ..api import etcd, tls
 from ..base import commands
@@ -132,11 +132,30 @@ def settle(data_dir: str, server: str, path: str = paths.K3S_CONFIG) -> bool:
     content = read_text(path)
     if not re.search(r"^cluster-init: true$", content, re.M) or _voters(data_dir) < 2:
         return False
+    _rewrite(path, re.sub(r"(?m)^cluster-init: true$", lambda _found: "server: " + server, content, count=1))
+    return True
+
+
+def redirect(server: str, former: Collection[str], check: bool = False, path: str = paths.K3S_CONFIG) -> bool:
+    """Name another server in place of one that has left the cluster. Return True if the file changes.
+
+    former: addresses of those that have left. K3s reads the line when it starts. Until then agents use the list of
+    servers that they keep themselves: https://docs.k3s.io/architecture#fixed-registration-address-for-agent-nodes
+    """
+    content = read_text(path)
+    found = re.search(r"^server:\s*[\"']?https://(\[[^\]\s]+\]|[^:/\s\"']+)\S*$", content, re.M)
+    if not found or found.group(1).strip("[]") not in former:
+        return False
+    if not check:
+        _rewrite(path, content[: found.start()] + "server: " + server + content[found.end() :])
+    return True
+
+
+def _rewrite(path: str, text: str) -> None:
+    """Write a file that keeps its time, owner and mode: the running K3s needs no restart."""
     info = os.stat(path)
-    text = re.sub(r"(?m)^cluster-init: true$", lambda _found: "server: " + server, content, count=1)
     write_atomically(path, text.encode(), info.st_mode & 0o7777, info.st_uid, info.st_gid)
     os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
-    return True
 
 
 def keep_private(data_dir: str) -> None:

@@ -46,6 +46,7 @@ class Operation:
         self.holder = holder(name)
         self.removal = Removal(self.targets)
         self.refusals: list[Finding] = list(problems)
+        self.redirects: dict[str, str] = {}
 
     @property
     def hosts(self) -> set[str]:
@@ -62,6 +63,10 @@ class Operation:
     def names(self) -> list[str]:
         """Return the names of the nodes that go."""
         return [target.name for target in self.removal.targets]
+
+    @property
+    def _addresses(self) -> list[str]:
+        return sorted({address for target in self.removal.targets for address in target.addresses})
 
     def ask(self, ask: Ask) -> None:
         """Plan the removal with what the cluster says. ask: runs node_removal on the control plane `asked`."""
@@ -106,6 +111,7 @@ class Operation:
         """Put the operation into the plan of the nodes that stay. part: the hosts of this run."""
         options = {"removal": self.removal, "refusals": self.refusals, "replaces": self.name == "replace"}
         made = operations.plan(self.name, plan, {}, options)
+        self.redirects = remove.redirects(self.removal.targets, self.looks, plan)
         if self.asked is None:  # the plan says that there is no control plane: so does this
             plan["refusals"] = []
         plan["refusals"] = made["refusals"] + plan["refusals"]
@@ -129,6 +135,7 @@ class Operation:
             "endpoint": changed if planes else [],
             "leave": [target.host for target in targets if target.leaves and target.known and target.host],
             "asked": asked,
+            "redirect": sorted(self.redirects),
             "remove": alive,
             # After replace, site verifies the cluster.
             "stay": list(plan["nodes"]) if (asked or alive) and self.name == "remove" else [],
@@ -145,6 +152,8 @@ class Operation:
             "leave": [target.as_dict() for target in targets if target.leaves and target.known],
             # Those that are down first: each makes the cluster safer.
             "absent": [target.as_dict() for target in sorted(targets, key=lambda each: each.alive) if target.known],
+            "redirects": self.redirects,
+            "former": self._addresses,
             "drained": drained,
             "endpoint": [
                 *([{"role": "remove", "tasks": "drain"}] if drained else []),

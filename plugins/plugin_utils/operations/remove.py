@@ -10,7 +10,9 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlsplit
 
+from ...module_utils.node import paths
 from ..base.findings import Finding, Problems
 from ..plan import distributions, leaving, membership
 from . import remove_tasks
@@ -263,6 +265,20 @@ def _obstacles(targets: Sequence[Target], cluster: Mapping[str, Any], force: boo
         for sentence in () if force else cluster["lost"].get(target.name) or []:
             text = "%s: the pod %s. It would be lost. Move it, or accept that with -e remove_force=true."
             found.append(Finding("remove.lost_pod", text % (target.shown, sentence), target.shown, sentence))
+    return found
+
+
+def redirects(targets: Sequence[Target], looks: Looks, plan: Mapping[str, Any]) -> dict[str, str]:
+    """Return by host the K3s server that takes the place of one that goes in the configuration of a node that stays."""
+    going = {address for target in targets for address in target.addresses}
+    found = {}
+    for host, node in plan["nodes"].items():
+        configured = ((looks[host].get("info") or {}).get("cluster") or {}).get("server") or ""
+        files = ((node.get("files") or {}).get("k3s")) or []
+        text = next((entry.get("content") or "" for entry in files if entry["path"] == paths.K3S_CONFIG), "")
+        wanted = re.search(r"^server: (\S+)$", text, re.M)
+        if wanted and urlsplit(configured).hostname in going:
+            found[host] = wanted.group(1)
     return found
 
 

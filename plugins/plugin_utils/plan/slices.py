@@ -56,6 +56,15 @@ def in_order(plan: dict[str, Any], infos: Mapping[str, Mapping[str, Any]]) -> li
     return sorted(plan["nodes"], key=lambda host: not membership.is_silent(infos.get(host) or {}))
 
 
+def asked(plan: Mapping[str, Any], infos: Mapping[str, Mapping[str, Any]], host: str) -> str | None:
+    """Return the healthy control plane that is asked while a running node changes: another one, if there is one.
+
+    None if none is healthy: then the change is what repairs them.
+    """
+    healthy = [name for name in plan["control_planes"] if membership.live_of(infos.get(name) or {}).get("healthy")]
+    return next((name for name in healthy if name != host), host if host in healthy else None)
+
+
 def of_host(
     plan: dict[str, Any], host: str, values: dict[str, Any], info: dict[str, Any], part: Collection[str]
 ) -> dict[str, Any]:
@@ -143,11 +152,14 @@ def shared(plan: dict[str, Any], slices: dict[str, dict[str, Any]], part: Iterab
 
 
 def _change(distribution: str, changing: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """Return the role tasks that change running nodes; each ends at the gate."""
+    """Return the role tasks that change running nodes, between the lock and the gate."""
     tasks = sequence(changing)
     if any("control-plane" in each["steps"] for each in changing):
         tasks.append({"role": "kubeadm", "tasks": "reconfigure"})
-    return [*tasks, {"role": distribution, "tasks": "gate"}]
+    tasks.append({"role": distribution, "tasks": "gate"})
+    if not any(each["asked"] for each in changing):
+        return tasks
+    return [{"role": "kube", "tasks": "enter"}, *tasks, {"role": "kube", "tasks": "leave"}]
 
 
 def _complete(plan: dict[str, Any], leader: dict[str, Any]) -> list[dict[str, str]]:

@@ -14,6 +14,8 @@ import pytest
 from ansible_collections.kubewright.cluster.plugins.action import plan as plan_action
 from ansible_collections.kubewright.cluster.plugins.lookup import cluster_hosts, leaving, planned
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import removal
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.operations import remove
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.tests.unit.plugins.action.conftest import HostVars
 from ansible_collections.kubewright.cluster.tests.unit.plugins.action.test_plan import lookup
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.clusters import running
@@ -135,6 +137,24 @@ def test_servers_of_k3s_leave_before_their_nodes_are_deleted():
     plan = {"nodes": {"cp-2": {}, "cp-3": {}}}
     assert made.stages(plan)["leave"] == ["cp-1"] and made.stages(plan)["evict"] == ["cp-2"]
     assert [node["name"] for node in made.shared()["leave"]] == ["cp-1"]
+
+
+def test_nodes_that_joined_by_a_server_that_goes_name_another_one():
+    hosts, groups = running({"kube_distribution": "k3s"})
+    looks = {host: {"info": row["info"], "inputs": row["inputs"]} for host, row in hosts.items()}
+    joined_by = {host: row["info"]["cluster"].get("server") for host, row in hosts.items()}
+    targets = remove.resolve(["cp-1"], looks, groups["kube_control_plane"], {})
+    staying = {host: row for host, row in hosts.items() if host != "cp-1"}
+    plan = planner.cluster_plan(staying, {name: [h for h in some if h != "cp-1"] for name, some in groups.items()})
+    found = remove.redirects(targets, looks, plan)
+    gone = targets[0].addresses
+    expected = [host for host in staying if any(address in joined_by[host] for address in gone)]
+    assert "w-1" in expected and sorted(found) == sorted(expected)
+    assert all(url.startswith("https://") and not any(address in url for address in gone) for url in found.values())
+    # The file is as the plan wants it then, so that the next site changes nothing.
+    for host, url in found.items():
+        hosts[host]["info"]["cluster"]["server"] = url
+    assert remove.redirects(targets, looks, plan) == {}
 
 
 def test_nothing_is_said_of_nodes_that_nobody_was_asked_about(plan):

@@ -261,6 +261,19 @@ def test_an_etcd_that_is_silent_changes_nothing(first_server):
     assert path.read_text() == FIRST
 
 
+@pytest.mark.parametrize("line", ["server: https://10.0.0.11:6443", 'server: "https://[fd00::1]:6443"'])
+def test_another_server_takes_the_place_of_one_that_left(tmp_path, line):
+    path = tmp_path / "config.yaml"
+    path.write_text("node-name: w-1\n%s\ntoken-file: /x\n" % line)
+    os.utime(path, (100, 100))
+    wanted, former = "https://10.0.0.12:6443", ["10.0.0.11", "fd00::1"]
+    assert not k3s_node.redirect(wanted, ["10.0.0.1"], path=str(path))
+    assert k3s_node.redirect(wanted, former, check=True, path=str(path)) and line in path.read_text()
+    assert k3s_node.redirect(wanted, former, path=str(path))
+    assert path.read_text() == "node-name: w-1\nserver: https://10.0.0.12:6443\ntoken-file: /x\n"
+    assert os.stat(path).st_mtime == 100 and not k3s_node.redirect(wanted, former, path=str(path))
+
+
 # A server whose port 2380 was closed, and one whose 6443 was.
 ETCD_PEERS = (
     '{"level":"warn","caller":"etcdserver/cluster_util.go:86","msg":"failed to get cluster response",'
