@@ -162,7 +162,8 @@ WRITER = r"""
 import http.client, json, select, ssl, sys, time, urllib.request
 context = ssl._create_unverified_context()
 context.load_cert_chain("/root/client.pem")
-last, longest, acknowledged, number, over = time.time(), 0, set(), 0, False
+began = last = time.time()
+longest, acknowledged, number, over = 0, set(), 0, False
 
 def ask(path, body=None):
     request = urllib.request.Request(sys.argv[1] + path, body, {"Content-Type": "application/json"})
@@ -171,7 +172,7 @@ def ask(path, body=None):
 maps = "/api/v1/namespaces/default/configmaps"
 while not over:
     start, number = time.time(), number + 1
-    name = "write-%d" % number
+    name = "write-%d-%d" % (began, number)
     try:
         ask(maps, json.dumps({"metadata": {"name": name}}).encode())
         longest, last = max(longest, time.time() - last), time.time()

@@ -23,7 +23,16 @@ ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
 HOME = CACHE / "ansible-test"
 # Scenarios that CI runs, the fastest first, and scenarios that only `./test.sh all` runs.
 SCENARIOS = ("roles", "kubeadm-single", "k3s-single", "kubeadm-vip", "k3s-ha", "kubeadm-ha")
-MORE_SCENARIOS = ("k3s-script", "k3s-airgap", "k3s-external-db", "k3s-vm", "kubeadm-vm", "kubeadm-restore")
+MORE_SCENARIOS = (
+    "k3s-script",
+    "k3s-airgap",
+    "k3s-external-db",
+    "kubeadm-replace",
+    "k3s-replace",
+    "k3s-vm",
+    "kubeadm-vm",
+    "kubeadm-restore",
+)
 
 
 def make_copy() -> None:
