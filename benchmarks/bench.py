@@ -100,7 +100,8 @@ def nodes():
     return groups[0], groups[1], inventory["vars"]
 
 
-def _ssh_argv(host, command):
+def ssh_argv(host, command):
+    """Return the command that runs one on a node."""
     planes, workers, variables = nodes()
     return [
         *["ssh", "-i", variables["ansible_ssh_private_key_file"]],
@@ -111,7 +112,7 @@ def _ssh_argv(host, command):
 
 def ssh(host, command, **options):
     """Run a command on a node and return the finished process."""
-    return subprocess.run(_ssh_argv(host, command), text=True, capture_output=True, check=False, **options)
+    return subprocess.run(ssh_argv(host, command), text=True, capture_output=True, check=False, **options)
 
 
 def bare():
@@ -197,7 +198,7 @@ def ask(host, url, program=CLIENT):
     ssh(host, "umask 077; cat >/root/client.pem", input=pem)
     path = "/root/%s.py" % ("writer" if program is WRITER else "client")
     ssh(host, "cat >" + path, input=program)
-    command = _ssh_argv(host, "python3 %s %s" % (path, url))
+    command = ssh_argv(host, "python3 %s %s" % (path, url))
     return subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 

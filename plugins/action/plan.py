@@ -28,7 +28,7 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller impo
     user_files,
     written_inputs,
 )
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.operations import restoration
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.operations import restoration, rotation
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs.groups import members, roles_of
@@ -185,9 +185,10 @@ class ActionModule(ActionBase):
         if name == "backup":
             problems += run_options.backups(options, task_vars, context.CLIARGS.get("extra_vars") or ())[1]
         infos = {host: row["info"] for host, row in hosts.items() if row["info"]}
+        options = rotation.completed(name, options, plan, hosts, task_vars)
         made = operations.plan(name, plan, infos, options)
         made["refusals"] = as_dicts(problems) + made["refusals"]
-        store.put("plan", "operation", made)
+        rotation.keep(store, made)
         plan.update(operation=made, refusals=made["refusals"], warnings=made["warnings"])
 
     def _show(self, plan, what, inventory):

@@ -15,7 +15,7 @@ description:
   - Types, defaults and ranges are those of the role's argument specification. All that is wrong is reported at once.
 options:
   _terms:
-    description: The playbook, C(verify), C(reset), C(local), C(plan), C(remove), C(replace) or C(restore).
+    description: The playbook, C(verify), C(reset), C(local), C(plan), C(remove), C(replace), C(restore) or C(rotate).
     type: str
     required: true
 """

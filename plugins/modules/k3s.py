@@ -30,9 +30,17 @@ options:
         others have joined. Nothing restarts.
       - V(redirected) names O(server) in the configuration in place of a server of which O(former) has the address.
         Nothing restarts.
+      - V(rotated) stops K3s, lets its own command move its certificates away, starts it again, and waits as O(until)
+        says and until those in O(names) are new. Pods run on meanwhile.
     type: str
     required: true
-    choices: [installed, credentials, unpacked, started, settled, redirected]
+    choices: [installed, credentials, unpacked, started, settled, redirected, rotated]
+  names:
+    description: Certificates that must be new afterwards (O(state=rotated)), as paths below the data directory without
+      C(.crt).
+    type: list
+    elements: str
+    default: []
   server:
     description: URL of another server (O(state=settled), O(state=redirected)).
     type: str
@@ -50,7 +58,7 @@ options:
     choices: [server, agent]
     default: server
   program:
-    description: Path of K3s's program (O(state=credentials), O(state=unpacked)).
+    description: Path of K3s's program (O(state=credentials), O(state=unpacked), O(state=rotated)).
     type: path
     default: /usr/local/bin/k3s
   data_dir:
@@ -153,7 +161,13 @@ from typing import Any, Callable, Dict
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.kubernetes import ApiError
 from ansible_collections.kubewright.cluster.plugins.module_utils.base.text_files import differs, write_secret
-from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import datastore, readiness, runner, tokens
+from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import (
+    datastore,
+    readiness,
+    renew,
+    runner,
+    tokens,
+)
 from ansible_collections.kubewright.cluster.plugins.module_utils.k3s.datastore import DatastoreError
 from ansible_collections.kubewright.cluster.plugins.module_utils.k3s.tokens import K3sError
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths, services
@@ -250,6 +264,20 @@ def redirected(wanted: Parameters) -> dict[str, Any]:
     return {"changed": runner.redirect(wanted["server"], wanted["former"])}
 
 
+def rotated(wanted: Parameters) -> dict[str, Any]:
+    """Renew the node's certificates, and wait as long as `until` says."""
+    unit, data_dir = unit_of(wanted), wanted["data_dir"]
+    former = renew.digests(data_dir, wanted["names"])
+    wanted["etcd_cluster"] = readiness.etcd_cluster() if wanted["role"] == "server" else ""
+    renew.rotate(unit, wanted["program"], data_dir)
+    runner.start(unit, False, data_dir)
+    if wanted["until"] != "started":
+        ask = question(wanted)
+        server = wanted["role"] == "server"
+        runner.wait(unit, lambda: ask() or renew.problem(data_dir, former), server, wanted["timeout"], "")
+    return {"changed": True}
+
+
 ACTIONS: dict[str, Callable[[Parameters], dict[str, Any]]] = {
     "installed": installed,
     "credentials": credentials,
@@ -257,6 +285,7 @@ ACTIONS: dict[str, Callable[[Parameters], dict[str, Any]]] = {
     "started": started,
     "settled": settled,
     "redirected": redirected,
+    "rotated": rotated,
 }
 
 
@@ -265,7 +294,7 @@ def would_change(wanted: Parameters) -> bool:
     if wanted["state"] == "redirected":
         return runner.redirect(wanted["server"], wanted["former"], check=True)
     if wanted["state"] != "started":
-        return wanted["state"] in ("installed", "unpacked")
+        return wanted["state"] in ("installed", "unpacked", "rotated")
     made = wanted["init"] and tokens.make(wanted["data_dir"], wanted["token"], differs)
     running = services.here().active(unit_of(wanted))
     return bool(made or wanted["restart"] or wanted["credentials"] or wanted["convert"] or not running)
@@ -286,6 +315,7 @@ def main() -> None:
             "convert": {"type": "bool", "default": False},
             "init": {"type": "bool", "default": False},
             "joins": {"type": "bool", "default": False},
+            "names": {"type": "list", "elements": "str", "default": []},
             "database": {"type": "str", "default": ""},
             "token": {"type": "str", "default": "", "no_log": True},
             "script": {"type": "dict"},
@@ -296,6 +326,7 @@ def main() -> None:
         },
         required_if=[
             ("state", "started", ["node_name"]),
+            ("state", "rotated", ["node_name"]),
             ("state", "installed", ["script"]),
             ("state", "settled", ["server"]),
             ("state", "redirected", ["server"]),

@@ -310,9 +310,11 @@ node:
         the kubelet uses, C(node_taints) with which K3s registered the node, C(node_ips) that its kubelet gives the
         Node, C(kubelet_args) by name as kubeadm wrote them, C(data_dir) of containerd or K3s, C(proxy_mode) of K3s's
         kube-proxy, C(database), the place of K3s's external database without its login, C(cni_conf), C(certificates)
-        by name with C(expires_epoch) and C(days_left), C(admin_sha256), digests of the certificates and the key in the
-        administrator's kubeconfig, and on a control plane C(live), the state that its API and etcd report (C(healthy),
-        C(uid) of kube-system, C(version), C(nodes), C(kubeadm_config), C(etcd_cluster), C(etcd_members),
+        by name with C(expires_epoch), C(days_left) and of the kubelet's C(life_days), C(renewal) of a kubeadm node with
+        C(authorities), whose private keys are there, C(outdated), why a static pod does not use the certificates in its
+        files, and C(borrowed), whether the kubelet's kubeconfig holds a short-lived certificate, C(admin_sha256),
+        digests of the certificates and the key in the administrator's kubeconfig, and on a control plane C(live), the
+        state that its API and etcd report (C(healthy), C(uid) of kube-system, C(version), C(nodes), C(kubeadm_config), C(etcd_cluster), C(etcd_members),
         C(config_maps), C(daemonsets), C(deployments), C(applied), which manifests the collection applied and whether
         their objects are still C(same), C(changed) or C(deleted), C(applied_error), C(dns_places), the nodes of
         CoreDNS' pods, C(addons) of K3s, C(error), C(etcd_error)).

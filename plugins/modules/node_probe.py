@@ -84,7 +84,7 @@ checks:
       status: warn
       text: apiserver has 9 days left
       node: cp-1
-      hint: "`kubeadm certs renew all` there, then restart the static pods"
+      hint: run kubewright.cluster.rotate
       ms: null
 cluster:
   description: >-

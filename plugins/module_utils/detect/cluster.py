@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import base64
-import calendar
 import hashlib
 import os
 import re
@@ -15,7 +14,7 @@ from typing import Any, Dict, Iterable, List
 
 from ..node import paths
 from ..node.ownership import Record
-from . import live
+from . import live, renewal
 from .host import Host
 
 KUBERNETES = "/etc/kubernetes"
@@ -58,7 +57,6 @@ EVIDENCE = (
 )
 ADMIN_DATA = ("certificate-authority-data", "client-certificate-data", "client-key-data")
 NODE_USER = "system:node:"
-MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 
 def cluster(
@@ -107,11 +105,13 @@ def cluster(
         "node_name": node_name(host, k3s_state.get("data_dir")),
         "cni_conf": [os.path.basename(path) for path in host.list("/etc/cni/net.d/*.conf*")],
         "certificates": certificates(host, now),
+        "renewal": renewal.renewal(host, kubelet_conf, server) if is_kubeadm else None,
         "admin_sha256": admin_digests(host.read(KUBERNETES + "/admin.conf" if is_kubeadm else K3S_ADMIN)),
         "live": None,
     }
     if found["kind"] == "k3s":
         found.update({name: value for name, value in k3s_state.items() if name in found})
+        found["certificates"] = renewal.k3s(host, k3s_state["data_dir"], now)
     elif k3s_state.get("admin_conf"):  # a server without its data
         found.update(admin_conf=True, data_dir=k3s_state["data_dir"])
     if found["kind"]:
@@ -328,14 +328,14 @@ def admin_digests(kubeconfig: str | None) -> dict[str, str] | None:
 
 
 def certificates(host: Host, now: float) -> dict[str, dict[str, int]]:
-    """Return {expires_epoch, days_left} of kubeadm's and the kubelet's certificates by name."""
+    """Return {expires_epoch, days_left} of kubeadm's and the kubelet's certificates by name, in kubeconfigs too."""
     found: Dict[str, Dict[str, int]] = {}
     for path in (
         host.list(KUBERNETES + "/pki/*.crt")
         + host.list(KUBERNETES + "/pki/etcd/*.crt")
         + host.list("/var/lib/kubelet/pki/kubelet-client-current.pem")
     ):
-        expires = certificate_time(host.expires(path))
+        expires = renewal.certificate_time(host.expires(path))
         if expires is None:
             host.warn("%s: the expiry date of this certificate cannot be read" % path)
             continue
@@ -343,14 +343,6 @@ def certificates(host: Host, now: float) -> dict[str, dict[str, int]]:
         found["etcd-" + name if "/etcd/" in path else name] = {
             "expires_epoch": expires,
             "days_left": int((expires - now) // 86400),
+            **(renewal.life(host) if name == renewal.KUBELET else {}),
         }
-    return found
-
-
-def certificate_time(text: str | None) -> int | None:
-    """Return the seconds since 1970 of a certificate's time like "Nov 25 07:59:00 2027 GMT", or None."""
-    found = re.fullmatch(r"([A-Z][a-z]{2})\s+([0-9]{1,2}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([0-9]{4}) GMT", text or "")
-    if not found or found.group(1) not in MONTHS or found.group(6) == "0000":
-        return None
-    day, hour, minute, second, year = (int(part) for part in found.groups()[1:])
-    return calendar.timegm((year, MONTHS.index(found.group(1)) + 1, day, hour, minute, second))
+    return {**found, **renewal.kubeconfigs(host, now)}

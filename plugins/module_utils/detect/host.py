@@ -273,6 +273,19 @@ class Host:
         except (ImportError, OSError, ValueError, AttributeError):
             return None
 
+    def certificate(self, path: str) -> Dict[str, int] | None:
+        """Return {begins, expires} of a certificate, or of the one in a kubeconfig; None if it cannot be read."""
+        from ..api import certificates  # machines without a cluster do not need TLS
+
+        found = certificates.read(path)
+        return {"begins": found.begins, "expires": found.expires} if found else None
+
+    def outdated(self) -> Dict[str, str]:
+        """Return why static pods do not use the certificates in their files, by name."""
+        from ..api import certificates
+
+        return certificates.outdated()
+
     def common_name(self, path: str) -> str | None:
         """Return the common name that a certificate is for, or None if it cannot be read."""
         try:

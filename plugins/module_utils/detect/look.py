@@ -46,6 +46,7 @@ CLUSTER: Facts = {
     "node_name": None,
     "cni_conf": [],
     "certificates": {},
+    "renewal": None,
     "admin_sha256": None,
     "live": None,
 }

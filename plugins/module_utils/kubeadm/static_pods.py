@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Callable, Dict, NamedTuple
+from typing import Callable, Dict, List, NamedTuple, Tuple
 
 from ..api.kubernetes import ApiError
 from ..base.text_files import read_text
 from ..node import paths
 from .runner import STATIC_PODS, KubeadmError, Runner
 
+CRICTL = paths.PROGRAMS + "/crictl"
+
 
 class Container(NamedTuple):
     """A container of a static pod. pod: the pod's UID, which is the hash of its manifest. created: seconds since 1970.
+
+    key: the runtime's ID of the container.
 
     pkg/kubelet/config/common.go (applyDefaults) of kubernetes/kubernetes
     """
@@ -24,6 +28,7 @@ class Container(NamedTuple):
     pod: str
     created: float
     running: bool
+    key: str = ""
 
 
 Containers = Dict[str, Container]
@@ -63,27 +68,53 @@ def wait_until(problem_of: Callable[[], str], timeout: float) -> str:
 
 
 def latest(runner: Runner, name: str) -> Containers:
-    """Return the newest container of each static pod of this node, also one that has ended. Raise KubeadmError.
+    """Return the newest container of each static pod of this node, also one that has ended. Raise KubeadmError."""
+    found: Containers = {}
+    for kind, container in every(runner, name):
+        if kind not in found or container.created > found[kind].created:
+            found[kind] = container
+    return found
+
+
+def every(runner: Runner, name: str) -> List[Tuple[str, Container]]:
+    """Return (static pod, container) of all containers of this node's static pods. Raise KubeadmError.
 
     The kubelet's labels: pkg/kubelet/kuberuntime/labels.go of kubernetes/kubernetes
     """
-    listed = runner.run([paths.PROGRAMS + "/crictl", "ps", "-a", "-o", "json"], 15)
+    listed = runner.run([CRICTL, "ps", "-a", "-o", "json"], 15)
     try:
         rows = json.loads(listed.out)["containers"] or [] if listed.rc == 0 else None
     except (ValueError, KeyError, TypeError):
         rows = None
     if rows is None:
         raise KubeadmError("containerd does not list its containers: %s" % (listed.complaint() or listed.out[:200]))
-    found: Containers = {}
+    found: List[Tuple[str, Container]] = []
     for row in rows:
         labels, kind = row.get("labels") or {}, (row.get("metadata") or {}).get("name")
         if labels.get("io.kubernetes.pod.name") != "%s-%s" % (kind, name.lower()) or kind not in STATIC_PODS:
             continue
-        created = int(row.get("createdAt") or 0) / 1e9
-        if kind not in found or created > found[kind].created:
-            running_now = row.get("state") == "CONTAINER_RUNNING"
-            found[kind] = Container(labels.get("io.kubernetes.pod.uid") or "", created, running_now)
+        created, pod = int(row.get("createdAt") or 0) / 1e9, labels.get("io.kubernetes.pod.uid") or ""
+        running_now = row.get("state") == "CONTAINER_RUNNING"
+        found.append((kind, Container(pod, created, running_now, row.get("id") or "")))
     return found
+
+
+def stop(runner: Runner, name: str, kind: str, seconds: int) -> None:
+    """End the containers of a static pod, so that the kubelet starts a new one at once. Raise KubeadmError.
+
+    The manifest stays where it is: a run that is killed leaves nothing to be put back. Containers that have ended are
+    removed, because the kubelet counts the time that it waits before a restart from them: doBackOff in
+    pkg/kubelet/kuberuntime/kuberuntime_manager.go of kubernetes/kubernetes. seconds: after so long it is killed.
+    """
+    for one, container in every(runner, name):
+        if one == kind and container.running:
+            done = runner.run([CRICTL, "stop", "--timeout", str(seconds), container.key], seconds + 30)
+            still = [row.key for found, row in every(runner, name) if found == kind and row.running]
+            if done.rc and container.key in still:
+                raise KubeadmError("%s on %s does not stop: %s" % (kind, name, done.complaint(1)))
+    for one, container in every(runner, name):
+        if one == kind and not container.running:
+            runner.run([CRICTL, "rm", container.key], 30)
 
 
 def running(runner: Runner, name: str) -> Containers:

@@ -118,7 +118,7 @@ class Kubeadm:
     registries = CONTAINERD_CERTS
     # Patterns of containerd's configuration, where the logins are.
     containerd: Tuple[str, ...] = (CONTAINERD_CONFIG, CONTAINERD_CONF_D + "/*.toml")
-    renewal = "`kubeadm certs renew all` there, then restart the static pods"
+    renewal = "run kubewright.cluster.rotate"
     # Hints for the checks of verify: where to look if the kubelet or the API server does not serve.
     kubelet_hint = "look at `journalctl -u kubelet -u containerd` there"
     api_server_hint = "look at `crictl ps -a --name kube-apiserver` and its logs there"

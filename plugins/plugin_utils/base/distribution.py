@@ -103,6 +103,8 @@ class Distribution(ABC):
     # True if a control plane that is removed takes itself out of etcd and stops: the nodes' own balancers would go on
     # using one without a datastore.
     servers_leave: ClassVar[bool] = False
+    # True if it renews its certificates on its own when it starts, also those that have expired.
+    renews_at_start: ClassVar[bool] = False
 
     # Services of others that cannot be on a node of this distribution: why, and what the user can do.
     runtimes_in_the_way: ClassVar[Mapping[str, str]]
@@ -155,6 +157,10 @@ class Distribution(ABC):
     @abstractmethod
     def has_etcd_member(self, cluster: Mapping[str, Any]) -> bool:
         """Return True if the facts of a machine show a control plane with an etcd member of the cluster."""
+
+    @abstractmethod
+    def renewable(self, cluster: Mapping[str, Any]) -> list[str]:
+        """Return the certificates of a node, by its facts, that the playbook rotate renews."""
 
     @abstractmethod
     def lost_data(self, cluster: Mapping[str, Any]) -> str:

@@ -57,6 +57,11 @@ class Stage(str, enum.Enum):
     RECEIVE = "receive"
     STOP = "stop"
     RESTORE = "restore"
+    # Of the playbook rotate: control planes whose certificates have expired, all nodes while control planes that serve
+    # change, workers that change.
+    EXPIRED = "expired"
+    RENEW = "renew"
+    WORKERS = "workers"
 
 
 @dataclass(frozen=True)
@@ -260,6 +265,10 @@ class PlanNode(TypedDict, total=False):
             "`convert`, or nothing"
         ),
     ]
+    certificate: Annotated[
+        dict[str, Any] | None,
+        "control planes: the certificate that expires next, `name` and `days_left`; null if none is known",
+    ]
     joined: Annotated[bool, "true if it is a complete member of the cluster"]
     taints: Annotated[list[dict[str, str]], "taints that it joins with"]
     kubeadm: Annotated[
@@ -362,6 +371,7 @@ class Plan(TypedDict, total=False):
         "then); for `backup` its `source`, the control plane that is asked; for `remove` and `replace` the `nodes` that "
         "go (`host`, `name`, `role`, `alive`, `known`, `evicts`) and `etcd` `before` and `after` (`voters`, `serving`, "
         "`needed`, `spare`); for `restore` the control plane that is restored `first`, and the nodes that are `replaced` or "
-        "`forgotten`",
+        "`forgotten`; for `rotate` the `mode` (`rolling`, `offline`), and the `nodes` that change (`host`, `name`, "
+        "`certificates`, `restarts`, `kubelet`)",
     ]
     nodes: Annotated[dict[str, PlanNode], "by inventory name, see below"]

@@ -106,6 +106,8 @@ FORMATS: dict[str, Check] = {
     "verify_timeout": number(1, 86400),
     "verify_certificate_days": number(0, 3650),
     "verify_image": forms.image,
+    "rotate_days": number(1, 3650),
+    "rotate_timeout": number(30, 86400),
     "local_name": forms.label,
     "local_control_planes": number(1, 99),
     "local_workers": number(0, 189),

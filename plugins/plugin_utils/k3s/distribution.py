@@ -70,6 +70,7 @@ class K3s(Distribution):
         "K3s's own tool (k3s etcd-snapshot, https://docs.k3s.io/datastore/backup-restore), and save "
         "/var/lib/rancher/k3s/server/token too"
     )
+    renews_at_start = True
     remembers_nodes = True
     uses_host_cni = False
     admin_kubeconfig = "/etc/rancher/k3s/k3s.yaml"
@@ -112,6 +113,10 @@ class K3s(Distribution):
     def has_control_plane(self, cluster: Mapping[str, Any]) -> bool:
         """See Distribution."""
         return True
+
+    def renewable(self, cluster: Mapping[str, Any]) -> list[str]:
+        """See Distribution. Its facts have only those that it makes."""
+        return sorted(cluster.get("certificates") or {})
 
     def lost_data(self, cluster: Mapping[str, Any]) -> str:
         """See Distribution. A server that started has written its administrator's kubeconfig."""

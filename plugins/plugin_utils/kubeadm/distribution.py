@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from ...module_utils.api.certificates import AUTHORITIES
 from ...module_utils.node import data_places
 from ..base import versions
 from ..base.distribution import (
@@ -115,6 +116,11 @@ class Kubeadm(Distribution):
     def datastore_places(self, shared: Inputs) -> list[str]:
         """See Distribution."""
         return datastore.places(shared)
+
+    def renewable(self, cluster: Mapping[str, Any]) -> list[str]:
+        """See Distribution. Those for an external etcd are its owner's."""
+        known, own_etcd = cluster.get("certificates") or {}, "etcd.yaml" in (cluster.get("manifests") or [])
+        return [name for name in AUTHORITIES if name in known and (own_etcd or AUTHORITIES[name] != "etcd-ca")]
 
     def lost_data(self, cluster: Mapping[str, Any]) -> str:
         """See Distribution. kubeadm stores its configuration before the kubelet's kubeconfig is final."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..base.findings import as_dicts
-from . import backup, remove, restore
+from . import backup, remove, restore, rotate
 
 Planner = Callable[[Mapping[str, Any], Mapping[str, Mapping[str, Any]], Mapping[str, Any]], dict[str, Any]]
 OPERATIONS: dict[str, Planner] = {
@@ -17,6 +17,7 @@ OPERATIONS: dict[str, Planner] = {
     "remove": remove.operation,
     "replace": remove.operation,
     "restore": restore.plan,
+    "rotate": rotate.plan,
 }
 
 

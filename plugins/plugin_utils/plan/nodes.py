@@ -16,6 +16,7 @@ from ..base.model import Datastore
 from ..machine import capacity, kubelet
 from ..network.endpoint import PASSWORD_FILE, VIRTUAL_ADDRESS
 from . import cluster_objects, distributions, membership, steps as difference
+from .checks import certificates
 from .draft import Draft
 
 Steps = dict[str, list[str]]
@@ -59,6 +60,7 @@ def plan(draft: Draft, host: str, cluster: Cluster, state: Mapping[str, Any]) ->
         steps["control-plane"] = cluster["drift"]
     node.update(wanted)
     node["capacity"] = capacity.capacity(info, kubelet.config(info, values, versions.parse(cluster["version"])))
+    node["certificate"] = certificates.next_of(info) if node["role"] == "control_plane" else None
     node.update({"steps": steps, "services": services, "data_dir": distribution.data_dir(values)})
     if host == cluster["converts"]:
         steps["datastore"] = ["SQLite becomes embedded etcd, after a backup to %s/backups" % node["data_dir"]]

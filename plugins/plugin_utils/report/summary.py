@@ -89,7 +89,9 @@ def _change(plan: Plan) -> str:
         return ""
     if plan.get("operation"):
         operation = plan["operation"]
-        idle = not any(node["known"] or node["alive"] for node in operation.get("nodes") or [{"known": True}])
+        idle = operation.get("idle")
+        if idle is None:
+            idle = not any(node["known"] or node["alive"] for node in operation.get("nodes") or [{"known": True}])
         return "nothing to do" if idle else str(operation["name"])
     states = [todo.state(node) for node in plan["nodes"].values()]
     if todo.is_idle(plan):
@@ -113,8 +115,19 @@ def facts(plan: Plan) -> list[tuple[str, str]]:
         ("pods", ", ".join(plan["pod_cidrs"])),
         ("Services", ", ".join(plan["service_cidrs"])),
         ("DNS domain", plan.get("domain") or ""),
+        ("certificates", _certificates(plan)),
     ]
     return [(label, value) for label, value in rows if value]
+
+
+def _certificates(plan: Plan) -> str:
+    """Return which certificate of the control planes expires next; nothing where none is known."""
+    known = [(node.get("certificate") or {}, host) for host, node in plan["nodes"].items()]
+    rows = [(row["days_left"], host, row["name"]) for row, host in known if row]
+    if not rows:
+        return ""
+    days, host, name = min(rows)
+    return "%s on %s %s" % (name, host, "has expired" if days < 0 else "is the next to expire, in %d days" % days)
 
 
 def endpoint(plan: Plan) -> str:

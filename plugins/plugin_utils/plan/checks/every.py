@@ -13,7 +13,7 @@ from ...base.distribution import Node, Problems
 from ...inputs import lifecycle
 from .. import membership
 from ..draft import Case, Draft
-from . import changes, cluster, identity, inputs, machine, occupants, storage
+from . import certificates, changes, cluster, identity, inputs, machine, occupants, storage
 
 
 def members(case: Case) -> Problems:
@@ -61,6 +61,7 @@ OF_THE_CLUSTER = (
     inputs.public_networks,
     inputs.ports,
     inputs.virtual_address,
+    certificates.validity,
 )
 # They compare nodes with each other and with the running cluster: with the facts of some missing they would say what is
 # not so.

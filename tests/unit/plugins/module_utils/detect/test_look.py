@@ -9,7 +9,7 @@ import json
 import pathlib
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils.detect import cluster, look as node
+from ansible_collections.kubewright.cluster.plugins.module_utils.detect import look as node, renewal
 from ansible_collections.kubewright.cluster.tests.unit.fixtures.recording import Files, Replay
 
 NODES = sorted((pathlib.Path(__file__).parents[3] / "fixtures" / "nodes").glob("*.json"))
@@ -149,7 +149,7 @@ def test_api_down():
     ],
 )
 def test_moment(text, seconds):
-    assert cluster.certificate_time(text) == seconds
+    assert renewal.certificate_time(text) == seconds
 
 
 @pytest.mark.parametrize(

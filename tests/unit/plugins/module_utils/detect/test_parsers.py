@@ -19,6 +19,7 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.detect import (
     look as node,
     network,
     network_proc as netfiles,
+    renewal,
     software,
     system,
     virtualization as place,
@@ -401,7 +402,7 @@ WORDS = st.text(alphabet='0123456789abcdefABCDEF:/. \n\t\\-=,[]{}"vmx%', max_siz
 def test_any_text(text):
     for parse in (
         hardware.meminfo, hardware.cpu_list, hardware.unescape, disks.mounts, system.nameservers, netfiles.address,
-        netfiles.routes4, netfiles.routes6, network.entries, cluster.fingerprint, cluster.certificate_time,
+        netfiles.routes4, netfiles.routes6, network.entries, cluster.fingerprint, renewal.certificate_time,
         live.address, host.number, node.uptime,
     ):  # fmt: skip
         parse(text)

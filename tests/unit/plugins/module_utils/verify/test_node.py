@@ -96,7 +96,7 @@ def test_certificates_that_end_are_named(node, authority):
         ("fail", "front-proxy-client has expired"),
         ("warn", "apiserver has 10 days left"),
     ]
-    assert "kubeadm certs renew" in found[0]["hint"]
+    assert "cluster.rotate" in found[0]["hint"]
 
 
 def test_the_limit_can_be_set(node, authority):
