@@ -237,23 +237,20 @@ def _at(document: Any, path: Sequence[str]) -> Any:
 
 
 def _others_data(infos: Infos, manifest: Mapping[str, Any]) -> list[Finding]:
-    """Refuse hosts that belong to another cluster than the archive's."""
-    own, found = manifest["cluster"], []
+    """Refuse hosts that belong to another cluster than the archive's, by their certificate authority.
+
+    An etcd that lost its data begins an empty cluster with the same authority. That one may be replaced.
+    """
+    own, found = manifest["cluster"]["ca_sha256"], []
     text = (
-        "%s: belongs to another cluster than the archive (their %s differs: %s, in the archive %s). Use an archive of "
-        "its cluster, or reset the host first (kubewright.cluster.reset --limit %s)."
+        "%s: belongs to another cluster than the archive (their certificate authority differs: %s, in the archive %s). "
+        "Use an archive of its cluster, or reset the host first (kubewright.cluster.reset --limit %s)."
     )
     for host, info in sorted(infos.items()):
-        cluster = info.get("cluster") or {}
-        known = {
-            "certificate authority": (cluster.get("ca_sha256"), own["ca_sha256"]),
-            "UID": (membership.live_of(info).get("uid"), own["uid"]),
-        }
-        for what, (here, there) in known.items():
-            if here and here != there:
-                values = (host, what, str(here)[:16], str(there)[:16], host)
-                found.append(Finding("restore.other_cluster", text % values, host, here, there))
-                break
+        here = (info.get("cluster") or {}).get("ca_sha256")
+        if here and here != own:
+            values = (host, str(here)[:16], str(own)[:16], host)
+            found.append(Finding("restore.other_cluster", text % values, host, here, own))
     return found
 
 

@@ -105,6 +105,10 @@ def planned(action, store, hosts, groups, options=None, part=None, refuse=False,
     return store.get("plan", "operation"), store.get("plan", "stages"), made._display.text()
 
 
+def with_uid(info, uid):
+    return {**info, "cluster": {**info["cluster"], "live": {**info["cluster"]["live"], "uid": uid}}}
+
+
 def dead(cluster):
     """The cluster with API servers and etcd that do not answer."""
     hosts, groups = cluster
@@ -185,6 +189,7 @@ def test_what_serves_is_not_replaced_without_being_told(action, store, cluster, 
             for host, row in hosts.items() if host == "cp-1"}  # fmt: skip
     made, _stages, _text = planned(action, store, {**dead(cluster)[0], **half}, groups, {"archive": path})
     assert described(made["refusals"]) == ["restore.serving value=['cp-1']"]
+    hosts = {**hosts, "cp-1": {**hosts["cp-1"], "info": with_uid(hosts["cp-1"]["info"], "of an empty cluster")}}
     options = {"archive": path, "overwrite": True, "confirm": "prod"}
     made, stages, _text = planned(action, store, hosts, groups, options, refuse=True)
     assert made["refusals"] == [] and stages["stop"] == ["cp-1", "cp-2", "cp-3"]
