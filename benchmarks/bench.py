@@ -187,8 +187,8 @@ print("%.2f %d %d %d" % (longest, len(acknowledged), number - len(acknowledged),
 """
 
 
-def ask(host, url, program=CLIENT):
-    """Start a client on a node. As administrator it asks url ten times a second, until answers() stops it."""
+def administrator(host):
+    """Put the administrator's certificate and key onto a node."""
     first = list(nodes()[0])[0]
     kubeconfig = {"kubeadm": "/etc/kubernetes/admin.conf", "k3s": "/etc/rancher/k3s/k3s.yaml"}[DISTRIBUTION[0]]
     user = yaml.safe_load(ssh(first, "cat " + kubeconfig).stdout)["users"][0]["user"]
@@ -196,10 +196,20 @@ def ask(host, url, program=CLIENT):
         base64.b64decode(user["client-%s-data" % part]).decode().strip() + "\n" for part in ("certificate", "key")
     )
     ssh(host, "umask 077; cat >/root/client.pem", input=pem)
+
+
+def started_on(host, command):
+    """Start a command on a node and return its process, with pipes."""
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    return subprocess.Popen(ssh_argv(host, command), text=True, **pipes)
+
+
+def ask(host, url, program=CLIENT):
+    """Start a client on a node. As administrator it asks url ten times a second, until answers() stops it."""
+    administrator(host)
     path = "/root/%s.py" % ("writer" if program is WRITER else "client")
     ssh(host, "cat >" + path, input=program)
-    command = ssh_argv(host, "python3 %s %s" % (path, url))
-    return subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return started_on(host, "python3 %s %s" % (path, url))
 
 
 def answers(client):
@@ -212,13 +222,13 @@ def answers(client):
     return (float(words[0]), *map(int, words[1:]))
 
 
-def kill_after(seconds, log):
-    """Start site and kill it with all its children after some seconds.
+def kill_after(seconds, log, name="site"):
+    """Start a playbook and kill it with all its children after some seconds.
 
     Return its last task, or None if it had ended.
     """
     with log.open("w", encoding="utf-8") as out:  # a full pipe would block the run
-        command = ["ansible-playbook", "kubewright.cluster.site", "-i", str(INVENTORY)]
+        command = ["ansible-playbook", "kubewright.cluster." + name, "-i", str(INVENTORY)]
         process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
     try:
         process.wait(timeout=seconds)

@@ -31,6 +31,7 @@ class ActionModule(ActionBase):
         if problems + more:
             raise AnsibleActionFail(" ".join(finding.text for finding in problems + more))
         operation = RunStore(C.DEFAULT_LOCAL_TMP).get("plan", "operation") or {}
+        operation = operation.get("backup") or operation  # another operation that begins with a backup
         if operation.get("name") != "backup":
             raise AnsibleActionFail("The backup was not planned. Use the role kubewright.cluster.backup.")
         try:

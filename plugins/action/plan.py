@@ -28,11 +28,15 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller impo
     user_files,
     written_inputs,
 )
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.operations import restoration, rotation
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.operations import (
+    plan_findings,
+    restoration,
+    rotation,
+    upgrade,
+)
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs.groups import members, roles_of
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import auto_deploy
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.operations import operations
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import cluster_objects, planner, slices
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan.changes import in_cluster
@@ -73,7 +77,9 @@ class ActionModule(ActionBase):
         foreign_inventory.spread(looks, groups)
         removing = self._removal(arguments["operation"], looks, groups, task_vars)
         restoring = self._restoration(arguments, looks, groups, task_vars)
-        plan, hosts, texts = self._plan(restoring.as_new() if restoring else looks, groups, part, removing)
+        upgrades = arguments["operation"] == upgrade.NAME
+        known = restoring.as_new() if restoring else looks
+        plan, hosts, texts = self._plan(known, groups, part, removing, upgrades)
         asked = foreign_inventory.findings(looks, groups, task_vars.get("inventory_dir"))
         named = {finding.id for finding in asked}
         kept = [row for row in plan["refusals"] if not (row["id"] == "control_planes.none" and _KNOWN_ROLES in named)]
@@ -84,16 +90,21 @@ class ActionModule(ActionBase):
             plan["refusals"] = as_dicts(_kubeconfig(plan, hosts, task_vars))
         if not plan["refusals"] and not restoring:
             plan["warnings"] += as_dicts(_in_the_cluster(plan, hosts, texts, part))
-        if removing or restoring:
-            (removing or restoring).into(plan, part)
+        upgrading = self._upgrade(plan, hosts, part, task_vars) if upgrades else None
+        operation = removing or restoring or upgrading
+        if operation:
+            operation.into(plan, part)
         if restoring and restoring.options["undo"]:  # nothing of the plan is needed, and it may be incomplete
             store.put("plan", "status", {"run": "", "refusals": [row["text"] for row in plan["refusals"]]})
         else:
             _keep(store, plan, hosts, part, task_vars, self._task.check_mode, texts)
-        if removing:
+        if removing or upgrading:
             if not plan["refusals"]:
-                store.put("plan", "stages", removing.stages(plan))
-            store.put("plan", "operation", {**plan["operation"], **removing.shared()})
+                store.put("plan", "stages", operation.stages(plan))
+            store.put("plan", "operation", {**plan["operation"], **operation.shared()})
+            if upgrading:
+                store.put("plan", "documents", upgrading.documents())
+                store.put("plan", "batches", [plan.get("workers_at_once") or 1])
         elif restoring:
             store.put("plan", "stages", restoring.stages(plan))
             share = store.get("node", plan["operation"]["first"] or "")
@@ -140,7 +151,17 @@ class ActionModule(ActionBase):
         applies = arguments["refuse"] and not self._task.check_mode
         return restoration.Operation(options, passphrase, looks, groups, applies, problems + more)
 
-    def _plan(self, looks, groups, part, removing=None):
+    def _upgrade(self, plan, hosts, part, task_vars):
+        """Return the upgrade of a cluster, after a control plane was asked. plan: of the cluster at its new version."""
+        options, problems = run_options.read(upgrade.NAME, task_vars, self._templar.template)
+        backup, more = run_options.read("backup", task_vars, self._templar.template)
+        if options["backup"]:
+            problems += more + run_options.backups(backup, task_vars, context.CLIARGS.get("extra_vars") or ())[1]
+        made = upgrade.Operation(options, backup, plan, hosts, problems)
+        made.ask(lambda wanted: self._execute_module(upgrade.MODULE, wanted, task_vars=task_vars))
+        return made
+
+    def _plan(self, looks, groups, part, removing=None, upgrades=False):
         """Return (the plan with all refusals that only the controller can see, {host: what the planner was given},
         {manifest: text of its file})."""
         if removing:  # the plan is that of the nodes that stay
@@ -160,7 +181,7 @@ class ActionModule(ActionBase):
         }
         absent = sorted(host for host in workers if host not in part and not hosts[host]["info"])
         groups = {name: [host for host in members if host not in absent] for name, members in groups.items()}
-        plan = planner.cluster_plan(hosts, groups, removing.names if removing else ())
+        plan = planner.cluster_plan(hosts, groups, removing.names if removing else (), upgrades)
         limits = [
             Finding(
                 "limit.left_out",
@@ -173,9 +194,9 @@ class ActionModule(ActionBase):
         refusals = host_inputs.not_root(hosts) + host_inputs.unreadable_inputs(rows) + wrong_files
         plan["refusals"] += as_dicts(refusals)
         if not plan["refusals"]:
-            plan["refusals"] += as_dicts(artifact_directory.missing(plan, hosts) + _left_out(plan, part))
-            limits += _kept(plan, part) + _unlabelled(plan, hosts, part)
-            plan["refusals"] += as_dicts(_cannot_reboot(plan, rows))
+            plan["refusals"] += as_dicts(artifact_directory.missing(plan, hosts) + plan_findings.left_out(plan, part))
+            limits += plan_findings.kept(plan, part) + plan_findings.unlabelled(plan, hosts, part)
+            plan["refusals"] += as_dicts(plan_findings.cannot_reboot(plan, rows))
         plan["warnings"] += as_dicts(limits)
         return plan, hosts, texts
 
@@ -343,53 +364,5 @@ def _in_the_cluster(plan, hosts, texts, part):
     leader = plan["leader"]
     inputs = schema.validate(hosts[leader]["inputs"])[0] if leader else {}
     given = {row["name"]: row["content"] for row in inputs.get("kube_manifests") or [] if row.get("content")}
-    plan.update(in_cluster.find(plan, _live(plan, hosts), {**given, **texts}))
+    plan.update(in_cluster.find(plan, plan_findings.live(plan, hosts), {**given, **texts}))
     return in_cluster.kept(plan["manifest_changes"]) + in_cluster.left_out(plan, part)
-
-
-def _live(plan, hosts):
-    """Return what the leader's API said."""
-    look = (hosts[plan["leader"]]["info"] or {}) if plan["leader"] else {}
-    return (look.get("cluster") or {}).get("live") or {}
-
-
-def _left_out(plan, part):
-    """Refuse to start the cluster on a host that --limit leaves out."""
-    leader = plan["leader"]
-    if leader and plan["nodes"][leader]["action"] == "init" and leader not in part:
-        text = "The cluster starts on %s, which --limit leaves out. Add it to the limit."
-        return [Finding("limit.leader_left_out", text % leader, leader)]
-    return []
-
-
-def _unlabelled(plan, hosts, part):
-    """Warn of labels and taints that this run does not change: one control plane sets them through the API."""
-    live = _live(plan, hosts).get("nodes") or []
-    text = "%s: its labels and taints are set by %s, which --limit leaves out. They change when site runs there too."
-    found = cluster_objects.not_applied(plan, live, part)
-    return [Finding("limit.labels_not_applied", text % (host, plan["leader"]), host) for host in found]
-
-
-def _cannot_reboot(plan, rows):
-    """Refuse to reboot the machine that Ansible runs on."""
-    here = [host for host, node in plan["nodes"].items() if "reboot" in node["steps"] and rows[host].get("local")]
-    text = (
-        "%s: must be rebooted, and Ansible runs on it (ansible_connection: local). Add %s to %s, reboot "
-        "it and run this again."
-    )
-    added = ((host, plan["nodes"][host]["settings"]["kernel_arguments"]) for host in here)
-    return [
-        Finding("reboot.ansible_runs_here", text % (host, " ".join(wanted["words"]), wanted["file"]), host)
-        for host, wanted in added
-    ]
-
-
-def _kept(plan, part):
-    """Warn of auto-deploy files on servers outside of this run: K3s there would create their objects again."""
-    if not plan["addons"]:
-        return []
-    left = auto_deploy.left({host: plan["nodes"][host] for host in plan["control_planes"]}, part)
-    for names in left.values():
-        plan["addons"]["kept"] += names
-    text = "%s: keeps %s, because --limit leaves it out. Their objects stay in the cluster until site runs there too."
-    return [Finding("limit.addons_kept", text % (host, ", ".join(names)), host, names) for host, names in left.items()]

@@ -21,13 +21,12 @@ options:
   _terms:
     description:
       - With C(partial) it returns only whether the cluster has hosts outside of the play.
-      - With C(asked) it returns the healthy control plane that is asked to remove the nodes that O(operation) names, or
-        the host of the task if there is none.
+      - With C(asked) it returns the healthy control plane that is asked about O(operation), which stays if the operation
+        removes nodes, or the host of the task if there is none.
     type: str
     choices: [partial, asked]
   operation:
-    description: The playbook, whose variable names the nodes, for C(asked). Others than C(remove) and C(replace) ask
-      nobody.
+    description: The playbook, for C(asked). Others than C(remove), C(replace) and C(upgrade) ask nobody.
     type: str
 """
 
@@ -73,7 +72,7 @@ class LookupModule(LookupBase):
             name = self.get_option("operation")
             options = run_options.read(name, variables, self._templar.template)[0] if name in removal.NAMES else {}
             targets = remove.resolve(options.get("nodes") or [], looks, planes, {})
-            asked = remove.asked(looks, planes, targets) if targets else None
+            asked = remove.asked(looks, planes, targets) if targets or name == "upgrade" else None
             return [asked or variables["inventory_hostname"]]
         found = leaving(looks, roles_of(groups)[0], part)
         return [

@@ -29,6 +29,7 @@ MORE_SCENARIOS = (
     "k3s-external-db",
     "kubeadm-replace",
     "k3s-replace",
+    "kubeadm-upgrade",
     "k3s-vm",
     "kubeadm-vm",
     "kubeadm-restore",

@@ -64,10 +64,13 @@ class KubeadmError(Exception):
 
 
 class Runner:
-    """kubeadm on this node. root and run are replaced by tests."""
+    """kubeadm on this node. root and run are replaced by tests. program: the kubeadm to run, the installed one by
+    default."""
 
-    def __init__(self, root: str = "", run: Callable[..., Result] = commands.run) -> None:
-        self.root, self._run = root, run
+    def __init__(
+        self, root: str = "", run: Callable[..., Result] = commands.run, program: str = paths.PROGRAMS + "/kubeadm"
+    ) -> None:
+        self.root, self._run, self.program = root, run, program
         self.kubernetes = root + paths.KUBERNETES
 
     def run(self, argv: list[str], timeout: float) -> Result:
@@ -76,7 +79,7 @@ class Runner:
 
     def kubeadm(self, arguments: list[str], timeout: float) -> str:
         """Return the output of a kubeadm command. Raise KubeadmError with what it complained about."""
-        done = self.run([paths.PROGRAMS + "/kubeadm", *arguments], timeout)
+        done = self.run([self.program, *arguments], timeout)
         if done.rc:
             lines = [
                 line

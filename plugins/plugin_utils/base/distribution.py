@@ -100,6 +100,8 @@ class Distribution(ABC):
 
     # What its users back up with, where the playbook backup does not do it; empty if it does.
     own_backup: ClassVar[str] = ""
+    # The playbook upgrade changes its version.
+    upgrades: ClassVar[bool] = False
     # True if a control plane that is removed takes itself out of etcd and stops: the nodes' own balancers would go on
     # using one without a datastore.
     servers_leave: ClassVar[bool] = False

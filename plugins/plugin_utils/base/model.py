@@ -358,6 +358,7 @@ class Plan(TypedDict, total=False):
     bootstrap_ttl: Annotated[
         str, "K3s: lifetime of the token that this run's agents join with; empty for the permanent one"
     ]
+    etcd_tag: Annotated[str, "kubeadm: tag of etcd's image where it is not kubeadm's own"]
     drift: Annotated[list[str], "kubeadm: how the running cluster's configuration differs from the wanted one"]
     inventory: Annotated[
         dict[str, Any] | None,
@@ -372,6 +373,9 @@ class Plan(TypedDict, total=False):
         "go (`host`, `name`, `role`, `alive`, `known`, `evicts`) and `etcd` `before` and `after` (`voters`, `serving`, "
         "`needed`, `spare`); for `restore` the control plane that is restored `first`, and the nodes that are `replaced` or "
         "`forgotten`; for `rotate` the `mode` (`rolling`, `offline`), and the `nodes` that change (`host`, `name`, "
-        "`certificates`, `restarts`, `kubelet`)",
+        "`certificates`, `restarts`, `kubelet`); "
+        "for `upgrade` the `hops` (versions), the `rounds` (one control plane each: `host`, `version`, "
+        "`kind`, `etcd`), the `windows` and `workers` (nodes that get their kubelet), those that are `drained`, and "
+        "`seconds`",
     ]
     nodes: Annotated[dict[str, PlanNode], "by inventory name, see below"]

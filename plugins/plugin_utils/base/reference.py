@@ -18,6 +18,16 @@ KUBERNETES = {
     "1.36": {"patch": "1.36.3", "etcd": "3.6.8-0", "coredns": "v1.14.2", "pause": "3.10.2"},
     "1.37": {"patch": "1.37.2", "etcd": "3.7.0-0", "coredns": "v1.14.6", "pause": "3.10.2"},
 }
+# Before the first member of an etcd release starts, all members must have at least this version of the release before
+# it. kubeadm's own versions of etcd do not keep to that, so new clusters get the image instead of kubeadm's.
+# https://etcd.io/docs/v3.7/upgrades/upgrade_3_7/; the image: https://github.com/kubernetes/kubernetes/pull/138746
+ETCD_FLOORS: dict[tuple[int, int], dict[str, str]] = {
+    (3, 7): {
+        "version": "3.6.11",
+        "image": "3.6.11-0",
+        "source": "https://etcd.io/docs/v3.7/upgrades/upgrade_3_7/",
+    },
+}
 RELEASES_PAGE = "https://kubernetes.io/releases/"
 # A release gets about one patch a month for 14 months: https://kubernetes.io/releases/patch-releases/
 LAST_PATCH = 30

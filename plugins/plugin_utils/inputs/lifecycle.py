@@ -68,7 +68,7 @@ _CLUSTER_RUN = Row(Change.RUN, Scope.CLUSTER)
 LIFECYCLE: dict[str, Row] = {
     # roles/kube
     "kube_distribution": _birth(note="compared with what is installed"),
-    "kube_version": _birth(note="compared with the API's version; upgrades are not supported yet"),
+    "kube_version": _birth(note="compared with the API's version; the playbook upgrade changes it"),
     "kube_needs": Row(
         Change.JOIN, Scope.CLUSTER, note="decides values that are auto; a running cluster keeps what was decided"
     ),

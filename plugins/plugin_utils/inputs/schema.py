@@ -34,7 +34,7 @@ Spec = dict[str, Any]
 # Roles whose inputs describe the cluster and its nodes.
 CLUSTER_ROLES = ("kube", "kubeadm", "k3s")
 # Roles with inputs of their own playbook.
-RUN_ROLES = ("verify", "reset", "local", "backup", "remove", "restore", "rotate")
+RUN_ROLES = ("verify", "reset", "local", "backup", "remove", "restore", "rotate", "upgrade")
 PREFIXES = ("kube_", "kubeadm_", "kubelet_", "k3s_")
 RUN_PREFIXES = ("verify_", "reset_", "plan_", "local_", "backup_", "restore_", "rotate_")
 # Options of the playbook plan, and of the role kube for other playbooks; they are not inputs of the cluster.
@@ -43,7 +43,7 @@ PLAN_OPTIONS: Spec = {
     "plan_html": {"type": "path"},
     "plan_fail": {"type": "bool", "default": False},
     "write_inputs": {"type": "path"},
-    "operation": {"type": "str", "choices": ["backup", "remove", "replace", "restore", "rotate"]},
+    "operation": {"type": "str", "choices": ["backup", "remove", "replace", "restore", "rotate", "upgrade"]},
 }
 # Names with these prefixes that are groups.
 NOT_INPUTS = (*FAMILIES[0].control_plane, *FAMILIES[0].worker, "kube_cluster")

@@ -58,11 +58,22 @@ def programs(
     ]
     items.insert(1, _runc(components["runc"], architecture))
     items += [_kubernetes(name, version, architecture) for name in ("kubeadm", "kubelet", "kubectl")]
-    for item in items:
-        if item["url"] in checksums:
-            item.pop("checksum_url")
-            item["checksum"] = "sha256:" + checksums[item["url"]].replace("sha256:", "")
-    return items
+    return [_pinned(item, checksums) for item in items]
+
+
+def beside(version: str, architecture: str, checksums: Mapping[str, str], directory: str) -> dict[str, Any]:
+    """Return kubeadm of one version, beside the installed one, as an item for the module artifacts."""
+    item = _kubernetes("kubeadm", version, architecture)
+    item["dest"] = "%s/%s/kubeadm" % (directory, version)
+    return _pinned(item, checksums)
+
+
+def _pinned(item: dict[str, Any], checksums: Mapping[str, str]) -> dict[str, Any]:
+    """Return an item with the digest that the user pinned, if there is one."""
+    if item["url"] in checksums:
+        item.pop("checksum_url")
+        item["checksum"] = "sha256:" + checksums[item["url"]].replace("sha256:", "")
+    return item
 
 
 def _archive(

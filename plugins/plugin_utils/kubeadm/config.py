@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import yaml
+
 from ...module_utils.node.paths import TOKEN_DESCRIPTION
 from ..base.distribution import Cluster, Inputs, Node
 from ..base.findings import Finding
@@ -92,9 +94,9 @@ def cluster_configuration(cluster: Cluster) -> dict[str, Any]:
     """Return ClusterConfiguration.
 
     cluster: version ("1.36.3"), api_version, name, endpoint ("host:port"), domain, pod_cidrs, service_cidrs, sans,
-    extra (the user's map).
+    etcd_tag (of its image, empty for kubeadm's), extra (the user's map).
     """
-    computed = {
+    computed: dict[str, Any] = {
         "apiVersion": cluster["api_version"],
         "kind": "ClusterConfiguration",
         "clusterName": cluster["name"],
@@ -107,7 +109,20 @@ def cluster_configuration(cluster: Cluster) -> dict[str, Any]:
         },
         "apiServer": {"certSANs": list(cluster["sans"])},
     }
+    if cluster.get("etcd_tag"):
+        computed["etcd"] = {"local": {"imageTag": cluster["etcd_tag"]}}
     return merge(computed, cluster["extra"])
+
+
+def with_release(text: str, version: str, etcd_tag: str) -> str:
+    """Return kubeadm's file with another Kubernetes version and another tag of etcd's image in ClusterConfiguration."""
+    documents = list(yaml.safe_load_all(text))
+    for document in documents:
+        if document.get("kind") == "ClusterConfiguration":
+            document["kubernetesVersion"] = "v" + version
+            if not (document.get("etcd") or {}).get("external"):
+                document["etcd"] = merge(document.get("etcd") or {}, {"local": {"imageTag": etcd_tag}})
+    return dump(*documents)
 
 
 def proxy_configuration(cluster: Cluster, in_container: bool) -> dict[str, Any]:

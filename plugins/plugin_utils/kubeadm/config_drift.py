@@ -51,6 +51,11 @@ def stored(live: Mapping[str, Any] | None) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def with_etcd_of(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a stored configuration with etcd as it is wanted: an upgrade changes etcd's image."""
+    return {**there, "etcd": wanted.get("etcd") or {}} if there else {}
+
+
 def fixed(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[Finding]:
     """Refuse changes that a running cluster cannot take, or that site does not apply to it."""
     found = []

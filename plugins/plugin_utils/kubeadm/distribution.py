@@ -29,7 +29,7 @@ from ..base.reference import KUBEADM_MINIMUM, KUBEADM_PAGE, KUBERNETES_ARCHITECT
 from ..machine import containerd, os_settings
 from ..network import endpoint, plugins as network
 from ..network.plugin import PAGE as NETWORKS_PAGE
-from . import artifacts, checks, config, config_drift, datastore, node_files, service
+from . import artifacts, checks, config, config_drift, datastore, etcd_image, node_files, service
 
 CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
 
@@ -40,6 +40,7 @@ class Kubeadm(Distribution):
     name = "kubeadm"
     restarts_for_older_secrets = True
     has_join_secrets = True
+    upgrades = True
     title = "kubeadm"
     releases_of = "Kubernetes"
     architectures = KUBERNETES_ARCHITECTURES
@@ -177,12 +178,23 @@ class Kubeadm(Distribution):
         """Return the version of kubeadm's configuration."""
         return config.api_version(version)
 
+    def cluster_fields(
+        self, nodes: Nodes, shared: Inputs, chosen: Mapping[str, Any], revision: str
+    ) -> tuple[dict[str, Any], list[Reason]]:
+        """Return the tag of etcd's image, where it is not kubeadm's own."""
+        lives = ((node["info"].get("cluster") or {}).get("live") for node in nodes.values())
+        stored = next((found for found in map(config_drift.stored, lives) if found), {})
+        return {"etcd_tag": etcd_image.chosen(chosen["version"], shared, stored)}, []
+
     def check_cluster(self, nodes: Nodes, shared: Inputs, cluster: Cluster, state: Mapping[str, Any]) -> Problems:
         """Refuse changes that a running cluster cannot take or that site does not apply."""
         if not state["initialised"]:
             return Problems([], [])
         live, wanted = state["live"], config.cluster_configuration(service.config_of(cluster))
-        refusals = config_drift.fixed(config_drift.stored(live), wanted)
+        stored = config_drift.stored(live)
+        if cluster.get("any_version") or stored.get("kubernetesVersion") not in (None, wanted["kubernetesVersion"]):
+            stored = config_drift.with_etcd_of(stored, wanted)
+        refusals = config_drift.fixed(stored, wanted)
         return Problems(refusals, config_drift.proxy(live, shared["kubeadm_proxy_config"]))
 
     def drift(self, cluster: Cluster, state: Mapping[str, Any]) -> list[str]:

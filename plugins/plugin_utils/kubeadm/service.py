@@ -13,7 +13,7 @@ from ..base import versions
 from ..base.distribution import Cluster, Inputs, Node, port_row as row
 from ..machine import kubelet as kubelet_config
 from ..network import endpoint, plugins as network
-from . import config, datastore
+from . import config, datastore, etcd_image
 
 # The service that runs a node's containers.
 UNIT = "containerd"
@@ -58,6 +58,7 @@ def config_of(cluster: Cluster) -> dict[str, Any]:
     return {
         **{name: cluster[name] for name in names},
         "endpoint": cluster["endpoint"]["host_port"],
+        "etcd_tag": cluster.get("etcd_tag") or "",
         "extra": cluster["shared"]["kubeadm_cluster_config"],
         "proxy_extra": cluster["shared"]["kubeadm_proxy_config"],
     }
@@ -79,14 +80,19 @@ def preflight_exceptions(info: dict[str, Any], values: Inputs) -> list[str]:
 
 def images(cluster: Cluster, role: str) -> list[str]:
     """Return the images that a node of this role runs: those of kubeadm, and the network plugin's."""
-    known = versions.images_of(cluster["version"])
-    base, tag = "registry.k8s.io/", "v" + cluster["version"]
+    plugin = network.by_name(cluster["plugin"]).images(cluster["shared"]["kube_network"]["options"])
+    return release_images(cluster["version"], etcd_image.tag(cluster), role) + plugin
+
+
+def release_images(version: str, etcd_tag: str, role: str) -> list[str]:
+    """Return kubeadm's images of a Kubernetes version on a node of this role. etcd_tag: of etcd's image."""
+    known = versions.images_of(version)
+    base, tag = "registry.k8s.io/", "v" + version
     names = [base + "kube-proxy:" + tag, base + "pause:" + known["pause"], base + "coredns/coredns:" + known["coredns"]]
-    names += network.by_name(cluster["plugin"]).images(cluster["shared"]["kube_network"]["options"])
     if role != "control_plane":
         return names
     servers = [base + name + ":" + tag for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler")]
-    return [*servers, base + "etcd:" + known["etcd"], *names]
+    return [*servers, base + "etcd:" + etcd_tag, *names]
 
 
 def ports(cluster: Cluster) -> list[dict[str, Any]]:

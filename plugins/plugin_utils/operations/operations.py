@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..base.findings import as_dicts
-from . import backup, remove, restore, rotate
+from . import backup, remove, restore, rotate, upgrade
 
 Planner = Callable[[Mapping[str, Any], Mapping[str, Mapping[str, Any]], Mapping[str, Any]], dict[str, Any]]
 OPERATIONS: dict[str, Planner] = {
@@ -18,6 +18,7 @@ OPERATIONS: dict[str, Planner] = {
     "replace": remove.operation,
     "restore": restore.plan,
     "rotate": rotate.plan,
+    "upgrade": upgrade.plan,
 }
 
 

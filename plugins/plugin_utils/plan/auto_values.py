@@ -66,13 +66,33 @@ def version(wanted: str, running: str, nodes: Nodes) -> Choice:
     return Choice(older, [why], Problems([], [warning]))
 
 
-def no_upgrade(wanted: str, running: str) -> Finding:
-    """Return the refusal of another version than the running cluster's."""
-    text = (
-        "kube_version %s: the running cluster has %s, and site does not upgrade it. Set kube_version: "
-        "%s, or leave it out."
-    )
-    return Finding("version.differs", text % (wanted, running, running), None, wanted, running)
+def no_upgrade(wanted: str, running: str, nodes: Nodes, state: Mapping[str, Any]) -> list[Finding]:
+    """Refuse another version than the running cluster's, and nodes that an upgrade has not reached yet.
+
+    running: of the API server that is asked, empty without one. state: membership.find().
+    """
+    if running and wanted != running:
+        text = (
+            "kube_version %s: the running cluster has %s, and site does not change that. To upgrade it, run "
+            "kubewright.cluster.upgrade; otherwise set kube_version: %s, or leave it out."
+        )
+        return [Finding("version.differs", text % (wanted, running, running), None, wanted, running)]
+    kubelets = {row["name"]: row.get("kubelet_version") for row in state["live"].get("nodes") or []}
+    found = []
+    for host, node in sorted(nodes.items()):
+        live = (node["info"].get("cluster") or {}).get("live") or {}
+        member = state["complete"].get(host)
+        parts = {"API server": live.get("version"), "kubelet": kubelets.get(node["name"]) if member else None}
+        for part, version in parts.items():
+            there = str(version or "").lstrip("v").partition("+")[0]
+            if running and there and there != running:
+                text = (
+                    "%s: its %s has version %s, the cluster %s. An upgrade was not finished: run "
+                    "kubewright.cluster.upgrade."
+                )
+                found.append(Finding("version.unfinished", text % (host, part, there, running), host, there, running))
+                break
+    return found
 
 
 def plugin(

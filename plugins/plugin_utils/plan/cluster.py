@@ -79,6 +79,7 @@ def describe(
         "has_workers": len(draft.nodes) > len(control_planes),
         "pod_networks": pods,
         "layer2_networks": layer2_networks,
+        "any_version": draft.any_version,
         "behind_vpn": any(
             addresses.is_vpn(address, node["info"]["network"])
             for node in draft.nodes.values()
@@ -174,8 +175,8 @@ def _choose(
     fields, why = distribution.cluster_fields(draft.nodes, shared, chosen, wanted.partition("+")[2] or revision)
     chosen.update(fields)
     draft.reasons += why
-    if running and chosen["version"] != running:
-        draft.refuse([auto_values.no_upgrade(chosen["version"], running)])
+    if not draft.any_version:
+        draft.refuse(auto_values.no_upgrade(chosen["version"], running, draft.nodes, state))
     for node in draft.nodes.values():
         node["inputs"]["kube_network"]["plugin"] = chosen["plugin"]
         node["inputs"]["kube_proxy_mode"] = chosen["proxy_mode"]

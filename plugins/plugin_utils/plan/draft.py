@@ -16,8 +16,10 @@ from ..base.findings import Findings
 class Draft(Findings):
     """The nodes of a plan by host, the reasons for what is chosen, and the findings."""
 
-    def __init__(self) -> None:
+    def __init__(self, any_version: bool = False) -> None:
         super().__init__()
+        # Another version than the running cluster's is not refused.
+        self.any_version = any_version
         self.nodes: dict[str, Node] = {}
         self.reasons: list[Reason] = []
 

@@ -26,15 +26,19 @@ from .draft import Case, Draft
 Hosts = Mapping[str, Mapping[str, Any]]
 
 
-def cluster_plan(hosts: Hosts, groups: Mapping[str, Sequence[str]], leaving: Collection[str] = ()) -> dict[str, Any]:
+def cluster_plan(
+    hosts: Hosts, groups: Mapping[str, Sequence[str]], leaving: Collection[str] = (), any_version: bool = False
+) -> dict[str, Any]:
     """Return the plan of one cluster. With `refusals` in it nothing may be carried out. Its shape: base.model.Plan.
 
     hosts: by inventory name {info: node_info's "node" or None, error: why there is none, inputs: its variables that are
     inputs}.
     groups: by group name the hosts in it.
     leaving: names of nodes that this run removes; their hosts are not in `hosts`.
+    any_version: another version than the running cluster's is not refused, because the run upgrades it. Nodes can be
+    removed at any version.
     """
-    draft = Draft()
+    draft = Draft(any_version or bool(leaving))
     control_planes, workers = roles_of(groups)
     _read_inputs(draft, hosts, control_planes, workers, members(groups)[1])
     all_nodes = draft.nodes

@@ -79,6 +79,12 @@ def chosen(table, wanted):
     return found
 
 
+def needs_safe_etcd(table, kubernetes):
+    """Return True if the collection replaces the etcd that kubeadm of this Kubernetes version uses."""
+    own = table["kubernetes"][kubernetes]["etcd"]
+    return minor(own) == minor(table["safe_etcd"]) and number(own) < number(table["safe_etcd"])
+
+
 def builds(table, kubernetes):
     """Return the (component, version) pairs that these Kubernetes versions need, version by version."""
     found = []
@@ -86,7 +92,8 @@ def builds(table, kubernetes):
         row = table["kubernetes"][version]
         found.append(("kubernetes", version))
         found += [(name, table[name]) for name in COMMON]
-        found += [("etcd", row["etcd"]), ("coredns", row["coredns"])]
+        found += [("etcd", row["etcd"])] + ([("etcd", table["safe_etcd"])] if needs_safe_etcd(table, version) else [])
+        found += [("coredns", row["coredns"])]
         if position == 0:
             found.append(("kube-router", table["kube-router"]))
     return list(dict.fromkeys(found))

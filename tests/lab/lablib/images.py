@@ -71,17 +71,24 @@ def control_plane(version):
 def images(table, version):
     """Return the images that `kubeadm config images list` prints for a Kubernetes version, and the network plugin's."""
     row = table["kubernetes"][version]
-    etcd = {f"usr/local/bin/{name}": ("etcd", row["etcd"], name) for name in ("etcd", "etcdctl", "etcdutl")}
     dns = {"coredns": ("coredns", row["coredns"], "coredns")}
     bind = {"SCHILY.xattr.security.capability": BIND_SERVICE.decode()}
     settings = {"Entrypoint": ["/coredns"], "User": "65532:65532", "ExposedPorts": {"53/tcp": {}, "53/udp": {}}}
     return [
         *control_plane(version),
-        Image(f"{REGISTRY}/etcd", row["etcd_image"], etcd, {"Cmd": ["/usr/local/bin/etcd"]}),
+        etcd(row["etcd_image"], row["etcd"]),
+        # What the collection installs in place of kubeadm's etcd. The module proxy does not have the version of the tag.
+        *([etcd(table["safe_etcd_image"], table["safe_etcd"])] if catalog.needs_safe_etcd(table, version) else []),
         Image(f"{REGISTRY}/coredns/coredns", f"v{row['coredns']}", dns, settings, headers=bind),
         Image(f"{REGISTRY}/pause", row["pause"], {}, {"Entrypoint": ["/pause"], "User": "65535:65535"}),
         kube_router(table["kube-router"]),
     ]
+
+
+def etcd(tag, version):
+    """Return the image of etcd and its tools."""
+    programs = {f"usr/local/bin/{name}": ("etcd", version, name) for name in ("etcd", "etcdctl", "etcdutl")}
+    return Image(f"{REGISTRY}/etcd", tag, programs, {"Cmd": ["/usr/local/bin/etcd"]})
 
 
 def kube_router(version):

@@ -200,6 +200,7 @@ def test_images_are_those_that_kubeadm_lists():
     assert refs == {
         *(f"registry.k8s.io/kube-{part}:v1.36.3" for part in ("apiserver", "controller-manager", "scheduler", "proxy")),
         "registry.k8s.io/etcd:3.6.8-0",
+        "registry.k8s.io/etcd:3.6.11-0",  # what the collection installs in its place
         "registry.k8s.io/coredns/coredns:v1.14.2",
         "registry.k8s.io/pause:3.10.2",
         f"docker.io/cloudnativelabs/kube-router:v{TABLE['kube-router']}",

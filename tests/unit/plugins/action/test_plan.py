@@ -14,6 +14,7 @@ from ansible_collections.kubewright.cluster.plugins.action import plan as plan_a
 from ansible_collections.kubewright.cluster.plugins.lookup import cluster_hosts, planned
 from ansible_collections.kubewright.cluster.plugins.module_utils.detect.cluster import ADMIN_DATA, admin_digests
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import kubeconfig
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.operations import plan_findings
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.clusters import running
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described, ids
@@ -181,7 +182,7 @@ def test_files_on_a_server_that_a_limit_leaves_out():
     gone = {"path": "/var/lib/rancher/k3s/server/manifests/kubewright-web.yaml", "state": "absent"}
     nodes = {"cp-1": {"files": {"k3s": []}}, "cp-2": {"files": {"k3s": [gone]}}}
     plan = {"addons": {"wanted": {}, "kept": []}, "control_planes": ["cp-1", "cp-2"], "nodes": nodes}
-    assert ids(plan_action._kept(plan, ["cp-1"])) == ["limit.addons_kept"] and plan["addons"]["kept"] == [
+    assert ids(plan_findings.kept(plan, ["cp-1"])) == ["limit.addons_kept"] and plan["addons"]["kept"] == [
         "kubewright-web"
     ]
 

@@ -176,6 +176,7 @@ def node_row(node, plan, label):
         "annotations": {ANNOTATION: json.dumps(record)} if any(record.values()) else {},
         "taints": taints,
         "ready": True,
+        "kubelet_version": "v" + plan["version"],
         "addresses": {"InternalIP": [address["address"] for address in node["addresses"]]},
     }
 

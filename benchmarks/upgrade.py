@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measure an upgrade while a client reads, writes and watches ten times a second through a worker's API endpoint.
+
+    benchmarks/upgrade.py playbook [--control-planes 3] [--old-etcd] | by-hand | kill --seeds 12
+
+The lab must be up (tests/lab/lab up). Each command creates its own nodes (cluster "bench") and removes them at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import time
+
+from bench import (
+    CACHE,
+    ROOT,
+    administrator,
+    change,
+    kill_after,
+    local_url,
+    make,
+    nodes,
+    playbook,
+    recap,
+    remove,
+    ssh,
+    started_on,
+    went_well,
+)
+
+TARGET = "1.37.2"
+
+
+def start(options):
+    """Make a cluster of the older version."""
+    old = {"kubeadm_cluster_config": {"etcd": {"local": {"imageTag": "3.6.8-0"}}}} if options.old_etcd else {}
+    make(options.control_planes, options.workers, old)
+    playbook("site")
+
+
+def client():
+    """Start the client on the first worker."""
+    worker = list(nodes()[1])[0]
+    administrator(worker)
+    ssh(worker, "cat >/root/upgrade_client.py", input=(ROOT / "benchmarks/upgrade_client.py").read_text())
+    return started_on(worker, "python3 /root/upgrade_client.py " + local_url())
+
+
+def report(kind, seconds, process):
+    """Stop the client and print what it saw."""
+    time.sleep(5)
+    output, error = process.communicate()
+    try:
+        found = json.loads(output)
+    except ValueError:
+        sys.exit("The client ended without a result: " + (output + error)[-400:])
+    print(
+        "%s: %.0f s; longest gap of writes %.2f s (%d of %d answered), of reads %.2f s (%d failures) (target: 1, at most "
+        "5); acknowledged writes lost %d, events missed %d (must be 0); %d watches"
+        % (
+            kind,
+            seconds,
+            found["writes"]["longest"],
+            found["writes"]["good"],
+            found["writes"]["good"] + found["writes"]["bad"],
+            found["reads"]["longest"],
+            found["reads"]["bad"],
+            found["lost"],
+            found["missed"],
+            found["watches"],
+        ),
+        flush=True,
+    )
+    return found
+
+
+def with_playbook(options):
+    """Upgrade with the playbook, then again, then run site."""
+    start(options)
+    running = client()
+    time.sleep(5)
+    change(target(options))
+    seconds, output = playbook("upgrade", check=False)
+    print("\n".join(line for line in output.splitlines() if " control plane " in line and " in " in line))
+    if not went_well(output):
+        print(output[-6000:])
+    report("playbook", seconds, running)
+    for name in ("upgrade", "site"):
+        again, output = playbook(name, check=False)
+        changed = sum(row["changed"] for row in recap(output).values())
+        print("%s again: %.1f s, changed %d (must be 0)" % (name, again, changed), flush=True)
+    if not options.keep:
+        remove()
+
+
+def target(options):
+    """Return the variables of the newer version."""
+    return {"kube_version": TARGET, **({"kubeadm_cluster_config": {}} if options.old_etcd else {})}
+
+
+def by_hand(options):
+    """Upgrade as kubernetes.io describes it."""
+    start(options)
+    planes, workers, variables = nodes()
+    running = client()
+    time.sleep(5)
+    command = [ROOT / "benchmarks/upgrade-by-hand.sh", variables["kube_artifacts"]["source"], TARGET]
+    command += [variables["ansible_ssh_private_key_file"], *planes.values(), "--", *workers.values()]
+    started = time.monotonic()
+    done = subprocess.run(list(map(str, command)), text=True, capture_output=True, check=False)
+    seconds = time.monotonic() - started
+    print(done.stdout)
+    if done.returncode:
+        print("The script failed:\n" + done.stderr[-4000:])
+    report("by hand", seconds, running)
+    if not options.keep:
+        remove()
+
+
+def kill(options):
+    """Kill upgrades at seeded moments.
+
+    The next run must end with a healthy cluster at the target, the one after it must change nothing.
+    """
+    failures = 0
+    for seed in range(options.first, options.first + options.seeds):
+        start(options)
+        change(target(options))
+        at = options.span * (seed % options.of + random.Random(seed).random()) / options.of
+        log = CACHE / ("kill-upgrade-%d.log" % seed)
+        during = kill_after(at, log, "upgrade")
+        seconds, output = playbook("upgrade", check=False)
+        third = playbook("upgrade", check=False)[1]
+        changed = sum(counts["changed"] for counts in recap(third).values())
+        good = went_well(output) and went_well(third) and changed == 0
+        failures += not good
+        print(
+            "seed %d, after %.0f s %s: next run %.0f s, %s; the run after it changed %d"
+            % (
+                seed,
+                at,
+                "killed in " + during if during else "NOT KILLED, it ended before",
+                seconds,
+                "healthy" if good else "FAILED",
+                changed,
+            ),
+            flush=True,
+        )
+        if not good:
+            log.write_text(output + third)
+    remove()
+    sys.exit("%d of %d failed" % (failures, options.seeds) if failures else 0)
+
+
+COMMANDS = {"playbook": with_playbook, "by-hand": by_hand, "kill": kill}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=list(COMMANDS))
+    parser.add_argument("--control-planes", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument(
+        "--old-etcd", action="store_true", help="start with kubeadm's own etcd, which is too old for 3.7"
+    )
+    parser.add_argument("--keep", action="store_true", help="keep the nodes")
+    parser.add_argument("--seeds", type=int, default=12)
+    parser.add_argument("--of", type=int, default=12, help="number of slices of the run; each seed falls into one")
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--span", type=float, default=420, help="seconds of a complete run")
+    options = parser.parse_args()
+    COMMANDS[options.command](options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a control plane says of its cluster before an upgrade. Nothing is changed. Standard library only."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Dict, List, Set, Tuple
+from urllib.parse import urlsplit
+
+from ..api import drain, tls
+from ..api.etcd import Etcd, Member
+from ..api.kubernetes import Api
+
+# https://kubernetes.io/docs/reference/using-api/deprecation-policy/#rest-resources-aka-api-objects
+DEPRECATED = re.compile(r"^apiserver_requested_deprecated_apis\{([^}]*)\} (\S+)", re.M)
+LABEL = re.compile(r'(\w+)="([^"]*)"')
+
+
+def facts(api: Api, cluster: Etcd | None, servers: List[Tuple[str, Api]], nodes: List[str]) -> Dict[str, Any]:
+    """Return {members, etcd_error, blocked, lost, alone, apis}.
+
+    cluster: the cluster's own etcd, None if the datastore is elsewhere. servers: name and client of each API server.
+    nodes: names of those whose pods will be evicted. Raise ApiError.
+    """
+    found: Dict[str, Any] = {"members": [], "etcd_error": "", "blocked": {}, "lost": {}, "alone": {}, "apis": []}
+    try:
+        found["members"] = members(cluster) if cluster else []
+    except (*tls.NO_ANSWER, KeyError) as error:
+        found["etcd_error"] = str(error) or type(error).__name__
+    single = single_replicas(api) if nodes else set()
+    for name in nodes:
+        found["blocked"][name], found["lost"][name] = drain.obstacles(api, name, returns=True)
+        found["alone"][name] = sorted(
+            drain.name_of(pod) for pod in drain.evictable(drain.pods_on(api, name)) if _owner(pod) in single
+        )
+    for name, server in servers:
+        status, text = server.ask("GET", "/metrics")
+        found["apis"] += [{"server": name, **row} for row in deprecated(text)] if status == 200 else []
+    return found
+
+
+def members(cluster: Etcd) -> List[Dict[str, Any]]:
+    """Return [{id, name, learner, addresses, serves, version, size, quota, alarms, leads}] of etcd's members.
+
+    Raise one of tls.NO_ANSWER if nobody lists them.
+    """
+    listed = cluster.members()
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(lambda member: _member(cluster, member), listed))
+
+
+def _member(cluster: Etcd, member: Member) -> Dict[str, Any]:
+    state: Dict[str, Any] = {}
+    try:
+        state = cluster.status(member)
+    except (*tls.NO_ANSWER, LookupError):
+        pass  # it does not serve, which the result says
+    return {
+        "id": str(member["ID"]),
+        "name": member.get("name") or "",
+        "learner": bool(member.get("isLearner")),
+        "addresses": sorted({urlsplit(url).hostname or "" for url in member.get("peerURLs") or []}),
+        "serves": bool(state),
+        "version": str(state.get("version") or ""),
+        "size": int(state.get("dbSize") or 0),
+        "quota": int(state.get("dbSizeQuota") or 0),
+        "alarms": "; ".join(str(text).strip() for text in state.get("errors") or []),
+        "leads": bool(state) and str(state.get("leader")) == str(member["ID"]),
+    }
+
+
+def single_replicas(api: Api) -> Set[Tuple[str, str, str]]:
+    """Return (kind, namespace, name) of the controllers whose pods have no second one. Raise ApiError."""
+    found = set()
+    for kind, path in (("ReplicaSet", "replicasets"), ("StatefulSet", "statefulsets")):
+        for item in api.get("/apis/apps/v1/" + path)["items"] or []:
+            if (item.get("spec") or {}).get("replicas") == 1:
+                found.add((kind, item["metadata"]["namespace"], item["metadata"]["name"]))
+    return found
+
+
+def _owner(pod: Dict[str, Any]) -> Tuple[str, str, str]:
+    owners = pod["metadata"].get("ownerReferences") or []
+    owner: Dict[str, Any] = next((row for row in owners if row.get("controller")), {})
+    return str(owner.get("kind")), pod["metadata"]["namespace"], str(owner.get("name"))
+
+
+def deprecated(metrics: str) -> List[Dict[str, str]]:
+    """Return [{group, version, resource, removed}] of the APIs that clients used and that a release removes."""
+    found = []
+    for labels, value in DEPRECATED.findall(metrics):
+        row = dict(LABEL.findall(labels))
+        if row.get("removed_release") and float(value):
+            found.append(
+                {
+                    "group": row.get("group") or "core",
+                    "version": row.get("version") or "",
+                    "resource": row.get("resource") or "",
+                    "removed": row["removed_release"],
+                }
+            )
+    return found

@@ -1,0 +1,177 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the operation upgrade does on the controller: whom to ask, and what each task gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from ....module_utils.node import paths
+from ...base.findings import Finding, as_dicts
+from ...inputs import schema
+from ...kubeadm import artifacts, config, service
+from ...operations import operations, upgrade
+from ...operations.upgrade import NAME
+from ...plan import membership, slices
+from ..removal import holder, is_gone
+
+MODULE = "kubewright.cluster.kubeadm_upgrade"
+Ask = Callable[[dict[str, Any]], Mapping[str, Any]]
+__all__ = ["MODULE", "NAME", "Operation"]
+
+
+class Operation:
+    """An upgrade, from the options to what each task gets.
+
+    options, backup: of the playbooks upgrade and backup. plan: of the cluster at its target version. hosts: what the
+    planner was given. problems: of the options.
+    """
+
+    def __init__(
+        self,
+        options: Mapping[str, Any],
+        backup: Mapping[str, Any],
+        plan: Mapping[str, Any],
+        hosts: Mapping[str, Mapping[str, Any]],
+        problems: Sequence[Finding],
+    ) -> None:
+        self.options, self.backup, self.plan = options, backup, plan
+        self.infos = {host: row["info"] for host, row in hosts.items() if row["info"]}
+        self.inputs = {host: schema.validate(row["inputs"])[0] for host, row in hosts.items()}
+        self.holder = holder(NAME)
+        self.answer: Mapping[str, Any] | None = None
+        wanted = next((str(row["kube_version"]) for row in self.inputs.values() if row["kube_version"]), "")
+        self.refusals = list(problems) or upgrade.early(plan, self.infos, wanted)
+        self.made: dict[str, Any] = {}
+
+    def ask(self, ask: Ask) -> None:
+        """Ask the cluster. ask: runs the module on a healthy control plane."""
+        plan = self.plan
+        if self.refusals or not plan.get("leader") or not plan.get("exists"):
+            return
+        changes = upgrade.changing(plan, self.infos, upgrade.state(plan, self.infos, []))
+        drained = sorted(plan["nodes"][host]["name"] for host, drains in changes.items() if drains)
+        servers = {
+            plan["nodes"][host]["name"]: "%s:%s" % (plan["nodes"][host]["address"], plan["api_port"])
+            for host in plan["control_planes"]
+        }
+        answer = ask({"state": "asked", "drained": drained, "servers": servers, "holder": self.holder})
+        if answer.get("failed") or "cluster" not in answer:
+            text = "The cluster does not say how it is: %s" % answer.get("msg")
+            self.refusals = [Finding("upgrade.not_asked", text)]
+            return
+        cluster = dict(answer["cluster"])
+        if cluster["lock"] and is_gone(answer["lock_run"]):
+            self.holder["dead"], cluster["lock"] = answer["lock_run"], ""
+        self.answer = cluster
+
+    def into(self, plan: dict[str, Any], part: Collection[str]) -> None:
+        """Put the operation into the plan. part: the hosts of this run."""
+        backup = operations.plan("backup", plan, self.infos, self.backup) if self.options["backup"] else None
+        options = {
+            **self.options,
+            "answer": self.answer,
+            "refusals": self.refusals,
+            "inputs": self.inputs,
+            "backup_plan": backup,
+        }
+        made = operations.plan(NAME, plan, self.infos, options)
+        if backup and made.get("backup"):
+            made["refusals"] += backup["refusals"]
+            made["warnings"] += backup["warnings"]
+        plan["refusals"] = made["refusals"] + plan["refusals"]
+        plan["warnings"] = made["warnings"] + plan["warnings"]
+        left_out = sorted(set(plan["nodes"]) - set(part))
+        if left_out and not plan["refusals"]:
+            text = "%s: --limit leaves it out. An upgrade needs all nodes of the cluster. Run it without --limit."
+            plan["refusals"] = as_dicts([Finding("limit.left_out", text % host, host) for host in left_out])
+        self.made = made
+        plan["operation"] = {**made, "refusals": plan["refusals"], "warnings": plan["warnings"]}
+
+    @property
+    def works(self) -> bool:
+        """Return True if there is anything to do."""
+        return any(self.made.get(name) for name in ("rounds", "windows", "workers", "upload"))
+
+    def stages(self, plan: Mapping[str, Any]) -> dict[str, list[str]]:
+        """Return the hosts of each play of the playbook."""
+        everywhere = list(plan["nodes"]) if self.works else []
+        return {
+            "upgrade": everywhere,
+            "planes": everywhere if self.made["rounds"] or self.made["windows"] else [],
+            "workers": self.made["workers"],
+            "leader": [plan["leader"]] if self.works else [],
+        }
+
+    def shared(self) -> dict[str, Any]:
+        """Return what the tasks of the playbook read."""
+        plan, made = self.plan, self.made
+        if plan["refusals"] or not self.works:
+            return {"holder": self.holder, "timeout": self.options["timeout"]}
+        versions = list(dict.fromkeys(row["version"] for row in made["rounds"]))
+        nodes = {host: self._node(host, versions) for host in plan["nodes"]}
+        changing = [row["host"] for row in made["windows"]] + made["workers"]
+        return {
+            "holder": self.holder,
+            "timeout": self.options["timeout"],
+            "force": self.options["force"],
+            "planes": [plan["nodes"][host]["name"] for host in plan["control_planes"]],
+            "asked": plan["leader"],
+            "nodes": nodes,
+            "rounds": [self._round(row) for row in made["rounds"]],
+            **_tasks(plan, changing, self.inputs),
+        }
+
+    def _node(self, host: str, versions: Sequence[str]) -> dict[str, Any]:
+        """Return what one node needs before anything changes, and whether its pods are evicted."""
+        node, values = self.plan["nodes"][host], self.inputs[host]
+        architecture = self.infos[host]["architecture"]["name"]
+        checksums = values["kube_artifacts"]["checksums"]
+        beside = [] if node["role"] == "worker" else versions
+        return {
+            "programs": [artifacts.beside(version, architecture, checksums, paths.VERSIONS) for version in beside],
+            "images": self.made["images"][node["role"]],
+            "drain": host in self.made["drained"],
+        }
+
+    def _round(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a round with what its tasks need."""
+        host, etcd = row["host"], self.made["etcd"]
+        ends = row["upload"] == "etcd" or self._after(row)
+        tag = etcd["last"] if ends else etcd["carried"]
+        live = membership.live_of(self.infos[host])
+        return {
+            **row,
+            "program": "%s/%s/kubeadm" % (paths.VERSIONS, row["version"]),
+            "etcd_tag": tag if row["etcd"] else "",
+            "ignored": service.preflight_exceptions(self.infos[host], self.inputs[host]),
+            "etcd_cluster": live.get("etcd_cluster") or "",
+        }
+
+    def _after(self, row: Mapping[str, Any]) -> bool:
+        """Return True if a round follows the one that stores etcd's last tag."""
+        rounds = self.made["rounds"]
+        first = next((number for number, each in enumerate(rounds) if each["upload"] == "etcd"), len(rounds))
+        return rounds.index(row) > first
+
+    def documents(self) -> dict[str, str]:
+        """Return the configurations that are stored in the cluster, by name. They may hold secrets of the user's."""
+        leader = self.plan.get("leader")
+        text = ((self.plan["nodes"].get(leader) or {}).get("kubeadm") or {}).get("init") if leader else None
+        if not text or self.plan["refusals"]:
+            return {}
+        known = self.made.get("documents") or {}
+        return {**{name: config.with_release(text, *release) for name, release in known.items()}, "last": text, "": ""}
+
+
+def _tasks(
+    plan: Mapping[str, Any], hosts: Sequence[str], inputs: Mapping[str, Mapping[str, Any]]
+) -> dict[str, list[dict[str, str]]]:
+    """Return the role tasks of a node that is out of service: before the kubelet's files are written, and after."""
+    hooks = {host: {name: path for name, path in (inputs[host]["kube_hooks"] or {}).items() if path} for host in hosts}
+    needed = [{"needs": slices.needs(dict(plan["nodes"][host]), hooks[host], {})} for host in hosts]
+    rows = slices.sequence(needed)
+    after = [row for row in rows if row["tasks"] in ("parts", "after_node")]
+    return {"before": [row for row in rows if row not in after], "after": after}

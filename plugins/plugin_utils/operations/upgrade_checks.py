@@ -1,0 +1,292 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What speaks against an upgrade, all at once and before anything is changed. Pure functions of facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..base import quantity, versions
+from ..base.findings import Finding
+from ..base.reference import SKEW_PAGE
+from ..kubeadm import etcd_image
+from . import upgrade_rules as rules
+from .upgrade_path import State
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a check looks at.
+
+    plan: of the cluster at the target version. infos: facts by host. state: how far the cluster is. answer: what a
+    control plane said when it was asked. inputs: by host. drained: hosts whose pods will be evicted. force: pods may be
+    lost.
+    """
+
+    plan: Mapping[str, Any]
+    infos: Mapping[str, Mapping[str, Any]]
+    state: State
+    answer: Mapping[str, Any]
+    inputs: Mapping[str, Mapping[str, Any]]
+    drained: Sequence[str]
+    force: bool
+
+    @property
+    def target(self) -> str:
+        """Return the version that the cluster will have."""
+        return str(self.plan["version"])
+
+
+def downgrade(case: Case) -> list[Finding]:
+    """Refuse an older version than any part of the cluster has."""
+    parts = {"the API server of %s" % plane.host: plane.version for plane in case.state.planes}
+    parts.update({"the kubelet of %s" % host: version for host, version in case.state.kubelets.items()})
+    parts["kubeadm-config"] = case.state.stored
+    newer = {part: text for part, text in parts.items() if versions.parse(text) > versions.parse(case.target)}
+    if not newer:
+        return []
+    part, version = min(newer.items(), key=lambda item: item[0])
+    text = (
+        "kube_version %s is older than %s, which %s has. Kubernetes is not downgraded. Set kube_version: %s, or restore a "
+        "backup of the older cluster (%s)."
+    )
+    newest = max(newer.values(), key=versions.parse)
+    return [
+        Finding("upgrade.downgrade", text % (case.target, version, part, newest, SKEW_PAGE), None, case.target, version)
+    ]
+
+
+def skew(case: Case) -> list[Finding]:
+    """Refuse kubelets that would be too old for the new API servers before it is their turn."""
+    found, wanted = [], versions.parse(case.target)[1]
+    for host, version in sorted(case.state.kubelets.items()):
+        behind = wanted - versions.parse(version)[1]
+        if behind > rules.KUBELET_SKEW:
+            nearest = "1.%d" % (versions.parse(version)[1] + rules.KUBELET_SKEW)
+            text = (
+                "%s: its kubelet has version %s, and a kubelet may be %d minor releases older than the API servers (%s). "
+                "Upgrade to %s first, then to %s."
+            )
+            values = (host, version, rules.KUBELET_SKEW, SKEW_PAGE, nearest, case.target)
+            found.append(Finding("upgrade.skew", text % values, host, version, rules.KUBELET_SKEW))
+    return found
+
+
+def etcd(case: Case) -> list[Finding]:
+    """Refuse an etcd that is not healthy, or too full."""
+    if case.answer.get("etcd_error"):
+        text = "etcd does not say how it is (%s). Nothing is upgraded before it does."
+        return [Finding("upgrade.etcd_silent", text % case.answer["etcd_error"], None, case.answer["etcd_error"])]
+    found = []
+    for member in case.answer.get("members") or []:
+        name = member["name"] or ", ".join(member["addresses"])
+        if member["learner"]:
+            text = "%s: its etcd member does not vote yet. Wait until it does, or remove the node."
+            found.append(Finding("upgrade.etcd_learner", text % name, name))
+        elif not member["serves"]:
+            text = (
+                "%s: its etcd member does not answer. Start it, or take it out of the cluster with "
+                "kubewright.cluster.remove or replace."
+            )
+            found.append(Finding("upgrade.etcd_member", text % name, name))
+        if member["alarms"]:
+            text = "%s: its etcd member has an alarm (%s). Correct its cause, then disarm it (etcdctl alarm disarm)."
+            found.append(Finding("upgrade.etcd_alarm", text % (name, member["alarms"]), name, member["alarms"]))
+        quota = member.get("quota")
+        if quota and member["size"] > rules.FULL * quota:
+            text = "%s: etcd has %s of data, %d %% of its quota of %s. Compact and defragment it, or raise the quota."
+            values = (name, quantity.human(member["size"]), 100 * member["size"] // quota, quantity.human(quota))
+            found.append(Finding("upgrade.etcd_full", text % values, name, member["size"], quota))
+    return found
+
+
+def etcd_step(case: Case) -> list[Finding]:
+    """Refuse an etcd image of the user's that the running members cannot be changed to."""
+    members = [plane.etcd for plane in case.state.planes if plane.etcd]
+    tag = case.plan.get("etcd_tag") or ""
+    given = any(etcd_image.in_configuration(row["kubeadm_cluster_config"]) == tag for row in case.inputs.values())
+    if not members or not tag or not given:
+        return []
+    try:
+        wanted = etcd_image.parsed(tag)
+    except ValueError:
+        text = "kubeadm_cluster_config.etcd.local.imageTag: %s names no version of etcd, so the way to it is not known."
+        return [Finding("upgrade.etcd_tag", text % tag, None, tag)]
+    if wanted < max(members):
+        text = "kubeadm_cluster_config.etcd.local.imageTag: %s is older than the running etcd, %s. Take it out."
+        shown = ".".join(map(str, max(members)))
+        return [Finding("upgrade.etcd_tag", text % (tag, shown), None, tag, shown)]
+    return []
+
+
+def removed(case: Case) -> list[Finding]:
+    """Refuse feature gates and flags that a release on the way does not know, by name."""
+    found: list[Finding] = []
+    text = (
+        "%s: Kubernetes %s does not know %s any more, and the component would not start. Take it out, run site, then "
+    )
+    text += "upgrade."
+    for where, gates in sorted(_gates(case).items()):
+        table = rules.REMOVED_KUBEADM_GATES if where.endswith("config.featureGates") else rules.REMOVED_GATES
+        for name, release in rules.removed(table, gates, case.state.oldest, case.target).items():
+            values: tuple[str, ...] = (where, release, "the feature gate " + name)
+            found.append(Finding("upgrade.removed_gate", text % values, None, name, release))
+    for host, row in sorted(case.inputs.items()):
+        for config in ("kubeadm_init_config", "kubeadm_join_config"):
+            registration = row[config].get("nodeRegistration") or {}
+            names = rules.argument_names({"extraArgs": registration.get("kubeletExtraArgs")})
+            for name, release in rules.removed(
+                rules.REMOVED_KUBELET_FLAGS, names, case.state.oldest, case.target
+            ).items():
+                where = "%s: %s.nodeRegistration.kubeletExtraArgs" % (host, config)
+                values = (where, release, "the kubelet's flag " + name)
+                found.append(Finding("upgrade.removed_flag", text % values, host, name, release))
+    return list(dict.fromkeys(found + _experimental(case)))
+
+
+def _gates(case: Case) -> dict[str, list[str]]:
+    """Return the feature gates that are set, by where they are."""
+    found: dict[str, list[str]] = {}
+    for row in case.inputs.values():
+        config = row["kubeadm_cluster_config"]
+        for component in ("apiServer", "controllerManager", "scheduler"):
+            values = rules.argument(config.get(component), "feature-gates")
+            found["kubeadm_cluster_config.%s.extraArgs" % component] = [g for v in values for g in rules.gates(v)]
+        found["kubeadm_cluster_config.featureGates"] = rules.gates(config.get("featureGates") or {})
+        found["kubeadm_proxy_config.featureGates of kube-proxy"] = rules.gates(
+            row["kubeadm_proxy_config"].get("featureGates") or {}
+        )
+        found.setdefault("kubelet_config.featureGates of the kubelet", []).extend(
+            rules.gates(row["kubelet_config"].get("featureGates") or {})
+        )
+    return found
+
+
+def _experimental(case: Case) -> list[Finding]:
+    """Refuse flags of etcd that its next release does not know."""
+    try:
+        last = etcd_image.parsed(case.plan.get("etcd_tag") or versions.images_of(case.target)["etcd"])
+    except ValueError:
+        return []  # etcd_step() refuses that
+    if last[:2] < rules.EXPERIMENTAL_UNTIL:
+        return []
+    names = set()
+    for row in case.inputs.values():
+        local = (row["kubeadm_cluster_config"].get("etcd") or {}).get("local")
+        names |= {name for name in rules.argument_names(local) if name.startswith(rules.EXPERIMENTAL)}
+    text = (
+        "kubeadm_cluster_config.etcd.local.extraArgs: etcd %d.%d has no flag %s any more and would not start. Give the "
+        "flag without the prefix, or take it out, run site, then upgrade."
+    )
+    return [
+        Finding("upgrade.removed_flag", text % (*rules.EXPERIMENTAL_UNTIL, name), None, name, "3.7")
+        for name in sorted(names)
+    ]
+
+
+def apis(case: Case) -> list[Finding]:
+    """Refuse APIs that clients still use and that a release on the way does not serve."""
+    found = []
+    for row in case.answer.get("apis") or []:
+        if versions.parse(row["removed"])[:2] <= versions.parse(case.target)[:2]:
+            name = "%s/%s %s" % (row["group"], row["version"], row["resource"])
+            text = (
+                "%s: clients have used this API since %s started, and Kubernetes %s does not serve it. Find them (%s)."
+            )
+            page = "https://kubernetes.io/docs/reference/using-api/deprecation-guide/"
+            values = (name, row["server"], row["removed"], page)
+            found.append(Finding("upgrade.removed_api", text % values, None, name, row["removed"]))
+    return found
+
+
+def obstacles(case: Case) -> list[Finding]:
+    """Refuse nodes whose pods may not be evicted, or would be lost."""
+    found = []
+    for host in case.drained:
+        name = case.plan["nodes"][host]["name"]
+        for sentence in (case.answer.get("blocked") or {}).get(name) or []:
+            text = "%s: the pod %s. Let it have more replicas, change its disruption budget, or delete the pod."
+            found.append(Finding("upgrade.blocked_pod", text % (host, sentence), host, sentence))
+        for sentence in () if case.force else (case.answer.get("lost") or {}).get(name) or []:
+            text = "%s: the pod %s. It would be lost. Move it, or accept that with -e upgrade_force=true."
+            found.append(Finding("upgrade.lost_pod", text % (host, sentence), host, sentence))
+    return found
+
+
+def disks(case: Case) -> list[Finding]:
+    """Refuse control planes without room for a copy of etcd's data and the images."""
+    sizes = [member["size"] for member in case.answer.get("members") or [] if member.get("size")]
+    hops = max(len(rules.crossed(case.state.oldest, case.target)), 1)
+    needs = {"/var/lib/etcd": 2 * max(sizes or [0]), "/var/lib/containerd": hops * rules.IMAGES_BYTES}
+    found = []
+    for plane in case.state.planes:
+        known = case.infos[plane.host].get("disks") or {}
+        for path, need in needs.items():
+            free = (known.get(path) or {}).get("free_bytes")
+            if free is not None and free < need:
+                text = "%s: %s free under %s, the upgrade needs %s. Make room."
+                values = (plane.host, quantity.human(free), path, quantity.human(need))
+                found.append(Finding("upgrade.disk", text % values, plane.host, free, need))
+    return found
+
+
+def first_site(case: Case) -> list[Finding]:
+    """Refuse changes that are no part of an upgrade."""
+    text = "%s. An upgrade changes nothing else: run site with kube_version: %s first, then upgrade."
+    found = []
+    for sentence in case.plan.get("drift") or []:
+        shown = "The control plane's configuration differs from the inventory (%s)" % sentence
+        found.append(Finding("upgrade.site_first", text % (shown, case.state.oldest), None, sentence))
+    for host, node in sorted(case.plan["nodes"].items()):
+        if not node.get("joined"):
+            shown = "%s: is not in the cluster yet" % host
+            found.append(Finding("upgrade.not_joined", text % (shown, case.state.oldest), host))
+    return found
+
+
+def nodes(case: Case) -> list[Finding]:
+    """Refuse nodes whose kubelet does not report: nobody could say afterwards whether the upgrade broke them."""
+    found = []
+    live = _rows(case.infos, case.plan)
+    for host, node in sorted(case.plan["nodes"].items()):
+        row = live.get(node["name"])
+        if row and not row["ready"]:
+            text = "%s: its node is not Ready. Start it, or take it out of the cluster with kubewright.cluster.remove."
+            found.append(Finding("upgrade.not_ready", text % host, host))
+    return found
+
+
+def _rows(infos: Mapping[str, Mapping[str, Any]], plan: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the Nodes by name, as the asked control plane has them."""
+    live = (((infos.get(plan["leader"]) or {}).get("cluster") or {}).get("live")) or {}
+    return {row["name"]: row for row in live.get("nodes") or []}
+
+
+def lock(case: Case) -> list[Finding]:
+    """Refuse while another run changes the cluster."""
+    return [Finding("cluster.locked", case.answer["lock"])] if case.answer.get("lock") else []
+
+
+ALL = (downgrade, skew, nodes, first_site, etcd, etcd_step, removed, apis, disks, obstacles, lock)
+
+
+def warnings(case: Case) -> list[Finding]:
+    """Return what the user should know before it starts."""
+    found = []
+    if len(case.state.planes) == 1:
+        host = case.state.planes[0].host
+        text = (
+            "%s: is the only control plane, so the API does not answer while it is changed, up to two minutes a release. "
+            "Pods keep running. With three control planes there is no gap."
+        )
+        found.append(Finding("upgrade.single_control_plane", text % host, host, 1, 3))
+    for host in case.drained:
+        alone = (case.answer.get("alone") or {}).get(case.plan["nodes"][host]["name"]) or []
+        if alone:
+            text = "%s: %s has one replica only and does not serve while it moves to another node."
+            shown = ", ".join(alone[:5]) + (" and %d more" % (len(alone) - 5) if len(alone) > 5 else "")
+            found.append(Finding("upgrade.single_replica", text % (host, shown), host, alone))
+    return found

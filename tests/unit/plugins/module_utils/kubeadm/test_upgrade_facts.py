@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a control plane says of its cluster before an upgrade."""
+
+from __future__ import annotations
+
+from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm import upgrade_facts
+from ansible_collections.kubewright.cluster.tests.unit.plugins.module_utils.api.fake_api import FakeApi, pod
+
+METRICS = """# HELP apiserver_requested_deprecated_apis
+apiserver_requested_deprecated_apis{group="storage.k8s.io",removed_release="1.37",resource="x",subresource="",version="v1beta1"} 1
+apiserver_requested_deprecated_apis{group="",removed_release="",resource="componentstatuses",subresource="",version="v1"} 1
+apiserver_requested_deprecated_apis{group="apps",removed_release="1.38",resource="y",subresource="",version="v1beta1"} 0
+"""
+
+
+class Cluster:
+    """Two members; the second does not answer."""
+
+    def members(self):
+        rows = [{"ID": "1", "name": "cp1"}, {"ID": "2", "name": "cp2", "isLearner": True}]
+        return [{**row, "peerURLs": ["https://10.0.0.%s:2380" % row["ID"]]} for row in rows]
+
+    def status(self, member):
+        if member["ID"] == "2":
+            raise OSError("refused")
+        return {
+            "version": "3.6.8",
+            "dbSize": "100",
+            "dbSizeQuota": "2000",
+            "leader": "1",
+            "errors": ["memberID:1 alarm:NOSPACE "],
+        }
+
+
+class Broken:
+    def members(self):
+        raise OSError("timed out")
+
+
+def replicas(kind, name, count):
+    path = "/apis/apps/v1/" + kind
+    return path, {"metadata": {"namespace": "default", "name": name}, "spec": {"replicas": count}}
+
+
+class Api(FakeApi):
+    """It lists controllers too."""
+
+    def ask(self, method, path, body=None, patience=None):
+        if path == "/metrics":
+            return 200, METRICS
+        return super().ask(method, path, body, patience)
+
+    def get(self, path, missing_ok=False):
+        if path.startswith("/apis/apps/v1/"):
+            return {"items": [item for place, item in self.controllers if place == path]}
+        return super().get(path, missing_ok)
+
+
+def test_etcd_pods_and_apis():
+    owner = {"metadata": {"ownerReferences": [{"kind": "ReplicaSet", "name": "single", "controller": True}]}}
+    api = Api(dict([pod("web"), pod("one", **owner)]))
+    api.controllers = [replicas("replicasets", "single", 1), replicas("replicasets", "many", 2)]
+    api.evictions["web"] = (429, "budget")
+    before = dict(api.objects)
+    found = upgrade_facts.facts(api, Cluster(), [("cp1", api)], ["w1"])
+    first, second = found["members"]
+    assert first["version"] == "3.6.8" and first["leads"] and first["size"] == 100 and first["quota"] == 2000
+    assert first["alarms"] == "memberID:1 alarm:NOSPACE" and first["addresses"] == ["10.0.0.1"]
+    assert second["learner"] and not second["serves"] and not second["leads"]
+    assert found["blocked"] == {"w1": ["default/web: HTTP 429, budget"]} and found["alone"] == {"w1": ["default/one"]}
+    assert found["apis"] == [
+        {"server": "cp1", "group": "storage.k8s.io", "version": "v1beta1", "resource": "x", "removed": "1.37"}
+    ]
+    assert api.objects == before
+
+
+def test_an_etcd_that_does_not_answer_is_said():
+    assert upgrade_facts.facts(FakeApi(), Broken(), [], [])["etcd_error"] == "timed out"
+    assert upgrade_facts.facts(FakeApi(), None, [], [])["members"] == []

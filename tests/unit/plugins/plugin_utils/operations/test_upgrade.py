@@ -1,0 +1,289 @@
+# Copyright: (c) 2026, kubewright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The operation upgrade: what is done, and everything that speaks against it at once."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+from ansible_collections.kubewright.cluster.plugins.module_utils.api.drain import CORDONED
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.operations import upgrade
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.clusters import running, with_inputs
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described, ids
+
+GIB = 1 << 30
+
+
+class Cluster:
+    """A running cluster of 1.36.3, with three control planes and a worker, that will be upgraded to 1.37.2."""
+
+    def __init__(self, inputs=None, control_planes=3, **wanted):
+        self.hosts, self.groups = running({"kube_version": "1.36.3", **(inputs or {})}, control_planes)
+        self.hosts = copy.deepcopy(with_inputs(self.hosts, kube_version="1.37.2", **wanted))
+        names = sorted(host for host in self.hosts if host.startswith("cp"))
+        self.members = [
+            {
+                "id": name, "name": name, "learner": False, "serves": True, "version": "3.6.12", "size": 100 << 20,
+                "quota": 2 * GIB, "alarms": "", "leads": name == names[0], "addresses": ["10.0.0.1"],
+            }
+            for name in names
+        ]  # fmt: skip
+        self.answer = {"members": self.members, "etcd_error": "", "blocked": {}, "lost": {}, "alone": {}, "apis": []}
+        self.options = {"force": False, "refusals": [], "backup_plan": None}
+
+    def live(self, host):
+        return self.hosts[host]["info"]["cluster"]["live"]
+
+    def node(self, name):
+        """Return the Node of this name as every control plane has it."""
+        return [
+            row for host in self.groups["kube_control_plane"] for row in self.live(host)["nodes"] if row["name"] == name
+        ]
+
+    def plan(self):
+        """Return the plan of the cluster at its target version."""
+        return planner.cluster_plan(self.hosts, self.groups, any_version=True)
+
+    def planned(self):
+        plan = self.plan()
+        infos = {host: row["info"] for host, row in self.hosts.items()}
+        inputs = {host: schema.validate(row["inputs"])[0] for host, row in self.hosts.items()}
+        wanted = inputs["cp-1"]["kube_version"]
+        early = upgrade.early(plan, infos, wanted) if not plan["refusals"] else []
+        answer = None if early else {**self.answer, "lock": self.answer.get("lock", "")}
+        options = {**self.options, "refusals": early, "answer": answer, "inputs": inputs}
+        return upgrade.plan(plan, infos, options)
+
+
+@pytest.fixture
+def cluster():
+    return Cluster()
+
+
+def test_the_plan_names_versions_rounds_and_drained_nodes(cluster):
+    made = cluster.planned()
+    assert ids(made["refusals"]) == [] and made["hops"] == ["1.37.2"]
+    assert [(row["host"], row["kind"]) for row in made["rounds"]] == [
+        ("cp-2", "apply"),
+        ("cp-3", "node"),
+        ("cp-1", "node"),
+    ]
+    assert [row["host"] for row in made["windows"]] == ["cp-2", "cp-3", "cp-1"] and made["workers"] == ["w-1"]
+    assert made["drained"] == ["cp-1", "cp-2", "cp-3", "w-1"] and made["upload"]
+    text = "\n".join(made["tasks"])
+    assert "Kubernetes 1.36.3 → 1.37.2, about" in text
+    assert "cp-2, cp-3, cp-1: Kubernetes 1.37.2, etcd 3.7.0-0, one after the other" in text
+    assert "w-1: evict pods, kubelet 1.37.2, programs and files, 20% at a time" in text
+    assert "registry.k8s.io/kube-apiserver:v1.37.2" in made["images"]["control_plane"]
+    assert "registry.k8s.io/etcd:3.7.0-0" in made["images"]["control_plane"]
+    assert "registry.k8s.io/kube-proxy:v1.37.2" in made["images"]["worker"]
+    assert not any("apiserver" in image for image in made["images"]["worker"])
+
+
+def test_a_new_cluster_gets_an_etcd_from_which_the_next_release_can_be_reached(cluster):
+    hosts, groups = running({"kube_version": "1.36.3"})
+    plan = planner.cluster_plan(hosts, groups)
+    assert plan["etcd_tag"] == "3.6.11-0" and "imageTag: 3.6.11-0" in plan["nodes"]["cp-1"]["kubeadm"]["init"]
+    assert "registry.k8s.io/etcd:3.6.11-0" in plan["images"]
+    assert cluster.plan()["etcd_tag"] == ""  # kubeadm 1.37's own will do
+
+
+def test_a_running_cluster_keeps_the_etcd_that_it_has():
+    hosts, groups = running({"kube_version": "1.36.3"})
+    for host in groups["kube_control_plane"]:
+        config = hosts[host]["info"]["cluster"]["live"]["kubeadm_config"]
+        config["ClusterConfiguration"] = config["ClusterConfiguration"].replace(
+            "imageTag: 3.6.11-0", "dataDir: /var/lib/etcd"
+        )
+    plan = planner.cluster_plan(hosts, groups)
+    assert plan["etcd_tag"] == "" and not plan["refusals"] and not plan["drift"]
+
+
+def test_site_refuses_another_version_and_names_the_playbook(cluster):
+    plan = planner.cluster_plan(cluster.hosts, cluster.groups)
+    assert ids(plan["refusals"]) == ["version.differs"] and "kubewright.cluster.upgrade" in plan["refusals"][0]["text"]
+
+
+def test_site_refuses_a_cluster_that_is_half_upgraded(cluster):
+    for host in cluster.groups["kube_control_plane"]:
+        cluster.live(host)["version"] = "v1.37.2"
+    cluster.live("cp-3")["version"] = "v1.36.3"
+    plan = planner.cluster_plan(cluster.hosts, cluster.groups)
+    assert described(plan["refusals"])[:2] == [
+        "version.unfinished node=cp-1 value=1.36.3 limit=1.37.2",
+        "version.unfinished node=cp-2 value=1.36.3 limit=1.37.2",
+    ]
+    assert ids(planner.cluster_plan(cluster.hosts, cluster.groups, leaving=["x"])["refusals"]) == []
+
+
+def test_a_cluster_that_is_there_has_nothing_to_do():
+    cluster = Cluster({"kube_version": "1.37.2"})
+    for member in cluster.members:
+        member["version"] = "3.7.0"
+    made = cluster.planned()
+    assert ids(made["refusals"]) == [] and made["tasks"] == ["Every node has Kubernetes 1.37.2: nothing to do."]
+    assert not (made["rounds"] or made["windows"] or made["workers"] or made["upload"])
+
+
+def test_a_node_that_a_killed_run_drained_is_done_again():
+    cluster = Cluster({"kube_version": "1.37.2"})
+    for member in cluster.members:
+        member["version"] = "3.7.0"
+    for row in cluster.node("w-1"):
+        row["annotations"] = {CORDONED: "upgrade"}
+    made = cluster.planned()
+    assert made["workers"] == ["w-1"] and made["drained"] == ["w-1"] and not made["windows"]
+
+
+def test_a_patch_release_evicts_nobody():
+    cluster = Cluster({"kube_version": "1.37.1"})
+    for member in cluster.members:
+        member["version"] = "3.7.0"
+    made = cluster.planned()
+    assert made["hops"] == ["1.37.2"] and made["drained"] == [] and len(made["windows"]) == 3
+    assert not any(row["etcd"] for row in made["rounds"])
+
+
+def test_a_single_control_plane_is_told_of_the_gap():
+    cluster = Cluster(control_planes=1)
+    made = cluster.planned()
+    assert ids(made["refusals"]) == [] and ids(made["warnings"]) == ["upgrade.single_control_plane"]
+
+
+@pytest.mark.parametrize(
+    "member,expected",
+    [
+        ({"learner": True}, "upgrade.etcd_learner node=cp-2"),
+        ({"serves": False}, "upgrade.etcd_member node=cp-2"),
+        ({"alarms": "alarm:NOSPACE"}, "upgrade.etcd_alarm node=cp-2 value=alarm:NOSPACE"),
+        ({"size": 1800 << 20}, "upgrade.etcd_full node=cp-2 value=1887436800 limit=2147483648"),
+    ],
+)
+def test_an_etcd_that_is_not_healthy_is_refused(cluster, member, expected):
+    cluster.members[1].update(member)
+    assert expected in described(cluster.planned()["refusals"])
+
+
+def test_an_etcd_that_does_not_answer_is_refused(cluster):
+    cluster.answer.update(members=[], etcd_error="timed out")
+    assert "upgrade.etcd_silent" in ids(cluster.planned()["refusals"])
+
+
+def test_a_dead_control_plane_is_refused_with_the_way_out(cluster):
+    cluster.live("cp-2").update(healthy=False, error="refused")
+    [found] = cluster.planned()["refusals"]
+    assert ids([found]) == ["upgrade.control_plane_down"] and "kubewright.cluster.remove" in found.text
+
+
+@pytest.mark.parametrize("version", ["1.36.2", "1.35.4"])
+def test_an_older_version_is_refused(version):
+    cluster = Cluster()
+    cluster.hosts = with_inputs(cluster.hosts, kube_version=version)
+    made = cluster.planned()
+    assert "upgrade.downgrade" in ids(made["refusals"]) and not made["rounds"]
+
+
+def test_without_a_version_nothing_is_guessed():
+    cluster = Cluster()
+    cluster.hosts = with_inputs(cluster.hosts, kube_version=None)
+    assert ids(cluster.planned()["refusals"]) == ["upgrade.no_version"]
+
+
+def test_k3s_is_refused():
+    hosts, groups = running({"kube_version": "1.36.3", "kube_distribution": "k3s"})
+    plan = planner.cluster_plan(hosts, groups, any_version=True)
+    infos = {host: row["info"] for host, row in hosts.items()}
+    assert ids(upgrade.early(plan, infos, "1.37.2")) == ["upgrade.unsupported"]
+
+
+def test_a_kubelet_that_is_too_old_is_refused(cluster):
+    for row in cluster.node("w-1"):
+        row["kubelet_version"] = "v1.33.9"
+    assert "upgrade.skew node=w-1 value=1.33.9 limit=3" in described(cluster.planned()["refusals"])
+
+
+def test_a_release_before_the_catalog_is_refused(cluster):
+    for host in cluster.groups["kube_control_plane"]:
+        cluster.live(host)["version"] = "v1.33.9"
+    assert described(cluster.planned()["refusals"]) == ["upgrade.too_old value=1.33.9 limit=1.34"]
+
+
+def test_a_node_that_does_not_report_is_refused(cluster):
+    for row in cluster.node("w-1"):
+        row["ready"] = False
+    assert "upgrade.not_ready node=w-1" in described(cluster.planned()["refusals"])
+
+
+GATE = {"name": "feature-gates", "value": "SidecarContainers=true,Other=true"}
+
+
+@pytest.mark.parametrize(
+    "inputs,expected",
+    [
+        ({"kubeadm_cluster_config": {"apiServer": {"extraArgs": [GATE]}}}, "upgrade.removed_gate"),
+        ({"kubelet_config": {"featureGates": {"SidecarContainers": True}}}, "upgrade.removed_gate"),
+        ({"kubeadm_proxy_config": {"featureGates": {"SidecarContainers": True}}}, "upgrade.removed_gate"),
+        ({"kubeadm_cluster_config": {"featureGates": {"NodeLocalCRISocket": True}}}, "upgrade.removed_gate"),
+        (
+            {"kubeadm_cluster_config": {"etcd": {"local": {"extraArgs": [{"name": "experimental-x", "value": "1"}]}}}},
+            "upgrade.removed_flag",
+        ),
+    ],
+)
+def test_what_the_new_release_does_not_know_is_refused_by_name(inputs, expected):
+    found = Cluster(inputs).planned()["refusals"]
+    assert ids(found) == [expected] and found[0].limit in ("1.37", "3.7")
+
+
+def test_a_gate_that_went_in_an_earlier_release_is_not_this_upgrades_matter():
+    gate = {"name": "feature-gates", "value": "TopologyAwareHints=true"}
+    assert not Cluster({"kubeadm_cluster_config": {"scheduler": {"extraArgs": [gate]}}}).planned()["refusals"]
+
+
+def test_apis_in_use_pods_in_the_way_and_a_lock_are_refused_together(cluster):
+    cluster.answer.update(
+        apis=[
+            {"server": "cp-1", "group": "storage.k8s.io", "version": "v1beta1", "resource": "x", "removed": "1.37"},
+            {"server": "cp-1", "group": "storage.k8s.io", "version": "v1beta1", "resource": "y", "removed": "1.38"},
+        ],
+        blocked={"w-1": ["default/web: HTTP 429, budget"]},
+        lost={"w-1": ["default/alone has no controller that creates it again"]},
+        lock="bob@build is changing this cluster",
+    )
+    found = cluster.planned()["refusals"]
+    expected = ["upgrade.removed_api", "upgrade.blocked_pod", "upgrade.lost_pod", "cluster.locked"]
+    assert [finding.id for finding in found] == expected and ids(found[:3])
+    cluster.options["force"] = True
+    assert "upgrade.lost_pod" not in [finding.id for finding in cluster.planned()["refusals"]]
+
+
+def test_pods_without_a_second_one_are_named(cluster):
+    cluster.answer["alone"] = {"w-1": ["default/web-1"]}
+    assert described(cluster.planned()["warnings"]) == ["upgrade.single_replica node=w-1 value=['default/web-1']"]
+
+
+def test_a_full_disk_is_refused(cluster):
+    cluster.hosts["cp-2"]["info"]["disks"]["/var/lib/containerd"]["free_bytes"] = 100
+    assert "upgrade.disk node=cp-2 value=100 limit=1073741824" in described(cluster.planned()["refusals"])
+
+
+def test_other_changes_come_first(cluster):
+    audit = {"apiServer": {"extraArgs": [{"name": "audit-log-maxage", "value": "7"}]}}
+    cluster.hosts = with_inputs(cluster.hosts, kubeadm_cluster_config=audit)
+    assert ids(cluster.planned()["refusals"]) == ["upgrade.site_first"]
+
+
+def test_an_image_of_the_users_that_goes_back_is_refused(cluster):
+    older = {"etcd": {"local": {"imageTag": "3.6.8-0"}}}
+    cluster.hosts = with_inputs(cluster.hosts, kubeadm_cluster_config=older)
+    assert "upgrade.etcd_tag" in ids(cluster.planned()["refusals"])
+
+
+def test_an_image_of_the_users_is_kept():
+    cluster = Cluster({"kubeadm_cluster_config": {"etcd": {"local": {"imageTag": "3.6.12-0"}}}})
+    made = cluster.planned()
+    assert not made["refusals"] and not any(row["etcd"] for row in made["rounds"])
