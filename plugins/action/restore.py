@@ -21,6 +21,18 @@ STATES = ("prepared", "stopped", "started", "undone")
 PIECE = 8 << 20
 
 
+def _pieces(name, stream):
+    """Yield a part as arguments of the module, piece by piece; one piece if it is empty."""
+    offset = 0
+    while True:
+        block = stream.read(PIECE)
+        if block or not offset:
+            yield {"part": name, "offset": offset, "piece": base64.b64encode(zlib.compress(block, 1)).decode()}
+        offset += len(block)
+        if not block:
+            return
+
+
 class ActionModule(ActionBase):
     """Parts of the archive travel in pieces, as arguments that nobody is shown."""
 
@@ -52,17 +64,10 @@ class ActionModule(ActionBase):
         """Bring the archive to the node, and let it make etcd's data of the snapshot."""
         manifest = operation["manifest"]
         begun = self._ask({**shared, "state": "begun", "manifest": manifest}, task_vars)
-        for name, stream in archives.parts(operation["archive"], self._passphrase(task_vars), begun["missing"]):
-            offset = 0
-            while True:
-                block = stream.read(PIECE)
-                if not block and offset:
-                    break
-                piece = {"part": name, "offset": offset, "piece": base64.b64encode(zlib.compress(block, 1)).decode()}
-                self._ask({**shared, **piece, "state": "received", "manifest": manifest}, task_vars)
-                offset += len(block)
-                if not block:
-                    break
+        with archives.opened(operation["archive"], self._passphrase(task_vars)) as tar:
+            for name, stream in archives.parts(tar, begun["missing"]):
+                for piece in _pieces(name, stream):
+                    self._ask({**shared, **piece, "state": "received", "manifest": manifest}, task_vars)
         return self._ask({**shared, **self._node(store, task_vars), "manifest": manifest}, task_vars)
 
     def _stopped(self, shared, operation, _store, task_vars):
@@ -70,9 +75,11 @@ class ActionModule(ActionBase):
         host, rows = task_vars["inventory_hostname"], operation["manifest"]["parts"]
         first, files = host == operation["first"], []
         wanted = [] if first else [name for name in rows if name.startswith("files/") and rows[name].get("path")]
-        for name, stream in archives.parts(operation["archive"], self._passphrase(task_vars), wanted) if wanted else ():
-            content = base64.b64encode(stream.read()).decode()
-            files.append({**{key: rows[name][key] for key in ("path", "mode", "owner", "group")}, "content": content})
+        if wanted:
+            with archives.opened(operation["archive"], self._passphrase(task_vars)) as tar:
+                for name, stream in archives.parts(tar, wanted):
+                    known = {key: rows[name][key] for key in ("path", "mode", "owner", "group")}
+                    files.append({**known, "content": base64.b64encode(stream.read()).decode()})
         arguments = {**shared, "leader": operation["first"], "first": first, "files": files}
         return self._ask(arguments, task_vars)
 

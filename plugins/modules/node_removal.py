@@ -57,7 +57,7 @@ options:
     type: list
     elements: str
     default: []
-  off:
+  powered_off:
     description: The machines of O(silent) nodes are switched off, so one missed report of a kubelet is enough, up to 20
       seconds.
     type: bool
@@ -167,7 +167,7 @@ class Removal:
     def asked(self) -> Dict[str, Any]:
         """Return what the cluster knows of the nodes. Nothing is changed."""
         found: Dict[str, Any] = {"members": None, "etcd_error": "", "blocked": {}, "lost": {}, "lock": ""}
-        found["nodes"] = removal.nodes(self.api, self.module.params["silent"], self.module.params["off"])
+        found["nodes"] = removal.nodes(self.api, self.module.params["silent"], self.module.params["powered_off"])
         try:
             etcd = removal.client()
             found["members"] = removal.members(etcd) if etcd else None
@@ -228,7 +228,7 @@ def main() -> None:
             "state": {"type": "str", "required": True, "choices": ["asked", "drained", "left", "absent"]},
             "nodes": {"type": "list", "elements": "dict", "required": True, "options": item},
             "silent": {"type": "list", "elements": "str", "default": []},
-            "off": {"type": "bool", "default": False},
+            "powered_off": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 300},
             "holder": {"type": "dict", "required": True},
         },

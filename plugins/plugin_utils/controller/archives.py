@@ -123,12 +123,11 @@ def examine(path: str, passphrase: str = "") -> Manifest:
     return manifest
 
 
-def parts(path: str, passphrase: str, names: Collection[str]) -> Iterator[tuple[str, Any]]:
-    """Yield (name, its stream) of parts, in their order in the archive. Raise ArchiveError or OSError."""
-    with opened(path, passphrase) as tar:
-        for entry in iter(tar.next, None):
-            if entry.name in names:
-                yield entry.name, tar.extractfile(entry)
+def parts(tar: tarfile.TarFile, names: Collection[str]) -> Iterator[tuple[str, Any]]:
+    """Yield (name, its stream) of parts of an opened archive, in their order in it. Raise ArchiveError or OSError."""
+    for entry in iter(tar.next, None):
+        if entry.name in names:
+            yield entry.name, tar.extractfile(entry)
 
 
 def _digest(stream: Any) -> str:

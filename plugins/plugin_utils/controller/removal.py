@@ -90,7 +90,7 @@ class Operation:
                 "state": "asked",
                 "nodes": [target.as_dict() for target in self.targets],
                 "silent": remove.silent(self.looks, self.targets),
-                "off": bool(self.options["dead"]),
+                "powered_off": bool(self.options["dead"]),
                 "holder": self.holder,
             }
         )

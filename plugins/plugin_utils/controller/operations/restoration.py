@@ -62,8 +62,9 @@ class Operation:
 
     def _read(self, path: str, passphrase: str) -> None:
         manifest = archives.examine(path, passphrase)
-        for _name, stream in archives.parts(path, passphrase, (CONFIGURATION,)):
-            self.options["settings"] = yaml.safe_load(stream.read()) or {}
+        with archives.opened(path, passphrase) as tar:
+            for _name, stream in archives.parts(tar, (CONFIGURATION,)):
+                self.options["settings"] = yaml.safe_load(stream.read()) or {}
         digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
         described = "%s (%s)" % (path, archives.described(manifest))
         self.options.update(manifest=manifest, archive_id=digest[:16], described=described)

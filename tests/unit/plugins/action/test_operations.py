@@ -133,7 +133,7 @@ def test_servers_of_k3s_leave_before_their_nodes_are_deleted():
     made = removal.Operation("remove", {**OPTIONS, "nodes": ["cp-1", "w-1"], "dead": True}, looks, groups, {})
     asked = []
     made.ask(lambda wanted: asked.append(wanted) or answer(hosts))
-    assert asked[0]["off"] is True and not made.refusals
+    assert asked[0]["powered_off"] is True and not made.refusals
     plan = {"nodes": {"cp-2": {}, "cp-3": {}}}
     assert made.stages(plan)["leave"] == ["cp-1"] and made.stages(plan)["evict"] == ["cp-2"]
     assert [node["name"] for node in made.shared()["leave"]] == ["cp-1"]

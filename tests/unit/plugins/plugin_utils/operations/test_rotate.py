@@ -44,7 +44,7 @@ def infos():
     return {name: info(name) for name in HOSTS}
 
 
-def planned(infos, refusals=(), planes=PLANES, kubeconfig=None, **options):
+def planned(infos, refusals=(), planes=tuple(PLANES), kubeconfig=None, **options):
     cluster = {
         "name": "prod",
         "control_planes": list(planes),
