@@ -30,7 +30,7 @@ def early(plan: Mapping[str, Any], infos: Infos, wanted: str) -> list[Finding]:
     if not plan.get("nodes") or not plan.get("version") or not plan.get("leader"):
         return []  # the plan's own refusals say why
     if not plan.get("exists"):
-        return [Finding("upgrade.no_cluster", "There is no cluster to upgrade. Create one with site.")]
+        return [Finding("upgrade.no_cluster", "No cluster runs on these hosts. Create one with site.")]
     if not distributions.by_name(plan["distribution"]).upgrades:
         text = "A cluster of %s is not upgraded by this playbook yet. Use its own way: https://docs.k3s.io/upgrades"
         return [Finding("upgrade.unsupported", text % plan["distribution"], None, plan["distribution"])]

@@ -280,7 +280,7 @@ def warnings(case: Case) -> list[Finding]:
         host = case.state.planes[0].host
         text = (
             "%s: is the only control plane, so the API does not answer while it is changed, up to two minutes a release. "
-            "Pods keep running. With three control planes there is no gap."
+            "Pods keep running. With three control planes it goes on answering."
         )
         found.append(Finding("upgrade.single_control_plane", text % host, host, 1, 3))
     for host in case.drained:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.action import plan as action
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.operations import plan_findings
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described, ids
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory, texts
@@ -168,7 +168,7 @@ def test_running_workers_are_rebooted_one_at_a_time():
 def test_ansible_does_not_reboot_its_own_machine():
     hosts, groups = boards({"kube_allow_reboot": True})
     plan = planner.cluster_plan(hosts, groups)
-    told = action._cannot_reboot(plan, {"cp-1": {}, "w-1": {"local": True}})
+    told = plan_findings.cannot_reboot(plan, {"cp-1": {}, "w-1": {"local": True}})
     assert described(told) == ["reboot.ansible_runs_here node=w-1"] and FILE in told[0].text
 
 

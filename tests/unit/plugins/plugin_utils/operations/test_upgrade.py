@@ -9,11 +9,13 @@ import copy
 
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.drain import CORDONED
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.operations.upgrade import Operation
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.operations import upgrade
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.clusters import running, with_inputs
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described, ids
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import inventory, machine
 
 GIB = 1 << 30
 
@@ -198,6 +200,34 @@ def test_k3s_is_refused():
     plan = planner.cluster_plan(hosts, groups, any_version=True)
     infos = {host: row["info"] for host, row in hosts.items()}
     assert ids(upgrade.early(plan, infos, "1.37.2")) == ["upgrade.unsupported"]
+
+
+def test_new_machines_are_no_cluster():
+    hosts, groups = inventory(1, 1, {"kube_version": "1.37.2"})
+    plan = planner.cluster_plan(hosts, groups, any_version=True)
+    infos = {host: row["info"] for host, row in hosts.items()}
+    assert ids(upgrade.early(plan, infos, "1.37.2")) == ["upgrade.no_cluster"]
+
+
+def test_a_cluster_whose_configuration_cannot_be_read_is_refused(cluster):
+    plan = cluster.plan()
+    for host in cluster.groups["kube_control_plane"]:
+        cluster.live(host)["kubeadm_config"] = {"ClusterConfiguration": "kind: ClusterConfiguration"}
+    infos = {host: row["info"] for host, row in cluster.hosts.items()}
+    assert ids(upgrade.early(plan, infos, "1.37.2")) == ["upgrade.no_config"]
+
+
+def test_a_machine_that_has_not_joined_is_left_to_site(cluster):
+    cluster.hosts["w-2"] = {**cluster.hosts["w-1"], "info": machine("w-2", "10.0.0.29")}
+    cluster.groups["kube_node"].append("w-2")
+    assert "upgrade.not_joined node=w-2" in described(cluster.planned()["refusals"])
+
+
+def test_a_cluster_that_does_not_say_how_it_is_is_refused(cluster):
+    options = {"force": False, "backup": False, "timeout": 300}
+    asked = Operation(options, {}, cluster.plan(), cluster.hosts, [])
+    asked.ask(lambda _wanted: {"failed": True, "msg": "timed out"})
+    assert described(asked.refusals) == ["upgrade.not_asked"] and asked.answer is None
 
 
 def test_a_kubelet_that_is_too_old_is_refused(cluster):
