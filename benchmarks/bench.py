@@ -243,6 +243,25 @@ def kill_after(seconds, log, name="site"):
     return tasks[-1].strip(" *") if tasks else "before the first task"
 
 
+def survives(name, at, log):
+    """Kill a playbook after `at` seconds, run it again, and once more. Return (good, what happened in words).
+
+    Good: the next run ends with a healthy cluster, and the one after it changes nothing. The log keeps what did not go
+    well.
+    """
+    during = kill_after(at, log, name)
+    seconds, output = playbook(name, check=False)
+    third = playbook(name, check=False)[1]
+    changed = sum(counts["changed"] for counts in recap(third).values())
+    good = went_well(output) and went_well(third) and changed == 0
+    if not good:
+        log.write_text(output + third)
+    killed = "killed in " + during if during else "NOT KILLED, it ended before"
+    verdicts = ["healthy" if went_well(text) else "FAILED" for text in (output, third)]
+    text = "after %.1f s %s: next run %.0f s, %s; the run after it %s, changed %d"
+    return good, text % (at, killed, seconds, *verdicts, changed)
+
+
 def descendants(pid):
     """Return the PIDs of all descendants. Ansible's workers have their own sessions and process groups."""
     listed = subprocess.run(["ps", "-eo", "pid=,ppid="], text=True, capture_output=True, check=True).stdout

@@ -5,7 +5,7 @@
 """Measure the playbook rotate on the lab's nodes.
 
     benchmarks/certificates.py renew      renew all certificates under a client that asks ten times a second
-    benchmarks/certificates.py expired    let all certificates expire, switch the nodes off and on, bring the cluster back
+    benchmarks/certificates.py expired    let all expire, switch the nodes off and on, bring the cluster back
     benchmarks/certificates.py both
 
 The lab must be up (tests/lab/lab up). The nodes (cluster "bench") are created at the start and removed at the end.
@@ -39,11 +39,13 @@ KUBECONFIGS = ["/etc/kubernetes/%s.conf" % name for name in ("admin", "controlle
 KUBELET = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 SERIALS = r"""
 for port in 6443 2379 2380; do
-  python3 -c 'import ssl, sys, hashlib; c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT); c.check_hostname = False; c.verify_mode = 0
-import socket; s = c.wrap_socket(socket.create_connection((sys.argv[1], int(sys.argv[2])), 3))
+  python3 -c 'import ssl, sys, hashlib; c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT); c.check_hostname = False
+c.verify_mode = 0; import socket; s = c.wrap_socket(socket.create_connection((sys.argv[1], int(sys.argv[2])), 3))
 print(sys.argv[2], hashlib.sha256(s.getpeercert(True)).hexdigest()[:16])' ADDRESS $port
 done
-for name in kube-apiserver kube-controller-manager kube-scheduler etcd; do crictl ps -q --name "^$name$" | cut -c1-12; done
+for name in kube-apiserver kube-controller-manager kube-scheduler etcd; do
+  crictl ps -q --name "^$name$" | cut -c1-12
+done
 """
 
 

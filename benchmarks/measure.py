@@ -35,7 +35,6 @@ from bench import (
     bare,
     change,
     free_memory,
-    kill_after,
     local_url,
     make,
     nodes,
@@ -43,6 +42,7 @@ from bench import (
     recap,
     remove,
     ssh,
+    survives,
     went_well,
 )
 
@@ -164,34 +164,13 @@ def kill(options):
         # One random moment in each slice of the run, so that init and joins are interrupted too.
         at = span * (seed % options.of + random.Random(seed).random()) / options.of
         log = CACHE / ("kill-%d.log" % seed)
-        during = kill_after(at, log)
-        missed += during is None
-        seconds, output = playbook("site", check=False)
-        third = playbook("site", check=False)[1]
-        changed = sum(counts["changed"] for counts in recap(third).values())
-        good = went_well(output) and went_well(third) and changed == 0
+        good, text = survives("site", at, log)
         failures += not good
-        print(
-            "seed %d, after %.1f s %s: next run %.0f s, %s; the run after it %s, changed %d"
-            % (
-                seed,
-                at,
-                "killed in " + during if during else "NOT KILLED, it ended before",
-                seconds,
-                *_verdicts(output, third),
-                changed,
-            ),
-            flush=True,
-        )
-        if not good:
-            log.write_text(output + third)
+        missed += "NOT KILLED" in text
+        print("seed %d, %s" % (seed, text), flush=True)
     remove()
     print("%d killed, %d ended before" % (options.seeds - missed, missed))
     sys.exit("%d of %d failed" % (failures, options.seeds) if failures else 0)
-
-
-def _verdicts(*outputs):
-    return ["healthy" if went_well(output) else "FAILED" for output in outputs]
 
 
 def scale(_options):

@@ -123,13 +123,19 @@ def voters_at(host):
     return int(done.stdout) if done.returncode == 0 and done.stdout.strip().isdigit() else 0
 
 
-def dead(_options):
-    """Remove the first control plane after its machine died."""
+def begin():
+    """Start a cluster and its clients. Return (clients, the control plane that goes, what runs on the other nodes)."""
     clients = start()
     planes = nodes()[0]
-    victim, staying = list(planes)[-1], [*list(planes)[:-1], *nodes()[1]]
-    before = processes(staying)
+    victim = list(planes)[-1]
+    before = processes([*list(planes)[:-1], *nodes()[1]])
     time.sleep(5)
+    return clients, victim, before
+
+
+def dead(_options):
+    """Remove the first control plane after its machine died."""
+    clients, victim, before = begin()
     down(victim)
     arguments = ("-e", "remove_nodes=%s" % victim, "-e", "remove_dead=true")
     seconds, output = playbook("remove", *arguments, check=False)
@@ -141,11 +147,7 @@ def dead(_options):
 
 def alive(_options):
     """Remove the control plane that leads etcd, while it runs."""
-    clients = start()
-    planes = nodes()[0]
-    victim, staying = list(planes)[-1], [*list(planes)[:-1], *nodes()[1]]
-    before = processes(staying)
-    time.sleep(5)
+    clients, victim, before = begin()
     arguments = ("-e", "remove_nodes=" + victim)
     seconds, output = playbook("remove", *arguments, check=False)
     show("remove %s, alive" % victim, seconds, output, clients, before)
@@ -166,11 +168,7 @@ def worker(_options):
 
 def replace(_options):
     """Replace the first control plane, dead, by a new machine with its name."""
-    clients = start()
-    planes = nodes()[0]
-    victim, staying = list(planes)[-1], [*list(planes)[:-1], *nodes()[1]]
-    before = processes(staying)
-    time.sleep(5)
+    clients, victim, before = begin()
     down(victim)
     time.sleep(5)
     new_machine(victim)
@@ -179,7 +177,7 @@ def replace(_options):
     def watch():
         two = False
         while not three:
-            number = voters_at(staying[0])
+            number = voters_at(next(iter(before)))
             two = two or number == 2
             three.extend([time.monotonic() - started] if two and number == 3 else [])
             time.sleep(0.5)

@@ -17,11 +17,19 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do planes+=("$1"); shift; done
 [ $# -eq 0 ] || shift
 workers=("$@")
 first=${planes[0]}
-ssh_options=(-i "$key" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o ControlMaster=auto -o ControlPath=/tmp/kw-hand-%h -o ControlPersist=60)
+ssh_options=(-i "$key" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR
+    -o ControlMaster=auto -o ControlPath=/tmp/kw-hand-%h -o ControlPersist=60)
 # What a node in a container cannot have.
 ignored=SystemVerification,Swap,FileContent--proc-sys-net-bridge-bridge-nf-call-iptables
 
 on() { local host=$1; shift; ssh "${ssh_options[@]}" "root@$host" bash -euo pipefail -s -- "$@"; }
+# On the first control plane: kubectl as the administrator.
+kubectl() { on "$first" <<<"kubectl --kubeconfig /etc/kubernetes/admin.conf $* >/dev/null"; }
+upgrade() { # HOST ARGUMENTS
+    local host=$1; shift
+    on "$host" <<<"kubeadm upgrade $* --ignore-preflight-errors=$ignored >/root/upgrade.log 2>&1 ||
+        { tail -n 20 /root/upgrade.log; exit 1; }"
+}
 say() { printf '%4d s  %s\n' "$SECONDS" "$*"; }
 
 # shellcheck disable=SC2016
@@ -41,11 +49,11 @@ done
 kubelet() { # HOST
     local host=$1 name
     name=$(on "$host" <<<'hostname')
-    on "$first" <<<"kubectl --kubeconfig /etc/kubernetes/admin.conf drain $name --ignore-daemonsets --delete-emptydir-data >/dev/null"
+    kubectl drain "$name" --ignore-daemonsets --delete-emptydir-data
     on "$host" "$source_url" "$version" kubelet kubectl <<<"$fetch"
     on "$host" <<<'systemctl daemon-reload && systemctl restart kubelet'
     for _try in $(seq 30); do
-        on "$first" <<<"kubectl --kubeconfig /etc/kubernetes/admin.conf uncordon $name >/dev/null" && break
+        kubectl uncordon "$name" && break
         sleep 2
     done
 }
@@ -54,9 +62,9 @@ for host in "${planes[@]}"; do
     say "control plane $host"
     on "$host" "$source_url" "$version" kubeadm <<<"$fetch"
     if [ "$host" = "$first" ]; then
-        on "$host" <<<"kubeadm upgrade apply v$version --yes --ignore-preflight-errors=$ignored >/root/upgrade.log 2>&1 || { tail -n 20 /root/upgrade.log; exit 1; }"
+        upgrade "$host" apply "v$version" --yes
     else
-        on "$host" <<<"kubeadm upgrade node --ignore-preflight-errors=$ignored >/root/upgrade.log 2>&1 || { tail -n 20 /root/upgrade.log; exit 1; }"
+        upgrade "$host" node
     fi
     say "kubelet of $host"
     kubelet "$host"
@@ -64,9 +72,9 @@ done
 for host in "${workers[@]}"; do
     say "worker $host"
     on "$host" "$source_url" "$version" kubeadm <<<"$fetch"
-    on "$host" <<<"kubeadm upgrade node --ignore-preflight-errors=$ignored >/root/upgrade.log 2>&1 || { tail -n 20 /root/upgrade.log; exit 1; }"
+    upgrade "$host" node
     kubelet "$host"
 done
 say "wait until all nodes are Ready"
-on "$first" <<<'kubectl --kubeconfig /etc/kubernetes/admin.conf wait --for=condition=Ready node --all --timeout=180s >/dev/null'
+kubectl wait --for=condition=Ready node --all --timeout=180s
 say done

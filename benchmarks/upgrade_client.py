@@ -5,8 +5,9 @@
 
     python3 upgrade_client.py https://127.0.0.1:7443    # prints one line of JSON
 
-Each write is a ConfigMap of its own with a number. A write counts as acknowledged if the API answered 201. At the end all
-ConfigMaps are listed: an acknowledged one that is missing is lost. The watch goes on from the last version that it saw.
+Each write makes a numbered ConfigMap. A write counts as acknowledged if the API answered 201. At the end
+all ConfigMaps are listed: an acknowledged one that is missing is lost. The watch goes on from the last version that it
+saw.
 """
 
 from __future__ import annotations

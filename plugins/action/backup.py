@@ -12,6 +12,7 @@ from ansible import context
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import archives, run_options
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.operations.unlogged import unlogged
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore
 
 MODULE = "kubewright.cluster.backup"
@@ -72,13 +73,9 @@ class ActionModule(ActionBase):
         return {"changed": True, "path": path, "size": receiver.size, "deleted": gone, **kept}
 
     def _ask(self, arguments, task_vars):
-        """Run the module. What it prints is not for a log (-vvv), because pieces of the archive are in it."""
-        former, self._task.no_log = self._task.no_log, True
-        shown, self._connection._play_context.no_log = self._connection._play_context.no_log, True
-        try:
+        """Run the module. Raise AnsibleActionFail if it fails."""
+        with unlogged(self._task, self._connection):
             made = self._execute_module(MODULE, arguments, task_vars=task_vars)
-        finally:
-            self._task.no_log, self._connection._play_context.no_log = former, shown
         if made.get("failed"):
             raise AnsibleActionFail(str(made.get("msg")))
         return made

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import removal
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.operations import lock_holder
 
 MODULE = "kubewright.cluster.node_maintenance"
 
@@ -22,7 +22,7 @@ class ActionModule(ActionBase):
         arguments = dict(self._task.args)
         answer = self._execute_module(MODULE, arguments, task_vars=task_vars)
         run = str(answer.get("lock_run") or "")
-        if answer.get("failed") and run and removal.is_gone(run):
+        if answer.get("failed") and run and lock_holder.is_gone(run):
             arguments["holder"] = {**arguments["holder"], "dead": run}
             answer = self._execute_module(MODULE, arguments, task_vars=task_vars)
         result.update(answer)

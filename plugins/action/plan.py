@@ -23,13 +23,14 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller impo
     host_inputs,
     kubeconfig,
     kubeconfig_changes,
-    removal,
     run_options,
     user_files,
     written_inputs,
 )
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.operations import (
+    lock_holder,
     plan_findings,
+    removal,
     restoration,
     rotation,
     upgrade,
@@ -301,7 +302,7 @@ def _keep(store, plan, hosts, part, task_vars, check_mode, texts):
     if not (set(stages) - {"leader"} or cluster["complete"]) and _is_applied(plan):
         stages.pop("leader", None)
     store.put("plan", "stages", stages)
-    store.put("plan", "cluster", {**cluster, "holder": removal.holder("site")})
+    store.put("plan", "cluster", {**cluster, "holder": lock_holder.holder("site")})
     store.put("plan", "batches", slices.batches(plan, shares, part))
     given = values[plan["leader"]]["kube_manifests"] if plan["leader"] else []
     manifests = cluster_objects.complete(plan["manifests"], given, texts)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action plugin for the module restore: gives each control plane its part of the archive, and reports what was restored."""
+"""Action plugin for the module restore: gives each control plane its part of the archive, reports what was restored."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ansible import context
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import archives, run_options
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.operations.unlogged import unlogged
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore
 
 MODULE = "kubewright.cluster.restore"
@@ -116,13 +117,9 @@ class ActionModule(ActionBase):
         return passphrase
 
     def _ask(self, arguments, task_vars):
-        """Run the module. What it is given is not for a log (-vvv), because keys of the cluster are in it."""
-        former, self._task.no_log = self._task.no_log, True
-        shown, self._connection._play_context.no_log = self._connection._play_context.no_log, True
-        try:
+        """Run the module. Raise AnsibleActionFail if it fails."""
+        with unlogged(self._task, self._connection):
             made = self._execute_module(MODULE, arguments, task_vars=task_vars)
-        finally:
-            self._task.no_log, self._connection._play_context.no_log = former, shown
         if made.get("failed"):
             raise AnsibleActionFail(str(made.get("msg")))
         made.pop("invocation", None)

@@ -21,8 +21,8 @@ options:
   _terms:
     description:
       - With C(partial) it returns only whether the cluster has hosts outside of the play.
-      - With C(asked) it returns the healthy control plane that is asked about O(operation), which stays if the operation
-        removes nodes, or the host of the task if there is none.
+      - With C(asked) it returns the healthy control plane that is asked about O(operation), which stays if the
+        operation removes nodes, or the host of the task if there is none.
     type: str
     choices: [partial, asked]
   operation:
@@ -45,11 +45,8 @@ _raw:
 
 import ansible.constants as C  # noqa: E402
 from ansible.plugins.lookup import LookupBase  # noqa: E402
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import (  # noqa: E402
-    host_inputs,
-    removal,
-    run_options,
-)
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import host_inputs, run_options  # noqa: E402
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.operations import removal  # noqa: E402
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore  # noqa: E402
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs.groups import roles_of  # noqa: E402
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.operations import remove  # noqa: E402

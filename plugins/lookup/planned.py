@@ -23,8 +23,8 @@ options:
         host - a list of C(role) and C(tasks) that is the same for all hosts of a batch.
       - C(objects) is what is applied through the API, C(verify) is what is verified, C(report) the
         lines of the verification, C(kubeconfig) is the file on the controller.
-      - C(operation) is the plan of an operation, such as C(backup), C(remove) or C(rotate); C(exists) is true if this run has a
-        plan.
+      - C(operation) is the plan of an operation, such as C(backup), C(remove) or C(rotate); C(exists) is true if this
+        run has a plan.
     type: str
     required: true
   host:

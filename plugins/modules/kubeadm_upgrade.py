@@ -11,8 +11,8 @@ short_description: Change the version of one kubeadm node
 version_added: 0.1.0
 author: kubewright contributors (@kubewright)
 description:
-  - Runs C(kubeadm upgrade) on a node that M(kubewright.cluster.node_maintenance) took out of service, and waits until the
-    node serves in the new version.
+  - Runs C(kubeadm upgrade) on a node that M(kubewright.cluster.node_maintenance) took out of service, and waits until
+    the node serves in the new version.
   - A run that was killed is finished by the same call.
 extends_documentation_fragment: [kubewright.cluster.attributes]
 attributes:

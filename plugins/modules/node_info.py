@@ -314,10 +314,10 @@ node:
         C(authorities), whose private keys are there, C(outdated), why a static pod does not use the certificates in its
         files, and C(borrowed), whether the kubelet's kubeconfig holds a short-lived certificate, C(admin_sha256),
         digests of the certificates and the key in the administrator's kubeconfig, and on a control plane C(live), the
-        state that its API and etcd report (C(healthy), C(uid) of kube-system, C(version), C(nodes), C(kubeadm_config), C(etcd_cluster), C(etcd_members),
-        C(config_maps), C(daemonsets), C(deployments), C(applied), which manifests the collection applied and whether
-        their objects are still C(same), C(changed) or C(deleted), C(applied_error), C(dns_places), the nodes of
-        CoreDNS' pods, C(addons) of K3s, C(error), C(etcd_error)).
+        state that its API and etcd report (C(healthy), C(uid) of kube-system, C(version), C(nodes), C(kubeadm_config),
+        C(etcd_cluster), C(etcd_members), C(config_maps), C(daemonsets), C(deployments), C(applied), which manifests the
+        collection applied and whether their objects are still C(same), C(changed) or C(deleted), C(applied_error),
+        C(dns_places), the nodes of CoreDNS' pods, C(addons) of K3s, C(error), C(etcd_error)).
       type: dict
       returned: always
     reach:

@@ -25,7 +25,8 @@ options:
       - V(started) puts keys and data in place, starts the control plane, counts the restored objects, and deletes the
         Nodes of machines that are not in the inventory.
       - V(undone) puts back what V(stopped) put aside.
-      - The action plugin uses V(begun), which says which parts are missing, and V(received), which takes a piece of one.
+      - The action plugin uses V(begun), which says which parts are missing, and V(received), which takes a piece of
+        one.
     type: str
     required: true
     choices: [prepared, stopped, started, undone, begun, received]

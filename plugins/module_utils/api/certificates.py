@@ -44,7 +44,7 @@ READ_BY = {
 }
 # The API server reads its serving certificate again when the file changes, and `site` may write it without a restart.
 READ_AGAIN = ("apiserver",)
-# An argument by which a static pod's process is told from another of the same name, such as one of a nested cluster.
+# An argument that only a static pod's process has, unlike one of the same name, such as in a nested cluster.
 ARGUMENTS = {
     "etcd": "--data-dir=" + paths.ETCD_DATA,
     "kube-apiserver": "--tls-cert-file=%s/pki/apiserver.crt" % paths.KUBERNETES,
@@ -122,8 +122,8 @@ def read(path: str) -> Certificate | None:
 def served_at(address: str, port: int, client: Tuple[str, str] | None = None) -> Certificate | None:
     """Return the certificate that is served at a port, None if nothing answers.
 
-    It need not be valid: expired ones are looked at too. client: (certificate, key) files to present; etcd logs an error
-    for each connection without one.
+    It need not be valid: expired ones are looked at too. client: (certificate, key) files to present; etcd logs an
+    error for each connection without one.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

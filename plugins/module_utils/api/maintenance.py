@@ -30,8 +30,8 @@ class Maintenance:
     """One node in a run that holds the cluster's lock.
 
     member: a client of the cluster's own etcd, None if the datastore is elsewhere. hold: seconds for which the lock is
-    kept without a renewal, while the node is worked on. dead: a run that ended without releasing the lock. note: records
-    a change and returns True if it has to be made.
+    kept without a renewal, while the node is worked on. dead: a run that ended without releasing the lock. note:
+    records a change and returns True if it has to be made.
     """
 
     def __init__(
@@ -59,7 +59,8 @@ class Maintenance:
     def drain(self, timeout: float, force: bool = False) -> None:
         """Make the node unschedulable and evict its pods. Raise DrainError or ApiError.
 
-        The node is made schedulable again if its pods stay, unless it was unschedulable before. force: pods may be lost.
+        The node is made schedulable again if its pods stay, unless it was unschedulable before. force: pods may be
+        lost.
         """
         deadline = time.monotonic() + timeout
         self._await_permission(deadline, force)

@@ -19,7 +19,7 @@ from .tokens import K3sError
 
 
 def digests(data_dir: str, names: Sequence[str]) -> Dict[str, str]:
-    """Return the digests of certificates by name, a path below the data directory without .crt; "" for one not there."""
+    """Return digests of certificates by name, a path below the data directory without .crt; "" if it is missing."""
     found = {name: certificates.read("%s/%s.crt" % (data_dir, name)) for name in names}
     return {name: row.digest if row else "" for name, row in found.items()}
 

@@ -92,7 +92,7 @@ def problem(runner: Runner, former: str) -> str:
         return "the kubelet has no client certificate yet"
     if found.expires <= time.time():
         return "the kubelet's client certificate has expired"
-    return "the kubelet has not got a client certificate of its own yet" if found.digest == former else ""
+    return "the kubelet still waits for its own client certificate" if found.digest == former else ""
 
 
 def former_of(runner: Runner) -> str:

@@ -96,7 +96,7 @@ class Renewal:
         return "" if leader else "its etcd member knows no leader"
 
     def _yield_leadership(self) -> None:
-        """Make another member the leader, if this one is. etcd does that too when it is told to end, but then once only."""
+        """Make another member the leader, if this one is. etcd does so too when it stops, but tries only once."""
         try:
             client = etcd.local(self.runner.kubernetes)
             members = client.members()

@@ -39,9 +39,9 @@ OLD_FLAGS = re.compile(r"\s*--pod-infra-container-image=[^\s\"]+")
 class Step(NamedTuple):
     """One step of one control plane.
 
-    kind: kubeadm's command, apply or node. version: such as 1.37.2. etcd_tag: of etcd's image; empty if etcd stays. addons:
-    CoreDNS and kube-proxy follow. ignored: preflight checks that need not pass. upload: ClusterConfiguration to store
-    first, empty for none.
+    kind: kubeadm's command, apply or node. version: such as 1.37.2. etcd_tag: of etcd's image; empty if etcd stays.
+    addons: CoreDNS and kube-proxy follow. ignored: preflight checks that need not pass. upload: ClusterConfiguration to
+    store first, empty for none.
     """
 
     kind: str
@@ -98,7 +98,7 @@ class Upgrade:
             return static_pods.wait_until(self.runner.api_problem, min(timeout, RESTART_SECONDS))
 
     def control_plane(self, step: Step, timeout: int) -> None:
-        """Change the static pods, and wait until they serve in the new version. Raise KubeadmError or OwnershipError."""
+        """Change the static pods and wait until the new version serves. Raise KubeadmError or OwnershipError."""
         with self.runner.lock(timeout), self._without_copies():
             if step.upload:
                 self._upload(step.upload)

@@ -35,7 +35,7 @@ class Journal:
         return ownership.read(self.path)["settings"].get(ownership.RESTORING) or {}
 
     def write(self, row: Row) -> None:
-        """Record how far the restore is; its directory of former files is ours from now on, so that reset removes it."""
+        """Record how far the restore is. Its directory of former files is ours from now on: reset removes it."""
         record = ownership.read(self.path)
         record["settings"][ownership.RESTORING] = row
         record["data"].setdefault(paths.KUBERNETES + "/before-" + row["at"], {"before": []})
@@ -112,7 +112,7 @@ class Aside:
     # -- files of the user -----------------------------------------------------------------------------------------
 
     def put_file(self, path: str, content: bytes, mode: int, owner: int, group: int, journal: Journal) -> bool:
-        """Write a file of the archive in its place; a former one that differs is kept. Return True if it was written."""
+        """Write a file of the archive in its place, and keep a former one that differs. Return True if it was done."""
         target, kept = self.root + path, self.place + "/files" + path
         if os.path.isfile(target):
             with open(target, "rb") as stream:

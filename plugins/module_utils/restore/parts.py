@@ -1,8 +1,9 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The parts of an archive on the control plane that is restored: received in pieces, checked, unpacked. Standard library
-only.
+"""The parts of an archive on the control plane that is restored: received in pieces, checked, unpacked.
+
+Standard library only.
 
 They are in a directory that only root can read, and that is deleted when the restore is complete or undone.
 """

@@ -96,7 +96,8 @@ class First(ControlPlane):
         """Put keys and data in place and start the control plane. Return {seconds, counts, wrong, deleted}.
 
         keep: names of the inventory's nodes, other Nodes are deleted. replaced: those of them that are other machines
-        now. counts: restored objects by kind. wrong: kinds that differ from the manifest. Raise RestoreError or ApiError.
+        now. counts: restored objects by kind. wrong: kinds that differ from the manifest. Raise RestoreError or
+        ApiError.
         """
         row = self.journal.read()
         if row.get("archive") != self.parts.archive or row.get("step") not in (STOPPED, PLACED):

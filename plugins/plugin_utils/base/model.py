@@ -369,13 +369,12 @@ class Plan(TypedDict, total=False):
     operation: Annotated[
         dict[str, Any],
         "only with `-e operation=NAME`: its `name`, `tasks` in words, `refusals`, `warnings` (also those of the plan "
-        "then); for `backup` its `source`, the control plane that is asked; for `remove` and `replace` the `nodes` that "
-        "go (`host`, `name`, `role`, `alive`, `known`, `evicts`) and `etcd` `before` and `after` (`voters`, `serving`, "
-        "`needed`, `spare`); for `restore` the control plane that is restored `first`, and the nodes that are `replaced` or "
-        "`forgotten`; for `rotate` the `mode` (`rolling`, `offline`), and the `nodes` that change (`host`, `name`, "
-        "`certificates`, `restarts`, `kubelet`); "
-        "for `upgrade` the `hops` (versions), the `rounds` (one control plane each: `host`, `version`, "
-        "`kind`, `etcd`), the `windows` and `workers` (nodes that get their kubelet), those that are `drained`, and "
-        "`seconds`",
+        "then); for `backup` its `source`, the control plane that is asked; for `remove` and `replace` the `nodes` "
+        "that go (`host`, `name`, `role`, `alive`, `known`, `evicts`) and `etcd` `before` and `after` (`voters`, "
+        "`serving`, `needed`, `spare`); for `restore` the control plane that is restored `first`, and the nodes that "
+        "are `replaced` or `forgotten`; for `rotate` the `mode` (`rolling`, `offline`), and the `nodes` that change "
+        "(`host`, `name`, `certificates`, `restarts`, `kubelet`); for `upgrade` the `hops` (versions), the `rounds` "
+        "(one control plane each: `host`, `version`, `kind`, `etcd`), the `windows` and `workers` (nodes that get "
+        "their kubelet), those that are `drained`, and `seconds`",
     ]
     nodes: Annotated[dict[str, PlanNode], "by inventory name, see below"]

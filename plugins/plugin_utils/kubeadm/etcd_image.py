@@ -35,8 +35,8 @@ def wanted(version: str) -> str:
 def chosen(version: str, shared: Inputs, stored: Mapping[str, Any]) -> str:
     """Return the tag to write into the configuration, empty for kubeadm's own.
 
-    stored: the running cluster's ClusterConfiguration, empty for a new cluster. The inputs win. A running cluster keeps its etcd until it
-    is upgraded to another release of Kubernetes, and it never gets an older one.
+    stored: the running cluster's ClusterConfiguration, empty for a new cluster. The inputs win. A running cluster keeps
+    its etcd until it is upgraded to another release of Kubernetes, and it never gets an older one.
     """
     if datastore.is_external(shared):
         return ""

@@ -26,8 +26,8 @@ class Target:
     """A node that will be removed.
 
     given: as the user wrote it. host: its inventory name, None if it is not there. name: of its Node. alive: its
-    machine is a node of this cluster and can be reached. known: the cluster has its Node or its etcd member. evicts: its
-    kubelet reports, so its pods can be evicted. leaves: it takes itself out of etcd.
+    machine is a node of this cluster and can be reached. known: the cluster has its Node or its etcd member. evicts:
+    its kubelet reports, so its pods can be evicted. leaves: it takes itself out of etcd.
     """
 
     given: str

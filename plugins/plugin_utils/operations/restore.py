@@ -157,8 +157,8 @@ def _unfit(plan: Mapping[str, Any], manifest: Mapping[str, Any], settings: Mappi
     former = str(cluster["version"]).lstrip("v")
     if wanted and wanted.split(".")[:2] != former.split(".")[:2]:
         text = (
-            "The archive is of Kubernetes %s, and the inventory has kube_version %s. Set kube_version: %s, restore, and "
-            "upgrade afterwards."
+            "The archive is of Kubernetes %s, and the inventory has kube_version %s. Set kube_version: %s, restore, "
+            "and upgrade afterwards."
         )
         found.append(Finding("restore.version", text % (former, wanted, former), None, wanted, former))
     missing = [path for path in manifest.get("missing") or [] if path.endswith(AUTHORITY_KEYS)]

@@ -26,7 +26,8 @@ Infos = Mapping[str, Mapping[str, Any]]
 CONCERNS = ("member.", "user.", "inputs.", "groups.", "address.gone", "address.not_unique", "machine.listed_twice")
 # Only what `site` changes.
 OF_SITE = ("member.change_waits",)
-# Part of a kubelet's certificate that is left when it should have renewed it: it does so when 10 to 30 percent are left.
+# Part of a kubelet's certificate that is left when it should have renewed it: it does so when 10 to 30 percent are
+# left.
 LATE = 0.1
 # For so long a run that was killed keeps the cluster's lock: longer than a control plane takes.
 HOLD_SECONDS = 240

@@ -69,8 +69,8 @@ def refusals(
         found.append(Finding("rotate.no_majority", text % values, None, len(planes), needed))
     if not offline:
         text = (
-            "%s: cannot be looked at. While another control plane is restarted etcd would miss two members. Start it, or "
-            "remove it from the cluster (kubewright.cluster.remove)."
+            "%s: cannot be looked at. While another control plane is restarted etcd would miss two members. Start it, "
+            "or remove it from the cluster (kubewright.cluster.remove)."
         )
         found += [Finding("rotate.silent_control_plane", text % host, host) for host in missing]
         found += [one for host in planes if host not in healthy for one in _unhealthy(host, infos[host])]
@@ -138,7 +138,7 @@ def external(host: str, names: Sequence[str], cluster: Mapping[str, Any]) -> lis
     keys = (cluster.get("renewal") or {}).get("authorities") or []
     text = (
         "%s: the private key of the authority %s is not on the node, so %s cannot be renewed here. Make requests with "
-        "`kubeadm certs generate-csr`, put the signed certificates in place, and run again: what uses them is restarted."
+        "`kubeadm certs generate-csr`, put the signed certificates in place and run again: what uses them is restarted."
     )
     found = []
     for authority in sorted(set(AUTHORITIES.values()) - set(keys)):

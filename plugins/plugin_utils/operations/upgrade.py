@@ -42,8 +42,10 @@ def early(plan: Mapping[str, Any], infos: Infos, wanted: str) -> list[Finding]:
         return found
     stored = _stored(plan, infos)
     if not stored.get("kubernetesVersion"):
-        text = "%s: the ConfigMap kubeadm-config in kube-system is missing or damaged. Upload it first: `kubeadm init phase "
-        text += "upload-config kubeadm --config FILE`"
+        text = (
+            "%s: the ConfigMap kubeadm-config in kube-system is missing or damaged. Upload it first: "
+            "`kubeadm init phase upload-config kubeadm --config FILE`"
+        )
         return [Finding("upgrade.no_config", text % plan["leader"], plan["leader"])]
     oldest, first = state(plan, infos, []).oldest, next(iter(KUBERNETES))
     if versions.parse(oldest)[:2] < versions.parse(first)[:2]:

@@ -50,8 +50,8 @@ def downgrade(case: Case) -> list[Finding]:
         return []
     part, version = min(newer.items(), key=lambda item: item[0])
     text = (
-        "kube_version %s is older than %s, which %s has. Kubernetes is not downgraded. Set kube_version: %s, or restore a "
-        "backup of the older cluster (%s)."
+        "kube_version %s is older than %s, which %s has. Kubernetes is not downgraded. Set kube_version: %s, or "
+        "restore a backup of the older cluster (%s)."
     )
     newest = max(newer.values(), key=versions.parse)
     return [
@@ -67,8 +67,8 @@ def skew(case: Case) -> list[Finding]:
         if behind > rules.KUBELET_SKEW:
             nearest = "1.%d" % (versions.parse(version)[1] + rules.KUBELET_SKEW)
             text = (
-                "%s: its kubelet has version %s, and a kubelet may be %d minor releases older than the API servers (%s). "
-                "Upgrade to %s first, then to %s."
+                "%s: its kubelet has version %s, and a kubelet may be %d minor releases older than the API servers "
+                "(%s). Upgrade to %s first, then to %s."
             )
             values = (host, version, rules.KUBELET_SKEW, SKEW_PAGE, nearest, case.target)
             found.append(Finding("upgrade.skew", text % values, host, version, rules.KUBELET_SKEW))
@@ -234,7 +234,7 @@ def disks(case: Case) -> list[Finding]:
 
 
 def first_site(case: Case) -> list[Finding]:
-    """Refuse changes that are no part of an upgrade."""
+    """Refuse changes that do not belong to an upgrade."""
     text = "%s. An upgrade changes nothing else: run site with kube_version: %s first, then upgrade."
     found = []
     for sentence in case.plan.get("drift") or []:
@@ -279,8 +279,8 @@ def warnings(case: Case) -> list[Finding]:
     if len(case.state.planes) == 1:
         host = case.state.planes[0].host
         text = (
-            "%s: is the only control plane, so the API does not answer while it is changed, up to two minutes a release. "
-            "Pods keep running. With three control planes it goes on answering."
+            "%s: is the only control plane, so the API does not answer while it is changed, up to two minutes a "
+            "release. Pods keep running. With three control planes it goes on answering."
         )
         found.append(Finding("upgrade.single_control_plane", text % host, host, 1, 3))
     for host in case.drained:

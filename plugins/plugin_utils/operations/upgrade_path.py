@@ -85,8 +85,8 @@ class Path:
 def find(state: State, target: str, etcd_tag: str) -> Path:
     """Return the rounds from a state to a version. etcd_tag: of etcd's image in the end.
 
-    Between two releases of etcd all members get the version that the rule of the next release asks for; the next release
-    follows in rounds of its own, when all API servers have the target.
+    Between two releases of etcd all members get the version that the rule of the next release asks for; the next
+    release follows in separate rounds, when all API servers have the target.
     """
     hops = versions.upgrade_path(state.oldest, target)
     members = [plane.etcd for plane in state.planes if plane.etcd]

@@ -77,7 +77,7 @@ def images(table, version):
     return [
         *control_plane(version),
         etcd(row["etcd_image"], row["etcd"]),
-        # What the collection installs in place of kubeadm's etcd. The module proxy does not have the version of the tag.
+        # What the collection installs in place of kubeadm's etcd. The tag's version is not served as a module.
         *([etcd(table["safe_etcd_image"], table["safe_etcd"])] if catalog.needs_safe_etcd(table, version) else []),
         Image(f"{REGISTRY}/coredns/coredns", f"v{row['coredns']}", dns, settings, headers=bind),
         Image(f"{REGISTRY}/pause", row["pause"], {}, {"Entrypoint": ["/pause"], "User": "65535:65535"}),

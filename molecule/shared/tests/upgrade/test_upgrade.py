@@ -33,7 +33,8 @@ def test_no_node_is_cordoned_and_the_lock_is_free(kubectl):
 
 
 def test_the_stored_configuration_is_that_of_a_new_cluster(kubectl, inputs):
-    (stored,) = [item for item in kubectl("configmaps", "-n", "kube-system") if item["metadata"]["name"] == "kubeadm-config"]
+    known = {item["metadata"]["name"]: item for item in kubectl("configmaps", "-n", "kube-system")}
+    stored = known["kubeadm-config"]
     text = stored["data"]["ClusterConfiguration"]
     assert f"kubernetesVersion: v{inputs['kube_version']}" in text and "imageTag" not in text
 

@@ -15,8 +15,8 @@ from ...base import yaml_documents
 from ...inputs import schema
 from ...plan import slices
 from .. import kubeconfig
-from ..removal import holder
 from ..run_store import RunStore
+from .lock_holder import holder
 
 # Keys of ClusterConfiguration that decide what a renewed certificate is like:
 # https://kubernetes.io/docs/reference/config-api/kubeadm-config.v1beta4/#kubeadm-k8s-io-v1beta4-ClusterConfiguration

@@ -15,7 +15,7 @@ from ...kubeadm import artifacts, config, service
 from ...operations import operations, upgrade
 from ...operations.upgrade import NAME
 from ...plan import membership, slices
-from ..removal import holder, is_gone
+from .lock_holder import holder, is_gone
 
 MODULE = "kubewright.cluster.kubeadm_upgrade"
 Ask = Callable[[dict[str, Any]], Mapping[str, Any]]

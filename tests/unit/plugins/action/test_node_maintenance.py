@@ -19,7 +19,7 @@ DONE = {"changed": False, "changes": []}
 
 @pytest.mark.parametrize("gone", [True, False])
 def test_a_run_that_has_ended_does_not_hold_the_lock(action, monkeypatch, gone):
-    monkeypatch.setattr(node_maintenance.removal, "is_gone", lambda run: gone and run == "here/1-1")
+    monkeypatch.setattr(node_maintenance.lock_holder, "is_gone", lambda run: gone and run == "here/1-1")
     made = action(node_maintenance.ActionModule, ARGUMENTS, [LOCKED, DONE])
     result = made.run(task_vars={})
     assert len(made.asked) == 1 + gone and bool(result.get("failed")) is not gone

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 from ansible_collections.kubewright.cluster.plugins.action import plan as plan_action
 from ansible_collections.kubewright.cluster.plugins.lookup import cluster_hosts, leaving, planned
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import removal
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.operations import lock_holder, removal
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.operations import remove
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.tests.unit.plugins.action.conftest import HostVars
@@ -176,7 +176,7 @@ def test_a_limit_that_leaves_out_an_endpoint_is_refused(plan):
 
 
 def test_a_dead_runs_lock_is_no_problem():
-    host = removal.holder("site")["run"].partition("/")[0]
+    host = lock_holder.holder("site")["run"].partition("/")[0]
     held = {**answer(running()[0], lock="bob@build is changing this cluster (site)."), "lock_run": "%s/1-77" % host}
     made = operation(["cp-1"], reply=held)
     assert not made.removal.problems.refusals and made.holder["dead"] == held["lock_run"]
@@ -203,10 +203,10 @@ def test_a_healthy_control_plane_that_stays_is_asked(plan, store):
 
 
 def test_a_killed_run_on_this_controller_is_recognised():
-    holder = removal.holder("site")
-    assert holder["name"].count("@") == 1 and not removal.is_gone(holder["run"])
+    holder = lock_holder.holder("site")
+    assert holder["name"].count("@") == 1 and not lock_holder.is_gone(holder["run"])
     done = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
     host = holder["run"].partition("/")[0]
-    assert removal.is_gone("%s/%d-77" % (host, int(done.stdout)))
-    assert removal.is_gone("%s/%d-1" % (host, os.getppid()))  # another process has its number now
-    assert not removal.is_gone("elsewhere/1-1") and not removal.is_gone("")
+    assert lock_holder.is_gone("%s/%d-77" % (host, int(done.stdout)))
+    assert lock_holder.is_gone("%s/%d-1" % (host, os.getppid()))  # another process has its number now
+    assert not lock_holder.is_gone("elsewhere/1-1") and not lock_holder.is_gone("")

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plan's operation rotate on the controller: what is printed, what each play gets, what becomes of the kubeconfig."""
+"""The operation rotate on the controller: what is printed, what each play gets, what becomes of the kubeconfig."""
 
 from __future__ import annotations
 

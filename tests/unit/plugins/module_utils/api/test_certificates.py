@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Certificates of a node: read from files and kubeconfigs, compared with what is served and with what processes read."""
+"""Certificates of a node: read from files and kubeconfigs, compared with what is served and what processes read."""
 
 from __future__ import annotations
 

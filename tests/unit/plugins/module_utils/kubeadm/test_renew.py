@@ -320,5 +320,5 @@ def test_the_kubelet_must_have_another_valid_certificate(plane):
     plane.files = {"kubelet-client-current.pem": make(0, 10, "1", "a")}
     assert "has expired" in kubelet_identity.problem(plane, "a")
     plane.files = {"kubelet-client-current.pem": make(0, int(time.time()) + 99, "1", "a")}
-    assert "of its own" in kubelet_identity.problem(plane, "a")
+    assert "its own client certificate" in kubelet_identity.problem(plane, "a")
     assert kubelet_identity.problem(plane, "b") == "" and kubelet_identity.former_of(plane) == "a"

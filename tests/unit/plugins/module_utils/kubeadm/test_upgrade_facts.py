@@ -9,9 +9,12 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm import 
 from ansible_collections.kubewright.cluster.tests.unit.plugins.module_utils.api.fake_api import FakeApi, pod
 
 METRICS = """# HELP apiserver_requested_deprecated_apis
-apiserver_requested_deprecated_apis{group="storage.k8s.io",removed_release="1.37",resource="x",subresource="",version="v1beta1"} 1
-apiserver_requested_deprecated_apis{group="",removed_release="",resource="componentstatuses",subresource="",version="v1"} 1
-apiserver_requested_deprecated_apis{group="apps",removed_release="1.38",resource="y",subresource="",version="v1beta1"} 0
+apiserver_requested_deprecated_apis{group="storage.k8s.io",removed_release="1.37",resource="x",\
+subresource="",version="v1beta1"} 1
+apiserver_requested_deprecated_apis{group="",removed_release="",resource="componentstatuses",\
+subresource="",version="v1"} 1
+apiserver_requested_deprecated_apis{group="apps",removed_release="1.38",resource="y",\
+subresource="",version="v1beta1"} 0
 """
 
 

@@ -5,16 +5,14 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from ..base.findings import Finding, as_dicts
-from ..inputs.groups import roles_of
-from ..operations import operations, remove
-from ..operations.remove import Removal, Target
+from ...base.findings import Finding, as_dicts
+from ...inputs.groups import roles_of
+from ...operations import operations, remove
+from ...operations.remove import Removal, Target
+from .lock_holder import holder, is_gone
 
 # Warnings of a plan that a removal gives with the numbers before and after.
 COUNTED = ("control_planes.two", "control_planes.even")
@@ -161,34 +159,3 @@ class Operation:
             ],
             "control_planes": any(target.control_plane and target.known for target in targets),
         }
-
-
-def holder(operation: str) -> dict[str, str]:
-    """Return {name, operation, run, dead}. Called by a worker of ansible-playbook: its parent is the run."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = str(os.getuid())
-    host = socket.gethostname()
-    return {"name": "%s@%s" % (user, host), "operation": operation, "run": _run(host, os.getppid()), "dead": ""}
-
-
-def is_gone(run: str) -> bool:
-    """Return True if a run was on this controller and has ended. Of a run elsewhere nothing is known: False."""
-    host, _slash, rest = run.rpartition("/")
-    number = rest.partition("-")[0]
-    return host == socket.gethostname() and number.isdigit() and _run(host, int(number)) != run
-
-
-def _run(host: str, number: int) -> str:
-    return "%s/%d-%d" % (host, number, _started(number))
-
-
-def _started(number: int) -> int:
-    """Return when a process started, in ticks since boot; 0 if there is none."""
-    try:
-        with open("/proc/%d/stat" % number, encoding="utf-8", errors="replace") as stream:
-            words = stream.read().rpartition(")")[2].split()
-    except OSError:
-        return 0
-    return int(words[19]) if len(words) > 19 else 0
