@@ -1,12 +1,11 @@
-#!/usr/bin/env python3
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measure the playbook rotate on the lab's nodes.
 
-    benchmarks/certificates.py renew      renew all certificates under a client that asks ten times a second
-    benchmarks/certificates.py expired    let all expire, switch the nodes off and on, bring the cluster back
-    benchmarks/certificates.py both
+    python benchmarks/certificates.py renew      renew all certificates under a client that asks ten times a second
+    python benchmarks/certificates.py expired    let all expire, switch the nodes off and on, bring the cluster back
+    python benchmarks/certificates.py both
 
 The lab must be up (tests/lab/lab up). The nodes (cluster "bench") are created at the start and removed at the end.
 """

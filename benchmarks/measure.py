@@ -1,13 +1,12 @@
-#!/usr/bin/env python3
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measure the collection on the lab's nodes: overhead, second runs, killed runs, loss of a control plane, and more.
 
-    benchmarks/measure.py overhead --pairs 5
-    benchmarks/measure.py second | add-worker | scale | plan --nodes 100 | kill --seeds 12 | loss --mode local | loss
-    --mode vip benchmarks/measure.py --distribution k3s overhead | second | kill | loss | setting | agents 5 10 20
-    benchmarks/measure.py both
+    python benchmarks/measure.py overhead --pairs 5
+    python benchmarks/measure.py second | add-worker | scale | plan --nodes 100 | kill --seeds 12
+    python benchmarks/measure.py loss --mode local | loss --mode vip | both
+    python benchmarks/measure.py --distribution k3s overhead | second | kill | loss | setting | agents 5 10 20
 
 The lab must be up (tests/lab/lab up). Each command creates its own nodes (cluster "bench") and removes them at the end.
 """

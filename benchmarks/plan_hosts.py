@@ -1,11 +1,10 @@
-#!/usr/bin/env python3
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measure the playbook plan for many simulated hosts. No machines are needed.
 
-    benchmarks/plan_hosts.py 65 500 1000 2000
-    benchmarks/plan_hosts.py --profile 500
+    python benchmarks/plan_hosts.py 65 500 1000 2000
+    python benchmarks/plan_hosts.py --profile 500
 
 Runs a copy of the collection whose node_info returns prepared facts instead of connecting to a host. Everything else is
 unchanged.

@@ -1,12 +1,11 @@
-#!/usr/bin/env python3
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measure remove and replace on the lab's nodes, with a client that reads and one that writes.
 
-    benchmarks/removal.py dead | alive | worker | replace | resize
-    benchmarks/removal.py by-hand                                  # the commands of the documentation, for comparison
-    benchmarks/removal.py --distribution k3s dead | alive | replace | resize
+    python benchmarks/removal.py dead | alive | worker | replace | resize
+    python benchmarks/removal.py by-hand                                  # the commands of the documentation, for comparison
+    python benchmarks/removal.py --distribution k3s dead | alive | replace | resize
 
 The lab must be up (tests/lab/lab up). Each command creates its own nodes (cluster "bench") and removes them at the end.
 """

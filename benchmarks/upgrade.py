@@ -1,10 +1,9 @@
-#!/usr/bin/env python3
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measure an upgrade while a client reads, writes and watches ten times a second through a worker's API endpoint.
 
-    benchmarks/upgrade.py playbook [--control-planes 3] [--old-etcd] | by-hand | kill --seeds 12
+    python benchmarks/upgrade.py playbook [--control-planes 3] [--old-etcd] | by-hand | kill --seeds 12
 
 The lab must be up (tests/lab/lab up). Each command creates its own nodes (cluster "bench") and removes them at the end.
 """

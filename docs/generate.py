@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -7,8 +6,8 @@ data.
 
 Before that, complete the argument specs: a role accepts the inputs that other roles declare as well.
 
-    docs/generate.py            write the files
-    docs/generate.py --check    fail if a file is out of date
+    python docs/generate.py            write the files
+    python docs/generate.py --check    fail if a file is out of date
 """
 
 from __future__ import annotations
@@ -336,7 +335,9 @@ def main() -> int:
     check = parser.parse_args().check
     specs = [path for path, text in argument_specs().items() if path.read_text() != text]
     if check and specs:
-        print("\n".join(f"{path.relative_to(ROLES.parent)} is out of date; run docs/generate.py" for path in specs))
+        print(
+            "\n".join(f"{path.relative_to(ROLES.parent)} is out of date; run python docs/generate.py" for path in specs)
+        )
         return 1
     for path in specs:
         path.write_text(argument_specs()[path])
@@ -345,7 +346,7 @@ def main() -> int:
     gone = [str(path.relative_to(HERE)) for path in HERE.rglob("*.md") if str(path.relative_to(HERE)) not in made]
     if check:
         print(
-            "\n".join(f"docs/reference/{path} is out of date; run docs/generate.py" for path in stale + gone)
+            "\n".join(f"docs/reference/{path} is out of date; run python docs/generate.py" for path in stale + gone)
             or "docs/reference is up to date"
         )
         return 1 if stale or gone else 0
