@@ -23,18 +23,15 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller impo
     host_inputs,
     kubeconfig,
     kubeconfig_changes,
-    run_options,
     user_files,
     written_inputs,
 )
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.operations import (
     lock_holder,
     plan_findings,
-    removal,
-    restoration,
-    rotation,
-    upgrade,
 )
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.operations.chosen import operation
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.operations.operation import Run
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs.groups import members, roles_of
@@ -53,7 +50,6 @@ SPEC = {
     "inputs": {"type": "path"},
     "operation": {"type": "str", "choices": list(operations.OPERATIONS)},
 }
-REMOVAL = "kubewright.cluster.node_removal"
 COLOURS = {Kind.REFUSAL: C.COLOR_ERROR, Kind.FAILURE: C.COLOR_ERROR, Kind.WARNING: C.COLOR_WARN}
 
 # With this finding the hosts that belong into kube_control_plane are known, and none need be proposed.
@@ -76,42 +72,25 @@ class ActionModule(ActionBase):
         looks = {host: store.get("look", host) for host in host_inputs.known_hosts(groups)}
         looks = {host: look or {} for host, look in looks.items()}
         foreign_inventory.spread(looks, groups)
-        removing = self._removal(arguments["operation"], looks, groups, task_vars)
-        restoring = self._restoration(arguments, looks, groups, task_vars)
-        upgrades = arguments["operation"] == upgrade.NAME
-        known = restoring.as_new() if restoring else looks
-        plan, hosts, texts = self._plan(known, groups, part, removing, upgrades)
+        chosen = operation(self._run(arguments, looks, groups, task_vars))
+        plan, hosts, texts = self._plan(chosen.known(looks), groups, part, chosen)
         asked = foreign_inventory.findings(looks, groups, task_vars.get("inventory_dir"))
         named = {finding.id for finding in asked}
         kept = [row for row in plan["refusals"] if not (row["id"] == "control_planes.none" and _KNOWN_ROLES in named)]
         plan["refusals"] = as_dicts(asked) + kept
         foreign_inventory.attribute(looks, [*plan["refusals"], *plan["warnings"], *plan["reasons"]])
         plan["inventory"] = foreign_inventory.report(looks, groups)
-        if not plan["refusals"] and not restoring:  # what is applied to the restored cluster is planned by site
+        if not plan["refusals"] and not chosen.is_restored:  # what is applied to that cluster is planned by site
             plan["refusals"] = as_dicts(_kubeconfig(plan, hosts, task_vars))
-        if not plan["refusals"] and not restoring:
+        if not plan["refusals"] and not chosen.is_restored:
             plan["warnings"] += as_dicts(_in_the_cluster(plan, hosts, texts, part))
-        upgrading = self._upgrade(plan, hosts, part, task_vars) if upgrades else None
-        operation = removing or restoring or upgrading
-        if operation:
-            operation.into(plan, part)
-        if restoring and restoring.options["undo"]:  # nothing of the plan is needed, and it may be incomplete
-            store.put("plan", "status", {"run": "", "refusals": [row["text"] for row in plan["refusals"]]})
-        else:
+        chosen.planned(plan, hosts)
+        chosen.into(plan, part)
+        if chosen.needs_plan:
             _keep(store, plan, hosts, part, task_vars, self._task.check_mode, texts)
-        if removing or upgrading:
-            if not plan["refusals"]:
-                store.put("plan", "stages", operation.stages(plan))
-            store.put("plan", "operation", {**plan["operation"], **operation.shared()})
-            if upgrading:
-                store.put("plan", "documents", upgrading.documents())
-                store.put("plan", "batches", [plan.get("workers_at_once") or 1])
-        elif restoring:
-            store.put("plan", "stages", restoring.stages(plan))
-            share = store.get("node", plan["operation"]["first"] or "")
-            store.put("plan", "operation", {**plan["operation"], **restoring.shared(plan, share)})
-        elif arguments["operation"]:
-            self._plan_operation(store, plan, arguments["operation"], hosts, task_vars)
+        else:
+            store.put("plan", "status", {"run": "", "refusals": [row["text"] for row in plan["refusals"]]})
+        chosen.keep(store, plan, hosts)
         self._show(plan, arguments["show"], " -i ".join(map(str, task_vars.get("ansible_inventory_sources") or [])))
         self._write(plan, arguments)
         if arguments["inputs"]:
@@ -125,6 +104,21 @@ class ActionModule(ActionBase):
             result.pop("refusals")
         return result
 
+    def _run(self, arguments, looks, groups, task_vars):
+        """Return what an operation needs of this run."""
+        hostvars = task_vars.get("hostvars") or {}
+        return Run(
+            name=arguments["operation"] or "",
+            looks=looks,
+            groups=groups,
+            variables=task_vars,
+            arguments=context.CLIARGS.get("extra_vars") or (),
+            template=self._templar.template,
+            address=lambda host: self._address(hostvars.raw_get(host)),
+            execute=lambda module, wanted: self._execute_module(module, wanted, task_vars=task_vars),
+            applies=arguments["refuse"] and not self._task.check_mode,
+        )
+
     def _address(self, variables):
         """Return the address at which Ansible reaches a host, empty if that is not known."""
         templar = self._templar.copy_with_new_env(available_variables=variables)
@@ -132,41 +126,11 @@ class ActionModule(ActionBase):
             return host_inputs.target("", variables, templar.template)
         return ""
 
-    def _removal(self, name, looks, groups, task_vars):
-        """Return the removal of nodes, after the cluster was asked; None if none is planned."""
-        if name not in removal.NAMES:
-            return None
-        options, problems = run_options.read(name, task_vars, self._templar.template)
-        hostvars = task_vars.get("hostvars") or {}
-        found = {host: self._address(hostvars.raw_get(host)) for host in options["nodes"] if host in looks}
-        made = removal.Operation(name, options, looks, groups, found, problems)
-        made.ask(lambda wanted: self._execute_module(REMOVAL, wanted, task_vars=task_vars))
-        return made
-
-    def _restoration(self, arguments, looks, groups, task_vars):
-        """Return the restore of a cluster, after its archive was read; None if none is planned."""
-        if arguments["operation"] != restoration.NAME:
-            return None
-        options, problems = run_options.read(restoration.NAME, task_vars, self._templar.template)
-        passphrase, more = run_options.backups(options, task_vars, context.CLIARGS.get("extra_vars") or ())
-        applies = arguments["refuse"] and not self._task.check_mode
-        return restoration.Operation(options, passphrase, looks, groups, applies, problems + more)
-
-    def _upgrade(self, plan, hosts, part, task_vars):
-        """Return the upgrade of a cluster, after a control plane was asked. plan: of the cluster at its new version."""
-        options, problems = run_options.read(upgrade.NAME, task_vars, self._templar.template)
-        backup, more = run_options.read("backup", task_vars, self._templar.template)
-        if options["backup"]:
-            problems += more + run_options.backups(backup, task_vars, context.CLIARGS.get("extra_vars") or ())[1]
-        made = upgrade.Operation(options, backup, plan, hosts, problems)
-        made.ask(lambda wanted: self._execute_module(upgrade.MODULE, wanted, task_vars=task_vars))
-        return made
-
-    def _plan(self, looks, groups, part, removing=None, upgrades=False):
+    def _plan(self, looks, groups, part, chosen):
         """Return (the plan with all refusals that only the controller can see, {host: what the planner was given},
         {manifest: text of its file})."""
-        if removing:  # the plan is that of the nodes that stay
-            looks = {host: look for host, look in looks.items() if host not in removing.left_out}
+        if chosen.left_out:  # the plan is that of the nodes that stay
+            looks = {host: look for host, look in looks.items() if host not in chosen.left_out}
             groups = {name: [host for host in hosts if host in looks] for name, hosts in groups.items()}
         control_planes, workers = roles_of(groups)
         rows = {host: look or {} for host, look in looks.items()}
@@ -182,7 +146,7 @@ class ActionModule(ActionBase):
         }
         absent = sorted(host for host in workers if host not in part and not hosts[host]["info"])
         groups = {name: [host for host in members if host not in absent] for name, members in groups.items()}
-        plan = planner.cluster_plan(hosts, groups, removing.names if removing else (), upgrades)
+        plan = planner.cluster_plan(hosts, groups, chosen.names, chosen.upgrades)
         limits = [
             Finding(
                 "limit.left_out",
@@ -200,18 +164,6 @@ class ActionModule(ActionBase):
             plan["refusals"] += as_dicts(plan_findings.cannot_reboot(plan, rows))
         plan["warnings"] += as_dicts(limits)
         return plan, hosts, texts
-
-    def _plan_operation(self, store, plan, name, hosts, task_vars):
-        """Plan an operation on the cluster. Its refusals and warnings take the place of those that site has."""
-        options, problems = run_options.read(name, task_vars, self._templar.template)
-        if name == "backup":
-            problems += run_options.backups(options, task_vars, context.CLIARGS.get("extra_vars") or ())[1]
-        infos = {host: row["info"] for host, row in hosts.items() if row["info"]}
-        options = rotation.completed(name, options, plan, hosts, task_vars)
-        made = operations.plan(name, plan, infos, options)
-        made["refusals"] = as_dicts(problems) + made["refusals"]
-        rotation.keep(store, made)
-        plan.update(operation=made, refusals=made["refusals"], warnings=made["warnings"])
 
     def _show(self, plan, what, inventory):
         """Print the plan, line by line."""

@@ -5,23 +5,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ...base.findings import Finding, as_dicts
 from ...inputs.groups import roles_of
 from ...operations import operations, remove
 from ...operations.remove import Removal, Target
+from ..run_store import RunStore
+from . import operation
 from .lock_holder import holder, is_gone
+from .operation import Ask, Groups, Hosts, Run
 
 # Warnings of a plan that a removal gives with the numbers before and after.
 COUNTED = ("control_planes.two", "control_planes.even")
 NAMES = ("remove", "replace")
-Groups = Mapping[str, Sequence[str]]
-Ask = Callable[[dict[str, Any]], Mapping[str, Any]]
+MODULE = "kubewright.cluster.node_removal"
 
 
-class Operation:
+class Operation(operation.Operation):
     """A removal, from what the user named to what each task gets.
 
     name: remove or replace. options: of the playbook. looks: of all hosts. found: by host the address that Ansible
@@ -45,6 +47,15 @@ class Operation:
         self.removal = Removal(self.targets)
         self.refusals: list[Finding] = list(problems)
         self.redirects: dict[str, str] = {}
+
+    @classmethod
+    def of(cls, run: Run) -> Operation:
+        """Return the removal that a run asks for, after the cluster was asked."""
+        options, problems = run.options()
+        found = {host: run.address(host) for host in options["nodes"] if host in run.looks}
+        made = cls(run.name, options, run.looks, run.groups, found, problems)
+        made.ask(lambda wanted: run.execute(MODULE, wanted))
+        return made
 
     @property
     def hosts(self) -> set[str]:
@@ -138,6 +149,12 @@ class Operation:
             # After replace, site verifies the cluster.
             "stay": list(plan["nodes"]) if (asked or alive) and self.name == "remove" else [],
         }
+
+    def keep(self, store: RunStore, plan: dict[str, Any], hosts: Hosts) -> None:
+        """Keep what the tasks of the playbook read."""
+        if not plan["refusals"]:
+            store.put("plan", "stages", self.stages(plan))
+        store.put("plan", "operation", {**plan["operation"], **self.shared()})
 
     def shared(self) -> dict[str, Any]:
         """Return what the tasks of the playbook read."""

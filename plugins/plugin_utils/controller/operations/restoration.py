@@ -21,24 +21,28 @@ from ...inputs.groups import roles_of
 from ...operations import operations, restore
 from ...plan import slices
 from .. import archives
+from ..run_store import RunStore
+from . import operation
+from .operation import Hosts, Run
 
 NAME = "restore"
 CONFIGURATION = "kubeadm/kubeadm-config.yaml"
-Looks = Mapping[str, Mapping[str, Any]]
 
 
-class Operation:
+class Operation(operation.Operation):
     """A restore, from the archive to what each task gets.
 
     options: of the playbook. passphrase: of the archive. looks: of all hosts. applies: False if nothing is changed.
     problems: of the options.
     """
 
+    is_restored = True
+
     def __init__(
         self,
         options: Mapping[str, Any],
         passphrase: str,
-        looks: Looks,
+        looks: Hosts,
         groups: Mapping[str, Sequence[str]],
         applies: bool,
         problems: Sequence[Finding] = (),
@@ -60,6 +64,18 @@ class Operation:
                 text = "%s cannot be read: %s. Correct restore_archive." % (path, error.strerror or error)
                 self.refusals.append(Finding("restore.unreadable", text, value=path))
 
+    @classmethod
+    def of(cls, run: Run) -> Operation:
+        """Return the restore that a run asks for, after its archive was read."""
+        options, problems = run.options()
+        passphrase, more = run.backups(options)
+        return cls(options, passphrase, run.looks, run.groups, run.applies, problems + more)
+
+    @property
+    def needs_plan(self) -> bool:
+        """Return False for an undo: the plan may be incomplete then."""
+        return not self.options["undo"]
+
     def _read(self, path: str, passphrase: str) -> None:
         manifest = archives.examine(path, passphrase)
         with archives.opened(path, passphrase) as tar:
@@ -69,11 +85,11 @@ class Operation:
         described = "%s (%s)" % (path, archives.described(manifest))
         self.options.update(manifest=manifest, archive_id=digest[:16], described=described)
 
-    def as_new(self) -> dict[str, dict[str, Any]]:
+    def known(self, looks: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         """Return the looks as the plan needs them: without the cluster that is there, with the archive's version."""
         first = restore.progress(self.infos, self.control_planes, self.options["archive_id"]).first
         made: dict[str, dict[str, Any]] = {}
-        for host, look in self.looks.items():
+        for host, look in looks.items():
             made[host] = dict(look)
             if look.get("info"):
                 info = restore.as_new(look["info"], host in self.control_planes)
@@ -109,6 +125,12 @@ class Operation:
             "stop": made["stop"],
             "restore": [] if begun else [made["first"]],
         }
+
+    def keep(self, store: RunStore, plan: dict[str, Any], hosts: Hosts) -> None:
+        """Keep what the tasks of the playbook read."""
+        store.put("plan", "stages", self.stages(plan))
+        share = store.get("node", plan["operation"]["first"] or "")
+        store.put("plan", "operation", {**plan["operation"], **self.shared(plan, share)})
 
     def shared(self, plan: Mapping[str, Any], share: Mapping[str, Any] | None) -> dict[str, Any]:
         """Return what the tasks of the playbook read. share: the first control plane's part of the plan."""

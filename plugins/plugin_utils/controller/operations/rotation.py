@@ -17,6 +17,7 @@ from ...plan import slices
 from .. import kubeconfig
 from ..run_store import RunStore
 from .lock_holder import holder
+from .operation import Hosts, Run
 
 # Keys of ClusterConfiguration that decide what a renewed certificate is like:
 # https://kubernetes.io/docs/reference/config-api/kubeadm-config.v1beta4/#kubeadm-k8s-io-v1beta4-ClusterConfiguration
@@ -27,12 +28,12 @@ def completed(
     name: str,
     options: dict[str, Any],
     plan: Mapping[str, Any],
-    hosts: Mapping[str, Mapping[str, Any]],
-    variables: Mapping[str, Any],
+    hosts: Hosts,
+    run: Run,
 ) -> dict[str, Any]:
     """Return the options of the playbook with what the plan of rotate needs beside them; of others as they are.
 
-    hosts: by inventory name {inputs}. variables: of the task.
+    hosts: by inventory name {inputs}.
     """
     if name != "rotate":
         return options
@@ -41,8 +42,8 @@ def completed(
     wanted = {key: value for key, value in (inputs.get("kubeadm_cluster_config") or {}).items() if key in KEYS}
     head = {"apiVersion": "kubeadm.k8s.io/v1beta4", "kind": "ClusterConfiguration"}
     text = yaml_documents.dump({**head, **wanted}) if wanted else ""
-    more = {"kubeadm_config": text, "kubeconfig": _existing(inputs, variables) if inputs else None}
-    return {**options, **more, "part": list(variables.get("ansible_play_hosts_all") or [])}
+    more = {"kubeadm_config": text, "kubeconfig": _existing(inputs, run.variables) if inputs else None}
+    return {**options, **more, "part": run.part}
 
 
 def _existing(inputs: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any] | None:

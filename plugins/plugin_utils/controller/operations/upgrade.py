@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ....module_utils.node import paths
@@ -15,40 +15,51 @@ from ...kubeadm import artifacts, config, service
 from ...operations import operations, upgrade
 from ...operations.upgrade import NAME
 from ...plan import membership, slices
+from ..run_store import RunStore
+from . import operation
 from .lock_holder import holder, is_gone
+from .operation import Ask, Hosts, Run
 
 MODULE = "kubewright.cluster.kubeadm_upgrade"
-Ask = Callable[[dict[str, Any]], Mapping[str, Any]]
 __all__ = ["MODULE", "NAME", "Operation"]
 
 
-class Operation:
+class Operation(operation.Operation):
     """An upgrade, from the options to what each task gets.
 
-    options, backup: of the playbooks upgrade and backup. plan: of the cluster at its target version. hosts: what the
-    planner was given. problems: of the options.
+    options, backup: of the playbooks upgrade and backup. problems: of the options. ask: runs the module on a healthy
+    control plane.
     """
 
+    upgrades = True
+
     def __init__(
-        self,
-        options: Mapping[str, Any],
-        backup: Mapping[str, Any],
-        plan: Mapping[str, Any],
-        hosts: Mapping[str, Mapping[str, Any]],
-        problems: Sequence[Finding],
+        self, options: Mapping[str, Any], backup: Mapping[str, Any], problems: Sequence[Finding], ask: Ask
     ) -> None:
-        self.options, self.backup, self.plan = options, backup, plan
-        self.infos = {host: row["info"] for host, row in hosts.items() if row["info"]}
-        self.inputs = {host: schema.validate(row["inputs"])[0] for host, row in hosts.items()}
+        self.options, self.backup, self.refusals, self._ask = options, backup, list(problems), ask
         self.holder = holder(NAME)
         self.answer: Mapping[str, Any] | None = None
-        wanted = next((str(row["kube_version"]) for row in self.inputs.values() if row["kube_version"]), "")
-        self.refusals = list(problems) or upgrade.early(plan, self.infos, wanted)
+        self.plan: Mapping[str, Any] = {}
+        self.infos: dict[str, Any] = {}
+        self.inputs: dict[str, Any] = {}
         self.made: dict[str, Any] = {}
 
-    def ask(self, ask: Ask) -> None:
-        """Ask the cluster. ask: runs the module on a healthy control plane."""
-        plan = self.plan
+    @classmethod
+    def of(cls, run: Run) -> Operation:
+        """Return the upgrade that a run asks for."""
+        options, problems = run.options()
+        backup, more = run.options("backup")
+        if options["backup"]:
+            problems += more + run.backups(backup)[1]
+        return cls(options, backup, problems, lambda wanted: run.execute(MODULE, wanted))
+
+    def planned(self, plan: Mapping[str, Any], hosts: Hosts) -> None:
+        """Go on with the plan of the cluster at its target version: ask the cluster how it is."""
+        self.plan = plan
+        self.infos = {host: row["info"] for host, row in hosts.items() if row["info"]}
+        self.inputs = {host: schema.validate(row["inputs"])[0] for host, row in hosts.items()}
+        wanted = next((str(row["kube_version"]) for row in self.inputs.values() if row["kube_version"]), "")
+        self.refusals = self.refusals or upgrade.early(plan, self.infos, wanted)
         if self.refusals or not plan.get("leader") or not plan.get("exists"):
             return
         changes = upgrade.changing(plan, self.infos, upgrade.state(plan, self.infos, []))
@@ -57,7 +68,7 @@ class Operation:
             plan["nodes"][host]["name"]: "%s:%s" % (plan["nodes"][host]["address"], plan["api_port"])
             for host in plan["control_planes"]
         }
-        answer = ask({"state": "asked", "drained": drained, "servers": servers, "holder": self.holder})
+        answer = self._ask({"state": "asked", "drained": drained, "servers": servers, "holder": self.holder})
         if answer.get("failed") or "cluster" not in answer:
             text = "The cluster does not say how it is: %s" % answer.get("msg")
             self.refusals = [Finding("upgrade.not_asked", text)]
@@ -155,6 +166,14 @@ class Operation:
         rounds = self.made["rounds"]
         first = next((number for number, each in enumerate(rounds) if each["upload"] == "etcd"), len(rounds))
         return rounds.index(row) > first
+
+    def keep(self, store: RunStore, plan: dict[str, Any], hosts: Hosts) -> None:
+        """Keep what the tasks of the playbook read."""
+        if not plan["refusals"]:
+            store.put("plan", "stages", self.stages(plan))
+        store.put("plan", "operation", {**plan["operation"], **self.shared()})
+        store.put("plan", "documents", self.documents())
+        store.put("plan", "batches", [plan.get("workers_at_once") or 1])
 
     def documents(self) -> dict[str, str]:
         """Return the configurations that are stored in the cluster, by name. They may hold secrets of the user's."""

@@ -225,8 +225,8 @@ def test_a_machine_that_has_not_joined_is_left_to_site(cluster):
 
 def test_a_cluster_that_does_not_say_how_it_is_is_refused(cluster):
     options = {"force": False, "backup": False, "timeout": 300}
-    asked = Operation(options, {}, cluster.plan(), cluster.hosts, [])
-    asked.ask(lambda _wanted: {"failed": True, "msg": "timed out"})
+    asked = Operation(options, {}, [], lambda _wanted: {"failed": True, "msg": "timed out"})
+    asked.planned(cluster.plan(), cluster.hosts)
     assert described(asked.refusals) == ["upgrade.not_asked"] and asked.answer is None
 
 
