@@ -13,6 +13,7 @@ author: kubewright contributors (@kubewright)
 description:
   - Runs on the control plane that the plan of the operation C(backup) chose. Saves a snapshot of etcd with the keys and
     configurations that a restore needs, restores the snapshot to a scratch etcd, and compares that with the cluster.
+  - With K3s on SQLite it copies the database while it serves, and compares the copy with it.
   - Brings the archive to the controller, where it is examined before it gets its name. Nothing stays on the node.
   - Older archives of the same cluster are deleted only after that.
   - All options come from the playbook's variables, so that no secret is an argument of a task.
@@ -72,8 +73,8 @@ import base64
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kubewright.cluster.plugins.module_utils.backup import make
-from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership
+from ansible_collections.kubewright.cluster.plugins.module_utils.backup import make, make_k3s
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership, paths
 
 # A piece of the archive in one answer: in base64 and JSON it takes a few times that in memory.
 PIECE = 8 << 20
@@ -106,7 +107,8 @@ def main() -> None:
     try:
         with ownership.lock_node():
             if wanted["state"] == "created":
-                module.exit_json(changed=True, **make.make(wanted["name"]))
+                made = make_k3s.make_archive if isinstance(paths.here(), paths.K3s) else make.make
+                module.exit_json(changed=True, **made(wanted["name"]))
             if wanted["state"] == "read":
                 module.exit_json(changed=False, piece=piece(wanted["path"], wanted["offset"]))
             make.clean()

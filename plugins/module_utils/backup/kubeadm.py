@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import ssl
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, Dict, List, NamedTuple, Sequence
 
 from ..api import kubernetes
 from ..api.kubernetes import Api
@@ -53,10 +53,15 @@ def keys(root: str = "") -> Found:
 
 def wrong_keys(parts: List[Part]) -> List[str]:
     """Return the authorities whose key does not belong to their certificate."""
+    return wrong_pairs(parts, ["pki/" + name for name in AUTHORITIES])
+
+
+def wrong_pairs(parts: List[Part], names: Sequence[str]) -> List[str]:
+    """Return the certificates (names of parts without .crt) to which the key of the same name does not belong."""
     known = {part.name: part.source for part in parts}
     wrong = []
-    for name in AUTHORITIES:
-        certificate, key = known.get("pki/%s.crt" % name), known.get("pki/%s.key" % name)
+    for name in names:
+        certificate, key = known.get(name + ".crt"), known.get(name + ".key")
         if not certificate or not key:
             continue
         try:
@@ -114,8 +119,8 @@ def own_api() -> Api:
     return Api([kubernetes.local_server()], paths.ADMIN)
 
 
-def identity(api: Api) -> Dict[str, Any]:
-    """Return who the cluster is, its version and its nodes. Raise ApiError."""
+def identity(api: Api, authority: str = paths.KUBERNETES + "/pki/ca.crt") -> Dict[str, Any]:
+    """Return who the cluster is, its version and its nodes. authority: the file with its certificate. Raise ApiError."""
     nodes = []
     for item in api.get("/api/v1/nodes")["items"]:
         meta, status = item["metadata"], item.get("status") or {}
@@ -125,7 +130,7 @@ def identity(api: Api) -> Dict[str, Any]:
         nodes.append({"name": meta["name"], "role": role, "addresses": addresses, "machine_id": machine})
     return {
         "uid": api.get("/api/v1/namespaces/kube-system")["metadata"]["uid"],
-        "ca_sha256": fingerprint(read_text(paths.KUBERNETES + "/pki/ca.crt")),
+        "ca_sha256": fingerprint(read_text(authority)),
         "version": api.get("/version")["gitVersion"],
         "nodes": sorted(nodes, key=lambda node: str(node["name"])),
     }

@@ -86,15 +86,15 @@ def _made(place: str, name: str) -> Dict[str, Any]:
     members = client.members()
     status = client.own_status()
     path = os.path.join(place, "snapshot.db")
-    _refuse_without_space(place, int(status.get("dbSize") or 0))
-    with _timed(seconds, "collect"):
+    refuse_without_space(place, int(status.get("dbSize") or 0), "etcd")
+    with timed(seconds, "collect"):
         api = kubeadm.own_api()
         found, files, cluster = kubeadm.keys(), kubeadm.mounted_files(), kubeadm.identity(api)
         wrong = kubeadm.wrong_keys(found.parts)
         if wrong:
             raise BackupError("%s. A cluster could not be restored with these keys." % "; ".join(wrong))
         texts = kubeadm.configurations(api)
-    with _timed(seconds, "snapshot"):
+    with timed(seconds, "snapshot"):
         store = saved(place, path, client)
         store["encryption"] = kubeadm.encryption(store.pop("first_secret"), files)
         if store["encryption"] and not store["encryption"]["known"] and store["encryption"]["provider"] != "kms":
@@ -109,19 +109,20 @@ def _made(place: str, name: str) -> Dict[str, Any]:
         "datastore": {"kind": "etcd", "members": etcd.described(json.dumps({"members": members})), **store},
         "missing": found.missing,
     }
-    with _timed(seconds, "pack"):
+    with timed(seconds, "pack"):
         parts = [*found.parts, *files, kubeadm.Part(SNAPSHOT, path, "")]
         packed = pack(os.path.join(place, "archive.tar.gz"), manifest, parts, texts)
         os.unlink(path)
     return {**packed, "manifest": manifest, "seconds": seconds}
 
 
-def _refuse_without_space(place: str, size: int) -> None:
+def refuse_without_space(place: str, size: int, what: str) -> None:
+    """Raise BackupError if there is no room for what a backup of a datastore needs. size: in bytes."""
     stat = os.statvfs(place)
     free, needed = stat.f_bavail * stat.f_frsize, size * SPACE_FACTOR + SPACE_MORE
     if free < needed:
-        text = "%s has %d MiB free, and a backup of %d MiB of etcd needs %d MiB for a moment"
-        raise BackupError(text % (PLACES, free >> 20, size >> 20, needed >> 20))
+        text = "%s has %d MiB free, and a backup of %d MiB of %s needs %d MiB for a moment"
+        raise BackupError(text % (PLACES, free >> 20, size >> 20, what, needed >> 20))
 
 
 def saved(place: str, path: str, client: etcd.Etcd) -> Dict[str, Any]:
@@ -228,7 +229,8 @@ def _digest(path: str) -> str:
 
 
 @contextlib.contextmanager
-def _timed(seconds: Dict[str, float], name: str) -> Iterator[None]:
+def timed(seconds: Dict[str, float], name: str) -> Iterator[None]:
+    """Record how long something took."""
     started = time.monotonic()
     yield
     seconds[name] = round(time.monotonic() - started, 2)

@@ -147,9 +147,9 @@ def k3s(host: Host) -> dict[str, Any]:
         "server": first(r"^server:\s*[\"']?([^\s\"']+)", settings),
         "cluster_init": bool(first(r"^cluster-init:\s*(true)", settings)),
         "secrets_encryption": bool(first(r"^secrets-encryption:\s*(true)", settings)),
-        "settings": _values(settings or "", PERMANENT_SETTINGS) if server_data else {},
-        "node_taints": _values(settings or "", ["node-taint"]).get("node-taint", []),
-        "node_ips": _values(settings or "", ["node-ip"]).get("node-ip", []),
+        "settings": settings_of(settings or "", PERMANENT_SETTINGS) if server_data else {},
+        "node_taints": settings_of(settings or "", ["node-taint"]).get("node-taint", []),
+        "node_ips": settings_of(settings or "", ["node-ip"]).get("node-ip", []),
         "proxy_mode": _proxy_mode(settings) if server_data else None,
         "database": _database(host.read(K3S_SECRETS)) if str(stored).startswith("external") else None,
         "port": int(port or 6443),
@@ -175,7 +175,7 @@ def _k3s_data_dir(host: Host, settings: str | None) -> str:
 
 def _proxy_mode(settings: str | None) -> str:
     """Return the mode of K3s's kube-proxy, iptables (upstream's default) if its configuration does not set one."""
-    arguments = _values(settings or "", ["kube-proxy-arg"]).get("kube-proxy-arg", [])
+    arguments = settings_of(settings or "", ["kube-proxy-arg"]).get("kube-proxy-arg", [])
     modes = [text.partition("=")[2] for text in arguments if text.startswith("proxy-mode=")]
     return modes[-1] if modes else "iptables"
 
@@ -203,7 +203,7 @@ def _node_ips(flags: str | None) -> list[str]:
     return found.split(",") if found else []
 
 
-def _values(text: str, keys: Iterable[str]) -> dict[str, list[str]]:
+def settings_of(text: str, keys: Iterable[str]) -> dict[str, list[str]]:
     """Return {key: values} of some settings in K3s's configuration, where each is a value or a list."""
     found: Dict[str, List[str]] = {}
     for key in keys:

@@ -98,7 +98,7 @@ class Distribution(ABC):
     # joins again.
     remembers_nodes: ClassVar[bool] = False
 
-    # What its users back up with, where the playbook backup does not do it; empty if it does.
+    # What its users back up with, where the playbook backup does not do it (K3s: all but SQLite); empty if it does.
     own_backup: ClassVar[str] = ""
     # The playbook upgrade changes its version.
     upgrades: ClassVar[bool] = False

@@ -22,6 +22,7 @@ import zlib
 from collections.abc import Collection, Iterator
 from typing import Any, BinaryIO
 
+from ...module_utils.backup import k3s
 from ...module_utils.backup.make import FORMAT, MANIFEST, SCHEMA, SNAPSHOT
 from . import age
 
@@ -32,7 +33,11 @@ MANIFEST_LIMIT = 16 << 20
 # The start of a gzip file as the node writes it: what gzip's own checksum does not cover.
 GZIP = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
 # What a restore cannot do without, by distribution and datastore.
-REQUIRED = {"kubeadm etcd": (SNAPSHOT, "pki/ca.crt", "pki/sa.pub", "kubeadm/kubeadm-config.yaml")}
+REQUIRED = {
+    "kubeadm etcd": (SNAPSHOT, "pki/ca.crt", "pki/sa.pub", "kubeadm/kubeadm-config.yaml"),
+    "k3s sqlite": (k3s.DATABASE, k3s.TOKEN, "server/tls/server-ca.crt", "server/tls/client-ca.crt"),
+}
+STORES = {"etcd": "etcd", k3s.SQLITE: "SQLite"}
 Manifest = dict[str, Any]
 
 
@@ -249,13 +254,14 @@ def described(manifest: Manifest) -> str:
     """Return what is in an archive, in a few words."""
     store, cluster = manifest["datastore"], manifest["cluster"]
     objects = sum(store["counts"].values())
-    text = "%s, Kubernetes %s, %s, %d objects of %d kinds, etcd revision %s"
+    text = "%s, Kubernetes %s, %s, %d objects of %d kinds, %s revision %s"
     return text % (
         cluster["name"],
         cluster["version"],
         manifest["created"],
         objects,
         len(store["counts"]),
+        STORES[store["kind"]],
         store["revision"],
     )
 

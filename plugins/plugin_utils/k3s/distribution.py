@@ -67,8 +67,8 @@ class K3s(Distribution):
     joins_during_start = True
     servers_leave = True
     own_backup = (
-        "K3s's own tool (k3s etcd-snapshot, https://docs.k3s.io/datastore/backup-restore), and save "
-        "/var/lib/rancher/k3s/server/token too"
+        "K3s's own tool (k3s etcd-snapshot) or that of the database, see "
+        "https://docs.k3s.io/datastore/backup-restore, and save /var/lib/rancher/k3s/server/token too"
     )
     renews_at_start = True
     remembers_nodes = True

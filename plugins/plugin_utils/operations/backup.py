@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...module_utils.backup.k3s import SQLITE
 from ..base.findings import Finding
 from ..plan import distributions, membership
 from ..plan.checks import identity
 
 Infos = Mapping[str, Mapping[str, Any]]
 KUBEADM_PARTS = "certificate authorities, keys of service accounts, encryption and other files of the API server"
+K3S_PARTS = "certificate authorities, credentials, tokens, configuration"
 
 
 def plan(plan: Mapping[str, Any], infos: Infos, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,14 +43,27 @@ def plan(plan: Mapping[str, Any], infos: Infos, options: Mapping[str, Any]) -> d
         return result
     source = result["source"] = healthy[0]
     result["warnings"] = _warnings(plan, infos, source, problems)
-    members = _live(clusters[source])["etcd_members"]
+    result["tasks"] = [*_saved(source, clusters[source]), _kept(options)]
+    return result
+
+
+def _saved(source: str, cluster: Mapping[str, Any]) -> list[str]:
+    """Return what the control plane does, in words."""
+    if _is_sqlite(cluster):
+        return [
+            "%s: copy the SQLite database while it serves, %s" % (source, K3S_PARTS),
+            "%s: compare the copy with the database, and check that the token opens it" % source,
+        ]
+    members = _live(cluster)["etcd_members"]
     count = "%d member%s" % (len(members), "" if len(members) == 1 else "s")
-    result["tasks"] = [
+    return [
         "%s: save a snapshot of etcd (%s), %s" % (source, count, KUBEADM_PARTS),
         "%s: restore the snapshot to a scratch etcd and compare it with the cluster's" % source,
-        _kept(options),
     ]
-    return result
+
+
+def _is_sqlite(cluster: Mapping[str, Any]) -> bool:
+    return bool(cluster.get("datastore") == SQLITE)
 
 
 def _live(cluster: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -64,7 +79,7 @@ def _problem(cluster: Mapping[str, Any]) -> str:
     live = _live(cluster)
     if not live.get("healthy"):
         return "its API server does not answer (%s)" % (live.get("error") or "it was not asked")
-    if not live.get("etcd_members"):
+    if not _is_sqlite(cluster) and not live.get("etcd_members"):
         return "its etcd does not answer (%s)" % (live.get("etcd_error") or "it was not asked")
     return ""
 
@@ -83,9 +98,11 @@ def _refusals(
     for host in planes:
         kind = clusters[host]["kind"]
         tool = distributions.by_name(kind).own_backup if distributions.is_known(kind) else "the tool that made it"
-        if tool:
+        if tool and not _is_sqlite(clusters[host]):
+            stored = str(clusters[host].get("datastore") or "")
+            what = "%s%s" % (kind, " with %s" % stored.replace("external", "an external") if stored else "")
             text = "%s: a cluster of %s is not backed up by this playbook. Use %s."
-            return [Finding("backup.unsupported", text % (host, kind, tool), host, kind)]
+            return [Finding("backup.unsupported", text % (host, what, tool), host, what)]
     external = [host for host in planes if _is_external(clusters[host].get("manifests") or [])]
     if len(external) == len(planes):
         text = "%s: its etcd is external. Back it up with its own tool, and save /etc/kubernetes/pki too."

@@ -74,9 +74,28 @@ def test_what_this_release_does_not_save(infos):
     assert described(planned(dict.fromkeys(SERVERS, info(manifests=[])))["refusals"]) == []
     external = dict.fromkeys(SERVERS, info(manifests=["kube-apiserver.yaml"], etcd_data=False))
     assert described(planned(external)["refusals"]) == ["backup.external_etcd node=cp-1"]
-    for kind in ("k3s", "rke2"):
-        found = described(planned(dict.fromkeys(SERVERS, info(kind=kind)))["refusals"])
-        assert found == ["backup.unsupported node=cp-1 value=%s" % kind]
+    assert described(planned(dict.fromkeys(SERVERS, info(kind="rke2")))["refusals"]) == [
+        "backup.unsupported node=cp-1 value=rke2"
+    ]
+
+
+@pytest.mark.parametrize("stored, shown", [("etcd", "etcd"), ("external mysql", "an external mysql")])
+def test_k3s_is_saved_with_sqlite_only(stored, shown):
+    found = described(planned(dict.fromkeys(SERVERS, info(kind="k3s", datastore=stored)))["refusals"])
+    assert found == ["backup.unsupported node=cp-1 value=k3s with %s" % shown]
+
+
+def test_sqlite_is_saved_where_its_server_answers():
+    k3s = {"kind": "k3s", "datastore": "sqlite", "manifests": []}
+    live = {"etcd_members": None, "etcd_cluster": None}
+    made = planned({"cp-1": info(**k3s, live=live)})
+    assert made["source"] == "cp-1" and made["refusals"] == []
+    assert made["tasks"][:2] == [
+        "cp-1: copy the SQLite database while it serves, certificate authorities, credentials, tokens, configuration",
+        "cp-1: compare the copy with the database, and check that the token opens it",
+    ]
+    silent = planned({"cp-1": info(**k3s, live={**live, "healthy": False, "error": "refused"})})
+    assert described(silent["refusals"])[0].startswith("backup.no_healthy")
 
 
 def test_an_archive_is_examined_whatever_the_cluster_does():
