@@ -298,7 +298,7 @@ node:
       returned: always
     artifacts:
       description: For each program that the collection installed, by path, C(version), C(sha256), C(source), and
-        C(intact), whether it is unchanged.
+        C(intact), whether it is unchanged, and C(mtime).
       type: dict
       returned: always
     cluster:

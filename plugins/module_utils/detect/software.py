@@ -83,6 +83,7 @@ def artifacts(host: Host, record: Record | None) -> dict[str, dict[str, Any]]:
             "version": entry.get("version"),
             "sha256": entry.get("sha256"),
             "source": entry.get("source"),
+            "mtime": info["mtime"] if info else None,
             "intact": intact,
         }
     return found

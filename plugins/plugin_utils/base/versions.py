@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from .findings import Finding, Problems
-from .reference import COMPONENTS, KUBERNETES, RELEASES_PAGE, SKEW_PAGE
+from .reference import KUBERNETES, RELEASES_PAGE, SKEW_PAGE
 
 _VERSION = re.compile(r"^v?([0-9]+)\.([0-9]+)(?:\.([0-9]+))?([-+].*)?$")
 _CLAUSE = re.compile(r"^(==|!=|>=|<=|>|<|=|~)?\s*(v?[0-9][^\s,]*)$")
@@ -100,11 +100,6 @@ def _newer_patch(wanted: str, patch: int | None, known: str) -> list[Finding]:
         "kube_version %s is newer than %s, the newest patch that this collection knows. Make sure that it exists (%s)."
     )
     return [Finding("version.unknown_patch", text % (wanted, known, RELEASES_PAGE), None, wanted, known)]
-
-
-def components(overrides: Mapping[str, object]) -> dict[str, str]:
-    """Return the versions of containerd, runc, the CNI plugins and crictl, without a leading v."""
-    return {name: str(overrides.get(name) or version).lstrip("v") for name, version in COMPONENTS.items()}
 
 
 def images_of(version: str) -> dict[str, str]:

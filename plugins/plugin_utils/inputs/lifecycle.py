@@ -90,7 +90,10 @@ LIFECYCLE: dict[str, Row] = {
     "kube_node_labels": Row(Change.API),
     "kube_node_taints": Row(Change.API),
     "kube_registries": _rolling("containerd", "credentials", "k3s"),
-    "kube_artifacts": _rolling("programs", note="another source changes nothing; other versions do"),
+    "kube_artifacts": Row(
+        Change.JOIN,
+        note="the playbook upgrade installs other versions on running nodes; another source changes nothing",
+    ),
     "kube_http_proxy": _rolling("credentials"),
     "kube_data_dir": Row(Change.BIRTH, note="compared with where a member's data are, which are not moved"),
     "kube_reserved": _rolling("kubelet", "k3s"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote
 
 _GITHUB = "https://github.com/%s/releases/download/v%s/%s"
 # (component, project, name of the file, suffix of the file with its SHA-256, how it is unpacked).
@@ -36,6 +37,8 @@ _ARCHIVES: tuple[tuple[str, str, str, str, dict[str, Any]], ...] = (
         {"dest_dir": "/usr/local/bin", "strip": 0},
     ),
 )
+_RUNC = "opencontainers/runc"
+_PROJECTS = {"runc": _RUNC, **{row[0]: row[1] for row in _ARCHIVES}}
 
 
 def programs(
@@ -59,6 +62,13 @@ def programs(
     items.insert(1, _runc(components["runc"], architecture))
     items += [_kubernetes(name, version, architecture) for name in ("kubeadm", "kubelet", "kubectl")]
     return [_pinned(item, checksums) for item in items]
+
+
+def component_of(source: str) -> str:
+    """Return the component that a program's address belongs to, empty if none of them does."""
+    place = "/" + unquote(source)
+    found = (name for name, project in _PROJECTS.items() if "/%s/releases/download/" % project in place)
+    return next(found, "")
 
 
 def beside(version: str, architecture: str, checksums: Mapping[str, str], directory: str) -> dict[str, Any]:
@@ -92,8 +102,8 @@ def _archive(
 def _runc(version: str, architecture: str) -> dict[str, Any]:
     return {
         "component": "runc",
-        "url": _GITHUB % ("opencontainers/runc", version, "runc." + architecture),
-        "checksum_url": _GITHUB % ("opencontainers/runc", version, "runc.sha256sum"),
+        "url": _GITHUB % (_RUNC, version, "runc." + architecture),
+        "checksum_url": _GITHUB % (_RUNC, version, "runc.sha256sum"),
         "version": version,
         "dest": "/usr/local/sbin/runc",
     }

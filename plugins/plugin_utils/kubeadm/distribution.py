@@ -10,7 +10,6 @@ from typing import Any
 
 from ...module_utils.api.certificates import AUTHORITIES
 from ...module_utils.node import data_places
-from ..base import versions
 from ..base.distribution import (
     Cluster,
     Distribution,
@@ -29,7 +28,7 @@ from ..base.reference import KUBEADM_MINIMUM, KUBEADM_PAGE, KUBERNETES_ARCHITECT
 from ..machine import containerd, os_settings
 from ..network import endpoint, plugins as network
 from ..network.plugin import PAGE as NETWORKS_PAGE
-from . import artifacts, checks, config, config_drift, datastore, etcd_image, node_files, service
+from . import artifacts, checks, components, config, config_drift, datastore, etcd_image, node_files, service
 
 CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
 
@@ -181,10 +180,11 @@ class Kubeadm(Distribution):
     def cluster_fields(
         self, nodes: Nodes, shared: Inputs, chosen: Mapping[str, Any], revision: str
     ) -> tuple[dict[str, Any], list[Reason]]:
-        """Return the tag of etcd's image, where it is not kubeadm's own."""
+        """Return the tag of etcd's image, where it is not kubeadm's own, and the components that nodes have."""
         lives = ((node["info"].get("cluster") or {}).get("live") for node in nodes.values())
         stored = next((found for found in map(config_drift.stored, lives) if found), {})
-        return {"etcd_tag": etcd_image.chosen(chosen["version"], shared, stored)}, []
+        tag = etcd_image.chosen(chosen["version"], shared, stored)
+        return {"etcd_tag": tag, "components": components.common(nodes)}, []
 
     def check_cluster(self, nodes: Nodes, shared: Inputs, cluster: Cluster, state: Mapping[str, Any]) -> Problems:
         """Refuse changes that a running cluster cannot take or that site does not apply."""
@@ -195,7 +195,8 @@ class Kubeadm(Distribution):
         if cluster.get("any_version") or stored.get("kubernetesVersion") not in (None, wanted["kubernetesVersion"]):
             stored = config_drift.with_etcd_of(stored, wanted)
         refusals = config_drift.fixed(stored, wanted)
-        return Problems(refusals, config_drift.proxy(live, shared["kubeadm_proxy_config"]))
+        kept = [] if cluster.get("upgrades") else components.kept(nodes)
+        return Problems(refusals, config_drift.proxy(live, shared["kubeadm_proxy_config"]) + kept)
 
     def drift(self, cluster: Cluster, state: Mapping[str, Any]) -> list[str]:
         """See Distribution."""
@@ -217,12 +218,12 @@ class Kubeadm(Distribution):
     def wanted(self, node: Node, cluster: Cluster) -> dict[str, Any]:
         """See Distribution."""
         info, values = node["info"], node["inputs"]
-        components = versions.components(values["kube_artifacts"]["versions"])
+        releases = components.chosen(node, cluster)
         return {
             "settings": os_settings.settings(info, values, cluster["pod_networks"]),
             "packages": self.packages(node, cluster),
             "programs": artifacts.programs(
-                cluster["version"], components, info["architecture"]["name"], values["kube_artifacts"]["checksums"]
+                cluster["version"], releases, info["architecture"]["name"], values["kube_artifacts"]["checksums"]
             ),
             "files": node_files.files(node, cluster),
             "units": service.UNITS,

@@ -16,7 +16,7 @@ from ...module_utils.api.drain import CORDONED
 from ..base import versions
 from ..base.findings import Finding
 from ..base.reference import KUBERNETES
-from ..kubeadm import config_drift, etcd_image
+from ..kubeadm import components, config_drift, etcd_image
 from ..plan import distributions, membership
 from . import upgrade_checks, upgrade_path, upgrade_tasks
 from .upgrade_path import Plane, State
@@ -34,7 +34,7 @@ def early(plan: Mapping[str, Any], infos: Infos, wanted: str) -> list[Finding]:
     if not distributions.by_name(plan["distribution"]).upgrades:
         text = "A cluster of %s is not upgraded by this playbook yet. Use its own way: https://docs.k3s.io/upgrades"
         return [Finding("upgrade.unsupported", text % plan["distribution"], None, plan["distribution"])]
-    if not wanted:
+    if not wanted and not any(_components(plan, infos).values()):
         text = "kube_version is not set. Set it to the version that the cluster will have; the newest known one is %s."
         return [Finding("upgrade.no_version", text % versions.newest_known(), None, None, versions.newest_known())]
     found = [finding for host in plan["control_planes"] for finding in _down(host, infos)]
@@ -92,19 +92,34 @@ def state(plan: Mapping[str, Any], infos: Infos, members: Sequence[Mapping[str, 
     return State(planes, text, etcd_image.in_configuration(stored), kubelets)
 
 
+def _components(plan: Mapping[str, Any], infos: Infos) -> dict[str, dict[str, tuple[str, str]]]:
+    """Return by host the components that change, with the version before and after."""
+    return {host: components.changes(node.get("programs") or [], infos[host]) for host, node in plan["nodes"].items()}
+
+
 def changing(plan: Mapping[str, Any], infos: Infos, found: State) -> dict[str, bool]:
     """Return the hosts whose kubelet, or anything else on the node, changes; True if their pods are evicted first.
 
     A node whose pods a run evicted that did not end is drained again: what it had done is not known.
     """
-    rows = {row["name"]: row for row in membership.live_of(infos[plan["leader"]]).get("nodes") or []}
-    result = {}
+    replaced = _components(plan, infos)
+    interrupted, result = _interrupted(plan, infos), {}
     for host, node in plan["nodes"].items():
         kubelet = found.kubelets.get(host) or plan["version"]
-        ours = (rows.get(node["name"], {}).get("annotations") or {}).get(CORDONED) == NAME
-        if ours or kubelet != plan["version"] or node.get("steps"):
-            result[host] = ours or versions.minor(kubelet) != versions.minor(plan["version"])
+        if host in interrupted or kubelet != plan["version"] or node.get("steps"):
+            drains = host in interrupted or versions.minor(kubelet) != versions.minor(plan["version"])
+            result[host] = drains or bool(set(replaced[host]) & set(components.UNDER_PODS))
     return result
+
+
+def _interrupted(plan: Mapping[str, Any], infos: Infos) -> list[str]:
+    """Return the hosts that a killed run left cordoned."""
+    rows = {row["name"]: row for row in membership.live_of(infos[plan["leader"]]).get("nodes") or []}
+    return [
+        host
+        for host, node in plan["nodes"].items()
+        if (rows.get(node["name"], {}).get("annotations") or {}).get(CORDONED) == NAME
+    ]
 
 
 def plan(plan: Mapping[str, Any], infos: Infos, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,8 +129,8 @@ def plan(plan: Mapping[str, Any], infos: Infos, options: Mapping[str, Any]) -> d
     (found before that), `inputs` by host, and `backup_plan`, the operation backup that comes first; None for none.
     """
     result: dict[str, Any] = {
-        **dict.fromkeys(("hops", "rounds", "windows", "workers", "drained"), []),
-        **dict.fromkeys(("documents", "images"), {}),
+        **dict.fromkeys(("hops", "rounds", "windows", "workers", "drained", "kubelets"), []),
+        **dict.fromkeys(("documents", "images", "components"), {}),
         "etcd": None,
         "upload": False,
         "backup": None,
@@ -128,7 +143,7 @@ def plan(plan: Mapping[str, Any], infos: Infos, options: Mapping[str, Any]) -> d
         return result
     answer, target = options["answer"], plan["version"]
     found = state(plan, infos, answer.get("members") or [])
-    changes = changing(plan, infos, found)
+    changes, interrupted = changing(plan, infos, found), _interrupted(plan, infos)
     drained = sorted(host for host, drains in changes.items() if drains)
     case = upgrade_checks.Case(plan, infos, found, answer, options["inputs"], drained, options["force"])
     result["refusals"] = [finding for check in upgrade_checks.ALL for finding in check(case)]
@@ -142,6 +157,8 @@ def plan(plan: Mapping[str, Any], infos: Infos, options: Mapping[str, Any]) -> d
         windows=windows,
         workers=[host for host in plan["workers"] if host in changes],
         drained=drained,
+        components={host: row for host, row in _components(plan, infos).items() if row},
+        kubelets=[host for host in changes if host in interrupted or found.kubelets.get(host) != target],
         etcd={"carried": path.carried, "last": path.last, "stored": found.stored_tag},
         documents=path.documents,
         upload=_uploads(plan, found, path),

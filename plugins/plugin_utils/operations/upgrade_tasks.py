@@ -48,8 +48,12 @@ def lines(plan: Mapping[str, Any], state: State, operation: Mapping[str, Any]) -
 
 
 def _window(hosts: Sequence[str], plan: Mapping[str, Any], operation: Mapping[str, Any]) -> str:
-    drains = any(host in operation["drained"] for host in hosts)
-    return ("evict pods, " if drains else "") + "kubelet %s, programs and files" % plan["version"]
+    found = ["evict pods"] if any(host in operation["drained"] for host in hosts) else []
+    changes = any(host in operation["kubelets"] for host in hosts)
+    found += ["kubelet %s" % plan["version"]] if changes else []
+    replaced = {(name, *row) for host in hosts for name, row in operation["components"].get(host, {}).items()}
+    found += ["%s %s → %s" % row for row in sorted(replaced)]
+    return ", ".join(found + (["programs and files"] if changes or not replaced else []))
 
 
 def _rounds(rounds: Sequence[Mapping[str, Any]], etcd: Mapping[str, Any]) -> list[str]:

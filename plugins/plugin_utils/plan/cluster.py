@@ -80,6 +80,7 @@ def describe(
         "pod_networks": pods,
         "layer2_networks": layer2_networks,
         "any_version": draft.any_version,
+        "upgrades": draft.upgrades,
         "behind_vpn": any(
             addresses.is_vpn(address, node["info"]["network"])
             for node in draft.nodes.values()

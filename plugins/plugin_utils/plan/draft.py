@@ -16,8 +16,10 @@ from ..base.findings import Findings
 class Draft(Findings):
     """The nodes of a plan by host, the reasons for what is chosen, and the findings."""
 
-    def __init__(self, any_version: bool = False) -> None:
+    def __init__(self, any_version: bool = False, upgrades: bool = False) -> None:
         super().__init__()
+        # The run changes the versions of running nodes.
+        self.upgrades = upgrades
         # Another version than the running cluster's is not refused.
         self.any_version = any_version
         self.nodes: dict[str, Node] = {}

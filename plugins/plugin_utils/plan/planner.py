@@ -38,7 +38,7 @@ def cluster_plan(
     any_version: another version than the running cluster's is not refused, because the run upgrades it. Nodes can be
     removed at any version.
     """
-    draft = Draft(any_version or bool(leaving))
+    draft = Draft(any_version or bool(leaving), any_version)
     control_planes, workers = roles_of(groups)
     _read_inputs(draft, hosts, control_planes, workers, members(groups)[1])
     all_nodes = draft.nodes

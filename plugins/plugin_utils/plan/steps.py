@@ -163,6 +163,9 @@ def service_action(
         for path in read
         if since is not None and ((facts.get("files") or {}).get(path) or {}).get("mtime", 0) > since + 1
     ]
+    program = "%s/%s" % (paths.PROGRAMS, name)
+    replaced = ((facts.get("artifacts") or {}).get(program) or {}).get("mtime") or 0
+    newer += [program] if since is not None and replaced > since + 1 else []
     if newer:
         return verb, "%s changed after it started" % ", ".join(newer)
     if service.get("enabled") not in ("enabled", "static", "enabled-runtime"):

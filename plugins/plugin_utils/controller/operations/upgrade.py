@@ -145,6 +145,7 @@ class Operation(operation.Operation):
             "programs": [artifacts.beside(version, architecture, checksums, paths.VERSIONS) for version in beside],
             "images": self.made["images"][node["role"]],
             "drain": host in self.made["drained"],
+            "kubelet": host in self.made["kubelets"],
         }
 
     def _round(self, row: Mapping[str, Any]) -> dict[str, Any]:

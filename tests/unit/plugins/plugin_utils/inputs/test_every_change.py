@@ -52,7 +52,12 @@ BOTH = {
 }
 KUBEADM = {
     "kube_api_endpoint": ({"address": "10.0.0.100"}, {"address": "10.0.0.101"}, "inputs.fixed", "inputs.fixed"),
-    "kube_artifacts": ({"versions": {"runc": "1.4.1"}}, {"versions": {"runc": "1.4.2"}}, {"programs"}, {"programs"}),
+    "kube_artifacts": (
+        {"versions": {"runc": "1.4.1"}},
+        {"versions": {"runc": "1.4.2"}},
+        "component.kept",
+        "component.newer",
+    ),
     "kube_cluster_name": ("one", "two", "inputs.fixed", "inputs.fixed"),
     "kube_network": ({"plugin": "kube-router"}, {"plugin": "bridge"}, "inputs.fixed", NOTE),
     "kubeadm_cluster_config": (

@@ -83,7 +83,6 @@ def test_the_port_of_a_running_api_server_is_named():
 ROLLING = {
     "kube_api_sans": ["api.example.com"],
     "kube_registries": {"mirrors": {"docker.io": {"endpoints": ["https://mirror.example"]}}},
-    "kube_artifacts": {"versions": {"runc": "1.4.2"}},
     "kube_http_proxy": {"http": "http://proxy.example:3128"},
     "kube_reserved": {"kube_memory": "700Mi"},
     "kubelet_config": {"maxPods": 99},
