@@ -88,6 +88,8 @@ class ActionModule(ActionBase):
         chosen.into(plan, part)
         if chosen.needs_plan:
             _keep(store, plan, hosts, part, task_vars, self._task.check_mode, texts)
+            if arguments["refuse"] and self._task.check_mode:  # a run that would make the cluster
+                store.put("plan", "verify", {**store.get("plan", "verify"), "not_made_yet": True})
         else:
             store.put("plan", "status", {"run": "", "refusals": [row["text"] for row in plan["refusals"]]})
         chosen.keep(store, plan, hosts)

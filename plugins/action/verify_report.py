@@ -50,8 +50,8 @@ class ActionModule(ActionBase):
         result.update(changed=False, healthy=True, bundle=None)
         member = any((node["probed"] or {}).get("member") for node in probed.values())
         if not member and (begun.get("nothing") or not plan["control_planes"]):
-            # In check mode a new cluster is not there yet.
-            healthy = self._task.check_mode
+            # In check mode the cluster that another playbook would make is not there yet.
+            healthy = self._task.check_mode and bool(scope.get("not_made_yet"))
             self._display.display(NOTHING, color=None if healthy else C.COLOR_ERROR)
             return {**result, "healthy": healthy, **({} if healthy else {"failed": True, "msg": NOTHING})}
         checks = list(begun["checks"])

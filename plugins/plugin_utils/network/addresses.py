@@ -34,6 +34,14 @@ def is_address(text: object) -> bool:
     return True
 
 
+def is_own(text: object) -> bool:
+    """Return True for an address or a name that is each machine itself: 127.0.0.0/8, ::1, 0.0.0.0, ::, localhost."""
+    if not is_address(text):
+        return str(text).rstrip(".") == "localhost"
+    address = ip_address(str(text))
+    return address.is_loopback or address.is_unspecified
+
+
 def family(text: object) -> int:
     """Return 4 or 6, of an address or a network."""
     return ip_interface(str(text)).version

@@ -17,7 +17,7 @@ from ..base.findings import Finding
 from ..base.model import Endpoint, Member
 from ..base.reference import ENDPOINT_PORT
 from ..machine import service_units
-from .addresses import family, host_port, interface_of, is_address
+from .addresses import family, host_port, interface_of, is_address, is_own
 
 DIRECTORY = "/etc/kubewright/endpoint"
 # keepalived.conf includes it, so that the plan has the one and never the other.
@@ -29,12 +29,16 @@ UNITS = ["kube-endpoint", VIRTUAL_ADDRESS]
 
 
 def choose(
-    wanted: Mapping[str, Any], api_port: int, control_planes: Sequence[str], balancer_port: int | None = None
+    wanted: Mapping[str, Any],
+    api_port: int,
+    control_planes: Sequence[str],
+    balancer_port: int | None = None,
+    others: int = 0,
 ) -> tuple[Endpoint, list[Finding]]:
     """Return the endpoint of a cluster, and what is wrong with the input.
 
     wanted: the input kube_api_endpoint. control_planes: their addresses. balancer_port: of a distribution that balances
-    itself, as K3s does, otherwise None.
+    itself, as K3s does, otherwise None. others: number of nodes that are not control planes.
     """
     mode = wanted.get("mode") or ("vip" if wanted.get("address") else "local")
     problems = _address_problems(mode, wanted.get("address"), wanted.get("port"), control_planes)
@@ -50,6 +54,14 @@ def choose(
             "it; messages from other addresses than the control planes' are ignored in any case."
         )
         problems.append(Finding("endpoint.password_ipv6", text % address, value=address))
+    port = wanted.get("port") or api_port
+    if mode == "external" and is_own(address) and port == api_port and len(control_planes) + others > 1:
+        text = (
+            "kube_api_endpoint: with mode external and the address %s each node would ask itself at port %d, where "
+            "only a control plane has an API server. Set the address of your load balancer, or the port at which one "
+            "listens on every node, or use mode local."
+        )
+        problems.append(Finding("endpoint.own_address", text % (address, port), value=address, limit=port))
     if mode == "local":
         address = "127.0.0.1"
     if mode == "none":

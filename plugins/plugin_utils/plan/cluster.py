@@ -49,7 +49,11 @@ def describe(
     members = sorted((_member(draft, host) for host in control_planes), key=lambda member: member["name"])
     known = [member["address"] for member in members if member["address"]]
     place, problems_of_endpoint = endpoint.choose(
-        shared["kube_api_endpoint"], shared["kube_api_port"], known, distribution.balancer_port
+        shared["kube_api_endpoint"],
+        shared["kube_api_port"],
+        known,
+        distribution.balancer_port,
+        len(draft.nodes) - len(control_planes),
     )
     draft.refuse(problems_of_endpoint)
     own_names = ["127.0.0.1", "localhost"] if place["mode"] == "local" else []

@@ -44,6 +44,14 @@ INPUTS = [
     ({"kube_api_endpoint": {"mode": "vip", "address": "api.example"}}, "endpoint.not_an_ip_address value=api.example"),
     ({"kube_api_endpoint": {"address": "10.0.0.11"}}, "endpoint.address_of_node value=10.0.0.11"),
     ({"kube_api_endpoint": {"mode": "none"}}, "endpoint.none_with_several value=3 limit=1"),
+    (
+        {"kube_api_endpoint": {"mode": "external", "address": "127.0.0.1"}},
+        "endpoint.own_address value=127.0.0.1 limit=6443",
+    ),
+    (
+        {"kube_api_endpoint": {"mode": "external", "address": "localhost", "port": 6443}},
+        "endpoint.own_address value=localhost limit=6443",
+    ),
     ({"kube_api_endpoint": {"mode": "local", "port": 6443}}, "endpoint.port_of_api value=6443"),
     ({"kube_api_endpoint": {"adress": "10.0.0.9"}}, "inputs.unknown value=kube_api_endpoint.adress"),
     (
