@@ -77,7 +77,7 @@ def objects(nodes: Nodes, cluster: Cluster) -> dict[str, dict[str, Any]]:
 def changes(node: Node, live: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return in words how the labels and taints of a node change. live: the Nodes as the API has them.
 
-    A node that joins has its taints from the start.
+    A node that joins has its taints from the start; those that the user set are named.
     """
     row = next((row for row in live if row["name"] == node["name"]), {})
     wanted = objects({"": node}, {})[node["name"]]
@@ -87,7 +87,9 @@ def changes(node: Node, live: Sequence[Mapping[str, Any]]) -> list[str]:
         for key, value in sorted(((change.get("metadata") or {}).get("labels") or {}).items())
     ]
     found += ["uncordon it, an interrupted run did not"] if "unschedulable" in (change.get("spec") or {}) else []
-    if row and "taints" in (change.get("spec") or {}):
+    if not row:
+        found += ["set taint %s" % _taint(taint) for taint in wanted["taints"] or []]
+    elif "taints" in (change.get("spec") or {}):
         before = {_taint(taint) for taint in row.get("taints") or []}
         after = {_taint(taint) for taint in change["spec"]["taints"]}
         found += ["set taint %s" % text for text in sorted(after - before)]

@@ -44,6 +44,16 @@ def test_labels_and_taints_are_shown(distribution):
     assert "set label disk=ssd" in text and "nothing to do" not in text
 
 
+@pytest.mark.parametrize("distribution", ["kubeadm", "k3s"])
+def test_labels_and_taints_of_a_new_cluster_are_shown(distribution):
+    hosts, groups = inventory(1, 2, {"kube_distribution": distribution})
+    hosts["w-1"]["inputs"] = {**hosts["w-1"]["inputs"], "kube_node_labels": {"disk": "ssd"}}
+    hosts["w-1"]["inputs"]["kube_node_taints"] = ["gpu=true:NoExecute"]
+    plan = planner.cluster_plan(hosts, groups)
+    assert plan["nodes"]["w-1"]["object_changes"] == ["set label disk=ssd", "set taint gpu=true:NoExecute"]
+    assert plan["nodes"]["w-2"]["object_changes"] == plan["nodes"]["cp-1"]["object_changes"] == []
+
+
 def test_labels_that_are_there_are_no_change():
     hosts, groups = running()
     labelled(hosts, {"disk": "ssd"}, [])
