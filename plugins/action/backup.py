@@ -11,7 +11,13 @@ import ansible.constants as C
 from ansible import context
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import archives, run_options
+from ansible_collections.kubewright.cluster.plugins.module_utils.backup import destinations as kept
+from ansible_collections.kubewright.cluster.plugins.module_utils.backup.naming import prefix
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import (
+    archives,
+    destinations,
+    run_options,
+)
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.operations.unlogged import unlogged
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore
 
@@ -31,16 +37,20 @@ class ActionModule(ActionBase):
         passphrase, more = run_options.backups(options, task_vars, context.CLIARGS.get("extra_vars") or ())
         if problems + more:
             raise AnsibleActionFail(" ".join(finding.text for finding in problems + more))
-        operation = RunStore(C.DEFAULT_LOCAL_TMP).get("plan", "operation") or {}
-        operation = operation.get("backup") or operation  # another operation that begins with a backup
+        store = RunStore(C.DEFAULT_LOCAL_TMP)
+        planned = store.get("plan", "operation") or {}
+        operation = planned.get("backup") or planned  # another operation that begins with a backup
         if operation.get("name") != "backup":
             raise AnsibleActionFail("The backup was not planned. Use the role kubewright.cluster.backup.")
+        settings = store.get("secret", destinations.NAME) if operation is planned else None
         try:
+            if (options["check"] or "").startswith(destinations.SCHEMES):
+                options["check"] = destinations.fetched(settings or {}, options["check"], options["dir"])
             if options["check"]:
                 return {**result, **self._examine(options["check"], passphrase, operation["cluster"])}
             if self._task.check_mode:
                 return {**result, "changed": True}
-            return {**result, **self._back_up(options, passphrase, operation, task_vars)}
+            return {**result, **self._back_up(options, passphrase, operation, settings, task_vars)}
         except (archives.ArchiveError, OSError) as error:
             return {**result, "failed": True, "msg": str(error), "id": getattr(error, "id", "archive.unreadable")}
 
@@ -51,7 +61,7 @@ class ActionModule(ActionBase):
         self._display.display("%s is complete: %s" % (path, archives.described(manifest)))
         return {"changed": False, "path": path, "manifest": manifest}
 
-    def _back_up(self, options, passphrase, operation, task_vars):
+    def _back_up(self, options, passphrase, operation, settings, task_vars):
         """Make an archive on the node and keep it here. Nothing of it stays on the node, whatever fails."""
         receiver = None
         try:
@@ -67,10 +77,20 @@ class ActionModule(ActionBase):
             if receiver:
                 receiver.discard()
             self._execute_module(MODULE, {"state": "absent"}, task_vars=task_vars)
-        gone = archives.prune(options["dir"], archives.prefix(made["manifest"]), options["keep"])
+        gone = archives.prune(options["dir"], prefix(made["manifest"]), options["keep"])
         self._display.display("Backup: %s (%s)" % (path, archives.described(made["manifest"])))
-        kept = {key: made[key] for key in ("manifest", "seconds")}
-        return {"changed": True, "path": path, "size": receiver.size, "deleted": gone, **kept}
+        rows = destinations.keep(settings, path, made["manifest"]) if settings else []
+        shown = {"changed": True, "path": path, "size": receiver.size, "deleted": gone, "destinations": rows}
+        shown.update((key, made[key]) for key in ("manifest", "seconds"))
+        for row in rows:
+            if not row.get("error"):
+                self._display.display("Sent to %s, and read back" % row["place"])
+        wrong = kept.failures(rows)
+        if wrong:
+            text = "The archive is in %s, and is missing at %d of %d destinations. %s"
+            message = text % (path, len(wrong), len(rows), " ".join(wrong))
+            shown.update(failed=True, msg=message, id=next(row["id"] for row in rows if row.get("error")))
+        return shown
 
     def _ask(self, arguments, task_vars):
         """Run the module. Raise AnsibleActionFail if it fails."""

@@ -63,6 +63,11 @@ deleted:
   type: list
   elements: str
   returned: success
+destinations:
+  description: What became of the archive at each destination of O(kubewright.cluster.kube#role:main:kube_backup).
+  type: list
+  elements: dict
+  returned: when an archive was made
 seconds:
   description: How long each part of the work took, in seconds.
   type: dict

@@ -112,6 +112,7 @@ def clusters() -> list[Stage]:
         Stage("lab:build", ["tests/lab/lab", "build"], lane="lab"),
         Stage("lab:up", ["tests/lab/lab", "up"], needs=("lab:build",), lane="lab"),
         pytest("datastore", "tests/lab/datastore", needs=("lab:build",), lane="clusters"),
+        pytest("destinations", "tests/lab/destinations", needs=("lab:build",), lane="clusters"),
         pytest("local", "tests/lab/nodes", needs=("lab:up",), lane="clusters"),
         *(molecule(name) for name in SCENARIOS),
         *(molecule(name, by_default=False) for name in MORE_SCENARIOS),

@@ -24,9 +24,9 @@ from typing import Any, BinaryIO
 
 from ...module_utils.backup import k3s
 from ...module_utils.backup.make import FORMAT, MANIFEST, SCHEMA, SNAPSHOT
+from ...module_utils.backup.naming import TIME, file_name
 from . import age
 
-PLAIN, ENCRYPTED = ".tar.gz", ".tar.gz.age"
 # A file that is being written; one that is older than a day was left by a run that was killed.
 UNFINISHED, UNFINISHED_SECONDS = ".partial", 86400
 MANIFEST_LIMIT = 16 << 20
@@ -47,18 +47,6 @@ class ArchiveError(Exception):
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(text)
         self.id = "archive." + kind
-
-
-def prefix(manifest: Manifest) -> str:
-    """Return how the names of all archives of one cluster begin; two clusters of one name have different ones."""
-    cluster = manifest["cluster"]
-    return "%s-%s-" % (re.sub(r"[^A-Za-z0-9._-]", "_", str(cluster["name"])), str(cluster["uid"])[:8])
-
-
-def file_name(manifest: Manifest, encrypted: bool) -> str:
-    """Return the name of a new archive. Names sort by time."""
-    moment = re.sub(r"[-:]", "", str(manifest["created"]))
-    return prefix(manifest) + moment + (ENCRYPTED if encrypted else PLAIN)
 
 
 class Receiver:
@@ -267,8 +255,8 @@ def described(manifest: Manifest) -> str:
 
 
 def archives(directory: str, start: str) -> list[str]:
-    """Return the finished archives of a cluster, the oldest first. start: how their names begin, by prefix()."""
-    pattern = re.compile(re.escape(start) + r"\d{8}T\d{6}Z\.tar\.gz(\.age)?")
+    """Return the finished archives of a cluster, the oldest first. start: how their names begin, by naming.prefix()."""
+    pattern = re.compile(re.escape(start) + TIME)
     names = os.listdir(directory) if os.path.isdir(directory) else []
     return [os.path.join(directory, name) for name in sorted(names) if pattern.fullmatch(name)]
 

@@ -21,7 +21,7 @@ from .network_forms import url
 # Inputs that have no meaning when they are empty.
 NOT_EMPTY = ("kube_cluster_name", "kube_cluster_domain", "kube_workers_at_once", "local_name")
 # Keys whose text may have several lines.
-SEVERAL_LINES = ("content", "ca", "certificate", "key", "repo_ca", "chart_content")
+SEVERAL_LINES = ("content", "ca", "certificate", "key", "repo_ca", "chart_content", "known_hosts")
 # By path: [] stands for each element of a list, {} for each value of a map, {key} for each key of it.
 FORMATS: dict[str, Check] = {
     "kube_version": forms.version,
@@ -68,6 +68,15 @@ FORMATS: dict[str, Check] = {
     "kube_http_proxy.https": network_forms.proxy,
     "kube_http_proxy.no_proxy[]": network_forms.exception,
     "kube_data_dir": forms.data_dir,
+    "kube_backup.keep": number(0, 100000),
+    "kube_backup.to[]": forms.destination,
+    "kube_backup.to[].sftp.host": network_forms.host,
+    "kube_backup.to[].sftp.port": number(1, 65535),
+    "kube_backup.to[].sftp.user": forms.user,
+    "kube_backup.to[].sftp.key": forms.pem,
+    "kube_backup.to[].s3.endpoint": url("https", "http"),
+    "kube_backup.to[].s3.bucket": forms.bucket,
+    "kube_backup.to[].s3.ca": forms.pem,
     "kube_reserved.kube_memory": forms.memory,
     "kube_reserved.system_memory": forms.memory,
     "kube_reserved.kube_cpu": forms.amount,

@@ -294,6 +294,26 @@ def pem(value: str) -> Problem:
     return None if good else ("it is not PEM text", "give the content of the file, not its path")
 
 
+DESTINATIONS = ("sftp", "s3")
+
+
+def destination(value: Any) -> Problem:
+    """Check that a destination of backups is one thing."""
+    given = [key for key in DESTINATIONS if isinstance(value, Mapping) and value.get(key)]
+    if len(given) == 1:
+        return None
+    return "it has %s" % (" and ".join(given) or "no destination"), "give it one of %s" % ", ".join(DESTINATIONS)
+
+
+user = text(
+    re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\-]*"), "the name of a user", "write it with letters, digits, - . _ and @"
+)
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html, and names of older buckets
+bucket = text(
+    re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]+"), "the name of a bucket", "write it with letters, digits, - . and _", 255
+)
+
+
 def base64_text(value: str) -> Problem:
     """Check base64."""
     try:

@@ -43,7 +43,8 @@ def plan(plan: Mapping[str, Any], infos: Infos, options: Mapping[str, Any]) -> d
         return result
     source = result["source"] = healthy[0]
     result["warnings"] = _warnings(plan, infos, source, problems)
-    result["tasks"] = [*_saved(source, clusters[source]), _kept(options)]
+    sent = [_sent(label, options["keep_there"]) for label in options.get("labels") or []]
+    result["tasks"] = [*_saved(source, clusters[source]), _kept(options), *sent]
     return result
 
 
@@ -142,3 +143,8 @@ def _kept(options: Mapping[str, Any]) -> str:
     form = "encrypted with your passphrase" if options.get("encrypted") else "not encrypted"
     keep = "keep the newest %d of this cluster" % options["keep"] if options["keep"] else "keep all"
     return "controller: write the archive to %s (mode 0600, %s), %s" % (options["dir"], form, keep)
+
+
+def _sent(label: str, keep: int) -> str:
+    text = "keep the newest %d of this cluster" % keep if keep else "keep all"
+    return "controller: send the archive to %s, read it back, %s" % (label, text)

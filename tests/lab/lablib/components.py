@@ -66,6 +66,7 @@ _CNI_MODULE = "github.com/containernetworking/plugins"
 _CONTAINERD = "github.com/containerd/containerd/v2"
 _KINE = "github.com/k3s-io/kine"
 _KUBE_ROUTER = "github.com/cloudnativelabs/kube-router/v2"
+_VERSITYGW = "github.com/versity/versitygw"
 
 COMPONENTS = {
     component.name: component
@@ -134,5 +135,7 @@ COMPONENTS = {
             tags=("netgo", "osusergo", "sqlite_omit_load_extension"),
             cgo=True,
         ),
+        # An S3 server for the tests of backups (tests/lab/destinations).
+        Component("versitygw", (_VERSITYGW,), {"versitygw": f"{_VERSITYGW}/cmd/versitygw"}, 100),
     )
 }

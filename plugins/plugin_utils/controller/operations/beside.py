@@ -9,6 +9,7 @@ from typing import Any
 
 from ...base.findings import as_dicts
 from ...operations import operations
+from .. import destinations
 from ..run_store import RunStore
 from . import operation, rotation
 from .operation import Hosts, Run
@@ -26,8 +27,11 @@ class Operation(operation.Operation):
     def keep(self, store: RunStore, plan: dict[str, Any], hosts: Hosts) -> None:
         """Plan the operation, and keep what the tasks of the playbook read."""
         name = self.run.name
+        if name == "backup":
+            self.problems += destinations.keep_settings(store, self.options, hosts, plan["control_planes"])
         infos = {host: row["info"] for host, row in hosts.items() if row["info"]}
         made = operations.plan(name, plan, infos, rotation.completed(name, self.options, plan, hosts, self.run))
         made["refusals"] = as_dicts(self.problems) + made["refusals"]
+        made["warnings"] += as_dicts(self.options.get("warnings") or [])
         rotation.keep(store, made)
         plan.update(operation=made, refusals=made["refusals"], warnings=made["warnings"])

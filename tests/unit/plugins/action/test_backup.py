@@ -86,6 +86,18 @@ def test_pieces_become_an_archive_and_older_ones_go(backup, node, tmp_path):
     assert "3 objects of 1 kinds" in made[0]._display.text()
 
 
+def test_it_goes_to_all_destinations_and_the_one_that_fails_is_named(backup, node, store, tmp_path):
+    (tmp_path / "file").write_text("")
+    to = [{"directory": str(tmp_path / name)} for name in ("file", "good")]
+    store.put("secret", "kube_backup", {"keep": 5, "to": to})
+    made = backup(node)
+    result = run(made)
+    assert result["failed"] and result["id"] == "destination.refused"
+    assert "missing at 1 of 2 destinations. %s/" % (tmp_path / "file") in result["msg"]
+    assert archives.examine(str(tmp_path / "good" / os.path.basename(result["path"]))) == result["manifest"]
+    assert os.path.exists(result["path"]) and "Sent to %s/good/" % tmp_path in made[0]._display.text()
+
+
 def test_it_is_encrypted_with_the_passphrase_of_a_file(backup, node, tmp_path):
     (tmp_path / "pass").write_text("secret\n")
     result = run(backup(node, backup_passphrase_file=str(tmp_path / "pass")))

@@ -13,7 +13,7 @@ import stat
 import tarfile
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils.backup import make
+from ansible_collections.kubewright.cluster.plugins.module_utils.backup import make, naming
 from ansible_collections.kubewright.cluster.plugins.module_utils.backup.kubeadm import Part
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import age, archives
 
@@ -194,7 +194,7 @@ def test_an_archive_of_another_cluster_is_refused():
 
 
 def test_only_the_oldest_archives_of_this_cluster_go(tmp_path):
-    start = archives.prefix(manifest())
+    start = naming.prefix(manifest())
     ours = [start + "2026112%dT120000Z.tar.gz%s" % (day, ".age" * (day % 2)) for day in range(1, 6)]
     others = ["prod-99999999-20261101T120000Z.tar.gz", start + "notes.txt", start + "20261101T120000Z.tar.gz.old"]
     for name in ours + others:

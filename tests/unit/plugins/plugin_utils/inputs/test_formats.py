@@ -38,6 +38,10 @@ GOOD = {
         {"https": "http://user:secret@proxy:3128", "no_proxy": [".example.com", "10.0.0.0/8", "host", "fd00::/8"]},
     ],
     "kube_data_dir": ["", "/data", "/var/lib"],
+    "kube_backup": [
+        {"keep": 0, "to": [{"s3": {"bucket": "my.backups_1", "access_key": "a", "secret_key": "b"}}]},
+        {"to": [{"sftp": {"host": "fd00::1", "user": "me@corp", "known_hosts": "a b\nc d\n"}}]},
+    ],
     "kube_reserved": [{"kube_memory": "500Mi", "kube_cpu": "250m"}, {"system_memory": "1.5Gi", "system_cpu": "0.5"}],
     "kubelet_config": [
         {"maxPods": 100, "evictionHard": {"memory.available": "5%", "pid.available": "1k"}},

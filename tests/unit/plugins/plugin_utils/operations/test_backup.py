@@ -109,3 +109,12 @@ def test_it_is_shown(infos):
     lines = plan_text.text(plan)
     assert lines[0] == "Backup:" and lines[1].startswith("  cp-2: save a snapshot of etcd (3 members)")
     assert lines[-1] == "Next: kubewright.cluster.backup" and any(line.startswith("warning: cp-1") for line in lines)
+
+
+def test_the_plan_says_where_the_archive_goes_too(infos):
+    made = planned(infos, labels=["s3://b/p/", "sftp://me@h:22/"], keep_there=2)
+    assert made["tasks"][-2:] == [
+        "controller: send the archive to s3://b/p/, read it back, keep the newest 2 of this cluster",
+        "controller: send the archive to sftp://me@h:22/, read it back, keep the newest 2 of this cluster",
+    ]
+    assert planned(infos, labels=["s3://b/"], keep_there=0)["tasks"][-1].endswith("keep all")
