@@ -52,6 +52,8 @@ class ActionModule(ActionBase):
             return {**result, "changed": True}
         host = task_vars["inventory_hostname"]
         shared = {"state": arguments["state"], "name": operation["names"][host]}
+        if operation.get("data_dirs", {}).get(host):
+            shared["data_dir"] = operation["data_dirs"][host]
         if arguments["state"] == "undone":
             return {**result, **self._ask(shared, task_vars)}
         shared.update(archive=operation["archive_id"], at=operation["at"])
@@ -107,7 +109,8 @@ class ActionModule(ActionBase):
         """Return what the first control plane's part of the plan says."""
         share = store.get("node", task_vars["inventory_hostname"])
         start = share["apply"]["start"]
-        return {"address": share["address"], "config": start["config"], "timeout": start["timeout"]}
+        timeout = start.get("timeout") or share["apply"]["timeout"]
+        return {"address": share["address"], "config": start.get("config") or "", "timeout": timeout}
 
     def _passphrase(self, task_vars):
         options = run_options.read("restore", task_vars, self._templar.template)[0]

@@ -19,8 +19,8 @@ extends_documentation_fragment: [kubewright.cluster.attributes.action]
 options:
   state:
     description:
-      - V(prepared) brings the parts of the archive to the node and makes etcd's data of the snapshot, while the former
-        control plane still runs.
+      - V(prepared) brings the parts of the archive to the node and makes etcd's data of the snapshot, or a database of
+        the saved one, while the former control plane still runs.
       - V(stopped) stops the control plane and puts its data aside.
       - V(started) puts keys and data in place, starts the control plane, counts the restored objects, and deletes the
         Nodes of machines that are not in the inventory.
@@ -66,6 +66,11 @@ options:
   config:
     description: kubeadm's configuration of the node.
     type: str
+    default: ""
+  data_dir:
+    description: K3s's data directory. Empty for kubeadm.
+    type: str
+    default: ""
   keep:
     description: Names of the nodes of the inventory.
     type: list
@@ -133,9 +138,11 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.api import tls
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.kubernetes import ApiError
 from ansible_collections.kubewright.cluster.plugins.module_utils.backup.snapshot import SnapshotError
 from ansible_collections.kubewright.cluster.plugins.module_utils.base.masking import masked_message
+from ansible_collections.kubewright.cluster.plugins.module_utils.k3s.tokens import K3sError
 from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm.runner import KubeadmError
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership
 from ansible_collections.kubewright.cluster.plugins.module_utils.reset.removal import RemovalError
+from ansible_collections.kubewright.cluster.plugins.module_utils.restore import k3s
 from ansible_collections.kubewright.cluster.plugins.module_utils.restore.parts import Parts, PartsError
 from ansible_collections.kubewright.cluster.plugins.module_utils.restore.start import First
 from ansible_collections.kubewright.cluster.plugins.module_utils.restore.stop import ControlPlane, RestoreError
@@ -146,6 +153,7 @@ WRONG = (
     PartsError,
     SnapshotError,
     KubeadmError,
+    K3sError,
     RemovalError,
     ApiError,
     ownership.OwnershipError,
@@ -155,6 +163,10 @@ WRONG = (
 
 def _parts(wanted: Parameters) -> Parts:
     return Parts(wanted["archive"], wanted["manifest"])
+
+
+def _k3s(wanted: Parameters) -> k3s.First:
+    return k3s.First(wanted["name"], wanted["data_dir"], _parts(wanted), wanted["manifest"])
 
 
 def _first(wanted: Parameters) -> First:
@@ -173,13 +185,19 @@ def received(wanted: Parameters) -> dict[str, Any]:
 
 
 def prepared(wanted: Parameters) -> dict[str, Any]:
-    """Make etcd's data beside the former ones."""
+    """Make etcd's data, or K3s's database, beside the former ones."""
+    if wanted["data_dir"]:
+        _k3s(wanted).prepare()
+        return {"changed": True}
     _first(wanted).prepare(wanted["address"], wanted["config"], wanted["at"], wanted["timeout"])
     return {"changed": True}
 
 
 def stopped(wanted: Parameters) -> dict[str, Any]:
     """Stop the control plane and put its data aside."""
+    if wanted["data_dir"]:
+        server = k3s.Server(wanted["name"], wanted["data_dir"])
+        return {"changed": server.stop(wanted["archive"], wanted["at"], wanted["leader"])}
     files = [
         {**each, "mode": int(each["mode"], 8), "content": base64.b64decode(each["content"])} for each in wanted["files"]
     ]
@@ -189,12 +207,16 @@ def stopped(wanted: Parameters) -> dict[str, Any]:
 
 def started(wanted: Parameters) -> dict[str, Any]:
     """Put keys and data in place, and start."""
+    if wanted["data_dir"]:
+        return {"changed": True, **_k3s(wanted).start(wanted["keep"], wanted["replaced"], wanted["timeout"])}
     found = _first(wanted).start(wanted["config"], wanted["keep"], wanted["replaced"], wanted["timeout"])
     return {"changed": True, **found}
 
 
 def undone(wanted: Parameters) -> dict[str, Any]:
     """Put everything back."""
+    if wanted["data_dir"]:
+        return {"changed": k3s.Server(wanted["name"], wanted["data_dir"]).undo()}
     return {"changed": ControlPlane(wanted["name"]).undo()}
 
 
@@ -220,7 +242,8 @@ def main() -> None:
             "leader": {"type": "str", "default": ""},
             "first": {"type": "bool", "default": False},
             "files": {"type": "list", "elements": "dict", "default": [], "no_log": True},
-            "config": {"type": "str", "no_log": True},
+            "config": {"type": "str", "default": "", "no_log": True},
+            "data_dir": {"type": "str", "default": ""},
             "keep": {"type": "list", "elements": "str", "default": []},
             "replaced": {"type": "list", "elements": "str", "default": []},
             "part": {"type": "str"},
@@ -231,8 +254,8 @@ def main() -> None:
         required_if=[
             ("state", "begun", ["manifest"]),
             ("state", "received", ["manifest", "part", "piece"]),
-            ("state", "prepared", ["manifest", "config"]),
-            ("state", "started", ["manifest", "config"]),
+            ("state", "prepared", ["manifest"]),
+            ("state", "started", ["manifest"]),
         ],
         supports_check_mode=True,
     )

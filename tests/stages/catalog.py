@@ -33,6 +33,7 @@ MORE_SCENARIOS = (
     "k3s-vm",
     "kubeadm-vm",
     "kubeadm-restore",
+    "k3s-restore",
 )
 
 

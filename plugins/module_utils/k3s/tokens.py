@@ -73,7 +73,7 @@ def credentials(data_dir: str, forget: list[str], ttl: str = "", program: str = 
         api = Api([local_server()], paths.K3S_ADMIN)
         _require_lost(api, forget)
         for name in forget:
-            _forget(api, name)
+            forget_node(api, name)
     secret = _read(paths.K3S_AGENT_TOKEN)
     digest = server.partition("::")[0]
     agent = "%s::node:%s" % (digest, password(secret)) if secret and digest.startswith("K10") else server
@@ -101,13 +101,13 @@ def _require_lost(api: Api, names: list[str]) -> None:
         time.sleep(1)
 
 
-def _forget(api: Api, name: str) -> None:
+def forget_node(api: Api, name: str) -> None:
     """Delete a Node and its password, and wait until the Node is gone. Raise K3sError or ApiError.
 
     K3s puts finalizers on Nodes: a server's stays until its etcd member is removed, which etcd refuses while the others
     have no quorum (pkg/etcd/member_controller.go, pkg/node/controller.go). A node that joins before is refused.
     """
-    api.delete("/api/v1/namespaces/kube-system/secrets/%s.node-password.k3s" % name)
+    forget_password(api, name)
     api.delete("/api/v1/nodes/" + name)
     deadline = time.monotonic() + GONE_SECONDS
     while True:
@@ -123,6 +123,11 @@ def _forget(api: Api, name: str) -> None:
         "removed: bring the other servers back, more than half of the members have to run. Then run site again."
     )
     raise K3sError(text % (name, GONE_SECONDS, waiting))
+
+
+def forget_password(api: Api, name: str) -> None:
+    """Delete the password of a node, so that another machine may have its name. Raise ApiError."""
+    api.delete("/api/v1/namespaces/kube-system/secrets/%s.node-password.k3s" % name)
 
 
 def bootstrap(program: str, ttl: str) -> str:

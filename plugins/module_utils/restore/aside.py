@@ -25,10 +25,13 @@ Row = Dict[str, Any]
 
 
 class Journal:
-    """The restore of this node in the record of ownership; the caller holds the node's lock. root: for tests."""
+    """The restore of this node in the record of ownership; the caller holds the node's lock.
 
-    def __init__(self, root: str = "") -> None:
-        self.root, self.path = root, root + paths.OWNERSHIP_RECORD
+    root: for tests. former: the directory in which the former files are kept.
+    """
+
+    def __init__(self, root: str = "", former: str = paths.KUBERNETES) -> None:
+        self.root, self.path, self.former = root, root + paths.OWNERSHIP_RECORD, former
 
     def read(self) -> Row:
         """Return {archive, at, first, step, made}, {} if no restore is unfinished. Raise OwnershipError."""
@@ -38,7 +41,7 @@ class Journal:
         """Record how far the restore is. Its directory of former files is ours from now on: reset removes it."""
         record = ownership.read(self.path)
         record["settings"][ownership.RESTORING] = row
-        record["data"].setdefault(paths.KUBERNETES + "/before-" + row["at"], {"before": []})
+        record["data"].setdefault(self.former + "/before-" + row["at"], {"before": []})
         ownership.write(record, self.path)
 
     def end(self) -> None:
@@ -84,26 +87,34 @@ class Aside:
             ownership.copy_with_attributes(kept, authority)
         return moved
 
-    def put_back(self) -> bool:
-        """Put everything back in its place, and remove what the restore put there. Return True if anything was."""
+    def put_back(self, journal: Journal) -> bool:
+        """Put everything back in its place, and remove what the restore put there. Return True if anything was.
+
+        Safe to repeat: what has no former one goes first, and what has its place after that is a former one.
+        """
         changed = False
         for path in self.row.get("made") or []:
             changed = os.path.lexists(self.root + path) or changed
-            _delete(self.root + path)
+            delete(self.root + path)
         kept = self.place + "/files"
         for folder, _folders, names in os.walk(kept):
             for name in names:
                 source = os.path.join(folder, name)
                 ownership.copy_with_attributes(source, self.root + source[len(kept) :])
                 changed = True
-        _delete(kept)
+        delete(kept)
+        if self.row["step"] != STOPPING:
+            for source, target in self._moves():
+                if os.path.lexists(source) and not os.path.lexists(target):
+                    delete(source)
+                    changed = True
+            self.row["step"] = STOPPING
+            journal.write(self.row)
         for source, target in reversed(self._moves()):
-            # Before the move was complete, what has its place is the former one.
-            if os.path.lexists(target) or (self.row["step"] != STOPPING and os.path.lexists(source)):
-                _delete(source)
-                changed = True
             if os.path.lexists(target):
+                delete(source)
                 os.rename(target, source)
+                changed = True
         for place in (self.place + "/manifests", self.place, self.data):
             if os.path.isdir(place) and not os.listdir(place):
                 os.rmdir(place)
@@ -129,7 +140,8 @@ class Aside:
         return True
 
 
-def _delete(path: str) -> None:
+def delete(path: str) -> None:
+    """Delete a file or a directory, if it is there."""
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
     elif os.path.lexists(path):

@@ -63,7 +63,7 @@ class ControlPlane:
         if not row:
             return left
         self.end_pods()
-        Aside(row, self.root).put_back()
+        Aside(row, self.root).put_back(self.journal)
         if self.runner.has("kubelet.conf"):
             self.start_kubelet()
         self.journal.end()

@@ -20,11 +20,12 @@ from ...module_utils.restore.aside import PLACED, STOPPED
 from ..base.findings import Finding
 from ..inputs import lifecycle
 from ..plan import membership
+from . import restore_k3s
 
 Infos = Mapping[str, Mapping[str, Any]]
 # With --bump-revision and --mark-compacted: https://etcd.io/docs/v3.6/op-guide/recovery/
 ETCD_MINIMUM = (3, 6)
-AUTHORITY_KEYS = ("/pki/ca.key", "/pki/front-proxy-ca.key", "/pki/etcd/ca.key", "/pki/sa.key")
+AUTHORITY_KEYS = ("/pki/ca.key", "/pki/front-proxy-ca.key", "/pki/etcd/ca.key", "/pki/sa.key", *restore_k3s.KEYS)
 ENDPOINT = "kube_api_endpoint"
 
 
@@ -64,12 +65,14 @@ def progress(infos: Infos, planes: Sequence[str], archive: str) -> Progress:
 def as_new(info: Mapping[str, Any], is_control_plane: bool) -> dict[str, Any]:
     """Return a host's facts without the cluster that it has: its identity and services stay, its data do not count."""
     cluster = dict(info.get("cluster") or {})
+    # The ports of a member are held by its own programs.
+    ports = [] if _has_something(info) else info.get("ports")
     cluster.update(live=None, ca_sha256=None)
     if is_control_plane:
-        cluster.update(etcd_data=False, manifests=[], finished=False)
+        cluster.update(etcd_data=False, manifests=[], finished=False, datastore=None, admin_conf=False)
         if cluster.get("kind"):
             cluster["role"] = "control_plane"
-    return {**info, "cluster": cluster}
+    return {**info, "cluster": cluster, "ports": ports}
 
 
 def plan(plan: Mapping[str, Any], infos: Infos, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -164,10 +167,12 @@ def _unfit(plan: Mapping[str, Any], manifest: Mapping[str, Any], settings: Mappi
     missing = [path for path in manifest.get("missing") or [] if path.endswith(AUTHORITY_KEYS)]
     if missing:
         text = (
-            "The archive does not have %s, because the control plane did not have it either. kubeadm needs it to start "
+            "The archive does not have %s, because the control plane did not have it either. It is needed to start "
             "one. Restore by hand, with the certificates that you sign."
         )
         found.append(Finding("restore.no_key", text % ", ".join(missing), None, missing))
+    if restore_k3s.is_k3s(manifest):
+        return found + restore_k3s.unfit(plan, manifest)
     return found + _etcd(plan, manifest) + _settings(plan, settings)
 
 
@@ -305,13 +310,9 @@ def _tasks(plan: Mapping[str, Any], infos: Infos, made: Mapping[str, Any], optio
     if made["serving"]:
         rows.append("%s: serves the restored data already (the run of %s was interrupted)" % (first, at))
     else:
-        rows.append("%s: receive the archive, make etcd's data of the snapshot" % first)
         former = [host for host in made["stop"] if _has_something(infos.get(host) or {})]
-        if former:
-            text = "%s: stop the control plane; its files go to /etc/kubernetes/before-%s, etcd's data to "
-            text += "/var/lib/etcd/before-%s. Pods of users keep running"
-            rows.append(text % (", ".join(former), at, at))
-        rows.append("%s: put keys and data in place, start the control plane" % first)
+        tasks = restore_k3s.tasks if restore_k3s.is_k3s(options["manifest"]) else _kubeadm_tasks
+        rows += tasks(infos, first, at, former)
     if made["forgotten"]:
         rows.append("%s: delete the Nodes that are not in the inventory: %s" % (first, ", ".join(made["forgotten"])))
     if made["replaced"]:
@@ -326,6 +327,16 @@ def _tasks(plan: Mapping[str, Any], infos: Infos, made: Mapping[str, Any], optio
     if new:
         rows.append("%s: join" % ", ".join(new))
     return rows
+
+
+def _kubeadm_tasks(_infos: Infos, first: str, at: str, former: Sequence[str]) -> list[str]:
+    """Return what happens on the control planes. former: those that have something now."""
+    rows = ["%s: receive the archive, make etcd's data of the snapshot" % first]
+    if former:
+        text = "%s: stop the control plane; its files go to /etc/kubernetes/before-%s, etcd's data to "
+        text += "/var/lib/etcd/before-%s. Pods of users keep running"
+        rows.append(text % (", ".join(former), at, at))
+    return [*rows, "%s: put keys and data in place, start the control plane" % first]
 
 
 # -- undo --------------------------------------------------------------------------------------------------------------
@@ -343,10 +354,12 @@ def _undo(plan: Mapping[str, Any], infos: Infos, planes: Sequence[str]) -> dict[
     elif far.serving:
         text = (
             "%s: serves the restored data, so that the restore is not undone any more: what was written since would be "
-            "lost. Run restore again to finish it. What was there before is in /etc/kubernetes/before-%s and "
-            "/var/lib/etcd/before-%s."
+            "lost. Run restore again to finish it. What was there before is in %s."
         )
-        result["refusals"] = [Finding("restore.too_late", text % (far.first, far.at, far.at), far.first)]
+        place = next((row["data_dir"] for row in rows.values() if row.get("data_dir")), None)
+        kept = ["/etc/kubernetes", "/var/lib/etcd"] if place is None else [place]
+        shown = " and ".join("%s/before-%s" % (folder, far.at) for folder in kept)
+        result["refusals"] = [Finding("restore.too_late", text % (far.first, shown), far.first)]
     else:
         text = "%s: remove what the restore put there, put back what it put aside (%s), start the control plane"
         result["tasks"] = [text % (", ".join(hosts), far.at)]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""etcd's data are lost on all control planes, and one command brings the cluster back from an archive."""
+"""The data of a cluster are lost on all control planes, and one command brings it back from an archive."""
 
 from __future__ import annotations
 
@@ -13,10 +13,16 @@ import time
 from pathlib import Path
 
 PLAIN = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
-KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf"
+# By distribution: kubectl and crictl on the nodes, and what loses the cluster's data.
+KUBECTL = {"kubeadm": "kubectl --kubeconfig /etc/kubernetes/admin.conf", "k3s": "k3s kubectl"}
+CRICTL = {"kubeadm": "crictl", "k3s": "k3s crictl"}
+LOSS = {
+    "kubeadm": "rm -rf /var/lib/etcd/member; pkill -9 -x etcd; sleep 3",
+    "k3s": "systemctl stop k3s; rm -rf /var/lib/rancher/k3s/server/db",
+}
 COMPARED = "configmaps,secrets,deployments.apps,serviceaccounts,clusterroles.rbac.authorization.k8s.io"
-# kubeadm makes and signs these while nodes join.
-OF_JOINS = ("bootstrap-token-", "cluster-info", "kubeadm-certs")
+# kubeadm makes and signs these while nodes join, and K3s renews these when it starts.
+OF_JOINS = ("bootstrap-token-", "cluster-info", "kubeadm-certs", "k3s-serving")
 
 
 def inventory():
@@ -43,9 +49,19 @@ def groups():
     return json.loads(subprocess.check_output(["ansible-inventory", "-i", inventory(), "--list"]))
 
 
+def distribution():
+    listed = json.loads(subprocess.check_output(["ansible-inventory", "-i", inventory(), "--list"]))
+    known = listed["_meta"]["hostvars"][listed["kube_control_plane"]["hosts"][0]]
+    return known.get("kube_distribution") or "kubeadm"
+
+
+def kubectl(host, words):
+    return on(host, f"{KUBECTL[distribution()]} {words}")
+
+
 def objects(host):
     """Return {kind/namespace/name: what it says} of the objects that are compared."""
-    listed = json.loads(on(host, f"{KUBECTL} get {COMPARED} -A -o json | tr -d '\\n'"))
+    listed = json.loads(kubectl(host, f"get {COMPARED} -A -o json | tr -d '\\n'"))
     found = {}
     for item in listed["items"]:
         meta = item["metadata"]
@@ -56,28 +72,29 @@ def objects(host):
 
 
 def ready(host):
-    return on(host, f"{KUBECTL} get deployment restored -o jsonpath='{{.status.readyReplicas}}'").strip()
+    return kubectl(host, "get deployment restored -o jsonpath='{.status.readyReplicas}'").strip()
 
 
 def test_a_lost_cluster_comes_back(tmp_path):
     planes, worker = groups()["kube_control_plane"]["hosts"], groups()["kube_node"]["hosts"][0]
     first = planes[0]
-    on(first, f"{KUBECTL} create configmap before --from-literal=a=b")
-    on(first, f"{KUBECTL} create deployment restored --image=registry.k8s.io/pause:3.10.2 --replicas=2")
-    on(first, f"{KUBECTL} rollout status deployment restored --timeout=120s")
+    kubectl(first, "create configmap before --from-literal=a=b")
+    kubectl(first, "create deployment restored --image=registry.k8s.io/pause:3.10.2 --replicas=2")
+    kubectl(first, "rollout status deployment restored --timeout=120s")
     playbook("backup", "-e", f"backup_dir={tmp_path}")
     [archive] = tmp_path.glob("*.tar.gz")
-    before, containers = objects(first), on(worker, "crictl ps -q | sort")
-    on(first, f"{KUBECTL} create configmap after --from-literal=a=b")
-    on("kube_control_plane", "rm -rf /var/lib/etcd/member; pkill -9 -x etcd; sleep 3")
+    containers = CRICTL[distribution()] + " ps -q | sort"
+    before, running = objects(first), on(worker, containers)
+    kubectl(first, "create configmap after --from-literal=a=b")
+    on("kube_control_plane", LOSS[distribution()])
     name = re.match(r"(.+)-[0-9a-f]{8}-\d{8}T\d{6}Z", archive.name).group(1)
     changes, output = playbook("restore", "-e", f"restore_archive={archive}", "-e", f"restore_confirm={name}")
     assert "is healthy: " in output and "as many as in the archive" in output
     assert changes[worker] == 0
     assert objects(first) == before
-    assert on(worker, "crictl ps -q | sort") == containers
+    assert on(worker, containers) == running
     # What watches the API notices changes of now, not only what it knew.
-    on(first, f"{KUBECTL} scale deployment restored --replicas=3")
+    kubectl(first, "scale deployment restored --replicas=3")
     deadline = time.monotonic() + 60
     while ready(first) != "3":
         assert time.monotonic() < deadline, "the deployment is not scaled"

@@ -18,7 +18,7 @@ import yaml
 
 from ...base.findings import Finding, as_dicts
 from ...inputs.groups import roles_of
-from ...operations import operations, restore
+from ...operations import operations, restore, restore_k3s
 from ...plan import slices
 from .. import archives
 from ..run_store import RunStore
@@ -144,4 +144,20 @@ class Operation(operation.Operation):
             needs = [name for name in share["needs"] if not member or name == "programs"]
             prepare = slices.sequence([{"needs": needs}])
         names = {host: node["name"] for host, node in plan["nodes"].items()}
-        return {**made, **known, "goes_on": goes_on, "prepare": prepare, "names": names}
+        return {
+            **made,
+            **known,
+            "goes_on": goes_on,
+            "prepare": prepare,
+            "names": names,
+            "data_dirs": self._data_dirs(plan),
+        }
+
+    def _data_dirs(self, plan: Mapping[str, Any]) -> dict[str, str]:
+        """Return K3s's data directory by host; nothing for kubeadm. To undo a restore it is in the record."""
+        if self.options["undo"]:
+            rows = {host: restore.record(info) for host, info in self.infos.items()}
+            return {host: row["data_dir"] for host, row in rows.items() if row.get("data_dir")}
+        if not restore_k3s.is_k3s(self.options["manifest"]):
+            return {}
+        return {host: node.get("data_dir") or "" for host, node in plan["nodes"].items()}

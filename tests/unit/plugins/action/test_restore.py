@@ -375,3 +375,125 @@ def test_failures_and_check_mode(restore, action, store):
     made = action(ActionModule, {"state": "undone"})
     with pytest.raises(AnsibleActionFail, match="was not planned"):
         made.run(task_vars={"inventory_hostname": "cp-1"})
+
+
+def k3s_archive(tmp_path, nodes=(("cp-1", None), ("w-1", None)), settings=None, name="edge", **changes):
+    """Make an archive of a K3s cluster on SQLite. Returns its path."""
+    parts = []
+    for part in ("server/db/state.db", "server/token", "server/tls/server-ca.crt", "server/tls/client-ca.crt"):
+        path = tmp_path / part.replace("/", "_")
+        path.write_bytes(os.urandom(100))
+        parts.append(Part(part, str(path), "/var/lib/rancher/k3s/" + part))
+    rows = [{"name": node, "machine_id": machine} for node, machine in nodes]
+    permanent = {
+        "cluster-cidr": ["10.244.0.0/16"],
+        "service-cidr": ["10.96.0.0/12"],
+        "cluster-domain": ["cluster.local"],
+    }
+    manifest = {
+        "format": make.FORMAT,
+        "schema": make.SCHEMA,
+        "created": CREATED,
+        "cluster": {"name": name, "ca_sha256": "ca", "uid": "u", "distribution": "k3s", "version": "v1.36.3",
+                    "nodes": rows, "settings": settings or permanent},
+        "versions": {"kubernetes": "v1.36.3", "k3s": "v1.36.3+k3s1"},
+        "datastore": {"kind": "sqlite", "revision": 7, "counts": {"secrets": 3, "configmaps": 4}},
+        "missing": [],
+        **changes,
+    }  # fmt: skip
+    target = tmp_path / ("k3s%d.tar.gz" % len(list(tmp_path.glob("k3s*"))))
+    make.pack(str(target), manifest, parts, {})
+    return str(target)
+
+
+K3S = {"kube_distribution": "k3s", "kube_version": "1.36.3"}
+CONFIRMED = {"confirm": "edge"}
+
+
+def lost_k3s(**cluster):
+    """A server on SQLite and an agent. The server's K3s does not serve, and cluster: what else its facts say."""
+    hosts, groups = running(K3S, 1, 1)
+    info = hosts["cp-1"]["info"]
+    facts = {**info["cluster"], "live": None, **cluster}
+    return {**hosts, "cp-1": {**hosts["cp-1"], "info": {**info, "cluster": facts}}}, groups
+
+
+def test_k3s_whose_database_is_lost(action, store, tmp_path):
+    hosts, groups = lost_k3s(etcd_data=False, datastore=None, finished=False)
+    for row in hosts.values():  # a program of its own that holds a port of the node
+        row["info"]["ports"] = [{"port": 10250, "protocol": "tcp", "process": "kubelet"}]
+    options = {"archive": k3s_archive(tmp_path), **CONFIRMED}
+    made, stages, text = planned(action, store, hosts, groups, options, refuse=True)
+    assert described(made["refusals"]) == [] and made["goes_on"] and made["prepare"] == []
+    assert stages == {"receive": ["cp-1"], "stop": ["cp-1"], "restore": ["cp-1"]}
+    assert made["data_dirs"]["cp-1"] == "/var/lib/rancher/k3s"
+    assert "cp-1: receive the archive, make a database of it" in text
+    assert "cp-1: stop K3s; its database, keys and tokens go to /var/lib/rancher/k3s/before-" in text
+    assert "w-1: nothing, their kubelets connect again" in text and "SQLite revision 7" in text
+    assert store.get("node", "cp-1")["apply"]["timeout"] == 300
+
+
+def test_k3s_on_new_machines(action, store, tmp_path):
+    hosts, groups = inventory(1, 1, K3S)
+    options = {"archive": k3s_archive(tmp_path, (("old-1", "a"), ("old-2", "b"))), **CONFIRMED}
+    made, stages, text = planned(action, store, hosts, groups, options, refuse=True)
+    assert described(made["refusals"]) == [] and stages["stop"] == ["cp-1"]
+    assert {"role": "kube", "tasks": "parts"} in made["prepare"] and "stop K3s" not in text
+    assert made["forgotten"] == ["old-1", "old-2"] and "w-1: join" in text
+
+
+def test_k3s_that_serves_is_not_replaced(action, store, tmp_path):
+    hosts, groups = running(K3S, 1, 1)
+    options = {"archive": k3s_archive(tmp_path), **CONFIRMED}
+    made, stages, _text = planned(action, store, hosts, groups, options, refuse=True)
+    assert ids(made["refusals"]) == ["restore.serving"] and stages == {}
+    made, stages, _text = planned(action, store, hosts, groups, {**options, "overwrite": True}, refuse=True)
+    assert made["refusals"] == [] and stages["stop"] == ["cp-1"]
+
+
+def test_k3s_archives_that_do_not_fit(action, store, tmp_path, cluster):
+    hosts, groups = lost_k3s(etcd_data=False, datastore=None, finished=False)
+    other = {"cluster-cidr": ["10.1.0.0/16"], "service-cidr": ["10.96.0.0/12"], "cluster-domain": ["cluster.local"]}
+    missing = ["/var/lib/rancher/k3s/server/tls/client-ca.key"]
+    path = k3s_archive(tmp_path, settings=other, missing=missing)
+    made, _stages, _text = planned(action, store, hosts, groups, {"archive": path})
+    assert described(made["refusals"]) == [
+        "restore.no_key value=%s" % missing,
+        "restore.setting value=10.244.0.0/16 limit=10.1.0.0/16",
+    ]
+    made, _stages, _text = planned(action, store, *running(K3S, 3, 1), {"archive": k3s_archive(tmp_path)})
+    assert "restore.datastore value=embedded etcd limit=SQLite" in described(made["refusals"])
+    made, _stages, _text = planned(action, store, *dead(cluster), {"archive": k3s_archive(tmp_path)})
+    assert described(made["refusals"])[0] == "restore.distribution value=kubeadm limit=k3s"
+
+
+def test_a_restore_of_k3s_is_undone_until_it_serves(action, store, tmp_path):
+    row = {"archive": "x", "at": "20261129T130000Z", "leader": "cp-1", "first": True, "data_dir": "/srv/k3s"}
+    hosts, groups = running(K3S, 1, 1)
+    info = hosts["cp-1"]["info"]
+
+    def with_step(step, cluster):
+        owned = {**info["owned"], "settings": {**info["owned"]["settings"], "restore": {**row, "step": step}}}
+        return {**hosts, "cp-1": {**hosts["cp-1"], "info": {**info, "cluster": cluster, "owned": owned}}}
+
+    stopped = with_step("stopped", {**info["cluster"], "live": None})
+    made, stages, _text = planned(action, store, stopped, groups, {"undo": True}, refuse=True)
+    assert made["refusals"] == [] and stages == {"undo": ["cp-1"]} and made["data_dirs"] == {"cp-1": "/srv/k3s"}
+    serving = with_step("placed", info["cluster"])
+    made, stages, _text = planned(action, store, serving, groups, {"undo": True}, refuse=True)
+    assert described(made["refusals"]) == ["restore.too_late node=cp-1"] and stages == {}
+    assert "is in /srv/k3s/before-20261129T130000Z." in made["refusals"][0]["text"]
+
+
+def test_what_a_k3s_server_gets(action, store, tmp_path):
+    path = k3s_archive(tmp_path)
+    hosts, groups = lost_k3s(etcd_data=False, datastore=None, finished=False)
+    planned(action, store, hosts, groups, {"archive": path, **CONFIRMED}, refuse=True)
+    answers = [{"missing": ["server/token"]}, {}, {"changed": True}]
+    variables = {"restore_archive": path, "inventory_hostname": "cp-1", "inventory_dir": "/nowhere"}
+    made = action(ActionModule, {"state": "prepared"}, answers=answers, variables=variables)
+    made._connection._play_context = SimpleNamespace(no_log=False)
+    assert made.run(task_vars=variables)["changed"]
+    sent = [arguments for _module, arguments, _hidden in made.asked]
+    assert [each["state"] for each in sent] == ["begun", "received", "prepared"]
+    assert {each["data_dir"] for each in sent} == {"/var/lib/rancher/k3s"} and sent[2]["timeout"] == 300

@@ -270,6 +270,27 @@ def test_killed_anywhere_and_undone(machine, tmp_path):
         assert machine.kubelet and Journal(machine.root).read() == {}
 
 
+@pytest.mark.parametrize("number", range(1, 12))
+def test_an_undo_that_is_killed_is_finished_by_the_next(machine, monkeypatch, number):
+    former, real, moves = machine.tree(), os.rename, []
+    first = First("cp-1", received(machine), manifest(), machine.root, machine)
+    first.prepare("10.0.0.11", "", AT, 60)
+    ControlPlane("cp-1", machine.root, machine).stop("a", AT, "cp-1", True, [])
+    first._place(first.journal.read())
+
+    def rename(*given):
+        moves.append(given)
+        if len(moves) == number:
+            raise Killed
+        real(*given)
+
+    monkeypatch.setattr(os, "rename", rename)
+    with contextlib.suppress(Killed):
+        ControlPlane("cp-1", machine.root, machine).undo()
+    ControlPlane("cp-1", machine.root, machine).undo()
+    assert machine.tree() == former and Journal(machine.root).read() == {}
+
+
 def ownership_free(path):
     """Delete a tree of the test."""
     parts_module.shutil.rmtree(path, ignore_errors=True)
