@@ -23,12 +23,13 @@ options:
     description:
       - V(settled) waits for a kubeadm that a killed run left behind, and for the API server that it restarts.
       - V(asked) changes nothing and returns what speaks against an upgrade.
+      - V(offered) changes nothing and returns which files and images the sources of this node do not have.
       - V(control_plane) changes the static pods.
       - V(kubelet) writes the kubelet's files for the installed kubeadm's version. The kubelet reads them when it is
         restarted.
     type: str
     required: true
-    choices: [settled, asked, control_plane, kubelet]
+    choices: [settled, asked, offered, control_plane, kubelet]
   name:
     description: Name of the node.
     type: str
@@ -79,6 +80,16 @@ options:
   holder:
     description: Who will take the lock (O(state=asked)), as M(kubewright.cluster.node_maintenance) has it.
     type: dict
+  sources:
+    description: Files to ask for (O(state=offered)), each source with C(source), C(proxy), C(no_proxy) and C(urls).
+    type: list
+    elements: dict
+    default: []
+  images:
+    description: Images to ask for (O(state=offered)). Those that the node has are not asked for.
+    type: list
+    elements: str
+    default: []
   timeout:
     description: Longest time to wait for one of kubeadm's steps, in seconds.
     type: int
@@ -108,6 +119,14 @@ lock_run:
   description: The run that holds the lock.
   type: str
   returned: when O(state=asked)
+files:
+  description: C(missing) and C(silent), each a map of addresses to what the server said.
+  type: dict
+  returned: when O(state=offered)
+images:
+  description: C(missing) and C(silent), each a map of images to what was said.
+  type: dict
+  returned: when O(state=offered)
 problem:
   description: Why the API server does not serve yet.
   type: str
@@ -124,12 +143,15 @@ from typing import Any, Callable, Dict
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.kubernetes import Api, ApiError
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.lock import Holder, Lock
-from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm import upgrade_facts
+from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm import images, upgrade_facts
 from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm.gate import Gate
 from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm.runner import KubeadmError, Runner
 from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm.upgrade import Step, Upgrade
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths
+from ansible_collections.kubewright.cluster.plugins.module_utils.node.downloads import Source
 from ansible_collections.kubewright.cluster.plugins.module_utils.node.ownership import OwnershipError
 from ansible_collections.kubewright.cluster.plugins.module_utils.reset import removal
+from ansible_collections.kubewright.cluster.plugins.module_utils.verify import offered as offers
 
 Parameters = Dict[str, Any]
 
@@ -152,6 +174,18 @@ def asked(_work: Upgrade, wanted: Parameters) -> Dict[str, Any]:
     other = lock.held_by_another()
     found["lock"] = str(other) if other and other.run != holder.get("dead") else ""
     return {"changed": False, "cluster": found, "lock_run": other.run if other else ""}
+
+
+def offered(work: Upgrade, wanted: Parameters) -> Dict[str, Any]:
+    """Return which files and images the sources of this node do not have."""
+    found: Dict[str, Dict[str, str]] = {"missing": {}, "silent": {}}
+    for row in wanted["sources"]:
+        source = Source(row["source"], row.get("proxy"), no_proxy=row.get("no_proxy") or [])
+        for kind, addresses in offers.files(source, row["urls"]).items():
+            found[kind].update(addresses)
+    absent = images.missing(work.runner, wanted["images"])
+    asked_for = wanted["images"] if absent is None else absent
+    return {"changed": False, "files": found, "images": offers.images(asked_for, paths.Kubeadm())}
 
 
 def control_plane(work: Upgrade, wanted: Parameters) -> Dict[str, Any]:
@@ -177,11 +211,12 @@ def kubelet(work: Upgrade, wanted: Parameters) -> Dict[str, Any]:
 ACTIONS: Dict[str, Callable[[Upgrade, Parameters], Dict[str, Any]]] = {
     "settled": settled,
     "asked": asked,
+    "offered": offered,
     "control_plane": control_plane,
     "kubelet": kubelet,
 }
 # In check mode these change nothing either.
-HARMLESS = ("settled", "asked")
+HARMLESS = ("settled", "asked", "offered")
 
 
 def main() -> None:
@@ -200,6 +235,8 @@ def main() -> None:
             "drained": {"type": "list", "elements": "str", "default": []},
             "servers": {"type": "dict", "default": {}},
             "holder": {"type": "dict"},
+            "sources": {"type": "list", "elements": "dict", "default": []},
+            "images": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "int", "default": 600},
         },
         required_if=[("state", "control_plane", ["name", "version"])],

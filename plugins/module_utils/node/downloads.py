@@ -95,7 +95,7 @@ class Source:
     def _try(self, address: str, shown: str, work: Callable[[Any, Optional[int]], T]) -> T | _Broken:
         """Return work's result, or why this try failed and the next may succeed. Raise FetchError if none will."""
         try:
-            with self._opener(address).open(address, timeout=self.timeout) as stream:
+            with self.opener(address).open(address, timeout=self.timeout) as stream:
                 length = stream.headers.get("Content-Length")
                 return work(_Timed(stream, self.deadline), int(length) if length and length.isdigit() else None)
         except urllib.error.HTTPError as error:
@@ -119,7 +119,8 @@ class Source:
             host = ""  # not a URL, which opening it reports
         return None if excepted(host, self.no_proxy) else self.proxy
 
-    def _opener(self, address: str) -> urllib.request.OpenerDirector:
+    def opener(self, address: str) -> urllib.request.OpenerDirector:
+        """Return what opens an address, through the proxy where that is needed."""
         proxy = self._proxy(address)
         proxies: Dict[str, str] = {"http": proxy, "https": proxy} if proxy else {}
         return urllib.request.build_opener(urllib.request.ProxyHandler(proxies))

@@ -37,10 +37,11 @@ def missing(plan: Plan, hosts: Mapping[str, Mapping[str, Any]]) -> list[Finding]
         source = str(((hosts[host]["inputs"].get("kube_artifacts") or {}).get("source")) or "upstream")
         if is_directory(source) and "programs" in node.get("steps", {}):
             needed.setdefault(source, {})[host] = paths(node["programs"])
-    return [finding for source, by_host in needed.items() for finding in _missing_in(source, by_host)]
+    return [finding for source, by_host in needed.items() for finding in missing_in(source, by_host)]
 
 
-def _missing_in(source: str, by_host: Mapping[str, list[str]]) -> list[Finding]:
+def missing_in(source: str, by_host: Mapping[str, list[str]]) -> list[Finding]:
+    """Return a refusal for a directory that has not all files. by_host: the paths that each node needs."""
     root = os.path.expanduser(source)
     node = next(iter(by_host)) if len(by_host) == 1 else None
     if not os.path.isdir(root):

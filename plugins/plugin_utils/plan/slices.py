@@ -87,7 +87,7 @@ def of_host(
         "hooks": hooks,
         "clock_service": _clock_service(node, info),
         "parts": list(distribution.parts),
-        "artifacts": _artifacts(values, plan["no_proxy"]),
+        "artifacts": artifacts_from(values, plan["no_proxy"]),
         "needs": needs(node, hooks, info),
     }
 
@@ -187,7 +187,7 @@ def _clock_service(node: dict[str, Any], info: dict[str, Any]) -> str | None:
     return "chrony" if (info.get("os") or {}).get("family") == "debian" else "chronyd"
 
 
-def _artifacts(values: dict[str, Any], direct: list[str]) -> dict[str, Any]:
+def artifacts_from(values: dict[str, Any], direct: list[str]) -> dict[str, Any]:
     """Return where a node's programs come from. direct: the cluster's own networks and names, see Plan.no_proxy."""
     source = str((values["kube_artifacts"] or {}).get("source") or "upstream")
     proxy = values["kube_http_proxy"] or {}

@@ -16,7 +16,7 @@ from ...operations import operations, upgrade
 from ...operations.upgrade import NAME
 from ...plan import membership, slices
 from ..run_store import RunStore
-from . import operation
+from . import operation, upgrade_sources
 from .lock_holder import holder, is_gone
 from .operation import Ask, Hosts, Run
 
@@ -88,7 +88,8 @@ class Operation(operation.Operation):
             "inputs": self.inputs,
             "backup_plan": backup,
         }
-        made = operations.plan(NAME, plan, self.infos, options)
+        made = self.made = operations.plan(NAME, plan, self.infos, options)
+        self._look_at_sources()
         if backup and made.get("backup"):
             made["refusals"] += backup["refusals"]
             made["warnings"] += backup["warnings"]
@@ -98,8 +99,18 @@ class Operation(operation.Operation):
         if left_out and not plan["refusals"]:
             text = "%s: --limit leaves it out. An upgrade needs all nodes of the cluster. Run it without --limit."
             plan["refusals"] = as_dicts([Finding("limit.left_out", text % host, host) for host in left_out])
-        self.made = made
         plan["operation"] = {**made, "refusals": plan["refusals"], "warnings": plan["warnings"]}
+
+    def _look_at_sources(self) -> None:
+        """Add to the operation which programs and images of the way the sources do not have."""
+        if not self.made.get("rounds") and not self.made.get("windows") and not self.made.get("workers"):
+            return
+        beside = {host: self._beside(host) for host in self.plan["nodes"]}
+        found = upgrade_sources.directories(self.plan, self.infos, self.inputs, beside)
+        wanted = upgrade_sources.question(self.plan, self.infos, self.inputs, beside, self.made["images"])
+        refusals, warnings = upgrade_sources.findings(self.plan["leader"], self._ask(wanted))
+        self.made["refusals"] += as_dicts(found + refusals)
+        self.made["warnings"] += as_dicts(warnings)
 
     @property
     def works(self) -> bool:
@@ -121,8 +132,7 @@ class Operation(operation.Operation):
         plan, made = self.plan, self.made
         if plan["refusals"] or not self.works:
             return {"holder": self.holder, "timeout": self.options["timeout"]}
-        versions = list(dict.fromkeys(row["version"] for row in made["rounds"]))
-        nodes = {host: self._node(host, versions) for host in plan["nodes"]}
+        nodes = {host: self._node(host) for host in plan["nodes"]}
         changing = [row["host"] for row in made["windows"]] + made["workers"]
         return {
             "holder": self.holder,
@@ -135,15 +145,20 @@ class Operation(operation.Operation):
             **_tasks(plan, changing, self.inputs),
         }
 
-    def _node(self, host: str, versions: Sequence[str]) -> dict[str, Any]:
-        """Return what one node needs before anything changes, and whether its pods are evicted."""
-        node, values = self.plan["nodes"][host], self.inputs[host]
+    def _beside(self, host: str) -> list[dict[str, Any]]:
+        """Return kubeadm of each version on the way, which control planes get beside the running one."""
+        if self.plan["nodes"][host]["role"] == "worker":
+            return []
         architecture = self.infos[host]["architecture"]["name"]
-        checksums = values["kube_artifacts"]["checksums"]
-        beside = [] if node["role"] == "worker" else versions
+        checksums = self.inputs[host]["kube_artifacts"]["checksums"]
+        versions = dict.fromkeys(row["version"] for row in self.made["rounds"])
+        return [artifacts.beside(version, architecture, checksums, paths.VERSIONS) for version in versions]
+
+    def _node(self, host: str) -> dict[str, Any]:
+        """Return what one node needs before anything changes, and whether its pods are evicted."""
         return {
-            "programs": [artifacts.beside(version, architecture, checksums, paths.VERSIONS) for version in beside],
-            "images": self.made["images"][node["role"]],
+            "programs": self._beside(host),
+            "images": self.made["images"][self.plan["nodes"][host]["role"]],
             "drain": host in self.made["drained"],
             "kubelet": host in self.made["kubelets"],
         }

@@ -284,7 +284,7 @@ def test_the_proxy_is_used_but_for_what_is_excepted():
     def proxies(address):
         source = fetching.Source(proxy="http://proxy:3128", no_proxy=["mirror.lan", ".corp.example", "10.0.0.0/8"])
         (handler,) = [
-            item for item in source._opener(address).handlers if isinstance(item, urllib.request.ProxyHandler)
+            item for item in source.opener(address).handlers if isinstance(item, urllib.request.ProxyHandler)
         ] or [None]
         return handler.proxies if handler else {}
 
