@@ -38,7 +38,7 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs.groups i
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.operations import operations
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import cluster_objects, planner, slices
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan.changes import in_cluster
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_page, plan_text, verify
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_page, plan_text, run_report, verify
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.report.lines import Kind
 
 SPEC = {
@@ -93,6 +93,7 @@ class ActionModule(ActionBase):
         else:
             store.put("plan", "status", {"run": "", "refusals": [row["text"] for row in plan["refusals"]]})
         chosen.keep(store, plan, hosts)
+        store.put("plan", "summary", run_report.summary(plan, {host: row["info"] for host, row in hosts.items()}))
         self._show(plan, arguments["show"], " -i ".join(map(str, task_vars.get("ansible_inventory_sources") or [])))
         self._write(plan, arguments)
         if arguments["inputs"]:
