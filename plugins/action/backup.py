@@ -45,7 +45,7 @@ class ActionModule(ActionBase):
         settings = store.get("secret", destinations.NAME) if operation is planned else None
         try:
             if (options["check"] or "").startswith(destinations.SCHEMES):
-                options["check"] = destinations.fetched(settings or {}, options["check"], options["dir"])
+                options["check"] = destinations.fetched(settings or {}, options["check"], options["dir"], passphrase)
             if options["check"]:
                 return {**result, **self._examine(options["check"], passphrase, operation["cluster"])}
             if self._task.check_mode:

@@ -72,8 +72,10 @@ def keep(settings: Mapping[str, Any], path: str, manifest: Mapping[str, Any]) ->
     return destinations.keep(settings.get("to") or [], path, name, start, settings["keep"], work)
 
 
-def fetched(settings: Mapping[str, Any], url: str, directory: str) -> str:
+def fetched(settings: Mapping[str, Any], url: str, directory: str, passphrase: str = "") -> str:
     """Bring an archive from a destination into a directory. Return its path. Raise ArchiveError or OSError.
+
+    It gets its name after it was examined, so that a damaged one replaces nothing.
 
     url: the destination as the plan calls it, with the name of an archive at its end.
     """
@@ -90,6 +92,7 @@ def fetched(settings: Mapping[str, Any], url: str, directory: str) -> str:
             os.close(handle)
             try:
                 place.fetch(name, target)
+                _examined(url, target, passphrase)
                 os.replace(target, os.path.join(directory, name))
             finally:
                 if os.path.exists(target):
@@ -99,3 +102,11 @@ def fetched(settings: Mapping[str, Any], url: str, directory: str) -> str:
             raise archives.ArchiveError("not_fetched", "%s: %s" % (url, error)) from None
     text = "%s is at no destination of kube_backup.to (%s). Name an archive at one of them."
     raise archives.ArchiveError("not_fetched", text % (url, ", ".join(labels) or "it is empty"))
+
+
+def _examined(url: str, path: str, passphrase: str) -> None:
+    """Examine what was fetched; messages name where it came from."""
+    try:
+        archives.examine(path, passphrase)
+    except archives.ArchiveError as error:
+        raise archives.ArchiveError(error.id.partition(".")[2], str(error).replace(path, url)) from None

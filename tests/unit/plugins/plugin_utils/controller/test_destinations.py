@@ -53,10 +53,26 @@ def test_an_archive_comes_back_from_its_destination(tmp_path, monkeypatch):
     monkeypatch.setattr(kept, "place_of", lambda _settings, _work=None: place)
     os.makedirs(tmp_path / "there")
     (tmp_path / "there" / "a.tar.gz").write_text("x")
+    examined = []
+    monkeypatch.setattr(archives, "examine", lambda path, passphrase: examined.append(passphrase))
     settings, here = {"to": [{"s3": S3}]}, str(tmp_path / "here")
-    assert destinations.fetched(settings, "s3://bk/p/a.tar.gz", here) == here + "/a.tar.gz"
+    assert destinations.fetched(settings, "s3://bk/p/a.tar.gz", here, "pass") == here + "/a.tar.gz"
+    assert examined == ["pass"]
     for url in ("s3://bk/p/missing", "s3://other/a.tar.gz", "s3://bk/p/", "s3://bk/p/../a"):
         with pytest.raises(archives.ArchiveError) as found:
             destinations.fetched(settings, url, here)
         assert found.value.id == "archive.not_fetched"
     assert os.listdir(here) == ["a.tar.gz"]
+
+
+def test_a_damaged_archive_replaces_nothing(tmp_path, monkeypatch):
+    place = Directory(str(tmp_path / "there"))
+    place.label = "s3://bk/p/"
+    monkeypatch.setattr(kept, "place_of", lambda _settings, _work=None: place)
+    for name, text in (("there", "damaged"), ("here", "good")):
+        os.makedirs(tmp_path / name)
+        (tmp_path / name / "a.tar.gz").write_text(text)
+    with pytest.raises(archives.ArchiveError) as found:
+        destinations.fetched({"to": [{"s3": S3}]}, "s3://bk/p/a.tar.gz", str(tmp_path / "here"))
+    assert found.value.id == "archive.not_an_archive" and str(found.value).startswith("s3://bk/p/a.tar.gz is not")
+    assert os.listdir(tmp_path / "here") == ["a.tar.gz"] and (tmp_path / "here" / "a.tar.gz").read_text() == "good"
