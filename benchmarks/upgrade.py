@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measure an upgrade while a client reads, writes and watches ten times a second through a worker's API endpoint.
 
-    python benchmarks/upgrade.py playbook [--control-planes 3] [--old-etcd] | by-hand | kill --seeds 12
+    python benchmarks/upgrade.py playbook [--distribution k3s] [--control-planes 3] [--old-etcd] | by-hand |
+        kill --seeds 12
 
 The lab must be up (tests/lab/lab up). Each command creates its own nodes (cluster "bench") and removes them at the end.
 """
@@ -13,12 +14,14 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import re
 import subprocess
 import sys
 import time
 
 from bench import (
     CACHE,
+    DISTRIBUTION,
     ROOT,
     administrator,
     change,
@@ -35,6 +38,8 @@ from bench import (
 )
 
 TARGET = "1.37.2"
+# What the playbook prints for each node that has the new version.
+LINE = re.compile(r": (control plane|K3s) .* in \d+ s")
 
 
 def start(options):
@@ -87,7 +92,7 @@ def with_playbook(options):
     time.sleep(5)
     change(target(options))
     seconds, output = playbook("upgrade", check=False)
-    print("\n".join(line for line in output.splitlines() if " control plane " in line and " in " in line))
+    print("\n".join(line for line in output.splitlines() if LINE.search(line)))
     if not went_well(output):
         print(output[-6000:])
     report("playbook", seconds, running)
@@ -152,12 +157,16 @@ def main():
     parser.add_argument(
         "--old-etcd", action="store_true", help="start with kubeadm's own etcd, which is too old for 3.7"
     )
+    parser.add_argument("--distribution", choices=["kubeadm", "k3s"], default="kubeadm")
     parser.add_argument("--keep", action="store_true", help="keep the nodes")
     parser.add_argument("--seeds", type=int, default=12)
     parser.add_argument("--of", type=int, default=12, help="number of slices of the run; each seed falls into one")
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--span", type=float, default=420, help="seconds of a complete run")
     options = parser.parse_args()
+    if options.distribution != "kubeadm" and (options.old_etcd or options.command == "by-hand"):
+        parser.error("--old-etcd and by-hand are for kubeadm")
+    DISTRIBUTION[0] = options.distribution
     COMMANDS[options.command](options)
 
 

@@ -9,6 +9,7 @@ import os
 import shlex
 
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import artifact_directory as sources
 
@@ -22,7 +23,8 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
-        if arguments.get("from_controller") and not self._task.check_mode:
+        kept = boolean(arguments.get("kept", False))  # the files are on the node
+        if arguments.get("from_controller") and not kept and not self._task.check_mode:
             arguments["source"] = self._bring(os.path.expanduser(arguments["source"]), arguments["items"])
         result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
         return result

@@ -32,7 +32,11 @@ class ActionModule(ActionBase):
         if "init" in arguments and secret.get("token"):
             arguments.setdefault("token", secret["token"])
         if not boolean(arguments.get("joins", False)):
-            return {**result, **self._execute_module(MODULE, arguments, task_vars=task_vars)}
+            result.update(self._execute_module(MODULE, arguments, task_vars=task_vars))
+            if arguments.get("version") and not result.get("failed") and not self._task.check_mode:
+                values = (arguments.get("node_name"), arguments["version"], result.get("seconds") or 0)
+                self._display.display("%s: K3s %s in %.0f s" % values)
+            return result
         if secret.get("join_token") and not arguments.get("credentials"):
             arguments["credentials"] = {"agent": secret["join_token"]}
         joins = Joins(store, task_vars["inventory_hostname"], arguments.get("role") == "server")

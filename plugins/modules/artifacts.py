@@ -67,6 +67,13 @@ options:
         description: For an archive, C(dest_dir), C(strip) (number of leading path components to drop) and C(only)
           (patterns of names).
         type: dict
+  kept:
+    description:
+      - Downloads nothing. The files are on the node already, where an earlier call installed them below
+        C(/opt/kubewright). They are put in place, and the copies there are removed.
+      - Fails without a change if one is missing or was changed.
+    type: bool
+    default: false
   proxy:
     description: URL of an HTTP proxy.
     type: str
@@ -108,15 +115,16 @@ artifacts:
   returned: always
 """
 
+import contextlib
 import os
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubewright.cluster.plugins.module_utils.base.text_files import leftovers
-from ansible_collections.kubewright.cluster.plugins.module_utils.node import downloads, ownership
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import downloads, ownership, paths
 from ansible_collections.kubewright.cluster.plugins.module_utils.node.downloads import FetchError, Source
 from ansible_collections.kubewright.cluster.plugins.module_utils.node.ownership import OwnershipError, Record
 
@@ -156,10 +164,49 @@ def fetch_item(source: Source, item: Item, temporaries: list[str]) -> list[Fetch
     return [(temporary, os.path.join(directory, relative), digest) for temporary, relative, digest in files]
 
 
+def copies(item: Item, record: Record) -> list[str]:
+    """Return where an earlier call put an item's file beside the installed one."""
+    return [
+        path
+        for path, entry in sorted(record["artifacts"].items())
+        if path.startswith(paths.VERSIONS + "/")
+        and path != item["dest"]
+        and (entry.get("url"), entry.get("version")) == (item["url"], item["version"])
+        and os.path.basename(path) == os.path.basename(item["dest"] or "")
+    ]
+
+
+def take(item: Item, record: Record, temporaries: list[str]) -> list[Fetched]:
+    """Copy an item's file from beside, without installing it. Raise FetchError or OSError."""
+    directory = directory_of(item)
+    downloads.check_space(directory, ROOM)
+    for path in copies(item, record):
+        digest = record["artifacts"][path]["sha256"]
+        if item["checksum"] in (None, "", "sha256:" + digest) and downloads.intact(path, record["artifacts"][path]):
+            temporaries.append(downloads.copy_beside(path, directory, digest))
+            os.chmod(temporaries[-1], int(item["mode"], 8))
+            return [(temporaries[-1], item["dest"], digest)]
+    raise FetchError("%s of %s is not below %s, or was changed there" % (item["url"], item["version"], paths.VERSIONS))
+
+
+def drop_copies(items: list[Item], record: Record) -> bool:
+    """Remove what is installed now from beside. Return True if there was any."""
+    found = [path for item in items for path in copies(item, record)]
+    for path in found:
+        if os.path.lexists(path):
+            os.unlink(path)
+        del record["artifacts"][path]
+        with contextlib.suppress(OSError):  # another release's, or one that is still needed, is there
+            os.rmdir(os.path.dirname(path))
+    if found:
+        ownership.write(record)
+    return bool(found)
+
+
 def fetch_all(
-    source: Source, items: list[Item], temporaries: list[str]
+    items: list[Item], get: Callable[[Item], list[Fetched]]
 ) -> tuple[dict[int, list[Fetched]], dict[int, float], list[str]]:
-    """Fetch all items at the same time. Return (files by item number, seconds by item number, errors)."""
+    """Get all items at the same time. Return (files by item number, seconds by item number, errors)."""
     files: Dict[int, List[Fetched]] = {}
     seconds: Dict[int, float] = {}
     errors: List[str] = []
@@ -167,7 +214,7 @@ def fetch_all(
     def one(number: int) -> None:
         started = time.monotonic()
         try:
-            files[number] = fetch_item(source, items[number], temporaries)
+            files[number] = get(items[number])
         except (FetchError, OSError) as error:
             errors.append(str(error))
         seconds[number] = round(time.monotonic() - started, 2)
@@ -229,8 +276,10 @@ def problems(items: list[Item]) -> list[str]:
     return found
 
 
-def install(source: Source, wanted: list[Item], record: Record) -> tuple[list[str], dict[int, float]]:
-    """Fetch and install the items. Return (paths, seconds by item number).
+def install(
+    source: Source, wanted: list[Item], record: Record, kept: bool = False
+) -> tuple[list[str], dict[int, float]]:
+    """Fetch and install the items. Return (paths, seconds by item number). kept: take them from beside.
 
     Raise FetchError with every error at once if one cannot be fetched; nothing is installed then.
     """
@@ -240,7 +289,11 @@ def install(source: Source, wanted: list[Item], record: Record) -> tuple[list[st
             os.unlink(path)
     temporaries: List[str] = []
     try:
-        files, seconds, errors = fetch_all(source, wanted, temporaries)
+
+        def get(item: Item) -> list[Fetched]:
+            return take(item, record, temporaries) if kept else fetch_item(source, item, temporaries)
+
+        files, seconds, errors = fetch_all(wanted, get)
         if errors:
             ownership.write(record)  # it names the directories that were made
             raise FetchError("Nothing was installed. " + "; ".join(errors))
@@ -265,6 +318,7 @@ ITEM = {
     "unpack": {"type": "dict"},
 }
 ARGUMENTS = {
+    "kept": {"type": "bool", "default": False},
     "source": {"type": "str", "default": "upstream"},
     "from_controller": {"type": "bool", "default": False},
     "items": {"type": "list", "elements": "dict", "required": True, "options": ITEM},
@@ -279,6 +333,8 @@ def carry_out(parameters: dict[str, Any], record: Record, check_mode: bool) -> d
     """Install what is not there yet, and return the module's result. Raise FetchError or OSError."""
     items = parameters["items"]
     wanted = [item for item in items if not installed(item, record)]
+    if not check_mode and parameters["kept"] and not wanted:
+        drop_copies(items, record)
     if check_mode or not wanted:
         return {
             "changed": bool(wanted),
@@ -290,7 +346,9 @@ def carry_out(parameters: dict[str, Any], record: Record, check_mode: bool) -> d
             "diff": [{"before": "", "after": "%s %s\n" % (item["url"], item["version"])} for item in wanted],
         }
     source = Source(*(parameters[name] for name in ("source", "proxy", "timeout", "retries", "no_proxy")))
-    changed_paths, seconds = install(source, wanted, record)
+    changed_paths, seconds = install(source, wanted, record, parameters["kept"])
+    if parameters["kept"]:
+        drop_copies(items, record)
     rows = [
         {"url": item["url"], "status": "installed", "seconds": seconds[number]} for number, item in enumerate(wanted)
     ]

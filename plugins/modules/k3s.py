@@ -128,6 +128,11 @@ options:
     description: Longest time to wait, in seconds.
     type: int
     default: 300
+  version:
+    description: The release that the node must run afterwards, such as C(v1.36.3+k3s1); empty for any
+      (O(state=started)).
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -167,6 +172,7 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import (
     renew,
     runner,
     tokens,
+    upgrade,
 )
 from ansible_collections.kubewright.cluster.plugins.module_utils.k3s.datastore import DatastoreError
 from ansible_collections.kubewright.cluster.plugins.module_utils.k3s.tokens import K3sError
@@ -243,7 +249,7 @@ def question(wanted: Parameters) -> Callable[[], str]:
     """Return the function that is called until it finds no problem any more."""
     name, data_dir = wanted["node_name"], wanted["data_dir"]
     if wanted["role"] == "agent":
-        return lambda: readiness.agent_problem(name, data_dir)
+        return with_version(wanted, lambda: readiness.agent_problem(name, data_dir))
     questions: dict[str, Callable[[], str]] = {
         "voting": lambda: readiness.voting_problem(name, data_dir),
         "serving": lambda: readiness.serving_problem(name),
@@ -251,7 +257,15 @@ def question(wanted: Parameters) -> Callable[[], str]:
             name, must_vote=wanted["convert"], etcd_cluster=wanted["etcd_cluster"]
         ),
     }
-    return questions[wanted["until"]]
+    return with_version(wanted, questions[wanted["until"]])
+
+
+def with_version(wanted: Parameters, ask: Callable[[], str]) -> Callable[[], str]:
+    """Return a question that also asks for the wanted version, where the task names one."""
+    if not wanted["version"]:
+        return ask
+    name, version, server = wanted["node_name"], wanted["version"], wanted["role"] == "server"
+    return lambda: ask() or upgrade.problem(name, wanted["data_dir"], version, server)
 
 
 def settled(wanted: Parameters) -> dict[str, Any]:
@@ -323,6 +337,7 @@ def main() -> None:
             "restart": {"type": "bool", "default": False},
             "until": {"type": "str", "default": "ready", "choices": ["started", "voting", "serving", "ready"]},
             "timeout": {"type": "int", "default": 300},
+            "version": {"type": "str", "default": ""},
         },
         required_if=[
             ("state", "started", ["node_name"]),

@@ -21,15 +21,12 @@ attributes:
 options:
   state:
     description:
-      - V(settled) waits for a kubeadm that a killed run left behind, and for the API server that it restarts.
-      - V(asked) changes nothing and returns what speaks against an upgrade.
-      - V(offered) changes nothing and returns which files and images the sources of this node do not have.
       - V(control_plane) changes the static pods.
       - V(kubelet) writes the kubelet's files for the installed kubeadm's version. The kubelet reads them when it is
         restarted.
     type: str
     required: true
-    choices: [settled, asked, offered, control_plane, kubelet]
+    choices: [control_plane, kubelet]
   name:
     description: Name of the node.
     type: str
@@ -68,28 +65,6 @@ options:
     description: ID of the etcd cluster before the change, empty if it is unknown.
     type: str
     default: ""
-  drained:
-    description: Names of the nodes whose pods will be evicted (O(state=asked)).
-    type: list
-    elements: str
-    default: []
-  servers:
-    description: The API servers by the name of their node, as C(address:port) (O(state=asked)).
-    type: dict
-    default: {}
-  holder:
-    description: Who will take the lock (O(state=asked)), as M(kubewright.cluster.node_maintenance) has it.
-    type: dict
-  sources:
-    description: Files to ask for (O(state=offered)), each source with C(source), C(proxy), C(no_proxy) and C(urls).
-    type: list
-    elements: dict
-    default: []
-  images:
-    description: Images to ask for (O(state=offered)). Those that the node has are not asked for.
-    type: list
-    elements: str
-    default: []
   timeout:
     description: Longest time to wait for one of kubeadm's steps, in seconds.
     type: int
@@ -109,28 +84,6 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-cluster:
-  description: >-
-    What there is - C(members) of etcd, C(etcd_error), C(blocked), C(lost) and C(alone) pods by node name, C(apis) that
-    clients use and a release removes, and C(lock), why the lock cannot be taken.
-  type: dict
-  returned: when O(state=asked)
-lock_run:
-  description: The run that holds the lock.
-  type: str
-  returned: when O(state=asked)
-files:
-  description: C(missing) and C(silent), each a map of addresses to what the server said.
-  type: dict
-  returned: when O(state=offered)
-images:
-  description: C(missing) and C(silent), each a map of images to what was said.
-  type: dict
-  returned: when O(state=offered)
-problem:
-  description: Why the API server does not serve yet.
-  type: str
-  returned: when O(state=settled)
 seconds:
   description: How long it took, in seconds.
   type: float
@@ -141,51 +94,13 @@ import time
 from typing import Any, Callable, Dict
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kubewright.cluster.plugins.module_utils.api.kubernetes import Api, ApiError
-from ansible_collections.kubewright.cluster.plugins.module_utils.api.lock import Holder, Lock
-from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm import images, upgrade_facts
+from ansible_collections.kubewright.cluster.plugins.module_utils.api.kubernetes import ApiError
 from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm.gate import Gate
 from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm.runner import KubeadmError, Runner
 from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm.upgrade import Step, Upgrade
-from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths
-from ansible_collections.kubewright.cluster.plugins.module_utils.node.downloads import Source
 from ansible_collections.kubewright.cluster.plugins.module_utils.node.ownership import OwnershipError
-from ansible_collections.kubewright.cluster.plugins.module_utils.reset import removal
-from ansible_collections.kubewright.cluster.plugins.module_utils.verify import offered as offers
 
 Parameters = Dict[str, Any]
-
-
-def settled(work: Upgrade, wanted: Parameters) -> Dict[str, Any]:
-    """Wait for what a killed run left running."""
-    return {"changed": False, "problem": work.settle(wanted["timeout"])}
-
-
-def asked(_work: Upgrade, wanted: Parameters) -> Dict[str, Any]:
-    """Return what speaks against an upgrade."""
-    api = removal.api()
-    servers = []
-    for name, place in sorted(wanted["servers"].items()):
-        address, _colon, port = str(place).rpartition(":")
-        servers.append((name, Api([(address.strip("[]"), int(port))])))
-    found = upgrade_facts.facts(api, removal.client(), servers, wanted["drained"])
-    holder = wanted["holder"] or {}
-    lock = Lock(api, Holder(holder.get("name", ""), holder.get("operation", ""), holder.get("run", "")))
-    other = lock.held_by_another()
-    found["lock"] = str(other) if other and other.run != holder.get("dead") else ""
-    return {"changed": False, "cluster": found, "lock_run": other.run if other else ""}
-
-
-def offered(work: Upgrade, wanted: Parameters) -> Dict[str, Any]:
-    """Return which files and images the sources of this node do not have."""
-    found: Dict[str, Dict[str, str]] = {"missing": {}, "silent": {}}
-    for row in wanted["sources"]:
-        source = Source(row["source"], row.get("proxy"), no_proxy=row.get("no_proxy") or [])
-        for kind, addresses in offers.files(source, row["urls"]).items():
-            found[kind].update(addresses)
-    absent = images.missing(work.runner, wanted["images"])
-    asked_for = wanted["images"] if absent is None else absent
-    return {"changed": False, "files": found, "images": offers.images(asked_for, paths.Kubeadm())}
 
 
 def control_plane(work: Upgrade, wanted: Parameters) -> Dict[str, Any]:
@@ -209,14 +124,9 @@ def kubelet(work: Upgrade, wanted: Parameters) -> Dict[str, Any]:
 
 
 ACTIONS: Dict[str, Callable[[Upgrade, Parameters], Dict[str, Any]]] = {
-    "settled": settled,
-    "asked": asked,
-    "offered": offered,
     "control_plane": control_plane,
     "kubelet": kubelet,
 }
-# In check mode these change nothing either.
-HARMLESS = ("settled", "asked", "offered")
 
 
 def main() -> None:
@@ -232,11 +142,6 @@ def main() -> None:
             "config": {"type": "str", "default": "", "no_log": True},  # the user may have put a secret into it
             "ignore_preflight_errors": {"type": "list", "elements": "str", "default": []},
             "etcd_cluster": {"type": "str", "default": ""},
-            "drained": {"type": "list", "elements": "str", "default": []},
-            "servers": {"type": "dict", "default": {}},
-            "holder": {"type": "dict"},
-            "sources": {"type": "list", "elements": "dict", "default": []},
-            "images": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "int", "default": 600},
         },
         required_if=[("state", "control_plane", ["name", "version"])],
@@ -247,7 +152,7 @@ def main() -> None:
     work = Upgrade(runner, Gate(runner, wanted["name"], True, wanted["etcd_cluster"]))
     result: Dict[str, Any] = {"changed": True}
     try:
-        if wanted["state"] in HARMLESS or not module.check_mode:
+        if not module.check_mode:
             result = ACTIONS[wanted["state"]](work, wanted)
     except (KubeadmError, OwnershipError, ApiError) as error:
         module.fail_json(msg=("%s\n%s" % (error, runner.last_words())).strip())

@@ -30,6 +30,7 @@ MORE_SCENARIOS = (
     "kubeadm-replace",
     "k3s-replace",
     "kubeadm-upgrade",
+    "k3s-upgrade",
     "k3s-vm",
     "kubeadm-vm",
     "kubeadm-restore",

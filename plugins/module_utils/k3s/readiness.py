@@ -57,7 +57,7 @@ def server_problem(name: str, must_vote: bool = False, etcd_cluster: str = "") -
     """
 
     def ask(process: Process) -> str:
-        api, problem = _own_api()
+        api, problem = own_api()
         if problem or api is None:
             return problem
         return gate.kubelet_problem(api, name, process, process.started, must_vote) or _etcd_problem(name, etcd_cluster)
@@ -93,15 +93,10 @@ def agent_problem(name: str, data_dir: str) -> str:
 
     It asks for its own Node with its kubelet's certificate, through K3s's balancer.
     """
-    place = data_dir + "/agent"
     try:
-        identity = (place + "/client-kubelet.crt", place + "/client-kubelet.key")
-        context = tls.from_files(place + "/server-ca.crt", *identity)
-    except (OSError, ValueError):
-        return "it has no identity yet: no server has accepted it"
-    url = urlsplit(paths.K3s().own_server())
-    try:
-        api = Api([(url.hostname or "", url.port or 443)], context=context, timeout=5, patience=0)
+        api, problem = agent_api(data_dir)
+        if api is None:
+            return problem
         return gate.settled(
             lambda: services.here().process("k3s-agent"),
             "K3s",
@@ -111,16 +106,28 @@ def agent_problem(name: str, data_dir: str) -> str:
         return "the servers do not answer through its balancer: %s" % error
 
 
+def agent_api(data_dir: str) -> tuple[Api | None, str]:
+    """Return (a client of the API through an agent's balancer or None, why there is none)."""
+    place = data_dir + "/agent"
+    try:
+        identity = (place + "/client-kubelet.crt", place + "/client-kubelet.key")
+        context = tls.from_files(place + "/server-ca.crt", *identity)
+    except (OSError, ValueError):
+        return None, "it has no identity yet: no server has accepted it"
+    url = urlsplit(paths.K3s().own_server())
+    return Api([(url.hostname or "", url.port or 443)], context=context, timeout=5, patience=0), ""
+
+
 def _own_node(name: str) -> tuple[dict[str, Any] | None, str]:
     """Return (the Node in the server's own API or None, why that API does not serve)."""
     try:
-        api, problem = _own_api()
+        api, problem = own_api()
         return (api.get("/api/v1/nodes/" + name, missing_ok=True) if api and not problem else None), problem
     except ApiError as error:
         return None, str(error)
 
 
-def _own_api() -> tuple[Api | None, str]:
+def own_api() -> tuple[Api | None, str]:
     """Return (a client of the server's own API or None, why it does not serve). Raise ApiError."""
     api = Api([local_server() or ("127.0.0.1", paths.API_PORT)], paths.K3S_ADMIN, timeout=5, patience=0)
     status, text = api.ask("GET", "/readyz")

@@ -236,6 +236,18 @@ def fetch(source: Source, item: dict[str, Any], directory: str) -> tuple[str, st
     return source.transfer(item["url"], save), wanted
 
 
+def copy_beside(path: str, directory: str, wanted: str) -> str:
+    """Copy a file of the node into a directory and check it. Return the copy. Raise FetchError or OSError."""
+    handle, copied = tempfile.mkstemp(prefix=".kubewright-", dir=directory)
+    digest = hashlib.sha256()
+    with os.fdopen(handle, "wb") as out, open(path, "rb") as stream:
+        copy(stream, out, digest)
+    if digest.hexdigest() != wanted:
+        os.unlink(copied)
+        raise FetchError("%s has SHA-256 %s, expected %s" % (path, digest.hexdigest(), wanted))
+    return copied
+
+
 def _wrong(source: Source, item: dict[str, Any], found: str, wanted: str) -> FetchError:
     name, address = item["url"].rsplit("/", 1)[-1], masked_message(source.address(item["url"]))
     return FetchError("%s from %s has SHA-256 %s, expected %s" % (name, address, found, wanted))

@@ -100,8 +100,8 @@ class Distribution(ABC):
 
     # What its users back up with, where the playbook backup does not do it (K3s: all but SQLite); empty if it does.
     own_backup: ClassVar[str] = ""
-    # The playbook upgrade changes its version.
-    upgrades: ClassVar[bool] = False
+    # True if API server and kubelet are one program: a control plane goes through each release as a whole.
+    one_program: ClassVar[bool] = False
     # True if a control plane that is removed takes itself out of etcd and stops: the nodes' own balancers would go on
     # using one without a datastore.
     servers_leave: ClassVar[bool] = False

@@ -39,6 +39,13 @@ def parse(text: object) -> tuple[int, int, int | None]:
     return int(major), int(minor), None if patch is None else int(patch)
 
 
+def release_order(text: object) -> tuple[int, ...]:
+    """Return what releases are ordered by, the number of a K3s release of the same version last: v1.36.3+k3s2."""
+    major, minor_number, patch = parse(text)
+    revision = re.search(r"\+[a-z0-9]*?([0-9]+)$", str(text).strip())
+    return (major, minor_number, patch or 0, int(revision.group(1)) if revision else 0)
+
+
 def minor(text: str) -> str:
     """Return "1.36" of "v1.36.3"."""
     return "%d.%d" % parse(text)[:2]

@@ -17,7 +17,7 @@ from ..base.findings import Finding
 from . import config
 
 BINARY = "/usr/local/bin/k3s"
-SCRIPT = "/etc/kubewright/k3s-install.sh"
+SCRIPT, SCRIPT_COMPONENT = "/etc/kubewright/k3s-install.sh", "k3s-script"
 # Names of the releases' files: https://github.com/k3s-io/k3s/releases
 _FILES = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}
 # Links to K3s, which acts as these commands, if the node does not have them. Upstream's script does the same.
@@ -41,7 +41,7 @@ def programs(node: Node, cluster: Cluster) -> list[dict[str, Any]]:
         if values["k3s_install_method"] == "binary":
             found[0]["links"] = LINKS
     if values["k3s_install_method"] == "script":
-        item = {"component": "k3s-script", "url": _script_url(values, named), "version": named, "dest": SCRIPT}
+        item = {"component": SCRIPT_COMPONENT, "url": _script_url(values, named), "version": named, "dest": SCRIPT}
         found.append({**item, "mode": "0700", "checksum": _digest(values["k3s_install_script"]["checksum"])})
     if archived(values, cluster["shared"]["kube_needs"]):
         name = "k3s-airgap-images-%s.tar.zst" % architecture
@@ -49,6 +49,13 @@ def programs(node: Node, cluster: Cluster) -> list[dict[str, Any]]:
         item = {"component": "k3s-images", "url": base + name, "version": named, "dest": path, "mode": "0644"}
         found.append(_checked(item, sums, checksums))
     return found
+
+
+def beside(item: Mapping[str, Any], directory: str) -> dict[str, Any]:
+    """Return an item of programs() that is put beside the installed one, in a folder of its release."""
+    name = item["dest"].rsplit("/", 1)[-1]
+    kept = {key: value for key, value in item.items() if key != "links"}
+    return {**kept, "dest": "%s/%s/%s" % (directory, item["version"].lstrip("v"), name)}
 
 
 def present(nodes: Nodes) -> str:

@@ -66,6 +66,7 @@ class K3s(Distribution):
     started_by_join = {"k3s": False, "k3s-agent": False}
     joins_during_start = True
     servers_leave = True
+    one_program = True
     own_backup = (
         "K3s's own tool (k3s etcd-snapshot) or that of the database, see "
         "https://docs.k3s.io/datastore/backup-restore, and save /var/lib/rancher/k3s/server/token too"

@@ -39,7 +39,6 @@ class Kubeadm(Distribution):
     name = "kubeadm"
     restarts_for_older_secrets = True
     has_join_secrets = True
-    upgrades = True
     title = "kubeadm"
     releases_of = "Kubernetes"
     architectures = KUBERNETES_ARCHITECTURES

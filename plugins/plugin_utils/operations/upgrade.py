@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The operation upgrade: hops, rounds and windows, what speaks against them, and how long they take.
 
-All control planes go from release to release while the kubelets stay; then each node gets its kubelet once. A kubelet
-may be three releases behind (versions.SKEW_PAGE).
+In rounds all control planes go from release to release. With kubeadm the kubelets stay meanwhile: a kubelet may be
+three releases behind (versions.SKEW_PAGE). In its window each node gets its kubelet, and all of K3s its last release,
+once.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from ..base.findings import Finding
 from ..base.reference import KUBERNETES
 from ..kubeadm import components, config_drift, etcd_image
 from ..plan import distributions, membership
-from . import upgrade_checks, upgrade_path, upgrade_tasks
+from . import upgrade_checks, upgrade_path, upgrade_tasks, upgrade_whole
 from .upgrade_path import Plane, State
 
 Infos = Mapping[str, Mapping[str, Any]]
@@ -31,17 +32,14 @@ def early(plan: Mapping[str, Any], infos: Infos, wanted: str) -> list[Finding]:
         return []  # the plan's own refusals say why
     if not plan.get("exists"):
         return [Finding("upgrade.no_cluster", "No cluster runs on these hosts. Create one with site.")]
-    if not distributions.by_name(plan["distribution"]).upgrades:
-        text = "A cluster of %s is not upgraded by this playbook yet. Use its own way: https://docs.k3s.io/upgrades"
-        return [Finding("upgrade.unsupported", text % plan["distribution"], None, plan["distribution"])]
     if not wanted and not any(_components(plan, infos).values()):
         text = "kube_version is not set. Set it to the version that the cluster will have; the newest known one is %s."
         return [Finding("upgrade.no_version", text % versions.newest_known(), None, None, versions.newest_known())]
     found = [finding for host in plan["control_planes"] for finding in _down(host, infos)]
     if found:
         return found
-    stored = _stored(plan, infos)
-    if not stored.get("kubernetesVersion"):
+    whole = distributions.by_name(plan["distribution"]).one_program
+    if not whole and not _stored(plan, infos).get("kubernetesVersion"):
         text = (
             "%s: the ConfigMap kubeadm-config in kube-system is missing or damaged. Upload it first: "
             "`kubeadm init phase upload-config kubeadm --config FILE`"
@@ -49,7 +47,7 @@ def early(plan: Mapping[str, Any], infos: Infos, wanted: str) -> list[Finding]:
         return [Finding("upgrade.no_config", text % plan["leader"], plan["leader"])]
     oldest, first = state(plan, infos, []).oldest, next(iter(KUBERNETES))
     if versions.parse(oldest)[:2] < versions.parse(first)[:2]:
-        text = "The cluster has Kubernetes %s. This playbook starts from %s; upgrade it to that with kubeadm first."
+        text = "The cluster has Kubernetes %s. This playbook starts from %s; upgrade it to that by hand first."
         return [Finding("upgrade.too_old", text % (oldest, first), None, oldest, first)]
     return []
 
@@ -102,12 +100,13 @@ def changing(plan: Mapping[str, Any], infos: Infos, found: State) -> dict[str, b
 
     A node whose pods a run evicted that did not end is drained again: what it had done is not known.
     """
+    target, order = upgrade_checks.target_of(plan), versions.release_order
     replaced = _components(plan, infos)
     interrupted, result = _interrupted(plan, infos), {}
     for host, node in plan["nodes"].items():
-        kubelet = found.kubelets.get(host) or plan["version"]
-        if host in interrupted or kubelet != plan["version"] or node.get("steps"):
-            drains = host in interrupted or versions.minor(kubelet) != versions.minor(plan["version"])
+        kubelet = found.kubelets.get(host) or target
+        if host in interrupted or order(kubelet) != order(target) or node.get("steps"):
+            drains = host in interrupted or versions.minor(kubelet) != versions.minor(target)
             result[host] = drains or bool(set(replaced[host]) & set(components.UNDER_PODS))
     return result
 
@@ -141,36 +140,61 @@ def plan(plan: Mapping[str, Any], infos: Infos, options: Mapping[str, Any]) -> d
     }
     if result["refusals"] or options["answer"] is None:
         return result
-    answer, target = options["answer"], plan["version"]
-    found = state(plan, infos, answer.get("members") or [])
-    changes, interrupted = changing(plan, infos, found), _interrupted(plan, infos)
+    found = state(plan, infos, options["answer"].get("members") or [])
+    changes = changing(plan, infos, found)
     drained = sorted(host for host, drains in changes.items() if drains)
-    case = upgrade_checks.Case(plan, infos, found, answer, options["inputs"], drained, options["force"])
-    result["refusals"] = [finding for check in upgrade_checks.ALL for finding in check(case)]
+    case = upgrade_checks.Case(plan, infos, found, options["answer"], options["inputs"], drained, options["force"])
+    distribution = distributions.by_name(plan["distribution"])
+    known = upgrade_whole.ALL if distribution.one_program else upgrade_checks.ALL
+    result["refusals"] = [finding for check in known for finding in check(case)]
     if any(finding.id in ("upgrade.downgrade", "upgrade.etcd_tag") for finding in result["refusals"]):
         return result
+    result.update(
+        windows=_windows(found, changes),
+        workers=[host for host in plan["workers"] if host in changes],
+        drained=drained,
+    )
+    (_whole if distribution.one_program else _in_parts)(case, result, options.get("backup_plan"))
+    if result["tasks"][1:] and options.get("no_backup"):
+        text = "%s So the cluster is not backed up before it is upgraded."
+        result["warnings"].append(Finding("upgrade.no_backup", text % options["no_backup"]))
+    return result
+
+
+def _whole(case: upgrade_checks.Case, result: dict[str, Any], backup: Mapping[str, Any] | None) -> None:
+    """Complete the operation where a control plane goes through each release as a whole."""
+    plan, distribution = case.plan, distributions.by_name(case.plan["distribution"])
+    way = upgrade_whole.hops(case.state, case.target, distribution)
+    result.update(hops=way, rounds=upgrade_whole.rounds(case.state, way))
+    result["images"] = {"control_plane": [], "worker": []}  # K3s pulls its own, or has their archive
+    works = bool(result["rounds"] or result["windows"] or result["workers"])
+    result["backup"] = backup if works else None
+    result["warnings"] = upgrade_whole.warnings(case) if works else []
+    result["seconds"] = upgrade_whole.seconds(result, upgrade_tasks.batches(plan, len(result["workers"])))
+    result["tasks"] = upgrade_whole.lines(plan, case.state, result)
+
+
+def _in_parts(case: upgrade_checks.Case, result: dict[str, Any], backup: Mapping[str, Any] | None) -> None:
+    """Complete the operation where control planes go from release to release while the kubelets stay."""
+    plan, found, target = case.plan, case.state, case.plan["version"]
+    interrupted = _interrupted(plan, case.infos)
+    changed = [row["host"] for row in result["windows"]] + result["workers"]
     path = upgrade_path.find(found, target, plan.get("etcd_tag") or versions.images_of(target)["etcd"])
-    windows = _windows(found, changes)
     result.update(
         hops=path.hops,
         rounds=upgrade_path.rows(path),
-        windows=windows,
-        workers=[host for host in plan["workers"] if host in changes],
-        drained=drained,
-        components={host: row for host, row in _components(plan, infos).items() if row},
-        kubelets=[host for host in changes if host in interrupted or found.kubelets.get(host) != target],
+        components={host: row for host, row in _components(plan, case.infos).items() if row},
+        kubelets=[host for host in changed if host in interrupted or found.kubelets.get(host) != target],
         etcd={"carried": path.carried, "last": path.last, "stored": found.stored_tag},
         documents=path.documents,
         upload=_uploads(plan, found, path),
         images={role: upgrade_path.images(path, target, role) for role in ("control_plane", "worker")},
     )
-    works = bool(path.rounds or changes or result["upload"])
-    backup = options.get("backup_plan") if works else None
-    result["backup"] = backup
+    works = bool(path.rounds or result["windows"] or result["workers"] or result["upload"])
+    result["backup"] = backup if works else None
     result["warnings"] = upgrade_checks.warnings(case) if works else []
     result["seconds"] = upgrade_tasks.seconds(plan, result)
     result["tasks"] = upgrade_tasks.lines(plan, found, result)
-    return result
 
 
 def _windows(found: State, changes: Mapping[str, bool]) -> list[dict[str, Any]]:

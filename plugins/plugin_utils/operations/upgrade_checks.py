@@ -13,8 +13,14 @@ from ..base import quantity, versions
 from ..base.findings import Finding
 from ..base.reference import SKEW_PAGE
 from ..kubeadm import etcd_image
+from ..plan import distributions
 from . import upgrade_rules as rules
 from .upgrade_path import State
+
+
+def target_of(plan: Mapping[str, Any]) -> str:
+    """Return what the cluster will have: K3s's release, such as 1.37.2+k3s1, or the version."""
+    return str(plan.get("release") or plan["version"]).lstrip("v")
 
 
 @dataclass(frozen=True)
@@ -36,16 +42,18 @@ class Case:
 
     @property
     def target(self) -> str:
-        """Return the version that the cluster will have."""
-        return str(self.plan["version"])
+        """Return the version that the cluster will have, of K3s its release."""
+        return target_of(self.plan)
 
 
 def downgrade(case: Case) -> list[Finding]:
     """Refuse an older version than any part of the cluster has."""
     parts = {"the API server of %s" % plane.host: plane.version for plane in case.state.planes}
     parts.update({"the kubelet of %s" % host: version for host, version in case.state.kubelets.items()})
-    parts["kubeadm-config"] = case.state.stored
-    newer = {part: text for part, text in parts.items() if versions.parse(text) > versions.parse(case.target)}
+    if case.state.stored:
+        parts["kubeadm-config"] = case.state.stored
+    order = versions.release_order
+    newer = {part: text for part, text in parts.items() if order(text) > order(case.target)}
     if not newer:
         return []
     part, version = min(newer.items(), key=lambda item: item[0])
@@ -53,7 +61,7 @@ def downgrade(case: Case) -> list[Finding]:
         "kube_version %s is older than %s, which %s has. Kubernetes is not downgraded. Set kube_version: %s, or "
         "restore a backup of the older cluster (%s)."
     )
-    newest = max(newer.values(), key=versions.parse)
+    newest = max(newer.values(), key=order)
     return [
         Finding("upgrade.downgrade", text % (case.target, version, part, newest, SKEW_PAGE), None, case.target, version)
     ]
@@ -62,7 +70,10 @@ def downgrade(case: Case) -> list[Finding]:
 def skew(case: Case) -> list[Finding]:
     """Refuse kubelets that would be too old for the new API servers before it is their turn."""
     found, wanted = [], versions.parse(case.target)[1]
+    whole = distributions.by_name(case.plan["distribution"]).one_program
     for host, version in sorted(case.state.kubelets.items()):
+        if whole and host in case.plan["control_planes"]:
+            continue  # its kubelet is never behind
         behind = wanted - versions.parse(version)[1]
         if behind > rules.KUBELET_SKEW:
             nearest = "1.%d" % (versions.parse(version)[1] + rules.KUBELET_SKEW)
@@ -283,6 +294,12 @@ def warnings(case: Case) -> list[Finding]:
             "release. Pods keep running. With three control planes it goes on answering."
         )
         found.append(Finding("upgrade.single_control_plane", text % host, host, 1, 3))
+    return found + single_replicas(case)
+
+
+def single_replicas(case: Case) -> list[Finding]:
+    """Name the pods that do not serve while they move to another node."""
+    found = []
     for host in case.drained:
         alone = (case.answer.get("alone") or {}).get(case.plan["nodes"][host]["name"]) or []
         if alone:

@@ -31,7 +31,8 @@ class Plane:
 
 @dataclass(frozen=True)
 class State:
-    """How far a cluster is. stored, stored_tag: Kubernetes version and etcd tag of the ConfigMap kubeadm-config.
+    """How far a cluster is. stored, stored_tag: Kubernetes version and etcd tag of the ConfigMap kubeadm-config, empty
+    without one.
 
     kubelets: versions by host.
     """
@@ -44,7 +45,8 @@ class State:
     @property
     def oldest(self) -> str:
         """Return the version from which the path starts."""
-        return min([plane.version for plane in self.planes] + [self.stored], key=versions.parse)
+        known = [plane.version for plane in self.planes] + ([self.stored] if self.stored else [])
+        return min(known, key=versions.release_order)
 
     @property
     def order(self) -> list[Plane]:

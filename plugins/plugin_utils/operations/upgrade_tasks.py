@@ -17,13 +17,18 @@ BACKUP_SECONDS, PULL_SECONDS, ROUND_SECONDS, ETCD_SECONDS, WINDOW_SECONDS = 20, 
 
 def seconds(plan: Mapping[str, Any], operation: Mapping[str, Any]) -> int:
     """Return about how long the upgrade takes, without the eviction of pods."""
-    rounds, at_once = operation["rounds"], str(plan.get("workers_at_once") or 1)
-    workers = len(operation["workers"])
-    batch = max(int(at_once), 1) if at_once.isdigit() else max(workers * int(at_once.rstrip("%") or 1) // 100, 1)
+    rounds, count = operation["rounds"], batches(plan, len(operation["workers"]))
     total = BACKUP_SECONDS if operation["backup"] else 0
     total += (PULL_SECONDS * max(len(operation["hops"]), 1)) if rounds else 0
     total += sum(ROUND_SECONDS + (ETCD_SECONDS if each["etcd"] else 0) for each in rounds)
-    return total + WINDOW_SECONDS * (len(operation["windows"]) + math.ceil(workers / batch))
+    return total + WINDOW_SECONDS * (len(operation["windows"]) + count)
+
+
+def batches(plan: Mapping[str, Any], workers: int) -> int:
+    """Return in how many batches so many workers are upgraded."""
+    at_once = str(plan.get("workers_at_once") or 1)
+    batch = max(int(at_once), 1) if at_once.isdigit() else max(workers * int(at_once.rstrip("%") or 1) // 100, 1)
+    return math.ceil(workers / batch)
 
 
 def lines(plan: Mapping[str, Any], state: State, operation: Mapping[str, Any]) -> list[str]:

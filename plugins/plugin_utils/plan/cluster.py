@@ -177,7 +177,8 @@ def _choose(
         draft.reasons += choice.reasons
         draft.add(choice.problems)
     chosen: dict[str, Any] = {name: choice.value for name, choice in choices.items()}
-    fields, why = distribution.cluster_fields(draft.nodes, shared, chosen, wanted.partition("+")[2] or revision)
+    kept = revision if chosen["version"] == running else ""
+    fields, why = distribution.cluster_fields(draft.nodes, shared, chosen, wanted.partition("+")[2] or kept)
     chosen.update(fields)
     draft.reasons += why
     if not draft.any_version:

@@ -198,9 +198,10 @@ def steps(
     for part, units in desired["units"].items():
         files = desired["files"].get(part)
         if files:
-            changes = {
-                name for name in units if name in wrong or "script" in result and name in distribution.started_by_join
-            }
+            joins = set(distribution.started_by_join) & set(units)
+            # An agent's service has another name than the one program.
+            program = distribution.one_program and distribution.version_program in wrong
+            changes = {name for name in units if name in wrong} | (joins if program or "script" in result else set())
             reasons, states = _part(distribution, units, files, changes, facts, joined)
             states.update(dict.fromkeys(_stopped(units, files, facts), "stopped"))
             services.update(states)

@@ -25,9 +25,9 @@ def build(options):
     with catalog.locked("build"):
         todo = make.plan(kubernetes, options.arch, options.source, options.registry)
         if options.k3s or not options.kubernetes:
-            known = {job.name for job in todo}
-            # One release of K3s is enough: the oldest requested one.
-            todo += [job for job in k3s.plan(kubernetes[0], options.arch) if job.name not in known]
+            for version in kubernetes:
+                known = {job.name for job in todo}
+                todo += [job for job in k3s.plan(version, options.arch) if job.name not in known]
         if not todo:
             print(f"{named}: everything is built")
             return 0

@@ -14,14 +14,17 @@ from ...inputs import schema
 from ...kubeadm import artifacts, config, service
 from ...operations import operations, upgrade
 from ...operations.upgrade import NAME
-from ...plan import membership, slices
+from ...plan import distributions, membership, slices
 from ..run_store import RunStore
-from . import operation, upgrade_sources
+from . import operation, upgrade_sources, upgrade_whole
 from .lock_holder import holder, is_gone
 from .operation import Ask, Hosts, Run
 
-MODULE = "kubewright.cluster.kubeadm_upgrade"
+MODULE = "kubewright.cluster.cluster_upgrade"
 __all__ = ["MODULE", "NAME", "Operation"]
+UNSUPPORTED = "backup.unsupported"
+# Role tasks of a node that come once its kubelet's files are written.
+AFTER = ("parts", "after_node")
 
 
 class Operation(operation.Operation):
@@ -81,12 +84,16 @@ class Operation(operation.Operation):
     def into(self, plan: dict[str, Any], part: Collection[str]) -> None:
         """Put the operation into the plan. part: the hosts of this run."""
         backup = operations.plan("backup", plan, self.infos, self.backup) if self.options["backup"] else None
+        # The datastore may be one that the playbook backup does not save.
+        missing = next((row["text"] for row in (backup or {}).get("refusals", []) if row["id"] == UNSUPPORTED), "")
+        backup = None if missing else backup
         options = {
             **self.options,
             "answer": self.answer,
             "refusals": self.refusals,
             "inputs": self.inputs,
             "backup_plan": backup,
+            "no_backup": missing,
         }
         made = self.made = operations.plan(NAME, plan, self.infos, options)
         self._look_at_sources()
@@ -132,21 +139,37 @@ class Operation(operation.Operation):
         plan, made = self.plan, self.made
         if plan["refusals"] or not self.works:
             return {"holder": self.holder, "timeout": self.options["timeout"]}
-        nodes = {host: self._node(host) for host in plan["nodes"]}
+        whole = distributions.by_name(plan["distribution"]).one_program
+        if whole:
+            nodes = {host: self._whole_node(host) for host in plan["nodes"]}
+            rounds = [self._whole_round(row) for row in made["rounds"]]
+        else:
+            nodes = {host: self._node(host) for host in plan["nodes"]}
+            rounds = [self._round(row) for row in made["rounds"]]
         changing = [row["host"] for row in made["windows"]] + made["workers"]
         return {
             "holder": self.holder,
             "timeout": self.options["timeout"],
             "force": self.options["force"],
+            "kind": plan["distribution"],
             "planes": [plan["nodes"][host]["name"] for host in plan["control_planes"]],
             "asked": plan["leader"],
             "nodes": nodes,
-            "rounds": [self._round(row) for row in made["rounds"]],
-            **_tasks(plan, changing, self.inputs),
+            "rounds": rounds,
+            **_tasks(plan, changing, self.inputs, upgrade_whole.PROGRAMS if whole else None),
         }
 
+    def _whole_node(self, host: str) -> dict[str, Any]:
+        found = membership.live_of(self.infos[self.plan["leader"]]).get("nodes") or []
+        return upgrade_whole.node(host, self.plan, self.infos[host], self.inputs[host], self.made, found)
+
+    def _whole_round(self, row: dict[str, Any]) -> dict[str, Any]:
+        return upgrade_whole.round_of(row, self.plan, self.infos[row["host"]], self.inputs[row["host"]])
+
     def _beside(self, host: str) -> list[dict[str, Any]]:
-        """Return kubeadm of each version on the way, which control planes get beside the running one."""
+        """Return the programs of each version on the way that a node gets beside the running ones."""
+        if distributions.by_name(self.plan["distribution"]).one_program:
+            return upgrade_whole.beside(host, self.plan, self.infos[host], self.inputs[host], self.made)
         if self.plan["nodes"][host]["role"] == "worker":
             return []
         architecture = self.infos[host]["architecture"]["name"]
@@ -202,11 +225,18 @@ class Operation(operation.Operation):
 
 
 def _tasks(
-    plan: Mapping[str, Any], hosts: Sequence[str], inputs: Mapping[str, Mapping[str, Any]]
-) -> dict[str, list[dict[str, str]]]:
-    """Return the role tasks of a node that is out of service: before the kubelet's files are written, and after."""
+    plan: Mapping[str, Any],
+    hosts: Sequence[str],
+    inputs: Mapping[str, Mapping[str, Any]],
+    programs: Mapping[str, str] | None,
+) -> dict[str, list[Mapping[str, str]]]:
+    """Return the role tasks of a node that is out of service: before the kubelet's files are written, and after.
+
+    programs: those that install programs, None for the usual ones.
+    """
     hooks = {host: {name: path for name, path in (inputs[host]["kube_hooks"] or {}).items() if path} for host in hosts}
     needed = [{"needs": slices.needs(dict(plan["nodes"][host]), hooks[host], {})} for host in hosts]
-    rows = slices.sequence(needed)
-    after = [row for row in rows if row["tasks"] in ("parts", "after_node")]
+    usual = slices.sequence(needed)
+    rows = [programs if programs and row["tasks"] == "programs" else row for row in usual]
+    after = [row for row in rows if row["tasks"] in AFTER]
     return {"before": [row for row in rows if row not in after], "after": after}

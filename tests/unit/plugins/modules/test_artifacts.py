@@ -192,3 +192,38 @@ def test_modes_and_paths_whatever_the_umask_and_the_name_of_the_directory(run_mo
     assert done["changed"] and dest.read_bytes() == b"one"
     for path, mode in ((dest, 0o755), (dest.parent, 0o755), (dest.parent.parent, 0o755)):
         assert os.stat(path).st_mode & 0o777 == mode, path
+
+
+@pytest.fixture
+def beside(install, mirror, tool, tmp_path, monkeypatch):
+    """The tool is installed beside; nothing more can be downloaded."""
+    monkeypatch.setattr(artifacts.paths, "VERSIONS", str(tmp_path / "opt"))
+    mirror(URL, b"two")
+    copy = {**tool, "dest": str(tmp_path / "opt/v1/tool")}
+    assert install(copy)["changed"]
+    (tmp_path / "mirror/dl.example.com/v1/tool").unlink()
+    return copy
+
+
+def test_what_is_beside_is_put_in_place_without_a_download(install, beside, tool, tmp_path):
+    done = install(tool, kept=True)
+    assert done["changed"] and (tmp_path / "bin/tool").read_bytes() == b"two"
+    assert os.access(tool["dest"], os.X_OK) and not (tmp_path / "opt/v1").exists() and names(tmp_path) == ["tool"]
+    assert not install(tool, kept=True)["changed"]
+
+
+def test_what_is_left_beside_by_a_killed_run_is_removed(install, mirror, beside, tool, tmp_path):
+    mirror(URL, b"two")
+    install(tool)
+    assert (tmp_path / "opt/v1/tool").exists()
+    assert not install(tool, kept=True)["changed"] and not (tmp_path / "opt/v1").exists()
+
+
+def test_what_is_not_beside_or_was_changed_there_is_not_installed(install, beside, tool, tmp_path):
+    assert "not below" in install(tool | {"version": "v2"}, kept=True)["msg"]
+    (tmp_path / "opt/v1/tool").write_bytes(b"bad")
+    assert "was changed there" in install(tool, kept=True)["msg"] and names(tmp_path) == []
+
+
+def test_a_pinned_digest_has_to_be_that_of_the_copy(install, beside, tool):
+    assert "not below" in install(tool | {"checksum": "sha256:" + "0" * 64}, kept=True)["msg"]

@@ -195,13 +195,6 @@ def test_without_a_version_nothing_is_guessed():
     assert ids(cluster.planned()["refusals"]) == ["upgrade.no_version"]
 
 
-def test_k3s_is_refused():
-    hosts, groups = running({"kube_version": "1.36.3", "kube_distribution": "k3s"})
-    plan = planner.cluster_plan(hosts, groups, any_version=True)
-    infos = {host: row["info"] for host, row in hosts.items()}
-    assert ids(upgrade.early(plan, infos, "1.37.2")) == ["upgrade.unsupported"]
-
-
 def test_new_machines_are_no_cluster():
     hosts, groups = inventory(1, 1, {"kube_version": "1.37.2"})
     plan = planner.cluster_plan(hosts, groups, any_version=True)

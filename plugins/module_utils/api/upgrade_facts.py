@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Dict, List, Set, Tuple
 from urllib.parse import urlsplit
 
-from ..api import drain, tls
-from ..api.etcd import Etcd, Member
-from ..api.kubernetes import Api
+from . import drain, tls
+from .etcd import Etcd, Member, k3s_node
+from .kubernetes import Api
 
 # https://kubernetes.io/docs/reference/using-api/deprecation-policy/#rest-resources-aka-api-objects
 DEPRECATED = re.compile(r"^apiserver_requested_deprecated_apis\{([^}]*)\} (\S+)", re.M)
@@ -49,26 +49,37 @@ def members(cluster: Etcd) -> List[Dict[str, Any]]:
     """
     listed = cluster.members()
     with ThreadPoolExecutor(8) as pool:
-        return list(pool.map(lambda member: _member(cluster, member), listed))
+        states = list(pool.map(lambda member: _state(cluster, member), listed))
+    # Of K3s's members only the own one says more than that it is there; it knows who leads, and all alarms.
+    own = cluster.own_status() if cluster.own_only else {}
+    return [_member(member, state, own) for member, state in zip(listed, states)]
 
 
-def _member(cluster: Etcd, member: Member) -> Dict[str, Any]:
-    state: Dict[str, Any] = {}
+def _state(cluster: Etcd, member: Member) -> Dict[str, Any]:
     try:
-        state = cluster.status(member)
+        return cluster.status(member)
     except (*tls.NO_ANSWER, LookupError):
-        pass  # it does not serve, which the result says
+        return {}  # it does not serve, which the result says
+
+
+def _member(member: Member, state: Dict[str, Any], own: Dict[str, Any]) -> Dict[str, Any]:
+    """Return the row of a member. own: what K3s's own member says, {} with kubeadm."""
+    number = str(member["ID"])
+    alarms = [str(text).strip() for text in (own or state).get("errors") or []]
+    if own:
+        alarms = [text for text in alarms if re.match("memberID:%s\\b" % number, text)]
+    leader = str((own or state).get("leader") or "")
     return {
-        "id": str(member["ID"]),
-        "name": member.get("name") or "",
+        "id": number,
+        "name": k3s_node(member.get("name") or "") if own else member.get("name") or "",
         "learner": bool(member.get("isLearner")),
         "addresses": sorted({urlsplit(url).hostname or "" for url in member.get("peerURLs") or []}),
         "serves": bool(state),
         "version": str(state.get("version") or ""),
         "size": int(state.get("dbSize") or 0),
         "quota": int(state.get("dbSizeQuota") or 0),
-        "alarms": "; ".join(str(text).strip() for text in state.get("errors") or []),
-        "leads": bool(state) and str(state.get("leader")) == str(member["ID"]),
+        "alarms": "; ".join(alarms),
+        "leads": bool(state) and leader == number,
     }
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm import upgrade_facts
+from ansible_collections.kubewright.cluster.plugins.module_utils.api import upgrade_facts
 from ansible_collections.kubewright.cluster.tests.unit.plugins.module_utils.api.fake_api import FakeApi, pod
 
 METRICS = """# HELP apiserver_requested_deprecated_apis
@@ -20,6 +20,8 @@ subresource="",version="v1beta1"} 0
 
 class Cluster:
     """Two members; the second does not answer."""
+
+    own_only = False
 
     def members(self):
         rows = [{"ID": "1", "name": "cp1"}, {"ID": "2", "name": "cp2", "isLearner": True}]
@@ -82,3 +84,25 @@ def test_etcd_pods_and_apis():
 def test_an_etcd_that_does_not_answer_is_said():
     assert upgrade_facts.facts(FakeApi(), Broken(), [], [])["etcd_error"] == "timed out"
     assert upgrade_facts.facts(FakeApi(), None, [], [])["members"] == []
+
+
+class OwnOnly(Cluster):
+    """K3s's members, of which the own one says how it is."""
+
+    own_only = True
+
+    def members(self):
+        return [{**row, "name": row["name"] + "-0a1b2c3d"} for row in super().members()]
+
+    def own_status(self):
+        return {"leader": "2", "errors": ["memberID:2 alarm:NOSPACE "], "version": "3.6.8"}
+
+    def status(self, member):
+        return self.own_status() if member["ID"] == "1" else {"reached": True}
+
+
+def test_k3s_own_member_knows_the_leader_and_all_alarms():
+    rows = upgrade_facts.members(OwnOnly())
+    assert [row["name"] for row in rows] == ["cp1", "cp2"] and all(row["serves"] for row in rows)
+    assert [row["leads"] for row in rows] == [False, True]
+    assert [row["alarms"] for row in rows] == ["", "memberID:2 alarm:NOSPACE"]
