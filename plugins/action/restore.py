@@ -15,9 +15,12 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import archives, run_options
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.operations.unlogged import unlogged
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.operations import restore
 
 MODULE = "kubewright.cluster.restore"
-STATES = ("prepared", "stopped", "started", "undone")
+STATES = ("surveyed", "prepared", "stopped", "started", "undone")
+# The files of the user, which control planes that join get: kept for this run, with restore_from.
+FILES = ("secret", "restore files")
 # A piece of a part in one task, before it is compressed.
 PIECE = 8 << 20
 
@@ -45,6 +48,8 @@ class ActionModule(ActionBase):
         spec = {"state": {"type": "str", "required": True, "choices": list(STATES)}}
         _spec, arguments = self.validate_argument_spec(spec)
         store = RunStore(C.DEFAULT_LOCAL_TMP)
+        if arguments["state"] == "surveyed":
+            return {**result, **self._surveyed(store, task_vars)}
         operation = store.get("plan", "operation") or {}
         if operation.get("name") != "restore":
             raise AnsibleActionFail("The restore was not planned. Use the playbook kubewright.cluster.restore.")
@@ -63,8 +68,34 @@ class ActionModule(ActionBase):
             return {**result, "failed": True, "msg": str(error), "id": getattr(error, "id", "archive.unreadable")}
         return {**result, **made}
 
+    def _surveyed(self, store, task_vars):
+        """Ask a control plane what data of etcd it has. The plan reads the answer, and says what is wrong."""
+        host = task_vars["inventory_hostname"]
+        look = store.get("look", host) or {}
+        options = run_options.read("restore", task_vars, self._templar.template)[0]
+        cluster = (look.get("info") or {}).get("cluster") or {}
+        has_data = cluster.get("etcd_data") or restore.record(look.get("info"))
+        if not options["from"] or options["undo"] or not has_data or cluster.get("kind") == "k3s":
+            return {"changed": False, "skipped": True}
+        try:
+            found = self._ask({"state": "surveyed"}, task_vars)["found"]
+        except AnsibleActionFail as error:
+            found = {"problem": str(error)}
+        store.put("look", host, {**look, "survey": found})
+        return {"changed": False}
+
+    def _copied(self, shared, operation, store, task_vars):
+        """Let the node make the parts of an archive from its own data, and etcd's data of them."""
+        made = self._ask({**shared, "state": "copied"}, task_vars)
+        store.put("plan", "operation", {**operation, "manifest": made["found"]["manifest"]})
+        store.put(*FILES, made["files"])
+        wanted = {**self._node(store, task_vars), "manifest": made["found"]["manifest"]}
+        return self._ask({**shared, **wanted}, task_vars)
+
     def _prepared(self, shared, operation, store, task_vars):
         """Bring the archive to the node, and let it make etcd's data of the snapshot."""
+        if operation["from"]:
+            return self._copied(shared, operation, store, task_vars)
         manifest = operation["manifest"]
         begun = self._ask({**shared, "state": "begun", "manifest": manifest}, task_vars)
         with archives.opened(operation["archive"], self._passphrase(task_vars)) as tar:
@@ -73,16 +104,20 @@ class ActionModule(ActionBase):
                     self._ask({**shared, **piece, "state": "received", "manifest": manifest}, task_vars)
         return self._ask({**shared, **self._node(store, task_vars), "manifest": manifest}, task_vars)
 
-    def _stopped(self, shared, operation, _store, task_vars):
+    def _stopped(self, shared, operation, store, task_vars):
         """Stop the control plane. Those that join get the files of the user that their arguments name."""
         host, rows = task_vars["inventory_hostname"], operation["manifest"]["parts"]
         first, files = host == operation["first"], []
         wanted = [] if first else [name for name in rows if name.startswith("files/") and rows[name].get("path")]
-        if wanted:
+        contents = store.get(*FILES) or {}
+        if wanted and not operation["from"]:
             with archives.opened(operation["archive"], self._passphrase(task_vars)) as tar:
-                for name, stream in archives.parts(tar, wanted):
-                    known = {key: rows[name][key] for key in ("path", "mode", "owner", "group")}
-                    files.append({**known, "content": base64.b64encode(stream.read()).decode()})
+                contents = {
+                    name: base64.b64encode(stream.read()).decode() for name, stream in archives.parts(tar, wanted)
+                }
+        for name in wanted:
+            known = {key: rows[name][key] for key in ("path", "mode", "owner", "group")}
+            files.append({**known, "content": contents[name]})
         arguments = {**shared, "leader": operation["first"], "first": first, "files": files}
         return self._ask(arguments, task_vars)
 
@@ -93,14 +128,10 @@ class ActionModule(ActionBase):
         if made["wrong"]:
             counts = operation["manifest"]["datastore"]["counts"]
             rows = ["%s: %d of %d" % (kind, made["counts"].get(kind, 0), counts.get(kind, 0)) for kind in made["wrong"]]
-            text = (
-                "The restored cluster does not have what the archive has: %s. Do not use it; restore another archive."
-            )
+            text = "The restored cluster does not have what was saved: %s. Do not use it; restore another archive."
             return {**made, "failed": True, "msg": text % ", ".join(rows)}
         total, kinds = sum(made["counts"].values()), len(made["counts"])
-        counted = (
-            "%d objects of %d kinds, as many as in the archive" % (total, kinds) if kinds else "objects not counted"
-        )
+        counted = "%d objects of %d kinds, as many as were saved" % (total, kinds) if kinds else "objects not counted"
         text = "Restored on %s: %s; its API answered after %d s."
         self._display.display(text % (task_vars["inventory_hostname"], counted, made["seconds"]))
         return made

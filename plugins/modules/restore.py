@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: restore
-short_description: Restore a cluster from an archive of the playbook backup
+short_description: Restore a cluster from an archive of the playbook backup, or from a control plane that is left
 version_added: 0.1.0
 author: kubewright contributors (@kubewright)
 description:
@@ -19,17 +19,18 @@ extends_documentation_fragment: [kubewright.cluster.attributes.action]
 options:
   state:
     description:
+      - V(surveyed) asks what data of etcd the node has, if O(kubewright.cluster.restore#role:main:restore_from) is set.
       - V(prepared) brings the parts of the archive to the node and makes etcd's data of the snapshot, or a database of
         the saved one, while the former control plane still runs.
       - V(stopped) stops the control plane and puts its data aside.
       - V(started) puts keys and data in place, starts the control plane, counts the restored objects, and deletes the
         Nodes of machines that are not in the inventory.
       - V(undone) puts back what V(stopped) put aside.
-      - The action plugin uses V(begun), which says which parts are missing, and V(received), which takes a piece of
-        one.
+      - The action plugin uses V(begun), which says which parts are missing, V(received), which takes a piece of
+        one, and V(copied), which makes them of the node's own data.
     type: str
     required: true
-    choices: [prepared, stopped, started, undone, begun, received]
+    choices: [surveyed, prepared, stopped, started, undone, begun, received, copied]
   archive:
     description: ID of the archive. The action plugin sets it, as all other options.
     type: str
@@ -104,6 +105,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+found:
+  description: What the node's data of etcd are; empty if it has none.
+  type: dict
+  returned: when O(state=surveyed)
 missing:
   description: Parts of the archive that have to be sent (O(state=begun)).
   type: list
@@ -142,7 +147,7 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.k3s.tokens impo
 from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm.runner import KubeadmError
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership
 from ansible_collections.kubewright.cluster.plugins.module_utils.reset.removal import RemovalError
-from ansible_collections.kubewright.cluster.plugins.module_utils.restore import k3s
+from ansible_collections.kubewright.cluster.plugins.module_utils.restore import k3s, survivor
 from ansible_collections.kubewright.cluster.plugins.module_utils.restore.parts import Parts, PartsError
 from ansible_collections.kubewright.cluster.plugins.module_utils.restore.start import First
 from ansible_collections.kubewright.cluster.plugins.module_utils.restore.stop import ControlPlane, RestoreError
@@ -171,6 +176,19 @@ def _k3s(wanted: Parameters) -> k3s.First:
 
 def _first(wanted: Parameters) -> First:
     return First(wanted["name"], _parts(wanted), wanted["manifest"])
+
+
+def surveyed(wanted: Parameters) -> dict[str, Any]:
+    """Return what data of etcd this node has."""
+    return {"changed": False, "found": survivor.Survivor().survey()}
+
+
+def copied(wanted: Parameters) -> dict[str, Any]:
+    """Make the parts of an archive from this node's data."""
+    found = survivor.Survivor().copy(wanted["archive"])
+    files = survivor.files_of(wanted["archive"], found["manifest"])
+    contents = {name: base64.b64encode(data).decode() for name, data in files.items()}
+    return {"changed": True, "found": found, "files": contents}
 
 
 def begun(wanted: Parameters) -> dict[str, Any]:
@@ -221,6 +239,8 @@ def undone(wanted: Parameters) -> dict[str, Any]:
 
 
 STATES: dict[str, Callable[[Parameters], dict[str, Any]]] = {
+    "surveyed": surveyed,
+    "copied": copied,
     "begun": begun,
     "received": received,
     "prepared": prepared,
@@ -259,7 +279,7 @@ def main() -> None:
         ],
         supports_check_mode=True,
     )
-    if module.check_mode:
+    if module.check_mode and module.params["state"] != "surveyed":
         module.exit_json(changed=True)
     try:
         with ownership.lock_node():

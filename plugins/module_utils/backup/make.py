@@ -185,15 +185,7 @@ def verified(place: str, path: str, client: etcd.Etcd, since: int) -> Dict[str, 
 
 def pack(target: str, manifest: Dict[str, Any], parts: List[kubeadm.Part], texts: Dict[str, str]) -> Dict[str, Any]:
     """Write the archive; its manifest gets the size and SHA-256 of every part. Return {path, size, sha256}."""
-    manifest["parts"] = {}
-    for part in parts:
-        row = manifest["parts"][part.name] = {"sha256": _digest(part.source), "size": os.path.getsize(part.source)}
-        if part.place:
-            stat = os.stat(part.source)
-            row.update(path=part.place, mode="%04o" % (stat.st_mode & 0o7777), owner=stat.st_uid, group=stat.st_gid)
-    for name, text in texts.items():
-        data = text.encode()
-        manifest["parts"][name] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+    manifest["parts"] = described(parts, texts)
     with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
         # Without the time and the name of the file in its header, which gzip does not check.
         with gzip.GzipFile("", "wb", LEVEL, stream, mtime=0) as packed, tarfile.open(fileobj=packed, mode="w|") as tar:
@@ -205,6 +197,20 @@ def pack(target: str, manifest: Dict[str, Any], parts: List[kubeadm.Part], texts
         stream.flush()
         os.fsync(stream.fileno())
     return {"path": target, "size": os.path.getsize(target), "sha256": _digest(target)}
+
+
+def described(parts: List[kubeadm.Part], texts: Dict[str, str]) -> Dict[str, Dict[str, Any]]:
+    """Return the size and SHA-256 of every part, and where a restore puts it."""
+    rows: Dict[str, Dict[str, Any]] = {}
+    for part in parts:
+        row = rows[part.name] = {"sha256": _digest(part.source), "size": os.path.getsize(part.source)}
+        if part.place:
+            stat = os.stat(part.source)
+            row.update(path=part.place, mode="%04o" % (stat.st_mode & 0o7777), owner=stat.st_uid, group=stat.st_gid)
+    for name, text in texts.items():
+        data = text.encode()
+        rows[name] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+    return rows
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:

@@ -77,12 +77,15 @@ def tools(reference: str, work: str) -> Iterator[Tools]:
 
 
 @contextlib.contextmanager
-def serving(own: Tools, data: str, certificates: str = CERTIFICATES) -> Iterator[Etcd]:
+def serving(own: Tools, data: str, certificates: str = CERTIFICATES, forced: bool = False) -> Iterator[Etcd]:
     """Run a scratch etcd on a restored data directory, on the loopback address and only for holders of the cluster's
-    own client certificates. It ends with this process, and nothing else sees it."""
+    own client certificates. It ends with this process, and nothing else sees it.
+
+    forced: the data are a copy of a member's, which becomes the only one of its cluster; log() has more of it then.
+    """
     client, peer = _free_ports()
     url, tls_of = "https://127.0.0.1:%d", {name: certificates + name for name in ("server", "peer", "ca.crt")}
-    argv = [own.etcd, "--name", "scratch", "--data-dir", data, "--log-level", "error", "--unsafe-no-fsync"]
+    argv = [own.etcd, "--name", "scratch", "--data-dir", data, "--unsafe-no-fsync"]
     argv += ["--listen-client-urls", url % client, "--advertise-client-urls", url % client]
     argv += ["--listen-peer-urls", url % peer, "--initial-advertise-peer-urls", url % peer]
     argv += ["--initial-cluster", "scratch=" + url % peer]
@@ -90,25 +93,31 @@ def serving(own: Tools, data: str, certificates: str = CERTIFICATES) -> Iterator
     argv += ["--client-cert-auth", "--trusted-ca-file", tls_of["ca.crt"]]
     argv += ["--peer-cert-file", tls_of["peer"] + ".crt", "--peer-key-file", tls_of["peer"] + ".key"]
     argv += ["--peer-client-cert-auth", "--peer-trusted-ca-file", tls_of["ca.crt"]]
+    argv += ["--force-new-cluster", "--log-level", "info"] if forced else ["--log-level", "error"]
     argv += ["--heartbeat-interval", "10", "--election-timeout", "100", "--quota-backend-bytes", str(64 << 30)]
     context = tls.from_files(
         tls_of["ca.crt"], certificates + "healthcheck-client.crt", certificates + "healthcheck-client.key"
     )
-    with open(os.path.join(os.path.dirname(data), "scratch.log"), "wb") as log:
+    with open(log(data), "wb") as log_file:
         process = subprocess.Popen(  # pylint: disable=ansible-bad-function  # module_utils do not import Ansible
-            argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=_end_with_parent,
+            argv, stdout=log_file, stderr=log_file, stdin=subprocess.DEVNULL, preexec_fn=_end_with_parent,
             env=commands.environment(clean=True),
         )  # fmt: skip
     try:
         served = Etcd([url % client], context, timeout=30)
-        _wait(served, process, log.name)
+        _wait(served, process, log(data))
         yield served
     finally:
         process.kill()
         process.wait()
 
 
-def _wait(served: Etcd, process: subprocess.Popen[bytes], log: str) -> None:
+def log(data: str) -> str:
+    """Return where the log of the scratch etcd of a data directory is."""
+    return os.path.join(os.path.dirname(data), "scratch.log")
+
+
+def _wait(served: Etcd, process: subprocess.Popen[bytes], written: str) -> None:
     """Wait until the scratch etcd answers. Raise SnapshotError."""
     deadline = time.monotonic() + START_SECONDS
     while True:
@@ -118,8 +127,8 @@ def _wait(served: Etcd, process: subprocess.Popen[bytes], log: str) -> None:
                 return
         except tls.NO_ANSWER as error:
             if process.poll() is not None or time.monotonic() > deadline:
-                words = read_text(log).strip().splitlines()[-2:]
-                text = "an etcd with the restored snapshot does not start: %s"
+                words = read_text(written).strip().splitlines()[-2:]
+                text = "an etcd with these data does not start: %s"
                 raise SnapshotError(text % (" ".join(words)[:400] or error)) from None
         time.sleep(0.1)
 

@@ -124,6 +124,13 @@ def first_value(client: Etcd, kind: str) -> bytes:
     return base64.b64decode(found["kvs"][0].get("value") or "")[:200] if found.get("kvs") else b""
 
 
+def values(client: Etcd, prefix: str) -> Dict[str, bytes]:
+    """Return the values of all keys that begin with a prefix."""
+    found = _range(client, {"key": _key(prefix), "range_end": _key(_after(prefix))})
+    rows = found.get("kvs") or []
+    return {base64.b64decode(row["key"]).decode(): base64.b64decode(row.get("value") or "") for row in rows}
+
+
 def kind_of(key: str) -> str:
     """Return the part of a key that all objects of its kind share, with the slash at its end."""
     parts = key[len(OBJECTS) :].split("/")

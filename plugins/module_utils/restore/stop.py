@@ -14,7 +14,7 @@ from typing import Any, List, Mapping
 
 from ..kubeadm.runner import Runner
 from ..node import paths, services
-from . import parts
+from . import parts, survivor
 from .aside import STATIC_PODS, STOPPED, STOPPING, Aside, Journal
 
 CRICTL = paths.PROGRAMS + "/crictl"
@@ -41,6 +41,8 @@ class ControlPlane:
         changed = row.get("archive") != archive or row["step"] == STOPPING
         if changed:
             if row.get("archive") != archive:
+                if first:
+                    survivor.refuse_changed(archive, self.root)
                 row = {"archive": archive, "at": at, "leader": leader, "first": first, "step": STOPPING}
             self.journal.write(row)
             self.end_pods()

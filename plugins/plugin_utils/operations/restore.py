@@ -1,7 +1,8 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The operation restore: what an archive becomes on these hosts, how far an earlier run came, and why it may not be.
+"""The operation restore: what an archive, or the data of a control plane that is left, become on these hosts, how far
+an earlier run came, and why it may not be.
 
 Pure functions of facts. The cluster is planned as if its hosts were new: whatever runs there is replaced.
 """
@@ -19,6 +20,7 @@ from ...module_utils.node.ownership import RESTORING
 from ...module_utils.restore.aside import PLACED, STOPPED
 from ..base.findings import Finding
 from ..inputs import lifecycle
+from ..kubeadm import survivors
 from ..plan import membership
 from . import restore_k3s
 
@@ -33,7 +35,7 @@ ENDPOINT = "kube_api_endpoint"
 class Progress:
     """How far a restore of one archive is, by the records of the control planes.
 
-    first: the control plane that is restored from the archive. at: when the run began, "" for none. serving: its API
+    first: the control plane that is restored. at: when the run began, "" for none. serving: its API
     serves the restored data. stopped: control planes that have been stopped.
     """
 
@@ -48,12 +50,13 @@ def record(info: Mapping[str, Any] | None) -> dict[str, Any]:
     return ((((info or {}).get("owned") or {}).get("settings")) or {}).get(RESTORING) or {}
 
 
-def progress(infos: Infos, planes: Sequence[str], archive: str) -> Progress:
-    """Return how far the restore of an archive is. archive: its ID, "" for any."""
+def progress(infos: Infos, planes: Sequence[str], archive: str, source: str | None = None) -> Progress:
+    """Return how far the restore of an archive is. archive: its ID, "" for any. source: the control plane that has the
+    data, None if they are in an archive."""
     known = {host: record(infos.get(host)) for host in planes}
     mine = {host: row for host, row in known.items() if row and archive in ("", row["archive"])}
     if not mine:
-        return Progress(planes[0] if planes else None)
+        return Progress(source if source in planes else planes[0] if planes else None)
     row = next(iter(mine.values()))
     first = row["leader"] if row["leader"] in planes else planes[0]
     healthy = bool(membership.live_of(infos.get(first) or {}).get("healthy"))
@@ -79,19 +82,22 @@ def plan(plan: Mapping[str, Any], infos: Infos, options: Mapping[str, Any]) -> d
     """Return {first, serving, stop, keep, replaced, forgotten, tasks, refusals, warnings}.
 
     plan: of a new cluster on these hosts. infos: their facts as they are. options: of the playbook, with `manifest`,
-    `settings` (ClusterConfiguration) and `described` of the archive, its ID as `archive_id`, `now`, `must_confirm`, and
-    `part`, the hosts of this run.
+    `settings` (ClusterConfiguration) and `described` of the archive, its ID as `archive_id`, `now`, `must_confirm`,
+    `part`, the hosts of this run, and `surveys`: with `from`, what data of etcd the control planes have.
     """
     planes = list(plan["control_planes"])
     if options["undo"]:
         return _undo(plan, infos, planes)
     result: dict[str, Any] = {"first": None, "tasks": [], "refusals": [], "warnings": []}
     if not options["manifest"]:
-        if not options["archive"]:
-            text = "No archive is named. Give one of the playbook backup: -e restore_archive=FILE"
+        if not options["archive"] and not options["from"]:
+            text = (
+                "No archive is named. Give one of the playbook backup: -e restore_archive=FILE. If etcd's majority is "
+                "lost for good, and a control plane has its data: -e restore_from=NODE"
+            )
             result["refusals"] = [Finding("restore.no_archive", text)]
         return result
-    manifest, far = options["manifest"], progress(infos, planes, options["archive_id"])
+    manifest, far = options["manifest"], progress(infos, planes, options["archive_id"], options["from"])
     nodes = {node["name"]: host for host, node in plan["nodes"].items()}
     known = {row["name"]: row for row in manifest["cluster"].get("nodes") or []}
     replaced = sorted(name for name, host in nodes.items() if _is_another(known.get(name), infos.get(host) or {}))
@@ -114,6 +120,8 @@ def plan(plan: Mapping[str, Any], infos: Infos, options: Mapping[str, Any]) -> d
     ]
     result["tasks"] = _tasks(plan, infos, result, options)
     result["warnings"] = _warnings(plan, options["settings"])
+    if options["from"] and not far.at:
+        result["warnings"] += survivors.warnings(options["from"], options["surveys"])
     return result
 
 
@@ -142,7 +150,7 @@ def _not_confirmed(manifest: Mapping[str, Any], options: Mapping[str, Any]) -> l
     if not options["must_confirm"] or options["confirm"] == name:
         return []
     text = (
-        "restore_confirm is %s, and the archive is of the cluster %s. The restore replaces what runs on the hosts. To "
+        "restore_confirm is %s, and the cluster to restore is %s. The restore replaces what runs on the hosts. To "
         "confirm, add -e restore_confirm=%s"
     )
     shown = '"%s"' % options["confirm"] if options["confirm"] else "not set"
@@ -153,22 +161,22 @@ def _unfit(plan: Mapping[str, Any], manifest: Mapping[str, Any], settings: Mappi
     """Refuse an archive that the inventory's cluster cannot be: distribution, version, datastore, fixed settings."""
     cluster, found = manifest["cluster"], []
     if plan.get("distribution") and plan["distribution"] != cluster["distribution"]:
-        text = "The archive is of a %s cluster, and the inventory is planned with %s. Set kube_distribution: %s"
+        text = "The cluster to restore is a %s cluster, and the inventory is planned with %s. Set kube_distribution: %s"
         values = (cluster["distribution"], plan["distribution"], cluster["distribution"])
         return [Finding("restore.distribution", text % values, None, plan["distribution"], cluster["distribution"])]
     wanted = str(plan.get("version") or "")
     former = str(cluster["version"]).lstrip("v")
     if wanted and wanted.split(".")[:2] != former.split(".")[:2]:
         text = (
-            "The archive is of Kubernetes %s, and the inventory has kube_version %s. Set kube_version: %s, restore, "
-            "and upgrade afterwards."
+            "The cluster to restore has Kubernetes %s, and the inventory has kube_version %s. Set kube_version: %s, "
+            "restore, and upgrade afterwards."
         )
         found.append(Finding("restore.version", text % (former, wanted, former), None, wanted, former))
     missing = [path for path in manifest.get("missing") or [] if path.endswith(AUTHORITY_KEYS)]
     if missing:
         text = (
-            "The archive does not have %s, because the control plane did not have it either. It is needed to start "
-            "one. Restore by hand, with the certificates that you sign."
+            "The control plane whose data are restored does not have %s. It is needed to start one. Restore "
+            "by hand, with the certificates that you sign."
         )
         found.append(Finding("restore.no_key", text % ", ".join(missing), None, missing))
     if restore_k3s.is_k3s(manifest):
@@ -201,7 +209,7 @@ def _settings(plan: Mapping[str, Any], there: Mapping[str, Any]) -> list[Finding
         old, new = _at(there, path), _at(wanted, path)
         if name == ENDPOINT or not wanted or old is None or old == new:
             continue
-        text = "%s: the inventory has %s, and the cluster in the archive %s, which it keeps for life. Set it to that."
+        text = "%s: the inventory has %s, and the cluster to restore %s, which it keeps for life. Set it to that."
         found.append(Finding("restore.setting", text % (name, new, old), None, new, old))
     return found
 
@@ -219,7 +227,7 @@ def _endpoint_kept(plan: Mapping[str, Any], infos: Infos, far: Progress, there: 
     if not change or not kept or far.at:
         return []
     text = (
-        "kube_api_endpoint: the API would be at %s, and the cluster in the archive has it at %s, where %s look for it. "
+        "kube_api_endpoint: the API would be at %s, and the cluster to restore has it at %s, where %s look for it. "
         "Set it to that, or reset these hosts first."
     )
     return [Finding("restore.endpoint", text % (change[1], change[0], ", ".join(kept)), None, change[1], change[0])]
@@ -248,8 +256,8 @@ def _others_data(infos: Infos, manifest: Mapping[str, Any]) -> list[Finding]:
     """
     own, found = manifest["cluster"]["ca_sha256"], []
     text = (
-        "%s: belongs to another cluster than the archive (their certificate authority differs: %s, in the archive %s). "
-        "Use an archive of its cluster, or reset the host first (kubewright.cluster.reset --limit %s)."
+        "%s: belongs to another cluster than the one to restore (their certificate authority differs: %s, there %s). "
+        "Restore its own cluster, or reset the host first (kubewright.cluster.reset --limit %s)."
     )
     for host, info in sorted(infos.items()):
         here = (info.get("cluster") or {}).get("ca_sha256")
@@ -265,10 +273,12 @@ def _in_use(infos: Infos, planes: Sequence[str], far: Progress, options: Mapping
     others = [host for host, row in rows.items() if row and row["archive"] != options["archive_id"]]
     if others and not options["overwrite"]:
         text = (
-            "%s: a restore of another archive was interrupted (it began at %s). Finish that first, or undo it with "
+            "%s: another restore was interrupted (it began at %s). Finish that first, or undo it with "
             "-e restore_undo=true."
         )
         return [Finding("restore.interrupted", text % (host, rows[host]["at"]), host) for host in others]
+    if options["from"] and not far.at:
+        return survivors.refusals(options["from"], options["surveys"], options["overwrite"])
     if options["overwrite"] or far.at:
         return []
     serving = [host for host in planes if _serves(membership.live_of(infos.get(host) or {}))]
@@ -306,13 +316,19 @@ def _warnings(plan: Mapping[str, Any], settings: Mapping[str, Any]) -> list[Find
 def _tasks(plan: Mapping[str, Any], infos: Infos, made: Mapping[str, Any], options: Mapping[str, Any]) -> list[str]:
     first, at = made["first"], made["at"]
     planes, workers = list(plan["control_planes"]), list(plan["workers"])
-    rows = ["archive: %s" % options["described"]]
+    source = options["from"]
+    rows = ["from: %s" % options["described"]]
+    if source and not made["serving"]:
+        rows = [*survivors.rows(source, options["surveys"]), *rows]
     if made["serving"]:
         rows.append("%s: serves the restored data already (the run of %s was interrupted)" % (first, at))
     else:
         former = [host for host in made["stop"] if _has_something(infos.get(host) or {})]
         tasks = restore_k3s.tasks if restore_k3s.is_k3s(options["manifest"]) else _kubeadm_tasks
-        rows += tasks(infos, first, at, former)
+        made_rows = tasks(infos, first, at, former)
+        if source:
+            made_rows[0] = "%s: copy etcd's data and check the copy, make etcd's data of the snapshot" % first
+        rows += made_rows
     if made["forgotten"]:
         rows.append("%s: delete the Nodes that are not in the inventory: %s" % (first, ", ".join(made["forgotten"])))
     if made["replaced"]:

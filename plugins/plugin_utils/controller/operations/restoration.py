@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the operation restore does on the controller: read the archive, plan the cluster as if it were new, say who does
-what.
+"""What the operation restore does on the controller: read the archive, or what control planes say about their data,
+plan the cluster as if it were new, say who does what.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import yaml
 
 from ...base.findings import Finding, as_dicts
 from ...inputs.groups import roles_of
+from ...kubeadm import survivors
 from ...operations import operations, restore, restore_k3s
 from ...plan import slices
 from .. import archives
@@ -47,14 +48,17 @@ class Operation(operation.Operation):
         applies: bool,
         problems: Sequence[Finding] = (),
     ) -> None:
-        self.options, self.looks, self.applies = dict(options), looks, applies
+        self.options, self.looks, self.applies = {"from": "", **options}, looks, applies
         self.refusals: list[Finding] = list(problems)
         self.control_planes = roles_of(groups)[0]
         self.infos = {host: look["info"] for host, look in looks.items() if look.get("info")}
         path = self.options.get("archive")
         self.options.update(manifest=None, settings={}, described="", archive_id="", must_confirm=applies)
         self.options["now"] = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        if path and not self.options["undo"]:
+        self.options["surveys"] = {host: look["survey"] for host, look in looks.items() if look.get("survey")}
+        if self.options["from"] and not self.options["undo"]:
+            self._survive(self.options["from"])
+        elif path and not self.options["undo"]:
             self.options["archive"] = path = os.path.abspath(os.path.expanduser(path))
             try:
                 self._read(path, passphrase)
@@ -85,9 +89,23 @@ class Operation(operation.Operation):
         described = "%s (%s)" % (path, archives.described(manifest))
         self.options.update(manifest=manifest, archive_id=digest[:16], described=described)
 
+    def _survive(self, source: str) -> None:
+        """Take the data of a control plane in place of an archive."""
+        surveys, infos = self.options["surveys"], self.infos
+        is_k3s = ((infos.get(source) or {}).get("cluster") or {}).get("kind") == "k3s"
+        self.refusals += survivors.unusable(source, surveys, self.control_planes, is_k3s, self.options["archive"])
+        row = surveys.get(source) or {}
+        if self.refusals or not row.get("manifest"):
+            return
+        settings, described = yaml.safe_load(row["settings"]) or {}, survivors.described(source, row)
+        found = {"manifest": row["manifest"], "archive_id": row["archive"], "described": described}
+        self.options.update(found, settings=settings)
+
     def known(self, looks: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         """Return the looks as the plan needs them: without the cluster that is there, with the archive's version."""
-        first = restore.progress(self.infos, self.control_planes, self.options["archive_id"]).first
+        first = restore.progress(
+            self.infos, self.control_planes, self.options["archive_id"], self.options["from"]
+        ).first
         made: dict[str, dict[str, Any]] = {}
         for host, look in looks.items():
             made[host] = dict(look)
@@ -135,7 +153,7 @@ class Operation(operation.Operation):
     def shared(self, plan: Mapping[str, Any], share: Mapping[str, Any] | None) -> dict[str, Any]:
         """Return what the tasks of the playbook read. share: the first control plane's part of the plan."""
         made, goes_on = plan["operation"], self.applies and not self.options["undo"] and not plan["refusals"]
-        known = {key: self.options[key] for key in ("archive", "archive_id", "manifest")}
+        known = {key: self.options[key] for key in ("archive", "archive_id", "manifest", "from")}
         prepare: list[dict[str, str]] = []
         if share and goes_on and not made["serving"]:
             info = self.infos.get(made["first"]) or {}

@@ -88,10 +88,11 @@ def archive(tmp_path, cluster):
     return make_one
 
 
-def planned(action, store, hosts, groups, options=None, part=None, refuse=False, check_mode=False):
-    """Return (operation, stages, printed text)."""
+def planned(action, store, hosts, groups, options=None, part=None, refuse=False, check_mode=False, surveys=None):
+    """Return (operation, stages, printed text). surveys: by host, what its data of etcd are."""
     for host, row in hosts.items():
-        store.put("look", host, {"info": row["info"], "error": "off", "inputs": row["inputs"], "problems": []})
+        look = {"info": row["info"], "error": "off", "inputs": row["inputs"], "problems": []}
+        store.put("look", host, {**look, "survey": (surveys or {}).get(host)})
     given = {"restore_" + name: value for name, value in (options or {}).items()}
     made = action(plan_action.ActionModule, {"operation": "restore", "refuse": refuse}, [], given, check_mode)
     variables = {
@@ -358,7 +359,7 @@ def test_control_planes_that_join_get_the_users_files(restore, tmp_path):
 def test_the_counts_decide(restore):
     answer = {"changed": True, "counts": {"secrets": 3, "configmaps": 4}, "wrong": [], "deleted": [], "seconds": 9.5}
     made, result = restore("started", [answer])
-    assert "7 objects of 2 kinds, as many as in the archive" in made._display.text() and not result.get("failed")
+    assert "7 objects of 2 kinds, as many as were saved" in made._display.text() and not result.get("failed")
     answer = {**answer, "counts": {"secrets": 2}, "wrong": ["configmaps", "secrets"]}
     _made, result = restore("started", [answer])
     assert result["failed"] and "configmaps: 0 of 4, secrets: 2 of 3" in result["msg"]
