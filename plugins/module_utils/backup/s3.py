@@ -19,7 +19,7 @@ import urllib.error
 import urllib.request
 import xml.etree.ElementTree as ET
 from http.client import HTTPException
-from typing import Any, Callable, Dict, List, Mapping, Tuple, TypeVar
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, TypeVar
 from urllib.parse import quote, urlsplit
 
 from ..base.masking import masked_message
@@ -185,8 +185,10 @@ class Bucket(Place):
     def _url(self, name: str) -> str:
         return "%s/%s" % (self._base, quote(self._prefix + name, safe="-_.~/"))
 
-    def _open(self, method: str, url: str, payload: str = EMPTY, body: Any = None, more: Mapping[str, str] = {}) -> Any:  # noqa: B006
-        headers = {**signed(method, url, payload, self._settings, time.gmtime()), **more}
+    def _open(
+        self, method: str, url: str, payload: str = EMPTY, body: Any = None, more: Optional[Mapping[str, str]] = None
+    ) -> Any:
+        headers = {**signed(method, url, payload, self._settings, time.gmtime()), **(more or {})}
         return self._opener.open(urllib.request.Request(url, body, headers, method=method), timeout=SECONDS)
 
     def _tried(self, function: Callable[[], Wanted]) -> Wanted:

@@ -108,10 +108,10 @@ class Server:
                     delete(source)
             row["step"] = STOPPING
             self.journal.write(row)
-        for source, target in reversed(self._moves(row)):
-            if os.path.lexists(target):
-                delete(source)
-                _move(target, source)
+        for place, former in reversed(self._moves(row)):
+            if os.path.lexists(former):
+                delete(place)
+                _move(former, place)
         shutil.rmtree(self._place(row), ignore_errors=True)  # empty directories
         if os.path.isdir(self.data + "/server/db"):
             runner.start(UNIT, True, self.data)
