@@ -94,11 +94,11 @@ class Stage:
 
 
 def causes(text: str, lines: int = 30) -> str:
-    """Return the failures that Ansible and pytest report, which are often far above the end of a log.
+    """Return the failures that Ansible, pytest and ansible-test report, often far above the end of a log.
 
     If a test quotes the output of a playbook (lines that start with "E"), only its failed tasks are returned.
     """
-    found: list[str] = []
+    found = [line.rstrip()[:600] for line in COLOUR.sub("", text).splitlines() if line.startswith("ERROR: ")]
     for block in re.split(r"\n(?:E?[ \t]*\n)+", COLOUR.sub("", text)):
         if re.match(r"E {9,}", block) and not re.search(
             r"(fatal|failed|changed): \[|FAILED|ERROR|(changed|failed)=[1-9]", block

@@ -57,6 +57,14 @@ def test_failed_tests_are_causes(stage):
     assert "assert 1 == 2" in stage.causes(text)
 
 
+def test_errors_of_ansible_test_are_causes(stage):
+    text = "Running sanity test\nERROR: Found 1 shebang issue(s)\nERROR: a.py:1:1: unexpected shebang\n" + "pip\n" * 40
+    assert stage.causes(text).splitlines() == [
+        "    ERROR: Found 1 shebang issue(s)",
+        "    ERROR: a.py:1:1: unexpected shebang",
+    ]
+
+
 def test_only_failed_tasks_of_a_quoted_run_are_shown(stage):
     run = [
         "PLAY [Plan the cluster] ***",
