@@ -32,7 +32,7 @@ def read(hosts: Mapping[str, Mapping[str, Any]], find: Callable[[str], str]) -> 
             if manifest.get("src") and manifest.get("name") and manifest["name"] not in texts:
                 problems += _manifest(manifest["name"], find(manifest["src"]), texts)
         for name, path in (values.get("kube_hooks") or {}).items():
-            problems += _hook("kube_hooks." + name, path) if path else []
+            problems += hook("kube_hooks." + name, path) if path else []
         problems += _kubeconfig((values.get("kube_kubeconfig") or {}).get("path"))
     return texts, list(dict.fromkeys(problems))
 
@@ -49,7 +49,7 @@ def _manifest(name: str, path: str, texts: Texts) -> list[Finding]:
     return []
 
 
-def _hook(name: str, path: str) -> list[Finding]:
+def hook(name: str, path: str) -> list[Finding]:
     """Check that a hook is a file with a list of tasks. It would be found out only when its stage is reached."""
     text, why = _text(path)
     if text is None:

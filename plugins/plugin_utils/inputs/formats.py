@@ -86,6 +86,8 @@ FORMATS: dict[str, Check] = {
     "kube_hooks.before_node": forms.hook,
     "kube_hooks.after_node": forms.hook,
     "kube_hooks.after_cluster": forms.hook,
+    "upgrade_before_node": forms.hook,
+    "upgrade_after_node": forms.hook,
     "kube_workers_at_once": forms.at_once,
     "kube_clock_tolerance": number(0.5, 3600),
     "kubeadm_cluster_config.etcd.external.endpoints[]": url("https", "http"),

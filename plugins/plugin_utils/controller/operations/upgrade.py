@@ -15,12 +15,14 @@ from ...kubeadm import artifacts, config, service
 from ...operations import operations, upgrade
 from ...operations.upgrade import NAME
 from ...plan import distributions, membership, slices
+from .. import user_files
 from ..run_store import RunStore
 from . import operation, upgrade_sources, upgrade_whole
 from .lock_holder import holder, is_gone
 from .operation import Ask, Hosts, Run
 
 MODULE = "kubewright.cluster.cluster_upgrade"
+HOOKS = ("before_node", "after_node")
 __all__ = ["MODULE", "NAME", "Operation"]
 UNSUPPORTED = "backup.unsupported"
 # Role tasks of a node that come once its kubelet's files are written.
@@ -51,6 +53,9 @@ class Operation(operation.Operation):
     def of(cls, run: Run) -> Operation:
         """Return the upgrade that a run asks for."""
         options, problems = run.options()
+        for name in HOOKS:
+            path = options[name] or ""
+            problems += user_files.hook("upgrade_" + name, path) if path.startswith("/") else []
         backup, more = run.options("backup")
         if options["backup"]:
             problems += more + run.backups(backup)[1]
@@ -152,6 +157,7 @@ class Operation(operation.Operation):
             "timeout": self.options["timeout"],
             "force": self.options["force"],
             "kind": plan["distribution"],
+            "hooks": {name: [path] if (path := self.options.get(name)) else [] for name in HOOKS},
             "planes": [plan["nodes"][host]["name"] for host in plan["control_planes"]],
             "asked": plan["leader"],
             "nodes": nodes,

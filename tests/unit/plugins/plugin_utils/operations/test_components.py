@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.drain import CORDONED
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.base.reference import COMPONENTS
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.operations.operation import Run
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.operations.upgrade import Operation
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.kubeadm import components
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
@@ -128,7 +129,32 @@ def test_what_each_node_gets(cluster):
     made.into(plan, list(plan["nodes"]))
     shared = made.shared()
     assert {"role": "kube", "tasks": "programs"} in shared["before"]
+    assert shared["hooks"] == {"before_node": [], "after_node": []}
     assert shared["nodes"]["w-1"]["drain"] is True and shared["nodes"]["w-1"]["kubelet"] is False
+
+
+def of(tmp_path, **variables):
+    given = {"upgrade_backup": False, **variables}
+    run = Run("upgrade", {}, {}, given, (), lambda value: value, str, lambda _module, _wanted: {}, True)
+    return Operation.of(run)
+
+
+def test_hooks_that_are_no_task_files_are_refused_by_the_plan(tmp_path):
+    (tmp_path / "good.yml").write_text("- name: Call\n  ansible.builtin.debug:\n")
+    (tmp_path / "bad.yml").write_text("a: b\n")
+    made = of(tmp_path, upgrade_before_node=str(tmp_path / "bad.yml"), upgrade_after_node=str(tmp_path / "absent.yml"))
+    assert [finding.id for finding in made.refusals] == ["hooks.form", "hooks.unreadable"]
+    assert [finding.text.partition(":")[0] for finding in made.refusals] == [
+        "upgrade_before_node",
+        "upgrade_after_node",
+    ]
+    good = of(tmp_path, upgrade_before_node=str(tmp_path / "good.yml"))
+    assert not good.refusals and good.options["before_node"] == str(tmp_path / "good.yml")
+
+
+def test_a_hook_needs_an_absolute_path(tmp_path):
+    [found] = of(tmp_path, upgrade_before_node="x.yml").refusals
+    assert found.value == "upgrade_before_node" and "absolute path" in found.text
 
 
 def test_after_a_killed_run_the_kubelets_files_are_written_again(cluster):
