@@ -100,6 +100,8 @@ class Distribution(ABC):
 
     # What its users back up with, where the playbook backup does not do it (K3s: all but SQLite); empty if it does.
     own_backup: ClassVar[str] = ""
+    # True if a cluster can be restored from the data of one etcd member that is left.
+    restores_from_member: ClassVar[bool] = False
     # True if API server and kubelet are one program: a control plane goes through each release as a whole.
     one_program: ClassVar[bool] = False
     # True if a control plane that is removed takes itself out of etcd and stops: the nodes' own balancers would go on

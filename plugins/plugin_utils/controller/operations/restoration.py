@@ -20,7 +20,7 @@ from ...base.findings import Finding, as_dicts
 from ...inputs.groups import roles_of
 from ...kubeadm import survivors
 from ...operations import operations, restore, restore_k3s
-from ...plan import slices
+from ...plan import distributions, slices
 from .. import archives
 from ..run_store import RunStore
 from . import operation
@@ -92,7 +92,8 @@ class Operation(operation.Operation):
     def _survive(self, source: str) -> None:
         """Take the data of a control plane in place of an archive."""
         surveys, infos = self.options["surveys"], self.infos
-        is_k3s = ((infos.get(source) or {}).get("cluster") or {}).get("kind") == "k3s"
+        kind = ((infos.get(source) or {}).get("cluster") or {}).get("kind")
+        is_k3s = not distributions.restores_from_member(kind)
         self.refusals += survivors.unusable(source, surveys, self.control_planes, is_k3s, self.options["archive"])
         row = surveys.get(source) or {}
         if self.refusals or not row.get("manifest"):
