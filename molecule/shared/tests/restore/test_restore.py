@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -61,7 +62,8 @@ def kubectl(host, words):
 
 def objects(host):
     """Return {kind/namespace/name: what it says} of the objects that are compared."""
-    listed = json.loads(kubectl(host, f"get {COMPARED} -A -o json | tr -d '\\n'"))
+    # Ansible's output on one line has the line breaks of the objects' own texts in it.
+    listed = json.loads(base64.b64decode(kubectl(host, f"get {COMPARED} -A -o json | base64 -w 0")))
     found = {}
     for item in listed["items"]:
         meta = item["metadata"]
