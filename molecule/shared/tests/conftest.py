@@ -7,10 +7,28 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
+
+
+@pytest.fixture
+def changes_of():
+    """Return a function that runs a playbook again and returns the numbers of changes by host: changes_of("site")."""
+
+    def run(name):
+        inventory = Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent
+        command = ["ansible-playbook", f"kubewright.cluster.{name}", "-i", str(inventory)]
+        plain = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=plain)
+        assert done.returncode == 0, done.stdout + done.stderr
+        changes = re.findall(r"^(\S+) +: ok=\d+ +changed=(\d+)", done.stdout, re.MULTILINE)
+        assert changes, done.stdout
+        return {host: int(number) for host, number in changes}
+
+    return run
 
 
 @pytest.fixture

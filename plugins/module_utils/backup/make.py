@@ -24,7 +24,7 @@ from typing import Any, Dict, Iterator, List
 from ..api import etcd, tls
 from ..api.kubernetes import ApiError
 from ..base.masking import masked_message
-from ..node import paths
+from ..node import downloads, paths, space
 from . import kubeadm, scratch, snapshot
 from .snapshot import SnapshotError
 
@@ -117,12 +117,11 @@ def _made(place: str, name: str) -> Dict[str, Any]:
 
 
 def refuse_without_space(place: str, size: int, what: str) -> None:
-    """Raise BackupError if there is no room for what a backup of a datastore needs. size: in bytes."""
-    stat = os.statvfs(place)
-    free, needed = stat.f_bavail * stat.f_frsize, size * SPACE_FACTOR + SPACE_MORE
-    if free < needed:
+    """Raise BackupError if what a backup of a datastore needs does not fit. size: in bytes."""
+    found = space.shortage(place, size * SPACE_FACTOR + SPACE_MORE)
+    if found:
         text = "%s has %d MiB free, and a backup of %d MiB of %s needs %d MiB for a moment"
-        raise BackupError(text % (PLACES, free >> 20, size >> 20, what, needed >> 20))
+        raise BackupError(text % (PLACES, found[0], size >> 20, what, found[1]))
 
 
 def saved(place: str, path: str, client: etcd.Etcd) -> Dict[str, Any]:
@@ -196,14 +195,14 @@ def pack(target: str, manifest: Dict[str, Any], parts: List[kubeadm.Part], texts
                 _add_file(tar, part)
         stream.flush()
         os.fsync(stream.fileno())
-    return {"path": target, "size": os.path.getsize(target), "sha256": _digest(target)}
+    return {"path": target, "size": os.path.getsize(target), "sha256": downloads.sha256(target)}
 
 
 def described(parts: List[kubeadm.Part], texts: Dict[str, str]) -> Dict[str, Dict[str, Any]]:
     """Return the size and SHA-256 of every part, and where a restore puts it."""
     rows: Dict[str, Dict[str, Any]] = {}
     for part in parts:
-        row = rows[part.name] = {"sha256": _digest(part.source), "size": os.path.getsize(part.source)}
+        row = rows[part.name] = {"sha256": downloads.sha256(part.source), "size": os.path.getsize(part.source)}
         if part.place:
             stat = os.stat(part.source)
             row.update(path=part.place, mode="%04o" % (stat.st_mode & 0o7777), owner=stat.st_uid, group=stat.st_gid)
@@ -224,14 +223,6 @@ def _add_file(tar: tarfile.TarFile, part: kubeadm.Part) -> None:
     entry.size, entry.mode, entry.mtime = os.path.getsize(part.source), 0o600, int(time.time())
     with open(part.source, "rb") as stream:
         tar.addfile(entry, stream)
-
-
-def _digest(path: str) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        for block in iter(lambda: stream.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 @contextlib.contextmanager

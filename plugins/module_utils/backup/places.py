@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
 from abc import ABC, abstractmethod
 from typing import List
 
+from ..node import downloads
 from .naming import TIME
 
 PARTIAL = ".partial"
@@ -68,7 +68,7 @@ class Directory(Place):
                 shutil.copyfileobj(source, stream, 1 << 20)
                 stream.flush()
                 os.fsync(stream.fileno())
-            there = sha256_of(target)
+            there = downloads.sha256(target)
             if there != sha256:
                 os.unlink(target)
                 raise self.wrong(name, there, sha256)
@@ -106,15 +106,6 @@ def _new(path: str) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
 
 
-def sha256_of(path: str) -> str:
-    """Return the SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        for block in iter(lambda: stream.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def keep(place: Place, path: str, name: str, start: str, newest: int) -> List[str]:
     """Keep a finished archive at a place; then delete older ones of its cluster. Return the names of those.
 
@@ -123,7 +114,7 @@ def keep(place: Place, path: str, name: str, start: str, newest: int) -> List[st
     """
     pattern = re.compile(re.escape(start) + TIME)
     hidden = "." + start
-    place.put(path, name, sha256_of(path), "." + name + PARTIAL)
+    place.put(path, name, downloads.sha256(path), "." + name + PARTIAL)
     if not newest:
         return []
     there = sorted(found for found in place.names(start) if pattern.fullmatch(found))

@@ -14,7 +14,8 @@ import tempfile
 from typing import Any, List, Mapping
 
 from ..base import commands
-from .places import Place, PlaceError, sha256_of
+from ..node import downloads
+from .places import Place, PlaceError
 
 # The longest transfer.
 SECONDS = 6 * 3600
@@ -56,7 +57,7 @@ class Server(Place):
             made = "-mkdir " + quoted(self._path) if self._path != "." else ""
             sent = "put -f %s %s" % (quoted(path), quoted(partial))
             self._run([made, *self._there(), sent, "get %s %s" % (quoted(partial), quoted(back))])
-            there = sha256_of(back)
+            there = downloads.sha256(back)
             if there != sha256:
                 self._run([*self._there(), "rm " + quoted(partial)])
                 raise self.wrong(name, there, sha256)

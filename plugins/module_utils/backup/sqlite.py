@@ -20,7 +20,7 @@ from .snapshot import SnapshotError, kind_of
 COLUMNS = "id, name, created, deleted, create_revision, prev_revision, lease, value, old_value"
 # The newest row of each name up to a revision, unless it says that the object was deleted.
 CURRENT = "SELECT %s FROM kine WHERE id IN (SELECT MAX(id) FROM kine WHERE id <= ? GROUP BY name) AND deleted = 0"
-NO_SQLITE = "Python on this node has no module sqlite3 (%s). Install it, some systems have it in a package of its own"
+NO_SQLITE = "Python on this node has no module sqlite3 (%s). Install it; some systems have it in a separate package"
 
 
 @contextlib.contextmanager

@@ -31,7 +31,7 @@ def version_problem(api: Api, name: str, version: str, server: bool) -> str:
 
 
 def problem(name: str, data_dir: str, version: str, server: bool) -> str:
-    """Return why a node does not run a release yet, asked of its own API server or through its balancer."""
+    """Return why a node does not run a release yet, as its API server says, or the one its balancer reaches."""
     try:
         api, reason = readiness.own_api() if server else readiness.agent_api(data_dir)
         return reason if reason or api is None else version_problem(api, name, version, server)

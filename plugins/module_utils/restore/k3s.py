@@ -24,7 +24,7 @@ from ..node import ownership, paths, services
 from . import parts as parts_module
 from .aside import PLACED, STOPPED, STOPPING, Journal, Row, delete
 from .parts import Manifest, Parts
-from .stop import RestoreError
+from .stop import RestoreError, refuse_without_space
 
 UNIT = "k3s"
 DATABASE = "/server/db/state.db"
@@ -153,7 +153,8 @@ class First(Server):
         if self.journal.read().get("step") == PLACED:
             return
         source = self.parts.path(k3s.DATABASE)
-        self._refuse_without_space(os.path.getsize(source))
+        for place in (self.parts.place, self.data):
+            refuse_without_space(place, os.path.getsize(source) + SPACE_MORE)
         key = k3s.bootstrap_key(self.parts.content(k3s.TOKEN).decode("utf-8", "replace"))
         if not sqlite.has(source, key):
             text = "the archive's token does not open its database (%s is missing there). Use another archive."
@@ -165,18 +166,8 @@ class First(Server):
         bump(unfinished)
         os.replace(unfinished, self.built)
 
-    def _refuse_without_space(self, size: int) -> None:
-        for place in (self.parts.place, self.data):
-            while not os.path.isdir(place):
-                place = os.path.dirname(place)
-            stat = os.statvfs(place)
-            free, needed = stat.f_bavail * stat.f_frsize, size + SPACE_MORE
-            if free < needed:
-                text = "%s has %d MiB free, and the restored data need %d MiB beside the former ones. Free some space."
-                raise RestoreError(text % (place, free >> 20, needed >> 20))
-
     def start(self, keep: List[str], replaced: List[str], timeout: float) -> Dict[str, Any]:
-        """Put everything in place and start K3s. Return {seconds, counts, wrong, deleted}, as for kubeadm (start.py)."""
+        """Put everything in place and start K3s. Return {seconds, counts, wrong, deleted}, as start.py does."""
         row = self.journal.read()
         if row.get("archive") != self.parts.archive or row.get("step") not in (STOPPED, PLACED):
             raise RestoreError("the server was not stopped for this restore. Run restore again.")

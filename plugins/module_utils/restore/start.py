@@ -27,7 +27,7 @@ from ..node import paths
 from ..reset import removal
 from .aside import PLACED, STOPPED, Aside, Row
 from .parts import BUILT, Manifest, Parts
-from .stop import ControlPlane, RestoreError
+from .stop import ControlPlane, RestoreError, refuse_without_space
 
 # Clients of the API have seen revisions that the restored data do not have. The restored ones begin so far after them
 # that none is taken for an older one, and those before are marked as compacted, so that clients read everything again.
@@ -56,7 +56,7 @@ class First(ControlPlane):
         self.parts.check()
         if self.journal.read().get("step") == PLACED:
             return
-        self._refuse_without_space(self.parts.rows[SNAPSHOT]["size"])
+        refuse_without_space(self.data, self.parts.rows[SNAPSHOT]["size"] + SPACE_MORE)
         image = self._image(config)
         images.pull(self.runner, [image], timeout)
         for left in glob.glob(glob.escape(self.root + BUILT) + "*"):
@@ -79,16 +79,6 @@ class First(ControlPlane):
         if not found:
             raise RestoreError("kubeadm names no image of etcd. Correct etcd.local in kubeadm_cluster_config.")
         return found[0]
-
-    def _refuse_without_space(self, size: int) -> None:
-        place = self.data
-        while not os.path.isdir(place):
-            place = os.path.dirname(place)
-        stat = os.statvfs(place)
-        free, needed = stat.f_bavail * stat.f_frsize, size + SPACE_MORE
-        if free < needed:
-            text = "%s has %d MiB free, and the restored data need %d MiB beside the former ones. Free some space."
-            raise RestoreError(text % (self.data, free >> 20, needed >> 20))
 
     # -- after all control planes were stopped ---------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import os
 from typing import Any, List, Mapping
 
 from ..kubeadm.runner import Runner
-from ..node import paths, services
+from ..node import paths, services, space
 from . import parts, survivor
 from .aside import STATIC_PODS, STOPPED, STOPPING, Aside, Journal
 
@@ -22,6 +22,14 @@ CRICTL = paths.PROGRAMS + "/crictl"
 
 class RestoreError(Exception):
     """The restore cannot go on; the message says why and what to do."""
+
+
+def refuse_without_space(place: str, needed: int) -> None:
+    """Raise RestoreError if the restored data do not fit. needed: in bytes."""
+    found = space.shortage(place, needed)
+    if found:
+        text = "%s has %d MiB free, and the restored data need %d MiB beside the former ones. Free some space."
+        raise RestoreError(text % (place, *found))
 
 
 class ControlPlane:

@@ -30,7 +30,7 @@ from ..backup.snapshot import SnapshotError
 from ..base import commands
 from ..base.text_files import read_text, write_atomically
 from ..detect.cluster import fingerprint
-from ..node import paths
+from ..node import paths, space
 from . import parts
 from .aside import Journal
 from .parts import PREFIX, Manifest, Parts, PartsError
@@ -141,11 +141,11 @@ class Survivor:
     def _copy(self, target: str) -> None:
         """Copy the data, which an etcd without a majority has open but does not write to. Raise SnapshotError."""
         source = self.root + MEMBER
-        stat, needed = os.statvfs(self.root + paths.OWN_DATA), sum(size for size, _time in _state(source).values())
-        if stat.f_bavail * stat.f_frsize < needed + SPACE_MORE:
+        needed = sum(size for size, _time in _state(source).values()) + SPACE_MORE
+        found = space.shortage(self.root + paths.OWN_DATA, needed)
+        if found:
             text = "%s has %d MiB free, and a copy of etcd's data needs %d MiB. Free some space."
-            values = (paths.OWN_DATA, stat.f_bavail * stat.f_frsize >> 20, needed + SPACE_MORE >> 20)
-            raise SnapshotError(text % values)
+            raise SnapshotError(text % (paths.OWN_DATA, *found))
         for _attempt in range(ATTEMPTS):
             before = _state(source)
             shutil.rmtree(target, ignore_errors=True)

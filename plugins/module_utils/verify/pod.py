@@ -23,6 +23,10 @@ CLONE_NEWNET = 0x40000000
 ALL_PEERS = 8  # up to this many nodes, each pod reaches each other pod
 SOME_PEERS = 3
 PROTOCOLS = {False: "UDP", True: "TCP"}
+# So much longer is waited for the name of a new Service. CoreDNS notices Services through client-go, which asks again
+# only after a pause that grows to 60 s while the API is away, as in a restore: NewReflectorWithOptions in
+# https://github.com/kubernetes/client-go/blob/master/tools/cache/reflector.go
+NOTICE_SECONDS = 60
 T = TypeVar("T")
 
 
@@ -179,13 +183,13 @@ def names(own: str, servers: list[str], search: list[str], begun: dict[str, Any]
     address = begun["service_ips"][0]
     family = probe_dns.AAAA if ":" in address else probe_dns.A
     slowest = 0
-    services: List[Tuple[str, str | None]] = [
-        ("kubernetes.default." + domain, None),
-        ("kubewright-verify.%s.%s" % (begun["namespace"], domain), address),
+    services: List[Tuple[str, str | None, float]] = [
+        ("kubernetes.default." + domain, None, deadline),
+        ("kubewright-verify.%s.%s" % (begun["namespace"], domain), address, deadline + NOTICE_SECONDS),
     ]
-    for name, wanted in services:
+    for name, wanted, until in services:
         for server, tcp in [(server, tcp) for server in servers for tcp in (False, True)]:
-            _answer, problem, spent = tried(deadline, partial(_resolved, server, name, family, tcp, wanted))
+            _answer, problem, spent = tried(until, partial(_resolved, server, name, family, tcp, wanted))
             slowest = max(slowest, spent)
             if problem:
                 text = "%s does not resolve %s by %s in %.0f s: %s"

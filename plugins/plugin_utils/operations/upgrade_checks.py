@@ -286,15 +286,17 @@ ALL = (downgrade, skew, nodes, first_site, etcd, etcd_step, removed, apis, disks
 
 def warnings(case: Case) -> list[Finding]:
     """Return what the user should know before it starts."""
-    found = []
-    if len(case.state.planes) == 1:
-        host = case.state.planes[0].host
-        text = (
-            "%s: is the only control plane, so the API does not answer while it is changed, up to two minutes a "
-            "release. Pods keep running. With three control planes it goes on answering."
-        )
-        found.append(Finding("upgrade.single_control_plane", text % host, host, 1, 3))
-    return found + single_replicas(case)
+    text = (
+        "%s: is the only control plane, so the API does not answer while it is changed, up to two minutes a release. "
+        "Pods keep running. With three control planes it goes on answering."
+    )
+    return single(case, "upgrade.single_control_plane", text) + single_replicas(case)
+
+
+def single(case: Case, id_: str, text: str) -> list[Finding]:
+    """Return a warning if the cluster has one control plane. text: with a place for its host."""
+    planes = case.state.planes
+    return [Finding(id_, text % planes[0].host, planes[0].host, 1, 3)] if len(planes) == 1 else []
 
 
 def single_replicas(case: Case) -> list[Finding]:

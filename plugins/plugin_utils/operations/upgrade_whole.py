@@ -185,12 +185,8 @@ def seconds(operation: Mapping[str, Any], batches: int) -> int:
 
 def warnings(case: Case) -> list[Finding]:
     """Return what the user should know before it starts."""
-    found = []
-    if len(case.state.planes) == 1:
-        host = case.state.planes[0].host
-        text = (
-            "%s: is the only server, so the API does not answer while it restarts, up to a minute a release. Pods keep "
-            "running. With three servers it goes on answering."
-        )
-        found.append(Finding("upgrade.single_server", text % host, host, 1, 3))
-    return found + checks.single_replicas(case)
+    text = (
+        "%s: is the only server, so the API does not answer while it restarts, up to a minute a release. Pods keep "
+        "running. With three servers it goes on answering."
+    )
+    return checks.single(case, "upgrade.single_server", text) + checks.single_replicas(case)

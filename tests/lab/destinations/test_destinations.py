@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.backup import places, s3, sftp
+from ansible_collections.kubewright.cluster.plugins.module_utils.node.downloads import sha256
 
 START = "prod-12345678-"
 
@@ -67,7 +68,7 @@ def test_an_archive_is_kept_and_comes_back(place, archive, tmp_path):
 def test_only_older_archives_of_the_cluster_go(place, archive):
     others = ["prod-99999999-20260101T120000Z.tar.gz", START + "20260101T120000Z.tar.gz.old"]
     for name in [*others, name_of(1), name_of(2), name_of(9)]:
-        place.put(archive, name, places.sha256_of(archive), "." + name + ".partial")
+        place.put(archive, name, sha256(archive), "." + name + ".partial")
     assert places.keep(place, archive, name_of(3) + ".age", START, 2) == [name_of(1), name_of(2)]
     left = sorted(name for name in place.names("prod-"))
     assert left == sorted([*others, name_of(3) + ".age", name_of(9)])
@@ -76,7 +77,7 @@ def test_only_older_archives_of_the_cluster_go(place, archive):
 
 def test_nothing_goes_if_the_listing_fails_or_is_empty(place, archive, monkeypatch):
     for name in (name_of(1), name_of(2)):
-        place.put(archive, name, places.sha256_of(archive), "." + name + ".partial")
+        place.put(archive, name, sha256(archive), "." + name + ".partial")
     listing, deleted = type(place).names, []
     monkeypatch.setattr(type(place), "delete", lambda _self, names: deleted.extend(names))
     monkeypatch.setattr(type(place), "names", lambda _self, _start: [])
@@ -137,7 +138,7 @@ def test_refusals_of_ssh(ssh_server, archive, tmp_path):
 
 def test_more_archives_than_one_page_has(bucket, archive, monkeypatch):
     for day in range(1, 6):
-        bucket.put(archive, name_of(day), places.sha256_of(archive), "")
+        bucket.put(archive, name_of(day), sha256(archive), "")
     page = s3.Bucket._page
     monkeypatch.setattr(s3.Bucket, "_page", lambda self, query: page(self, query + "&max-keys=2"))
     assert places.keep(bucket, archive, name_of(6), START, 3) == [name_of(day) for day in (1, 2, 3)]

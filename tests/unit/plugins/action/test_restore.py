@@ -421,7 +421,7 @@ def lost_k3s(**cluster):
 
 def test_k3s_whose_database_is_lost(action, store, tmp_path):
     hosts, groups = lost_k3s(etcd_data=False, datastore=None, finished=False)
-    for row in hosts.values():  # a program of its own that holds a port of the node
+    for row in hosts.values():  # the node's program that holds its port
         row["info"]["ports"] = [{"port": 10250, "protocol": "tcp", "process": "kubelet"}]
     options = {"archive": k3s_archive(tmp_path), **CONFIRMED}
     made, stages, text = planned(action, store, hosts, groups, options, refuse=True)

@@ -111,6 +111,11 @@ def dns(serve, monkeypatch):
     return start
 
 
+@pytest.fixture(autouse=True)
+def notice(monkeypatch):
+    monkeypatch.setattr(probe_pod, "NOTICE_SECONDS", 0)
+
+
 def names(search=(DOMAIN,), servers=("127.0.0.1",)):
     begun = {"namespace": "kubewright-verify-1", "service_ips": ["10.96.0.7"]}
     return probe_pod.names("a", list(servers), list(search), begun, soon())[0]
@@ -124,6 +129,16 @@ def test_names_of_services_are_known(dns):
         }
     )
     assert names()["status"] == "ok"
+
+
+def test_a_name_server_that_notices_the_service_late_is_waited_for(dns, monkeypatch):
+    known = {"kubernetes.default." + DOMAIN: ["10.96.0.1"]}
+    dns(known)
+    monkeypatch.setattr(probe_pod, "NOTICE_SECONDS", 5)
+    late = threading.Timer(1, known.update, [{"kubewright-verify.kubewright-verify-1." + DOMAIN: ["10.96.0.7"]}])
+    late.start()
+    found = names()
+    assert found["status"] == "ok" and found["ms"] > 500
 
 
 def test_a_service_that_dns_does_not_know_fails(dns):

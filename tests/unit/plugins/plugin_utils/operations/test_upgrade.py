@@ -5,60 +5,22 @@
 
 from __future__ import annotations
 
-import copy
-
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.drain import CORDONED
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.operations.upgrade import Operation
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.operations import upgrade
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.clusters import running, with_inputs
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described, ids
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import inventory, machine
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.upgrading import Upgraded
 
-GIB = 1 << 30
 
-
-class Cluster:
+class Cluster(Upgraded):
     """A running cluster of 1.36.3, with three control planes and a worker, that will be upgraded to 1.37.2."""
 
     def __init__(self, inputs=None, control_planes=3, **wanted):
-        self.hosts, self.groups = running({"kube_version": "1.36.3", **(inputs or {})}, control_planes)
-        self.hosts = copy.deepcopy(with_inputs(self.hosts, kube_version="1.37.2", **wanted))
-        names = sorted(host for host in self.hosts if host.startswith("cp"))
-        self.members = [
-            {
-                "id": name, "name": name, "learner": False, "serves": True, "version": "3.6.12", "size": 100 << 20,
-                "quota": 2 * GIB, "alarms": "", "leads": name == names[0], "addresses": ["10.0.0.1"],
-            }
-            for name in names
-        ]  # fmt: skip
-        self.answer = {"members": self.members, "etcd_error": "", "blocked": {}, "lost": {}, "alone": {}, "apis": []}
-        self.options = {"force": False, "refusals": [], "backup_plan": None}
-
-    def live(self, host):
-        return self.hosts[host]["info"]["cluster"]["live"]
-
-    def node(self, name):
-        """Return the Node of this name as every control plane has it."""
-        return [
-            row for host in self.groups["kube_control_plane"] for row in self.live(host)["nodes"] if row["name"] == name
-        ]
-
-    def plan(self):
-        """Return the plan of the cluster at its target version."""
-        return planner.cluster_plan(self.hosts, self.groups, any_version=True)
-
-    def planned(self):
-        plan = self.plan()
-        infos = {host: row["info"] for host, row in self.hosts.items()}
-        inputs = {host: schema.validate(row["inputs"])[0] for host, row in self.hosts.items()}
-        wanted = inputs["cp-1"]["kube_version"]
-        early = upgrade.early(plan, infos, wanted) if not plan["refusals"] else []
-        answer = None if early else {**self.answer, "lock": self.answer.get("lock", "")}
-        options = {**self.options, "refusals": early, "answer": answer, "inputs": inputs}
-        return upgrade.plan(plan, infos, options)
+        super().__init__({"kube_version": "1.36.3", **(inputs or {})}, control_planes, "3.6.12", **wanted)
 
 
 @pytest.fixture

@@ -5,48 +5,24 @@
 
 from __future__ import annotations
 
-import copy
-
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.drain import CORDONED
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.base import versions
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.operations.upgrade import Operation
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.operations import upgrade
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.clusters import running, with_inputs
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.clusters import with_inputs
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described, ids
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.upgrading import Upgraded
 
-GIB = 1 << 30
 
-
-class Cluster:
+class Cluster(Upgraded):
     """A running K3s cluster with three servers on embedded etcd and an agent, that will be upgraded to 1.37.2."""
 
     def __init__(self, version="1.36.3", inputs=None, servers=3, **wanted):
         given = {"kube_version": version, "kube_distribution": "k3s", **(inputs or {})}
-        self.hosts, self.groups = running(given, servers)
-        self.hosts = copy.deepcopy(with_inputs(self.hosts, **{"kube_version": "1.37.2", **wanted}))
+        super().__init__(given, servers, "" if servers > 1 else None, **wanted)
         self.set_versions("v%s+k3s1" % version)
-        names = sorted(host for host in self.hosts if host.startswith("cp"))
-        self.members = [
-            {
-                "id": name, "name": name, "learner": False, "serves": True, "version": "", "size": 100 << 20,
-                "quota": 2 * GIB, "alarms": "", "leads": name == names[0], "addresses": ["10.0.0.1"],
-            }
-            for name in (names if servers > 1 else [])
-        ]  # fmt: skip
-        self.answer = {"members": self.members, "etcd_error": "", "blocked": {}, "lost": {}, "alone": {}, "apis": []}
-        self.options = {"force": False, "refusals": [], "backup_plan": None}
-
-    def live(self, host):
-        return self.hosts[host]["info"]["cluster"]["live"]
-
-    def rows(self):
-        return [row for host in self.groups["kube_control_plane"] for row in self.live(host)["nodes"]]
-
-    def node(self, name):
-        return [row for row in self.rows() if row["name"] == name]
 
     def set_versions(self, release, host=None):
         """Let the API servers and kubelets of all hosts, or of one, have a release."""
@@ -56,17 +32,6 @@ class Cluster:
         for row in self.rows():
             if host in (None, row["name"]):
                 row["kubelet_version"] = release
-
-    def plan(self):
-        return planner.cluster_plan(self.hosts, self.groups, any_version=True)
-
-    def planned(self):
-        plan = self.plan()
-        infos = {host: row["info"] for host, row in self.hosts.items()}
-        inputs = {host: schema.validate(row["inputs"])[0] for host, row in self.hosts.items()}
-        early = upgrade.early(plan, infos, inputs["cp-1"]["kube_version"]) if not plan["refusals"] else []
-        answer = None if early else {**self.answer, "lock": self.answer.get("lock", "")}
-        return upgrade.plan(plan, infos, {**self.options, "refusals": early, "answer": answer, "inputs": inputs})
 
     def asked(self, wanted):
         """Answer as the module does: every source has what is asked for."""
