@@ -4,7 +4,7 @@
 """Measure remove and replace on the lab's nodes, with a client that reads and one that writes.
 
     python benchmarks/removal.py dead | alive | worker | replace | resize
-    python benchmarks/removal.py by-hand                                  # the commands of the documentation, for comparison
+    python benchmarks/removal.py by-hand      # the commands of the documentation, for comparison
     python benchmarks/removal.py --distribution k3s dead | alive | replace | resize
 
 The lab must be up (tests/lab/lab up). Each command creates its own nodes (cluster "bench") and removes them at the end.

@@ -43,7 +43,8 @@ SHARED = (
 )
 # Only some clusters have these.
 OPTIONAL = ("server/cred/ipsec.psk", ENCRYPTION_CONFIG, "server/cred/encryption-state.json", "server/agent-token")
-# K3s keeps the keys of a cluster in its datastore, below this and the start of the token's digest: pkg/cluster/encrypt.go
+# K3s keeps the keys of a cluster in its datastore, below this and the start of the token's digest:
+# pkg/cluster/encrypt.go
 BOOTSTRAP, DIGITS = "/bootstrap/", 12
 
 

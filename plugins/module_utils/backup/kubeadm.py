@@ -120,7 +120,7 @@ def own_api() -> Api:
 
 
 def identity(api: Api, authority: str = paths.KUBERNETES + "/pki/ca.crt") -> Dict[str, Any]:
-    """Return who the cluster is, its version and its nodes. authority: the file with its certificate. Raise ApiError."""
+    """Return who the cluster is, its version and nodes. authority: the file with its certificate. Raise ApiError."""
     nodes = []
     for item in api.get("/api/v1/nodes")["items"]:
         meta, status = item["metadata"], item.get("status") or {}

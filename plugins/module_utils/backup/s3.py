@@ -70,8 +70,10 @@ class Bucket(Place):
     """A prefix of a bucket. An object appears there only when it is complete."""
 
     def __init__(self, settings: Mapping[str, Any], proxy: Mapping[str, Any] | None = None) -> None:
-        """settings: endpoint, bucket, prefix, region, access_key, secret_key, ca. proxy: as kube_http_proxy; that of the
-        environment by default."""
+        """settings: endpoint, bucket, prefix, region, access_key, secret_key, ca. proxy: as kube_http_proxy.
+
+        Without a proxy that of the environment is used.
+        """
         self._settings = settings
         prefix = str(settings.get("prefix") or "").strip("/")
         self._prefix = prefix + "/" if prefix else ""

@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Has this K3s node the release that it was restarted for, and does it serve before a run begins. Standard library only.
+"""Has this K3s node the release that it was restarted for, and does it serve before a run begins.
+
+Standard library only.
 
 Each function returns why not, or "" if nothing is wrong.
 """

@@ -41,8 +41,8 @@ CONFIGURATION = ("token", "agent-token", "k3s.yaml")
 def bump(path: str) -> None:
     """Let a database begin at a much higher revision, and mark the ones before as compacted. Raise SnapshotError.
 
-    kine's revision is the highest ID of a row. A row of this name and kind is what it fills gaps with, and shows nobody:
-    pkg/logstructured/sqllog/sql.go and pkg/drivers/generic/generic.go (Fill, SetCompactRevision).
+    kine's revision is the highest ID of a row. A row of this name and kind is what it fills gaps with, and nobody sees
+    it: pkg/logstructured/sqllog/sql.go and pkg/drivers/generic/generic.go (Fill, SetCompactRevision).
     """
     columns = "id, name, created, deleted, create_revision, prev_revision, lease, value, old_value"
     with sqlite.opened(path, write=True) as database:

@@ -43,8 +43,8 @@ def described(settings: Mapping[str, Any]) -> tuple[list[str], list[Finding]]:
 def warnings(settings: Mapping[str, Any], encrypted: bool) -> list[Finding]:
     """Warn of archives that everybody on the way can read."""
     text = (
-        "kube_backup.to: %s is not encrypted, and the archive is not either: its keys and Secrets can be read on the way. "
-        "Use https://, or set backup_passphrase."
+        "kube_backup.to: %s is not encrypted, and the archive is not either: its keys and Secrets can be read on the "
+        "way. Use https://, or set backup_passphrase."
     )
     urls = [str((entry.get("s3") or {}).get("endpoint") or "") for entry in settings.get("to") or []]
     plain = [url for url in urls if url.startswith("http://") and not encrypted]

@@ -38,8 +38,8 @@ def database(path, opens=OPENS):
         "CREATE TABLE kine (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, created INTEGER, deleted INTEGER, "
         "create_revision INTEGER, prev_revision INTEGER, lease INTEGER, value BLOB, old_value BLOB)"
     )
-    rows = [("compact_rev_key", 0, 0), (opens, 0, 0), ("/registry/secrets/d/s", 0, 0), ("/registry/configmaps/d/a", 0, 0),
-            ("/registry/configmaps/d/a", 0, 4), ("/registry/pods/d/p", 0, 0), ("/registry/pods/d/p", 1, 6)]  # fmt: skip
+    rows = [("compact_rev_key", 0, 0), (opens, 0, 0), ("/registry/secrets/d/s", 0, 0),
+            ("/registry/configmaps/d/a", 0, 0), ("/registry/configmaps/d/a", 0, 4), ("/registry/pods/d/p", 0, 0), ("/registry/pods/d/p", 1, 6)]  # fmt: skip
     for name, deleted, former in rows:
         values = (name, not former, deleted, former)
         connection.execute("INSERT INTO kine VALUES (NULL, ?, ?, ?, 0, ?, 0, x'00', NULL)", values)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is left of etcd on a control plane: read from a copy, made into parts of an archive, and not used if it changes."""
+"""What is left of etcd on a control plane: read from a copy, made into parts of an archive, not used if it changes."""
 
 from __future__ import annotations
 
@@ -68,12 +68,16 @@ def line(message, **row):
     return json.dumps({"level": "info", "msg": message, **row})
 
 
+def member(id_, url, **more):
+    row = {"recovered-remote-peer-id": id_, "recovered-remote-peer-urls": [url], **more}
+    return line(survivor.KNOWN_MEMBER, **row)
+
+
 LOG = [
     "no JSON",
-    line(survivor.KNOWN_MEMBER, **{"recovered-remote-peer-id": "11", "recovered-remote-peer-urls": ["https://10.0.0.11:2380"]}),
-    line(survivor.KNOWN_MEMBER, **{"recovered-remote-peer-id": "12", "recovered-remote-peer-urls": ["https://10.0.0.12:2380"]}),
-    line(survivor.KNOWN_MEMBER, **{"recovered-remote-peer-id": "13", "recovered-remote-peer-urls": ["https://[fd00::13]:2380"],
-                                   "recovered-remote-peer-is-learner": True}),
+    member("11", "https://10.0.0.11:2380"),
+    member("12", "https://10.0.0.12:2380"),
+    member("13", "https://[fd00::13]:2380", **{"recovered-remote-peer-is-learner": True}),
     line(survivor.LEFT_OUT, **{"number-of-discarded-entries": 2}),
 ]  # fmt: skip
 
