@@ -290,13 +290,14 @@ def warnings(case: Case) -> list[Finding]:
         "%s: is the only control plane, so the API does not answer while it is changed, up to two minutes a release. "
         "Pods keep running. With three control planes it goes on answering."
     )
-    return single(case, "upgrade.single_control_plane", text) + single_replicas(case)
+    single = [Finding("upgrade.single_control_plane", text % host, host, 1, 3) for host in only_control_plane(case)]
+    return single + single_replicas(case)
 
 
-def single(case: Case, id_: str, text: str) -> list[Finding]:
-    """Return a warning if the cluster has one control plane. text: with a place for its host."""
-    planes = case.state.planes
-    return [Finding(id_, text % planes[0].host, planes[0].host, 1, 3)] if len(planes) == 1 else []
+def only_control_plane(case: Case) -> list[str]:
+    """Return the host of the control plane if the cluster has one only, else nothing."""
+    hosts = [plane.host for plane in case.state.planes]
+    return hosts if len(hosts) == 1 else []
 
 
 def single_replicas(case: Case) -> list[Finding]:

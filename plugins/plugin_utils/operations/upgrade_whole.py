@@ -189,4 +189,5 @@ def warnings(case: Case) -> list[Finding]:
         "%s: is the only server, so the API does not answer while it restarts, up to a minute a release. Pods keep "
         "running. With three servers it goes on answering."
     )
-    return checks.single(case, "upgrade.single_server", text) + checks.single_replicas(case)
+    single = [Finding("upgrade.single_server", text % host, host, 1, 3) for host in checks.only_control_plane(case)]
+    return single + checks.single_replicas(case)
