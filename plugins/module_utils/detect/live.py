@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, List
 
@@ -20,6 +21,9 @@ SYSTEM = "/api/v1/namespaces/kube-system/"
 APPS = "/apis/apps/v1/namespaces/kube-system/"
 ADDONS = "/apis/k3s.cattle.io/v1/namespaces/kube-system/addons"
 NAMES = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+# /readyz fails for a moment when etcd does not answer within 2 s, for example on a busy disk: so it is asked again.
+# kubernetes/kubernetes, staging/src/k8s.io/apiserver/pkg/storage/storagebackend/factory/etcd3.go (newETCD3Check)
+READY_WAITS = (2, 4)
 WRONG = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
@@ -119,8 +123,13 @@ def _ask(host: Host, server: dict[str, Any]) -> dict[str, Any]:
 
 
 def _getter(host: Host, server: dict[str, Any]) -> Callable[..., str]:
-    def get(path: str, accept: str = "application/json") -> str:
+    def get(path: str, accept: str = "application/json", waits: tuple[int, ...] = ()) -> str:
         status, text = host.ask(server, "GET", path, accept)
+        for seconds in waits:
+            if status < 500:
+                break
+            time.sleep(seconds)
+            status, text = host.ask(server, "GET", path, accept)
         if status in (401, 403):
             raise Denied("%s: HTTP %d" % (path, status))
         if status != 200:
@@ -132,7 +141,7 @@ def _getter(host: Host, server: dict[str, Any]) -> Callable[..., str]:
 
 def _common(get: Callable[..., str]) -> dict[str, Any]:
     """Return the answers to what is asked of both distributions."""
-    get("/readyz", "*/*")
+    get("/readyz", "*/*", READY_WAITS)
     return {
         "healthy": True,
         # No two clusters share it: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#uids

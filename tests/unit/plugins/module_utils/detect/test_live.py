@@ -98,3 +98,22 @@ def test_lists_without_an_item_are_empty():
     assert found["healthy"] and found["deployments"] == [] and found["dns_places"] == []
     assert found["applied"] == {"record": {}, "key": "", "digests": {}, "objects": {}}
     assert live._addons(Young({}), {}) == {}
+
+
+@pytest.mark.parametrize(
+    "statuses, healthy, waited",
+    [([200], True, []), ([500, 200], True, [2]), ([500, 500, 500, 200], False, [2, 4]), ([404, 200], False, [])],
+)
+def test_an_api_that_is_not_ready_for_a_moment_is_asked_again(monkeypatch, statuses, healthy, waited):
+    waits = []
+    monkeypatch.setattr(live.time, "sleep", waits.append)
+
+    class Busy(Files):
+        def ask(self, server, method, path, *_arguments, **_named):
+            if path == "/readyz":
+                return statuses.pop(0), ""
+            return 200, '{"metadata": {"uid": "1"}, "gitVersion": "v1.36.3", "items": []}'
+
+    found = live.k3s(Busy({}), 6443, "/srv/k3s")
+    assert (found["healthy"], waits) == (healthy, waited)
+    assert healthy or "/readyz: HTTP %d" % (500 if waited else 404) in found["error"]
