@@ -31,7 +31,8 @@ class Request:
 
     wanted: the input kube_node_ip: an address, an interface or a CIDR, or several of them with commas between; empty
     for the address that the routes to the other nodes use. network: the host's facts. kept: the addresses of its Node
-    if it is a member. fixed: True if a member cannot get another address.
+    if it is a member. fixed: True if a member cannot get another address. way_out: how a message about a member ends,
+    after "set it back".
     """
 
     host: str
@@ -39,6 +40,7 @@ class Request:
     network: Facts
     kept: Sequence[str] = ()
     fixed: bool = True
+    way_out: str = "."
 
     @property
     def parts(self) -> list[str]:
@@ -120,21 +122,16 @@ def _changed(request: Request, kept: Sequence[Address]) -> list[Finding]:
     for one in kept:
         if there and one.address not in there:
             text = (
-                "%s: its Node has the address %s, and the host no longer has it (it has %s). Give it back to the host, "
-                "or reset the node and join it again (kubewright.cluster.reset --limit %s)."
+                "%s: its Node has the address %s, and the host no longer has it (it has %s). Give it back to the host%s"
             )
-            values = (request.host, one.address, ", ".join(there), request.host)
+            values = (request.host, one.address, ", ".join(there), request.way_out)
             found.append(Finding("address.gone", text % values, request.host, one.address, there))
     for part in request.parts:
         if kept and not any(_fits(one, part) for one in kept):
-            text = (
-                "%s: kube_node_ip is %s, and its Node has the address %s. A member keeps its address: set it back, "
-                "or reset the node and join it again (kubewright.cluster.reset --limit %s)."
-            )
+            text = "%s: kube_node_ip is %s, and its Node has the address %s. A member keeps its address: set it back%s"
             has = " and ".join(one.address for one in kept)
-            found.append(
-                Finding("address.fixed", text % (request.host, part, has, request.host), request.host, part, has)
-            )
+            values = (request.host, part, has, request.way_out)
+            found.append(Finding("address.fixed", text % values, request.host, part, has))
     return found
 
 

@@ -13,7 +13,7 @@ from ..base.distribution import Cluster, Distribution, Inputs
 from ..base.model import Member
 from ..network import addresses, cidrs, endpoint, node_addresses, plugins as network
 from ..network.plugin import IPNetwork
-from . import auto_values, choose_distribution, distributions, same_machine
+from . import auto_values, choose_distribution, distributions, membership, same_machine
 from .draft import Draft
 
 
@@ -128,6 +128,7 @@ def _set_addresses(draft: Draft, families: Sequence[int], state: dict[str, Any],
             node["info"]["network"],
             kept,
             distribution.keeps_address(node["role"]),
+            membership.or_reset(host, node["role"] != "control_plane" or membership.is_replaceable(draft.nodes, host)),
         )
         node["addresses"], problems = node_addresses.choose(request, list(dict.fromkeys(families)))
         node["address"] = node["addresses"][0].address if node["addresses"] else None

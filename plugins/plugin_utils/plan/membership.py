@@ -145,11 +145,9 @@ def refusals(
             and host not in control_planes
             and distribution.has_control_plane(cluster)
         ):
-            text = (
-                "%s: runs as a control plane and is a worker in the inventory. Move it to kube_control_plane, or "
-                "reset it first (%s)."
-            )
-            found.append(Finding("member.wrong_role", text % (host, reset_of(host)), host, "control_plane", "worker"))
+            text = "%s: runs as a control plane and is a worker in the inventory. Move it to kube_control_plane%s"
+            values = (host, or_reset(host, is_replaceable(nodes, host)))
+            found.append(Finding("member.wrong_role", text % values, host, "control_plane", "worker"))
     return found
 
 
@@ -158,8 +156,25 @@ def reset_of(host: str) -> str:
     return "kubewright.cluster.reset --limit %s" % host
 
 
+def is_replaceable(nodes: Nodes, host: str) -> bool:
+    """Return True if another control plane of the host's cluster serves its data."""
+    own = (nodes[host]["info"].get("cluster") or {}).get("ca_sha256")
+    others = [node["info"] for other, node in nodes.items() if other != host and live_of(node["info"]).get("healthy")]
+    return any((info.get("cluster") or {}).get("ca_sha256") == own for info in others)
+
+
+def or_reset(host: str, replaceable: bool) -> str:
+    """Return the end of a message whose other way out is a reset; where that would cost the data, that it would."""
+    if replaceable:
+        return ", or reset it first (%s)." % reset_of(host)
+    return ". Do not reset it: no other control plane serves the cluster's data."
+
+
 def _of_another_cluster(host: str, leader: str) -> Finding:
-    text = "%s: belongs to another cluster than %s (their certificate authorities differ). Reset it first (%s)."
+    text = (
+        "%s: belongs to another cluster than %s (their certificate authorities differ). If nobody needs "
+        "that cluster any more, reset the host first (%s)."
+    )
     return Finding("member.other_cluster", text % (host, leader, reset_of(host)), host)
 
 

@@ -32,17 +32,15 @@ def renamed(nodes: Nodes, live: Mapping[str, Any]) -> list[Finding]:
     with the machine's ID is the machine's.
     """
     known = {row["machine_id"]: row["name"] for row in live.get("nodes") or [] if row.get("machine_id")}
-    text = (
-        "%s: is the node %s of the cluster, and its name is now %s. A node keeps its name: set kube_node_name: %s, "
-        "or reset it first (%s)."
-    )
+    text = "%s: is the node %s of the cluster, and its name is now %s. A node keeps its name: set kube_node_name: %s%s"
     found = []
     for host, node in sorted(nodes.items()):
         cluster = _cluster(node)
         name = cluster.get("node_name") or known.get(node["info"].get("machine_id") or "")
         member = cluster.get("kubelet_conf") or cluster.get("node_name")
         if name and name != node["name"] and member and not cluster.get("foreign"):
-            values = (host, name, node["name"], name, membership.reset_of(host))
+            replaceable = cluster.get("role") == "worker" or membership.is_replaceable(nodes, host)
+            values = (host, name, node["name"], name, membership.or_reset(host, replaceable))
             found.append(Finding("member.renamed", text % values, host, node["name"], name))
     return found
 
