@@ -17,15 +17,20 @@ from .kubernetes import Api
 # https://kubernetes.io/docs/reference/using-api/deprecation-policy/#rest-resources-aka-api-objects
 DEPRECATED = re.compile(r"^apiserver_requested_deprecated_apis\{([^}]*)\} (\S+)", re.M)
 LABEL = re.compile(r'(\w+)="([^"]*)"')
+HOOKS = "/apis/admissionregistration.k8s.io/v1/"
+SLICES = "/apis/discovery.k8s.io/v1/namespaces/%s/endpointslices?labelSelector=kubernetes.io%%2Fservice-name%%3D%s"
+# https://docs.k3s.io/upgrades/automated
+PLANS = "/apis/upgrade.cattle.io/v1/plans"
 
 
 def facts(api: Api, cluster: Etcd | None, servers: List[Tuple[str, Api]], nodes: List[str]) -> Dict[str, Any]:
-    """Return {members, etcd_error, blocked, lost, alone, apis}.
+    """Return {members, etcd_error, blocked, lost, alone, hooks, apis, plans}.
 
     cluster: the cluster's own etcd, None if the datastore is elsewhere. servers: name and client of each API server.
     nodes: names of those whose pods will be evicted. Raise ApiError.
     """
     found: Dict[str, Any] = {"members": [], "etcd_error": "", "blocked": {}, "lost": {}, "alone": {}, "apis": []}
+    found.update(plans=plans(api), hooks=single_webhooks(api, nodes) if nodes else {})
     try:
         found["members"] = members(cluster) if cluster else []
     except (*tls.NO_ANSWER, KeyError) as error:
@@ -90,6 +95,52 @@ def single_replicas(api: Api) -> Set[Tuple[str, str, str]]:
         for item in api.get("/apis/apps/v1/" + path)["items"] or []:
             if (item.get("spec") or {}).get("replicas") == 1:
                 found.add((kind, item["metadata"]["namespace"], item["metadata"]["name"]))
+    return found
+
+
+def plans(api: Api) -> List[Dict[str, str]]:
+    """Return [{name, image, to}] of the Plans of the system-upgrade-controller, [] without it. Raise ApiError."""
+    found = []
+    for item in (api.get(PLANS, missing_ok=True) or {}).get("items") or []:
+        spec, own = item.get("spec") or {}, item["metadata"]
+        row = {
+            "name": "%s/%s" % (own["namespace"], own["name"]),
+            "to": spec.get("version") or spec.get("channel") or "",
+        }
+        found.append({**row, "image": (spec.get("upgrade") or {}).get("image") or ""})
+    return found
+
+
+def single_webhooks(api: Api, nodes: List[str]) -> Dict[str, List[str]]:
+    """Return by node the pods without which the API refuses what a webhook checks. Raise ApiError.
+
+    https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#failure-policy
+    """
+    services: Dict[Tuple[str, str], Set[str]] = {}
+    for kind in ("validatingwebhookconfigurations", "mutatingwebhookconfigurations"):
+        for item in api.get(HOOKS + kind)["items"] or []:
+            for hook in item.get("webhooks") or []:
+                service = (hook.get("clientConfig") or {}).get("service")
+                if service and hook.get("failurePolicy", "Fail") == "Fail":
+                    key = (service["namespace"], service["name"])
+                    services.setdefault(key, set()).add(item["metadata"]["name"])
+    found: Dict[str, List[str]] = {}
+    for service, names in sorted(services.items()):
+        serving = _serving(api, service)
+        if len(serving) == 1 and set(serving.values()) <= set(nodes):
+            pod, node = next(iter(serving.items()))
+            found.setdefault(str(node), []).append("%s/%s (%s)" % (service[0], pod, ", ".join(sorted(names))))
+    return found
+
+
+def _serving(api: Api, service: Tuple[str, str]) -> Dict[str, str | None]:
+    """Return the node of each pod behind a Service, by the pod's name."""
+    found = {}
+    for item in api.get(SLICES % service)["items"] or []:
+        for endpoint in item.get("endpoints") or []:
+            if (endpoint.get("conditions") or {}).get("ready") is not False:
+                target = (endpoint.get("targetRef") or {}).get("name") or ", ".join(endpoint.get("addresses") or [])
+                found[target] = endpoint.get("nodeName")
     return found
 
 

@@ -276,12 +276,25 @@ def _rows(infos: Mapping[str, Mapping[str, Any]], plan: Mapping[str, Any]) -> di
     return {row["name"]: row for row in live.get("nodes") or []}
 
 
+def plans(case: Case) -> list[Finding]:
+    """Refuse while another program upgrades K3s: it would change nodes at the same time, or back."""
+    found = [row for row in case.answer.get("plans") or [] if rules.UPGRADE_IMAGE in row["image"]]
+    if not found:
+        return []
+    shown = ", ".join("%s to %s" % (row["name"], row["to"]) if row["to"] else row["name"] for row in found)
+    text = (
+        "The system-upgrade-controller upgrades this cluster too (Plans %s). Delete these Plans, or let it upgrade the "
+        "cluster and set kube_version to its version afterwards (%s)."
+    )
+    return [Finding("upgrade.plans", text % (shown, rules.PLANS_PAGE), None, [row["name"] for row in found])]
+
+
 def lock(case: Case) -> list[Finding]:
     """Refuse while another run changes the cluster."""
     return [Finding("cluster.locked", case.answer["lock"])] if case.answer.get("lock") else []
 
 
-ALL = (downgrade, skew, nodes, first_site, etcd, etcd_step, removed, apis, disks, obstacles, lock)
+ALL = (downgrade, skew, nodes, first_site, etcd, etcd_step, removed, apis, disks, obstacles, plans, lock)
 
 
 def warnings(case: Case) -> list[Finding]:
@@ -291,7 +304,7 @@ def warnings(case: Case) -> list[Finding]:
         "Pods keep running. With three control planes it goes on answering."
     )
     single = [Finding("upgrade.single_control_plane", text % host, host, 1, 3) for host in only_control_plane(case)]
-    return single + single_replicas(case)
+    return single + single_pods(case)
 
 
 def only_control_plane(case: Case) -> list[str]:
@@ -300,13 +313,25 @@ def only_control_plane(case: Case) -> list[str]:
     return hosts if len(hosts) == 1 else []
 
 
-def single_replicas(case: Case) -> list[Finding]:
-    """Name the pods that do not serve while they move to another node."""
+def single_pods(case: Case) -> list[Finding]:
+    """Name the pods that do not serve while they move to another node, and the webhooks that need one of them."""
     found = []
     for host in case.drained:
-        alone = (case.answer.get("alone") or {}).get(case.plan["nodes"][host]["name"]) or []
+        name = case.plan["nodes"][host]["name"]
+        alone = (case.answer.get("alone") or {}).get(name) or []
         if alone:
             text = "%s: %s has one replica only and does not serve while it moves to another node."
-            shown = ", ".join(alone[:5]) + (" and %d more" % (len(alone) - 5) if len(alone) > 5 else "")
-            found.append(Finding("upgrade.single_replica", text % (host, shown), host, alone))
+            found.append(Finding("upgrade.single_replica", text % (host, _some(alone)), host, alone))
+        hooks = (case.answer.get("hooks") or {}).get(name) or []
+        if hooks:
+            text = (
+                "%s: a webhook without which the API refuses changes is served by one pod only: %s. Until it runs on "
+                "another node, the API refuses what the webhook checks. With two replicas it goes on."
+            )
+            found.append(Finding("upgrade.single_webhook", text % (host, _some(hooks)), host, hooks))
     return found
+
+
+def _some(rows: Sequence[str]) -> str:
+    """Return the first rows, and how many more there are."""
+    return ", ".join(rows[:5]) + (" and %d more" % (len(rows) - 5) if len(rows) > 5 else "")

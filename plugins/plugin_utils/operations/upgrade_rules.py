@@ -79,6 +79,9 @@ REMOVED_KUBELET_FLAGS: dict[str, tuple[str, ...]] = {"1.35": ("pod-infra-contain
 # etcd 3.7 removed all flags with this prefix: https://etcd.io/docs/v3.7/upgrades/upgrade_3_7/
 EXPERIMENTAL = "experimental-"
 EXPERIMENTAL_UNTIL = (3, 7)
+# The image of the system-upgrade-controller's Plans that upgrade K3s
+UPGRADE_IMAGE = "k3s-upgrade"
+PLANS_PAGE = "https://docs.k3s.io/upgrades/automated"
 # A kubelet may be as old as this many minor releases before the API server: versions.SKEW_PAGE
 KUBELET_SKEW = 3
 # Where its share of the quota is used, etcd refuses writes soon: https://etcd.io/docs/v3.6/op-guide/maintenance/

@@ -144,6 +144,7 @@ ALL = (
     checks.apis,
     disks,
     checks.obstacles,
+    checks.plans,
     checks.lock,
 )
 
@@ -190,4 +191,4 @@ def warnings(case: Case) -> list[Finding]:
         "running. With three servers it goes on answering."
     )
     single = [Finding("upgrade.single_server", text % host, host, 1, 3) for host in checks.only_control_plane(case)]
-    return single + checks.single_replicas(case)
+    return single + checks.single_pods(case)

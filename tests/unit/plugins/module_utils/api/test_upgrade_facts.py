@@ -60,7 +60,11 @@ class Api(FakeApi):
     def get(self, path, missing_ok=False):
         if path.startswith("/apis/apps/v1/"):
             return {"items": [item for place, item in self.controllers if place == path]}
+        if path.startswith((upgrade_facts.HOOKS, "/apis/discovery.k8s.io/")):
+            return {"items": self.lists.get(path)}
         return super().get(path, missing_ok)
+
+    lists = {}
 
 
 def test_etcd_pods_and_apis():
@@ -106,3 +110,43 @@ def test_k3s_own_member_knows_the_leader_and_all_alarms():
     assert [row["name"] for row in rows] == ["cp1", "cp2"] and all(row["serves"] for row in rows)
     assert [row["leads"] for row in rows] == [False, True]
     assert [row["alarms"] for row in rows] == ["", "memberID:2 alarm:NOSPACE"]
+
+
+def endpoints(*pods):
+    """EndpointSlices of both families, as a dual-stack Service has them. pods: (name, node, ready)."""
+    rows = [
+        {"targetRef": {"name": name}, "nodeName": node, "conditions": {"ready": ready}} for name, node, ready in pods
+    ]
+    return [{"endpoints": rows}, {"endpoints": rows}, {"endpoints": None}]
+
+
+def webhook(name, service, policy="Fail"):
+    config = {"service": {"namespace": "hooks", "name": service}} if service else {"url": "https://elsewhere"}
+    return {"metadata": {"name": name}, "webhooks": [{"failurePolicy": policy, "clientConfig": config}]}
+
+
+def test_webhooks_that_one_pod_serves():
+    api = Api(dict([pod("web")]))
+    api.controllers = []
+    api.lists = {
+        upgrade_facts.HOOKS + "validatingwebhookconfigurations": [
+            webhook("policy", "one"),
+            webhook("ignored", "other", "Ignore"),
+            webhook("outside", None),
+        ],
+        upgrade_facts.HOOKS + "mutatingwebhookconfigurations": [webhook("defaults", "one"), webhook("two", "two")],
+        upgrade_facts.SLICES % ("hooks", "one"): endpoints(("one-1", "w1", True), ("one-2", "w2", False)),
+        upgrade_facts.SLICES % ("hooks", "two"): endpoints(("two-1", "w1", True), ("two-2", "w2", True)),
+    }
+    assert upgrade_facts.facts(api, None, [], ["w1"])["hooks"] == {"w1": ["hooks/one-1 (defaults, policy)"]}
+    assert upgrade_facts.facts(api, None, [], ["w2"])["hooks"] == {}, "its node is not drained"
+
+
+def test_plans_of_the_system_upgrade_controller():
+    plan = {
+        "metadata": {"namespace": "system-upgrade", "name": "server"},
+        "spec": {"version": "v1.37.1+k3s1", "upgrade": {"image": "rancher/k3s-upgrade"}},
+    }
+    found = upgrade_facts.plans(FakeApi({upgrade_facts.PLANS: {"items": [plan]}}))
+    assert found == [{"name": "system-upgrade/server", "to": "v1.37.1+k3s1", "image": "rancher/k3s-upgrade"}]
+    assert upgrade_facts.plans(FakeApi()) == [] == upgrade_facts.plans(FakeApi({upgrade_facts.PLANS: {"items": None}}))

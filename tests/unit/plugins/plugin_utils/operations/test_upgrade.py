@@ -247,8 +247,11 @@ def test_apis_in_use_pods_in_the_way_and_a_lock_are_refused_together(cluster):
 
 
 def test_pods_without_a_second_one_are_named(cluster):
-    cluster.answer["alone"] = {"w-1": ["default/web-1"]}
-    assert described(cluster.planned()["warnings"]) == ["upgrade.single_replica node=w-1 value=['default/web-1']"]
+    cluster.answer.update(alone={"w-1": ["default/web-1"]}, hooks={"w-1": ["hooks/one-1 (policy)"]})
+    assert described(cluster.planned()["warnings"]) == [
+        "upgrade.single_replica node=w-1 value=['default/web-1']",
+        "upgrade.single_webhook node=w-1 value=['hooks/one-1 (policy)']",
+    ]
 
 
 def test_a_full_disk_is_refused(cluster):

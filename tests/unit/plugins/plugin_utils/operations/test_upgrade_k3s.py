@@ -155,6 +155,15 @@ def test_an_etcd_that_is_not_healthy_is_refused(cluster, member, expected):
     assert expected in described(cluster.planned()["refusals"])
 
 
+def test_plans_of_the_system_upgrade_controller_are_refused(cluster):
+    os_patch = {"name": "system-upgrade/patch", "to": "", "image": "ubuntu"}
+    cluster.answer["plans"] = [os_patch]
+    assert cluster.planned()["refusals"] == []
+    server = {"name": "system-upgrade/server", "to": "v1.37.1+k3s1", "image": "docker.io/rancher/k3s-upgrade"}
+    cluster.answer["plans"] = [os_patch, server]
+    assert described(cluster.planned()["refusals"]) == ["upgrade.plans value=['system-upgrade/server']"]
+
+
 def test_what_stands_in_the_way_is_refused_together(cluster):
     for row in cluster.node("w-1"):
         row["ready"] = False
