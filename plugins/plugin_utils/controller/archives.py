@@ -22,9 +22,8 @@ import zlib
 from collections.abc import Collection, Iterator
 from typing import Any, BinaryIO
 
-from ...module_utils.backup import k3s
+from ...module_utils.backup import k3s, naming
 from ...module_utils.backup.make import FORMAT, MANIFEST, SCHEMA, SNAPSHOT
-from ...module_utils.backup.naming import TIME, file_name
 from . import age
 
 # A file that is being written; one that is older than a day was left by a run that was killed.
@@ -47,6 +46,17 @@ class ArchiveError(Exception):
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(text)
         self.id = "archive." + kind
+
+
+def newest(directory: str) -> str:
+    """Return the newest archive in a directory. Raise ArchiveError if it has none, or several clusters'; OSError."""
+    found = naming.newest(os.listdir(directory))
+    if not found:
+        raise ArchiveError("none", "%s has no archive of the playbook backup. Correct restore_archive." % directory)
+    if len(found) > 1:
+        text = "%s has archives of %d clusters. Set restore_archive to the file that you want; the newest ones are %s."
+        raise ArchiveError("several", text % (directory, len(found), ", ".join(sorted(found.values()))))
+    return os.path.join(directory, *found.values())
 
 
 class Receiver:
@@ -83,7 +93,7 @@ class Receiver:
         examined = examine(self.path, self._passphrase)
         if examined != manifest:
             raise ArchiveError("damaged", "the archive that arrived is not the one that the node made. Run this again.")
-        target = os.path.join(self.directory, file_name(manifest, bool(self._passphrase)))
+        target = os.path.join(self.directory, naming.file_name(manifest, bool(self._passphrase)))
         os.replace(self.path, target)
         _flush(self.directory)
         return target
@@ -256,7 +266,7 @@ def described(manifest: Manifest) -> str:
 
 def archives(directory: str, start: str) -> list[str]:
     """Return the finished archives of a cluster, the oldest first. start: how their names begin, by naming.prefix()."""
-    pattern = re.compile(re.escape(start) + TIME)
+    pattern = re.compile(re.escape(start) + naming.TIME)
     names = os.listdir(directory) if os.path.isdir(directory) else []
     return [os.path.join(directory, name) for name in sorted(names) if pattern.fullmatch(name)]
 

@@ -61,6 +61,8 @@ class Operation(operation.Operation):
         elif path and not self.options["undo"]:
             self.options["archive"] = path = os.path.abspath(os.path.expanduser(path))
             try:
+                if os.path.isdir(path):
+                    self.options["archive"] = path = archives.newest(path)
                 self._read(path, passphrase)
             except archives.ArchiveError as error:
                 self.refusals.append(Finding("restore.archive", str(error), value=path))

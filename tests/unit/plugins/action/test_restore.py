@@ -270,6 +270,21 @@ def test_archives_that_are_none(action, store, cluster, archive, monkeypatch):
     assert ids(made["refusals"]) == ["restore.no_archive"]
 
 
+def test_a_directory_stands_for_its_newest_archive(action, store, cluster, archive):
+    path = archive()
+    directory, name = os.path.split(path)
+    _made, _stages, text = planned(action, store, *dead(cluster), {"archive": directory})
+    assert "%s has no archive of the playbook backup" % directory in text
+    os.rename(path, os.path.join(directory, "prod-0a1b2c3d-20261129T120000Z.tar.gz"))
+    for other in ("prod-0a1b2c3d-20261128T120000Z.tar.gz", "prod-0a1b2c3d-20261130T120000Z.tar.gz.partial", "notes"):
+        open(os.path.join(directory, other), "w").close()
+    made, _stages, text = planned(action, store, *dead(cluster), {"archive": directory})
+    assert made["refusals"] == [] and made["archive"].endswith("/prod-0a1b2c3d-20261129T120000Z.tar.gz")
+    open(os.path.join(directory, "other-ffffffff-20261101T120000Z.tar.gz.age"), "w").close()
+    _made, _stages, text = planned(action, store, *dead(cluster), {"archive": directory})
+    assert "has archives of 2 clusters" in text and "other-ffffffff-20261101T120000Z.tar.gz.age" in text
+
+
 # -- runs that were killed ---------------------------------------------------------------------------------------------
 
 
