@@ -103,6 +103,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubewright.cluster.plugins.module_utils.api import owned_objects as objects
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.manifests import WAIT_SECONDS, Manifests
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.owned_objects import Object
+from ansible_collections.kubewright.cluster.plugins.module_utils.base.masking import masked_message
 from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import addons as k3s_addons
 from ansible_collections.kubewright.cluster.plugins.module_utils.node.paths import TOKEN_DESCRIPTION
 
@@ -155,10 +156,15 @@ class Cluster(Manifests):
         while k3s_addons.late(found, wanted) and time.monotonic() < deadline:
             time.sleep(1)
             found = self.addons()
-        if not self.module.check_mode:
-            for name in k3s_addons.late(found, wanted):
-                self.warn_not_applied(name)
+        late = [] if self.module.check_mode else k3s_addons.late(found, wanted)
+        for name in late:
+            self.warn_not_applied(name)
         dropped = k3s_addons.dropped(found, wanted, kept)
+        if late and dropped:
+            # An object that moved to a file that is late is still the dropped file's.
+            text = "Nothing of %s is deleted before K3s has applied the other files. Correct them, and run this again."
+            self.module.warn(text % ", ".join(name + ".yaml" for name in dropped))
+            return
         for name, known in self.objects_of(dropped).items():
             if self.change("addon %s: delete %s" % (name, ", ".join(known) or "its record")):
                 for identity in known:
@@ -180,14 +186,22 @@ class Cluster(Manifests):
         self.module.warn("K3s has not applied %s.yaml: %s. It tries again every 15 seconds." % (name, reason))
 
     def objects_of(self, names: list[str]) -> dict[str, list[str]]:
-        """Return the objects that each AddOn created. Kinds that cannot be listed are skipped."""
+        """Return the objects that each AddOn created; {} with a warning if they cannot be listed: the next run asks again.
+
+        The first list has no kinds of extension servers that do not answer.
+        """
         if not names:
             return {}
-        listed = self.kubectl("api-resources", "--verbs=list,delete", "--output=name", may_fail=True)[1]
+        _status, listed, errors = self.kubectl("api-resources", "--verbs=list,delete", "--output=name", may_fail=True)
         kinds = ",".join(k3s_addons.resources(listed))
         query = ("get", kinds, "-A", "-l", k3s_addons.selector(names), "-o", "json")
-        output = self.kubectl(*query, may_fail=True)[1]
-        return k3s_addons.owned(objects.items_of(output or NONE), names)
+        status, output, errors = self.kubectl(*query, may_fail=True) if kinds else (1, "", errors)
+        if status:
+            text = "Nothing of %s is deleted, because its objects cannot be listed: %s. The next run asks again."
+            dropped = ", ".join(name + ".yaml" for name in names)
+            self.module.warn(text % (dropped, masked_message(errors.strip()) or "no kind is known"))
+            return {}
+        return k3s_addons.owned(objects.items_of(output), names)
 
 
 def main() -> None:
