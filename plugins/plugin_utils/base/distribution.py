@@ -337,7 +337,7 @@ class Distribution(ABC):
         """Return manifests that the distribution applies beside the network's and the user's."""
         return []
 
-    def auto_deployed(self, shared: Inputs) -> dict[str, Any] | None:
+    def auto_deployed(self, shared: Inputs, nodes: Nodes) -> dict[str, Any] | None:
         """Return {wanted, kept} of the files that servers deploy on their own; None if the distribution has none."""
         return None
 

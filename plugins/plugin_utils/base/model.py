@@ -351,7 +351,7 @@ class Plan(TypedDict, total=False):
         dict[str, Any] | None,
         (
             "K3s: `wanted`, by name the SHA-256 of each file of yours in its auto-deploy folder; `kept`, "
-            "names that `--limit` leaves on a server"
+            "names that stay on a server because `--limit` leaves it out, or because no file is listed"
         ),
     ]
     disable: Annotated[list[str], "K3s: packaged components that are off"]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -95,11 +95,36 @@ def files(values: Inputs, data_dir: str, info: Mapping[str, Any], secret: bool) 
         for path, text in sorted(wanted.items())
         if has_secret(text) == secret
     ]
-    if not secret:
+    if not secret and is_listed(values):
         # They may contain a Secret, so they are not shown in the diff.
         gone = [path for path in ours(info, data_dir) if path not in wanted]
         found += [{"path": path, "state": "absent", "secret": True} for path in gone]
     return found
+
+
+def is_listed(values: Inputs) -> bool:
+    """Return True if an input lists a file, be it an absent one.
+
+    That no file is listed at all may be a variable that was not read, so it removes nothing; as for kube_manifests.
+    """
+    return any(values.get(name) for name in INPUTS)
+
+
+def kept(values: Inputs, infos: Iterable[Mapping[str, Any]], data_dir: str) -> list[str]:
+    """Return the names of the files of earlier runs that stay on servers with these facts, though none is listed."""
+    if is_listed(values):
+        return []
+    return sorted({os.path.basename(path)[: -len(".yaml")] for info in infos for path in ours(info, data_dir)})
+
+
+def not_listed(names: Sequence[str]) -> list[Finding]:
+    """Warn of files that stay though no file is listed. names: of their AddOns."""
+    text = (
+        "%s are empty. The files of earlier runs and their objects are kept (%s). To delete them, list each of "
+        "these with state: absent."
+    )
+    inputs = "%s, %s and %s" % tuple(INPUTS)
+    return [Finding("auto_deploy.kept", text % (inputs, ", ".join(names)), value=list(names))] if names else []
 
 
 def ours(info: Mapping[str, Any], data_dir: str) -> list[str]:

@@ -34,6 +34,7 @@ def cluster(nodes: Nodes, shared: Inputs, described: Cluster, state: Mapping[str
         refusals += config.disagreements({host: config.server_keys(nodes[host]["inputs"], like) for host in servers})
         refusals += _flannel_left(described["plugin"], state["live"])
     warnings = hardening.warnings(shared, encrypts or not state["initialised"], nodes)
+    warnings += auto_deploy.not_listed(node_files.kept_deployed(shared, nodes))
     return Problems(refusals, warnings + packaged_components.warnings(shared))
 
 

@@ -314,9 +314,9 @@ class K3s(Distribution):
         """Return the objects of the hardened profile."""
         return hardening.manifests(shared, nodes)
 
-    def auto_deployed(self, shared: Inputs) -> dict[str, Any] | None:
+    def auto_deployed(self, shared: Inputs, nodes: Nodes) -> dict[str, Any] | None:
         """See Distribution."""
-        return {"wanted": auto_deploy.digests(shared), "kept": []}
+        return {"wanted": auto_deploy.digests(shared), "kept": node_files.kept_deployed(shared, nodes)}
 
     def actions(
         self, node: Node, plan: Mapping[str, Any], inputs: Inputs, info: Mapping[str, Any], part: Collection[str]

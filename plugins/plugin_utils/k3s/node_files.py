@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..base.distribution import Cluster, File, Node
+from ..base.distribution import Cluster, File, Inputs, Node, Nodes
 from ..network import endpoint
 from . import auto_deploy, config, datastore, hardening, registries, selinux, service
 
@@ -98,3 +98,9 @@ def _auto_deployed(node: Node, secret: bool) -> list[File]:
     if node["role"] != "control_plane":
         return []
     return auto_deploy.files(node["inputs"], config.data_dir(node["inputs"]), node.get("info") or {}, secret)
+
+
+def kept_deployed(shared: Inputs, nodes: Nodes) -> list[str]:
+    """Return the names of files in the servers' auto-deploy folders that stay though no file is listed."""
+    infos = [node.get("info") or {} for node in nodes.values() if node["role"] == "control_plane"]
+    return auto_deploy.kept(shared, infos, config.data_dir(shared))

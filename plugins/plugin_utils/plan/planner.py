@@ -218,7 +218,7 @@ def _for_the_cluster(
         "ports": distribution.ports(described),
         "images": sorted({image for role in roles for image in distribution.images(described, role)}),
         "manifests": distribution.manifests(shared, draft.nodes) + cluster_objects.manifests(shared, described),
-        "addons": distribution.auto_deployed(shared),
+        "addons": distribution.auto_deployed(shared, draft.nodes),
         "objects": cluster_objects.objects(draft.nodes, described),
     }
 

@@ -113,7 +113,7 @@ def test_a_file_that_is_newer_than_the_service_restarts_nothing():
 
 
 @pytest.mark.parametrize(
-    "given", [[], [manifest(state="absent")], [{"name": "web", "state": "absent"}], [manifest("other")]]
+    "given", [[manifest(state="absent")], [{"name": "web", "state": "absent"}], [manifest("other")]]
 )
 def test_a_dropped_manifest_is_removed_from_every_server(given):
     hosts, groups, _plan = running(k3s_manifests=[manifest()])
@@ -126,18 +126,33 @@ def test_a_dropped_manifest_is_removed_from_every_server(given):
     assert "kubewright-web" not in plan["addons"]["wanted"]
 
 
+def test_files_stay_where_none_is_listed_at_all():
+    """It may be a variable that was not read. With another input that lists a file, it was."""
+    chart = {"name": "lb", "chart": "metallb"}
+    hosts, groups, _plan = running(k3s_manifests=[manifest()], k3s_helm_charts=[chart])
+    plan = again(hosts, groups, k3s_manifests=[], k3s_helm_charts=[])
+    names = ["kubewright-chart-lb", "kubewright-web"]
+    assert plan["addons"] == {"wanted": {}, "kept": names} and plan["refusals"] == []
+    assert described(plan["warnings"]) == ["auto_deploy.kept value=%s" % names]
+    for host in ("cp-1", "cp-2", "cp-3"):
+        assert entries(plan, host) == {}
+        assert not any("manifests" in why for why in plan["nodes"][host]["steps"].get("k3s", []))
+    plan = again(hosts, groups, k3s_manifests=[], k3s_helm_charts=[chart])
+    assert plan["addons"]["kept"] == [] and entries(plan, "cp-1")["kubewright-web.yaml"]["state"] == "absent"
+
+
 def test_foreign_and_missing_files_are_ignored():
     hosts, groups, _plan = running(1, 0, k3s_manifests=[manifest()])
     info = hosts["cp-1"]["info"]
     info["files"][FOLDER + "kubewright-web.yaml"] = None
     info["files"][FOLDER + "kubewright-theirs.yaml"] = {"sha256": "0", "mode": "0600"}
-    plan = again(hosts, groups, k3s_manifests=[])
+    plan = again(hosts, groups, k3s_manifests=[manifest(state="absent")])
     assert entries(plan, "cp-1") == {} and plan["nodes"]["cp-1"]["steps"] == {}
 
 
 def test_a_server_outside_of_the_run_keeps_its_files():
     hosts, groups, _plan = running(k3s_manifests=[manifest()])
-    plan = again(hosts, groups, k3s_manifests=[])
+    plan = again(hosts, groups, k3s_manifests=[manifest(state="absent")])
     servers = {host: plan["nodes"][host] for host in plan["control_planes"]}
     assert k3s_addons.left(servers, ["cp-1", "cp-2", "w-1"]) == {"cp-3": ["kubewright-web"]}
     assert k3s_addons.left(servers, list(hosts)) == {}
