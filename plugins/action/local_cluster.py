@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import os
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.base.yaml_documents import dump
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import kubeconfig
 
 MODULE = "kubewright.cluster.local_cluster"
-HEADER = (
-    "# Written by kubewright.cluster.local. Your additions go in local_vars, or in a second "
-    "inventory beside this one.\n"
-)
+OURS = "# Written by kubewright.cluster.local."
+HEADER = OURS + " Your additions go in local_vars, or in a second inventory beside this one.\n"
 
 
 class ActionModule(ActionBase):
@@ -28,6 +27,12 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
         path = os.path.abspath(os.path.expanduser(str(arguments.get("inventory_path") or "inventory.yml")))
+        if (arguments.get("state") or "present") == "present" and not _is_ours(path):
+            text = (
+                "%s exists and is not an inventory of the playbook local. Nothing was changed. Move it away, or set "
+                "local_inventory to another file."
+            )
+            raise AnsibleActionFail(text % path)
         result.update(self._execute_module(MODULE, arguments, task_vars=task_vars))
         if result.get("failed"):
             return result
@@ -46,3 +51,13 @@ class ActionModule(ActionBase):
         for line in lines:
             self._display.display(str(line))
         return result
+
+
+def _is_ours(path):
+    """Return True if a file may be written: it does not exist, is empty, or is an inventory that was written here."""
+    try:
+        with open(path, "rb") as stream:
+            start = stream.read(len(OURS))
+    except FileNotFoundError:
+        return True
+    return start in (b"", OURS.encode())

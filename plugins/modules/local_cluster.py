@@ -120,7 +120,9 @@ options:
     type: path
     required: true
   inventory_path:
-    description: File on the controller for the inventory, relative to the working directory, with O(state=present).
+    description:
+      - File on the controller for the inventory, relative to the working directory, with O(state=present).
+      - A file that is not such an inventory is not replaced.
     type: path
     default: inventory.yml
   timeout:

@@ -26,11 +26,11 @@ NETWORK_LABEL = "kubewright.network"
 CONTROL_PLANE, WORKER = "kube_control_plane", "kube_node"
 # .1 is the gateway, .2 to .9 are free for the user's own servers, and .200 and above for virtual IPs of clusters.
 FIRST_HOST, LAST_HOST = 10, 199
-NAME = re.compile(r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")
+NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 # As Podman and Docker take it: https://docs.podman.io/en/latest/markdown/podman-run.1.html (--memory)
-MEMORY = re.compile(r"^[1-9]\d*[bkmgBKMG]?$")
+MEMORY = re.compile(r"[1-9]\d*[bkmgBKMG]?")
 PORT = re.compile(
-    r"^(?:(?P<address>\d+\.\d+\.\d+\.\d+|\[[0-9a-f:]+\]):)?(?P<host>\d+):(?P<node>\d+)(?:/(?P<protocol>tcp|udp|sctp))?$"
+    r"(?:(?P<address>\d+\.\d+\.\d+\.\d+|\[[0-9a-f:]+\]):)?(?P<host>\d+):(?P<node>\d+)(?:/(?P<protocol>tcp|udp|sctp))?"
 )
 SSH_ARGS = "-o ControlMaster=auto -o ControlPersist=600s"
 # Nodes are replaced at the same addresses, so their host keys prove nothing. Keep-alives notice a node that dies.
@@ -93,7 +93,7 @@ def count_problems(control_planes: int, workers: int) -> list[str]:
 def problems_of(cluster: str, nodes: list[Node]) -> list[str]:
     """Return everything that is wrong with the input."""
     problems = []
-    if not NAME.match(cluster):
+    if not NAME.fullmatch(cluster):
         problems.append(f"The cluster's name {cluster!r} must be lower-case letters, digits and dashes, at most 40.")
     names = [node["name"] for node in nodes]
     for name in sorted({name for name in names if names.count(name) > 1}):
@@ -101,9 +101,9 @@ def problems_of(cluster: str, nodes: list[Node]) -> list[str]:
     taken: Dict[Any, str] = {}
     for node in nodes:
         name = node["name"]
-        if not NAME.match(name):
+        if not NAME.fullmatch(name):
             problems.append(f"The node's name {name!r} must be lower-case letters, digits and dashes, at most 40.")
-        if node["memory"] and not MEMORY.match(str(node["memory"])):
+        if node["memory"] and not MEMORY.fullmatch(str(node["memory"])):
             problems.append(f"The memory {node['memory']!r} of {node['name']} is not a size such as 2g or 1500m.")
         if node["cpus"] is not None and not node["cpus"] > 0:
             problems.append(f"The CPUs {node['cpus']} of {node['name']} must be more than 0.")
@@ -113,7 +113,7 @@ def problems_of(cluster: str, nodes: list[Node]) -> list[str]:
 
 
 def _port_problems(name: str, port: str, taken: dict[Any, str]) -> list[str]:
-    match = PORT.match(str(port))
+    match = PORT.fullmatch(str(port))
     if not match or not all(0 < int(match[side]) < 65536 for side in ("host", "node")):
         return [f"The port {port!r} of {name} is not [ADDRESS:]HOST_PORT:NODE_PORT[/PROTOCOL]."]
     key = (match["host"], match["protocol"] or "tcp")
@@ -123,7 +123,7 @@ def _port_problems(name: str, port: str, taken: dict[Any, str]) -> list[str]:
 
 def port_argument(port: str) -> str:
     """Return a port mapping for the engine; without an address it is open to this host only."""
-    match = PORT.match(str(port))
+    match = PORT.fullmatch(str(port))
     if not match:  # problems_of refuses it before
         raise ValueError(f"{port!r} is not a port mapping")
     address, protocol = match["address"] or "127.0.0.1", match["protocol"] or "tcp"

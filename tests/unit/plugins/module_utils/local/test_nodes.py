@@ -55,6 +55,15 @@ def test_every_problem_is_told_at_once():
 
 
 @pytest.mark.parametrize(
+    "given", [{"name": "a\n"}, {"name": "a", "memory": "2g\n"}, {"name": "a", "ports": ["80:80\n"]}]
+)
+def test_a_line_end_at_the_end_is_not_overlooked(given):
+    (told,) = local_nodes.problems_of("demo", local_nodes.wanted_nodes("demo", explicit=[given]))
+    assert "\\n" in told
+    assert "\\n" in local_nodes.problems_of("demo\n", [])[0]
+
+
+@pytest.mark.parametrize(
     ("port", "argument"),
     [
         ("8080:80", "127.0.0.1:8080:80/tcp"),
