@@ -158,19 +158,22 @@ def service_action(
     if programs_change:
         return "restarted", "its program changes"
     since = service.get("newest_process_epoch" if name in RELOADED else "started_epoch")
-    newer = [
-        path
-        for path in read
-        if since is not None and ((facts.get("files") or {}).get(path) or {}).get("mtime", 0) > since + 1
-    ]
     program = "%s/%s" % (paths.PROGRAMS, name)
-    replaced = ((facts.get("artifacts") or {}).get(program) or {}).get("mtime") or 0
-    newer += [program] if since is not None and replaced > since + 1 else []
+    written = {path: ((facts.get("files") or {}).get(path) or {}).get("mtime") for path in read}
+    written[program] = ((facts.get("artifacts") or {}).get(program) or {}).get("mtime")
+    newer = [path for path, moment in written.items() if _is_later(moment, since, facts)]
     if newer:
         return verb, "%s changed after it started" % ", ".join(newer)
     if service.get("enabled") not in ("enabled", "static", "enabled-runtime"):
         return "started", NOT_ENABLED % name
     return None, ""
+
+
+def _is_later(moment: float | None, since: float | None, facts: Facts) -> bool:
+    """Return True if a file was written after its service started. A time in the future says nothing: the clock was set
+    back, and each restart would look earlier than the file until the clock is there again."""
+    now = (facts.get("clock") or {}).get("epoch")
+    return bool(since is not None and moment and moment > since + 1 and not (now and moment > now + 1))
 
 
 def steps(

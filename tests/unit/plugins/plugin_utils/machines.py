@@ -39,7 +39,7 @@ def machine(name="cp-1", address="10.0.0.11", memory=4 * GIB, cpus=4, **changes)
         "init": "systemd",
         "os": {"id": "debian", "family": "debian", "version_id": "12"},
         "virtualization": {"container": None, "vm": "kvm"},
-        "clock": {"epoch": 1.0, "offset_seconds": 0.1, "synchronised": True, "source": "chrony"},
+        "clock": {"epoch": 1000.0, "offset_seconds": 0.1, "synchronised": True, "source": "chrony"},
         "network": {
             "interfaces": [
                 {

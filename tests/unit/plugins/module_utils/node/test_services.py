@@ -62,3 +62,14 @@ def test_when_a_process_started():
     """This one started after its parent and before now, whatever the clock."""
     own, parent = services.started_at(str(os.getpid())), services.started_at(str(os.getppid()))
     assert 0 < parent <= own <= time.time() and services.started_at("999999999") == 0
+
+
+def test_the_time_asleep_counts(tmp_path, monkeypatch):
+    """Started 1,000 s after a boot 40,000 s ago, of which the machine slept eight hours."""
+    clocks = {time.CLOCK_BOOTTIME: 40_000.0, time.CLOCK_MONOTONIC: 11_200.0}
+    monkeypatch.setattr(services.time, "clock_gettime", clocks.get)
+    monkeypatch.setattr(services.time, "time", lambda: 1_000_000.0)
+    ticks = 1000 * os.sysconf("SC_CLK_TCK")
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7/stat").write_text("7 (a) b) S " + " ".join(["0"] * 18 + [str(ticks)]))
+    assert services.started_at("7", str(tmp_path)) == 1_000_000 - 39_000

@@ -173,6 +173,26 @@ def test_a_run_killed_between_file_and_restart_is_finished():
     assert plan["nodes"]["w-1"]["services"] == {"kubelet": "restarted"}
 
 
+@pytest.mark.parametrize(
+    ("distribution", "path"),
+    [
+        ("kubeadm", "/etc/kubernetes/kubelet.conf.d/10-kubewright.conf"),
+        ("kubeadm", "/usr/local/bin/kubelet"),
+        ("kubeadm", "/etc/kubewright/endpoint/haproxy.cfg"),
+        ("k3s", "/etc/rancher/k3s/config.yaml"),
+    ],
+)
+def test_a_file_from_before_the_clock_was_set_back_restarts_nothing(distribution, path):
+    """Its time is in the future, and stays later than each restart for as long as the clock was wrong."""
+    hosts, groups, _plan = running(inputs={"kube_distribution": distribution})
+    info = hosts["w-1"]["info"]
+    row = info["files"].get(path) or info["artifacts"].get(path)
+    assert row, sorted(info["files"])
+    for seconds, restarts in ((300.0, True), (9 * 3600.0, False)):
+        row["mtime"] = seconds
+        assert bool(planner.cluster_plan(hosts, groups)["nodes"]["w-1"]["services"]) is restarts
+
+
 def test_registry_files_need_no_restart():
     hosts, groups, _plan = running()
     for host in hosts:
