@@ -132,6 +132,7 @@ Item = Dict[str, Any]
 # A file that was fetched: temporary path, path to install it at, SHA-256.
 Fetched = Tuple[str, str, str]
 ROOM = 200 << 20
+WAY_OUT = "Correct kube_artifacts or kube_http_proxy, or wait until the server answers, and run this again."
 
 
 def installed(item: Item, record: Record) -> bool:
@@ -296,7 +297,7 @@ def install(
         files, seconds, errors = fetch_all(wanted, get)
         if errors:
             ownership.write(record)  # it names the directories that were made
-            raise FetchError("Nothing was installed. " + "; ".join(errors))
+            raise FetchError("Nothing was installed. %s. %s" % (downloads.joined(errors), WAY_OUT))
         for number, item in enumerate(wanted):
             put(item, files[number], record, source)
     finally:

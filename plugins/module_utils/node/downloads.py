@@ -21,7 +21,7 @@ import time
 import urllib.error
 import urllib.request
 import zlib
-from typing import IO, Any, Callable, Dict, Iterator, Optional, Sequence, TypeVar
+from typing import IO, Any, Callable, Dict, Iterable, Iterator, Optional, Sequence, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from ..base.masking import masked_message
@@ -152,6 +152,25 @@ def _full(error: OSError) -> FetchError | None:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
         return FetchError("%s%s" % (error.strerror, ": " + error.filename if error.filename else ""))
     return None
+
+
+# Source.transfer: the server, and why it does not give a file.
+_AT_SERVER = re.compile(r"(https?://[^/\s]+)\S*((?: \(through the proxy [^)]*\))?: .+)", re.DOTALL)
+
+
+def joined(errors: Iterable[str]) -> str:
+    """Return the errors in one message: a server that fails in the same way for several files is named once."""
+    first: Dict[str, str] = {}
+    count: Dict[str, int] = {}
+    for error in errors:
+        found = _AT_SERVER.fullmatch(error)
+        same = found.group(1) + found.group(2) if found else error
+        first.setdefault(same, error)
+        count[same] = count.get(same, 0) + 1
+    return "; ".join(
+        text + (", and so for %d more files from there" % (count[same] - 1) if count[same] > 1 else "")
+        for same, text in first.items()
+    )
 
 
 def digest_in(text: str, name: str) -> str | None:

@@ -40,7 +40,7 @@ def install(run_module, record, mirror, tmp_path, monkeypatch):
     (tmp_path / "bin").mkdir()
 
     def run(*items, **more):
-        return run_module(artifacts, items=list(items), source=mirror.path, **more)
+        return run_module(artifacts, items=list(items), **{"source": mirror.path, **more})
 
     return run
 
@@ -97,7 +97,15 @@ def test_another_digest_installs_nothing_at_all(install, mirror, tool, record, t
 def test_every_error_is_named(install, mirror, tool, tmp_path):
     other = {**tool, "url": URL + "2", "checksum_url": URL + "2.sha256", "dest": str(tmp_path / "bin/other")}
     failed = install(tool, other)
-    assert failed["failed"] and failed["msg"].count("No such file") == 2
+    assert failed["failed"] and failed["msg"].count("No such file") == 2 and "kube_artifacts" in failed["msg"]
+
+
+def test_a_server_that_is_down_is_one_problem_with_the_way_out(install, tool):
+    """Fourteen programs of a node made a line of 900 characters without one."""
+    items = [{**tool, "url": URL + str(at), "checksum_url": "%s%d.sha256" % (URL, at)} for at in range(3)]
+    msg = install(*items, source="http://127.0.0.1:1", retries=1)["msg"]
+    assert msg.count("http://127.0.0.1:1/dl.example.com/v1/tool") == msg.count("refused") == 1
+    assert "(1 tries), and so for 2 more files from there. Correct kube_artifacts or kube_http_proxy" in msg
 
 
 def test_a_program_of_others_is_kept_aside_once(install, mirror, tool, record, tmp_path):
