@@ -65,6 +65,8 @@ class Distribution(ABC):
     inits: ClassVar[tuple[str, ...]]
     minimum: ClassVar[Mapping[str, Mapping[str, Any]]]
     source: ClassVar[str]
+    # Keys of inputs for both distributions that this one does not read, by input.
+    unread_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     # True if kube_registries.mirrors may have `rewrites`.
     registry_rewrites: ClassVar[bool] = False
     # True if a member must be restarted whose service started before a file with secrets was written.

@@ -138,8 +138,10 @@ LIFECYCLE: dict[str, Row] = {
     "k3s_datastore": _birth(note="compared with what the servers have"),
     "k3s_convert_datastore": _CLUSTER_RUN,
     "k3s_token": Row(Change.JOIN, note="opens an external database for new servers; a running cluster keeps its token"),
-    "k3s_server_url": Row(Change.JOIN, Scope.CLUSTER, note="agents of a cluster of another inventory"),
-    "k3s_join_token": Row(Change.JOIN, note="as k3s_server_url"),
+    "k3s_server_url": _rolling(
+        "k3s", scope=Scope.CLUSTER, note="agents of another inventory's cluster restart with the other address"
+    ),
+    "k3s_join_token": Row(Change.JOIN, note="a joined agent keeps its own"),
     "k3s_bootstrap_token_ttl": _CLUSTER_RUN,
     "k3s_hardened": _rolling("settings", "k3s", scope=Scope.CLUSTER),
     "k3s_embedded_registry": _rolling("k3s", scope=Scope.CLUSTER),

@@ -58,6 +58,7 @@ class K3s(Distribution):
     minimum = K3S_MINIMUM
     source = K3S_PAGE
     plugins = network.offered_by("k3s")
+    unread_keys = {"kube_artifacts": ("versions",)}  # it brings its own containerd, runc and network programs
     registry_rewrites = True
     balancer_port = K3S_BALANCER_PORT
     refuses_small_machines = False

@@ -21,13 +21,16 @@ from ..draft import Case
 
 
 def without_effect(case: Case) -> Problems:
-    """Warn of inputs that only the other distribution reads."""
+    """Warn of inputs, and keys of inputs, that only the other distribution reads."""
     defaults, prefix = schema.validate({})[0], other(case.distribution.name).name + "_"
     found: dict[str, list[str]] = {}
     for host, node in sorted(case.nodes.items()):
         for name, value in node["inputs"].items():
             if name.startswith(prefix) and value != defaults.get(name):
                 found.setdefault(name, []).append(host)
+            for key in case.distribution.unread_keys.get(name, ()):
+                if value.get(key):
+                    found.setdefault("%s.%s" % (name, key), []).append(host)
     text = "%s has no effect: the plan is %s. Remove it."
     return Problems(
         [], [Finding("inputs.no_effect", text % (name, case.distribution.title), value=name) for name in sorted(found)]

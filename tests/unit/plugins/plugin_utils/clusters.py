@@ -9,6 +9,7 @@ import hashlib
 
 import yaml
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.network import flannel
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner, slices
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory
 
@@ -64,6 +65,9 @@ def _cluster_facts(cluster, node, plan, values):
     cluster.update(server=node["settles"] or made.get("server"), data_dir=made.get("data-dir", "/var/lib/rancher/k3s"))
     cluster["node_taints"] = made.get("node-taint") or []
     if node["role"] == "control_plane":
+        backend = flannel.BACKENDS[flannel.backend(values["kube_network"]["options"])]["annotation"]
+        for row in cluster["live"]["nodes"] if plan["plugin"] == flannel.Flannel.name else []:
+            row["annotations"] = {**row["annotations"], flannel.ANNOTATION: backend}
         names = ("cluster-cidr", "service-cidr", "cluster-domain")
         cluster["settings"] = {name: made[name] if isinstance(made[name], list) else [made[name]] for name in names}
         modes = [text.partition("=")[2] for text in made.get("kube-proxy-arg") or [] if "proxy-mode" in text]

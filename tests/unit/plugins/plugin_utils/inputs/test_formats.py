@@ -35,6 +35,7 @@ GOOD = {
     "kube_http_proxy": [
         {"http": "http://proxy:3128"},
         {"http": "http://build_proxy.corp:3128", "https": "http://[fd00::1]:3128"},
+        {"http": "http://user:p@ss@proxy:3128"},  # Go's and Python's parsers take the last @
         {"https": "http://user:secret@proxy:3128", "no_proxy": [".example.com", "10.0.0.0/8", "host", "fd00::/8"]},
     ],
     "kube_data_dir": ["", "/data", "/var/lib"],

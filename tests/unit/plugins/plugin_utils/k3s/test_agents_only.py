@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import lifecycle
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import (
     plan_page as page,
     plan_text as report,
     verify as verify_report,
 )
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.clusters import with_inputs
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import applied, inventory
 
@@ -53,6 +55,33 @@ def test_joined_agents_do_not_change():
     assert again["refusals"] == []
     assert all((node["stages"], node["steps"]) == ([], {}) for node in again["nodes"].values())
     assert verify_report.scope(again, {})["leader"] is None
+
+
+def joined():
+    hosts, groups = agents()
+    plan = planner.cluster_plan(hosts, groups)
+    return {
+        host: {**row, "info": applied(row["info"], plan["nodes"][host], plan)} for host, row in hosts.items()
+    }, groups
+
+
+def test_joined_agents_follow_another_address():
+    hosts, groups = joined()
+    plan = planner.cluster_plan(with_inputs(hosts, k3s_server_url="https://other.example:6443"), groups)
+    assert plan["refusals"] == []
+    for node in plan["nodes"].values():
+        assert list(node["steps"]) == ["k3s"] and node["services"] == {"k3s-agent": "restarted"}
+    dropped = planner.cluster_plan(with_inputs(hosts, k3s_server_url=None), groups)
+    assert described(dropped["refusals"]) == ["k3s_join_token.no_server_url", "control_planes.none"]
+
+
+def test_joined_agents_keep_their_token():
+    hosts, groups = joined()
+    plan = planner.cluster_plan(with_inputs(hosts, k3s_join_token="another-token"), groups)
+    assert plan["refusals"] == [] and all(node["steps"] == {} for node in plan["nodes"].values())
+    assert lifecycle.LIFECYCLE["k3s_join_token"].note
+    dropped = planner.cluster_plan(with_inputs(hosts, k3s_join_token=None), groups)
+    assert described(dropped["refusals"]) == ["k3s_join_token.missing"]
 
 
 def at(url):
