@@ -105,6 +105,16 @@ def test_links_lead_to_files_in_the_archive(installed):
     assert not dead
 
 
+def test_a_link_leads_to_every_page():
+    """Two pages once were there that no reader could find."""
+    links = set()
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
+        for target in re.findall(r"\]\(([^)\s#]+)", page.read_text(encoding="utf-8")):
+            if (page.parent / target).resolve() != page:
+                links.add((page.parent / target).resolve())
+    assert not [str(page.relative_to(ROOT)) for page in ROOT.glob("docs/**/*.md") if page not in links]
+
+
 def test_every_module_is_in_the_action_group(installed):
     runtime = yaml.safe_load((installed / "meta" / "runtime.yml").read_text())
     modules = {path.stem for path in (installed / "plugins" / "modules").glob("*.py")}
