@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.base.commands import Result
@@ -27,6 +28,7 @@ class Module:
         self.deleted, self.warnings = [], []
 
     def run(self, argv, timeout, stdin, env):
+        assert os.path.basename(argv[0]) == "k3s" and argv[1] == "kubectl"
         words = [word for word in argv if word not in ("-n", "kube-system")][4:]
         verb = {"addons.k3s.cattle.io": "addons", "events": "events"}.get(words[1], words[0])
         if words[0] == "delete":

@@ -33,6 +33,7 @@ class Module:
         assert env["HTTPS_PROXY"] == env["no_proxy"] == "" and timeout
         words = argv[3:]
         verb = "record" if "configmap" in words else "kept_digests" if "secret" in words else words[0]
+        verb = "uid" if verb == "get" and not {"-f", "--raw"} & set(words) else verb
         if verb in self.answers:
             return Result(*self.answers[verb])
         return Result(*getattr(self, verb)(words, stdin))
@@ -56,6 +57,9 @@ class Module:
             item = json.loads(data)
             item["metadata"]["managedFields"] = [{"manager": "kubewright", "operation": "Apply", "fieldsV1": {}}]
             return 0, json.dumps(item), ""
+        raise AssertionError(words)
+
+    def uid(self, words, _data):
         uid = self.objects.get(words[-1])
         return (0, json.dumps({"metadata": {"uid": uid}}), "") if uid else (0, "", "")
 
@@ -92,23 +96,45 @@ def test_what_a_dropped_manifest_made_is_deleted():
 
 
 @pytest.mark.parametrize(
-    "answers",
+    ("answers", "said"),
     [
-        {"create": (1, "", UNAVAILABLE)},
-        {"create": (1, "", "error validating data: failed to download openapi: context deadline exceeded")},
-        {"create": (0, "", "")},
-        {"diff": (2, "", UNAVAILABLE)},
-        {"record": (1, "", UNAVAILABLE)},
-        {"record": (1, "", FORBIDDEN)},
-        {"record": (0, '{"data": {"manifests": "{cut"}}', "")},
-        {"get": (1, "", UNAVAILABLE)},
+        ({"create": (1, "", UNAVAILABLE)}, "kubectl create .*unable to handle"),
+        (
+            {"create": (1, "", "error validating data: failed to download openapi: context deadline exceeded")},
+            "kubectl create .*failed to download openapi",
+        ),
+        ({"create": (0, "", "")}, "has no objects"),
+        ({"diff": (2, "", UNAVAILABLE)}, "cannot be applied: .*unable to handle"),
+        ({"diff": (1, "", ""), "apply": (1, "", UNAVAILABLE)}, "kubectl apply .*unable to handle"),
+        ({"record": (1, "", UNAVAILABLE)}, "record .* cannot be read: .*unable to handle"),
+        ({"record": (1, "", FORBIDDEN)}, "record .* cannot be read: .*forbidden"),
+        ({"record": (0, '{"data": {"manifests": "{cut"}}', "")}, "record .* cannot be read: it is damaged"),
+        ({"get": (1, "", UNAVAILABLE)}, "kubectl get .*unable to handle"),
+        ({"uid": (1, "", UNAVAILABLE)}, "ConfigMap.* cannot be read: .*unable to handle"),
+        ({"delete": (1, "", UNAVAILABLE)}, "kubectl delete .*unable to handle"),
     ],
     ids=str,
 )
-def test_a_failed_answer_deletes_nothing(answers):
+def test_a_failed_answer_deletes_nothing(answers, said):
     module = Module([manifest()], RECORD, THERE, **answers)
-    with pytest.raises(Failed):
+    with pytest.raises(Failed, match=said):
         cluster_objects.Cluster(module, module.run).keep_manifests()
+    assert module.deleted == [] and module.written is None
+
+
+@pytest.mark.parametrize("answers", [{}, {"uid": (1, "", 'error: the server doesn\'t have a resource type "Gadget"')}])
+def test_what_is_gone_already_is_forgotten(answers):
+    module = Module([manifest()], RECORD, {"Namespace/db": "1"}, **answers)
+    cluster_objects.Cluster(module, module.run).keep_manifests()
+    assert module.deleted == [] and module.written == {"db": ["v1|Namespace||db"]}
+
+
+def test_check_mode_says_what_would_be_deleted():
+    module = Module([manifest()], RECORD, THERE)
+    module.check_mode = True
+    cluster = cluster_objects.Cluster(module, module.run)
+    cluster.keep_manifests()
+    assert cluster.changes == ["manifest old: delete v1|ConfigMap|db|old"]
     assert module.deleted == [] and module.written is None
 
 

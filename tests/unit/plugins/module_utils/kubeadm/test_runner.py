@@ -211,6 +211,16 @@ def test_a_control_plane_whose_join_is_half_done_goes_on_without_the_bootstrap(m
     assert machine.commands[1].endswith("--skip-phases=kubelet-start,kubelet-wait-bootstrap")
 
 
+@pytest.mark.parametrize("missing", ["admin.conf", "manifests/kube-apiserver.yaml", "manifests/etcd.yaml"])
+def test_a_control_plane_without_one_of_its_parts_goes_on(machine, missing):
+    """Its Node has the label already: an earlier control plane of this name was reset."""
+    machine.identify()
+    machine.complete()
+    machine.objects["/api/v1/nodes/cp-2"] = {"metadata": {"labels": {"node-role.kubernetes.io/control-plane": ""}}}
+    (machine.place / "etc/kubernetes" / missing).unlink()
+    assert join.join(machine, JOIN, SECRET, "cp-2", False, 5, CONTROL_PLANE)
+
+
 @pytest.mark.parametrize("begun", [False, True])
 def test_a_silent_api_is_no_reason_to_remove_anything(machine, begun):
     if begun:  # by this run, which may have been complete

@@ -105,3 +105,13 @@ def test_a_member_that_nobody_could_remove_is_an_error(tmp_path):
         undo.others(str(tmp_path), [])
     with pytest.raises(undo.UndoError, match="cannot be read"):
         undo.others(str(tmp_path), ["10.0.0.11"])
+
+
+@pytest.mark.parametrize(("address", "server"), [("10.0.0.11", "10.0.0.11"), ("fd00::11", "[fd00::11]")])
+def test_the_others_are_asked_at_their_addresses(tmp_path, monkeypatch, address, server):
+    place = tmp_path / "etc/kubernetes/pki/etcd"
+    place.mkdir(parents=True)
+    (place / "healthcheck-client.crt").write_text("x")
+    monkeypatch.setattr(undo.tls, "from_files", lambda *names: names)
+    monkeypatch.setattr(undo, "Etcd", lambda servers, _context: servers)
+    assert undo.others(str(tmp_path), [address]) == ["https://%s:2379" % server]

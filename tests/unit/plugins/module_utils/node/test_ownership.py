@@ -111,6 +111,45 @@ def test_a_backup_of_a_lost_record_is_not_overwritten(place):
         assert (one.read(), two.read()) == ("theirs", "ours")
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_that_was_there_before_comes_back_and_its_target_is_left(place, there):
+    path, target = place / "config", place / "theirs"
+    if there:
+        target.write_text("x")
+        os.chmod(target, 0o640)
+    path.symlink_to(target)
+    record = owned.read(str(place / "none"))
+    owned.back_up_former(str(path), record)
+    owned.back_up_former(str(path), owned.read(str(place / "none")))  # the same link is one backup
+    assert len(os.listdir(place / "before")) == 1
+    path.unlink()
+    path.write_text("ours")
+    owned.copy_with_attributes(record["files"][str(path)]["backup"], str(path))
+    assert os.readlink(path) == str(target) and (not there or os.stat(target).st_mode & 0o777 == 0o640)
+
+
+def test_what_a_killed_copy_left_is_replaced(place):
+    (place / "source").write_text("theirs")
+    (place / ".kubewright-config").symlink_to(place / "source")
+    owned.copy_with_attributes(str(place / "source"), str(place / "config"))
+    assert (place / "config").read_text() == "theirs" and not (place / "config").is_symlink()
+    assert sorted(os.listdir(place)) == ["config", "source"]
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_changes_hold_the_lock_of_the_node(place, monkeypatch, check_mode):
+    monkeypatch.setattr(owned, "LOCK", str(place / "lock"))
+    monkeypatch.setattr(owned, "PATH", str(place / "none"))
+    with owned.changing(check_mode) as record:
+        assert record["files"] == {}
+        if check_mode:
+            owned.lock_node(seconds=0).close()
+        else:
+            with pytest.raises(owned.OwnershipError, match="another run"):
+                owned.lock_node(seconds=0)
+    owned.lock_node(seconds=0).close()
+
+
 def test_a_copy_that_fails_leaves_nothing_and_the_former_file(place, monkeypatch):
     (place / "source").write_text("new")
     (place / "config").write_text("theirs")

@@ -43,6 +43,9 @@ def test_wanted_leaves_out_the_node_itself_and_the_unfinished():
         # Another size than this node's own.
         node("10.0.0.8", "10.244.128.0/17"),
         node("10.0.0.9", "10.244.9.9/32"),
+        # Of that size, and somebody else's: a LAN, a Service's.
+        node("10.0.0.11", "192.168.1.0/24"),
+        node("10.0.0.12", "10.96.0.0/24"),
         # The own network.
         node("10.0.0.10", "10.244.0.0/24"),
         {"spec": {}, "status": {}},
