@@ -136,6 +136,12 @@ def test_what_a_killed_copy_left_is_replaced(place):
     assert sorted(os.listdir(place)) == ["config", "source"]
 
 
+def test_a_lock_that_is_held_is_waited_for(place, monkeypatch):
+    held = owned.lock_node(str(place / "lock"))
+    monkeypatch.setattr(owned.time, "sleep", lambda _seconds: held.close())
+    owned.lock_node(str(place / "lock"), seconds=60).close()
+
+
 @pytest.mark.parametrize("check_mode", [False, True])
 def test_changes_hold_the_lock_of_the_node(place, monkeypatch, check_mode):
     monkeypatch.setattr(owned, "LOCK", str(place / "lock"))

@@ -128,3 +128,15 @@ def test_a_member_whose_answer_names_no_cluster_does_not_count_as_serving():
     etcd.status = lambda _member: {}
     with pytest.raises(leaving.LeaveError, match="0 of 2 etcd members would answer"):
         left(etcd, 3)
+
+
+def test_a_member_that_never_started_does_not_count_as_serving():
+    """Nobody knows where it answers, and another member would answer in its place."""
+    etcd = Etcd(3)
+    etcd.list[0].update(name="", clientURLs=[])
+    with pytest.raises(leaving.LeaveError, match="1 of 2 etcd members would answer"):
+        left(etcd, 3)
+
+
+def test_hosts_without_a_member_need_no_majority():
+    assert left(Etcd(3, down=(1, 2)), 9) == []

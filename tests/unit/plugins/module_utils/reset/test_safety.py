@@ -196,3 +196,66 @@ def test_a_mount_point_that_is_no_utf8_does_not_stop_the_reset(tmp_path, monkeyp
 )
 def test_a_mount_point_with_a_blank_is_found(text, path):
     assert cleanup_data._unescaped(text) == path
+
+
+ALWAYS = ["stop_units", "remove_data", "restore_settings", "remove_programs", "remove_files", "remove_leftovers"]
+ALWAYS += ["remove_directories", "finish"]
+PODS = ["stop_pods", "unmount"]
+
+
+@pytest.mark.parametrize(
+    ("units", "more"),
+    [
+        (["containerd", "kubelet"], ["check_namespaces", *PODS, "network"]),
+        (["containerd"], ["check_namespaces", *PODS]),
+        # Docker and its containerd may be beside it: nobody asks that one.
+        (["k3s"], [*PODS, "network"]),
+        (["k3s-agent"], [*PODS, "network"]),
+        # Another tool's kubelet and containerd keep their pods and their network.
+        (["kube-endpoint"], []),
+        ([], []),
+    ],
+)
+def test_only_our_services_lose_their_pods_and_network(work, monkeypatch, units, more):
+    done = []
+    for name in ("check_namespaces", *PODS, *ALWAYS):
+        monkeypatch.setattr(work, name, lambda name=name: done.append(name))
+    network = type("Network", (), {"__init__": lambda *_: None, "clean": lambda _self: done.append("network")})
+    monkeypatch.setattr(cleanup, "Network", network)
+    work.record["files"] = {services.Systemd.path(name): {"backup": None} for name in units}
+    work.all()
+    assert sorted(done) == sorted([*ALWAYS, *more])
+    assert [name for name in done if name in ("check_namespaces", "stop_units")][-1] == "stop_units"
+
+
+@pytest.mark.parametrize(("rc", "left"), [(0, []), (1, [{"path": "swap", "why": "no such device"}])])
+def test_a_change_that_fails_is_said(work, rc, left):
+    work.run = lambda argv, stdin=None: Result(rc, "", "no such device")
+    work.change("swap", ["swapon", "-a"])
+    assert work.left == left
+
+
+def test_check_mode_ends_no_pod_and_unmounts_nothing(work, monkeypatch):
+    work.check, work.run = True, None
+    monkeypatch.setattr(cleanup, "pods", lambda: [4711])
+    monkeypatch.setattr(cleanup.os, "kill", None)
+    monkeypatch.setattr(cleanup, "mount_points", lambda: ["/var/lib/kubelet/pods/a"])
+    work.stop_pods()
+    work.unmount()
+    assert work.removed == ["end 1 processes of pods", "unmount 1 file systems of pods"]
+
+
+@pytest.mark.parametrize(("ends", "left"), [(True, []), (False, ["processes of pods"])])
+def test_processes_of_pods_are_ended(work, monkeypatch, ends, left):
+    killed = []
+    monkeypatch.setattr(cleanup, "pods", lambda: [] if killed and ends else [4711])
+    monkeypatch.setattr(cleanup.os, "kill", lambda pid, number: killed.append((pid, number)))
+    monkeypatch.setattr(cleanup.time, "sleep", lambda _seconds: None)
+    work.stop_pods()
+    assert killed[0] == (4711, cleanup.signal.SIGKILL) and [row["path"] for row in work.left] == left
+
+
+def test_no_process_of_a_pod_is_nothing_to_do(work, monkeypatch):
+    monkeypatch.setattr(cleanup, "pods", list)
+    work.stop_pods()
+    assert work.removed == []
