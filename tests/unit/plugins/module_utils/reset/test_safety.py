@@ -259,3 +259,43 @@ def test_no_process_of_a_pod_is_nothing_to_do(work, monkeypatch):
     monkeypatch.setattr(cleanup, "pods", list)
     work.stop_pods()
     assert work.removed == []
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_settings_come_back_and_check_mode_only_says_so(work, tmp_path, monkeypatch, check):
+    ran = []
+    work.check, work.run = check, lambda argv, stdin=None: ran.append(" ".join(argv)) or Result(0)
+    values = {"net.a": "1", "net.b": "0", "net.gone": None}
+    monkeypatch.setattr(cleanup.os_settings, "sysctl_value", values.get)
+    monkeypatch.setattr(cleanup.os_settings, "sysctl_path", lambda name: str(tmp_path / name))
+    monkeypatch.setattr(cleanup.os.path, "isdir", lambda path: path == "/sys/module/overlay")
+    monkeypatch.setattr(cleanup.paths, "FSTAB", str(tmp_path / "fstab"))
+    swap_line = "/dev/b none swap sw\n"
+    (tmp_path / "fstab").write_text(cleanup.os_settings.MARK + swap_line)
+    work.record["settings"] = {
+        "sysctls": dict.fromkeys(values, "0"),
+        "modules": ["overlay", "built-in"],
+        "swap": {"fstab": True, "units": ["dev-b.swap"]},
+    }
+    work.restore_settings()
+    assert work.removed == [
+        "restore the swap lines of %s" % (tmp_path / "fstab"),
+        "unmask dev-b.swap",
+        "turn swap on",
+        "unload the module overlay",
+        "set net.a back to 0",
+    ]
+    if check:
+        assert ran == [] and sorted(os.listdir(tmp_path)) == ["fstab"]
+        assert (tmp_path / "fstab").read_text() != swap_line
+    else:
+        commands = ["unmask dev-b.swap", "daemon-reload", "start dev-b.swap"]
+        assert [line for line in ran if line.startswith("systemctl")] == ["systemctl " + line for line in commands]
+        assert "swapon -a" in ran and "modprobe -r overlay" in ran
+        assert (tmp_path / "net.a").read_text() == "0" and (tmp_path / "fstab").read_text() == swap_line
+    work.removed.clear()
+    if not check:
+        work.record["settings"].pop("sysctls")
+        work.record["settings"].pop("modules")
+        work.restore_settings()
+        assert "restore the swap lines of %s" % (tmp_path / "fstab") not in work.removed
