@@ -74,7 +74,7 @@ class Lock:
     def _write(self, lease: Dict[str, Any] | None, seconds: int) -> bool:
         """Write the Lease. Return False if somebody else wrote it in the meantime."""
         mine = lease is not None and _run(lease) == self.holder.run
-        now, old = _text(self.now()), (lease or {}).get("spec") or {}
+        now, old = micro_time(self.now()), (lease or {}).get("spec") or {}
         body: Dict[str, Any] = {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
@@ -123,6 +123,6 @@ def _run(lease: Dict[str, Any]) -> str:
     return str((lease["metadata"].get("annotations") or {}).get(RUN) or "")
 
 
-def _text(moment: float) -> str:
+def micro_time(moment: float) -> str:
     """Return a time in the form of the API's MicroTime."""
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment)) + ".%06dZ" % (moment % 1 * 1000000)

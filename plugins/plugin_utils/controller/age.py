@@ -1,7 +1,8 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files that are encrypted with a passphrase, in the format of age: `age --decrypt FILE` reads them.
+"""Files that are encrypted with a passphrase, in the format of age: `age --decrypt FILE` reads them. Those that nodes
+encrypt for a key (module_utils/base/recipients.py) are read with its secret part.
 
 https://github.com/C2SP/C2SP/blob/main/age.md. The primitives are those of the package cryptography, which ansible-core
 requires. The whole file is authenticated: one that was cut short or changed is found out.
@@ -16,10 +17,13 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from ...module_utils.base import recipients
+
 # ansible-core itself requires it; only the import test of ansible-test has it not.
 with contextlib.suppress(ImportError):
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives import constant_time, hashes, hmac
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
     from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
     from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
@@ -32,7 +36,12 @@ COST, MOST = 18, 22
 HEADER = re.compile(
     rb"age-encryption\.org/v1\n-> scrypt ([A-Za-z0-9+/]{22}) ([1-9][0-9]?)\n([A-Za-z0-9+/]{43})\n--- ([A-Za-z0-9+/]{43})\n"
 )
-HEADER_LIMIT = 1024
+# A file for keys has a stanza for each of them.
+FOR_KEYS = re.compile(
+    rb"age-encryption\.org/v1\n((?:-> X25519 [A-Za-z0-9+/]{43}\n[A-Za-z0-9+/]{43}\n)+)--- ([A-Za-z0-9+/]{43})\n"
+)
+IDENTITY = "AGE-SECRET-KEY-"
+HEADER_LIMIT = 16384
 
 
 class AgeError(Exception):
@@ -45,6 +54,10 @@ class NotForPassphrase(AgeError):
 
 class WrongPassphrase(AgeError):
     """The passphrase does not open the file."""
+
+
+class ForKeys(AgeError):
+    """The file is for holders of a key, and the given one does not open it."""
 
 
 class CutShort(AgeError):
@@ -86,8 +99,16 @@ class Writer:
 
 
 def read(stream: BinaryIO, passphrase: str) -> Iterator[bytes]:
-    """Yield the content of an encrypted file, each piece authenticated. Raise AgeError."""
+    """Yield the content of an encrypted file, each piece authenticated. Raise AgeError.
+
+    passphrase: or the secret part of a key, as age-keygen writes it.
+    """
     start = stream.read(HEADER_LIMIT)
+    found = FOR_KEYS.match(start)
+    if found:
+        key = _key_for(passphrase, found.group(1))
+        yield from _content(stream, start[: found.start(2) - 1], key, found.group(2), found.end())
+        return
     found = HEADER.match(start)
     if not found:
         if FIRST_LINE.startswith(start[: len(FIRST_LINE)]) and len(start) < 150:
@@ -101,12 +122,34 @@ def read(stream: BinaryIO, passphrase: str) -> Iterator[bytes]:
         key = cipher.decrypt(bytes(12), _bytes(body), None)
     except InvalidTag:
         raise WrongPassphrase from None
-    head = start[: found.start(4) - 1]
+    yield from _content(stream, start[: found.start(4) - 1], key, mac, found.end())
+
+
+def _content(stream: BinaryIO, head: bytes, key: bytes, mac: bytes, end: int) -> Iterator[bytes]:
+    """Yield what follows the header. head: of the file. mac: of the header. end: of it, in bytes."""
     if not constant_time.bytes_eq(_mac(key, head).finalize(), _bytes(mac)):
         raise Changed
-    stream.seek(found.end())
+    stream.seek(end)
     nonce = stream.read(16)
     yield from _chunks(stream, ChaCha20Poly1305(_derived(key, nonce, b"payload")))
+
+
+def _key_for(identity: str, stanzas: bytes) -> bytes:
+    """Return the key of a file that is for the holder of an identity. Raise ForKeys."""
+    found = re.search(IDENTITY + "1[0-9A-Z]+", identity)  # age-keygen writes comments around it
+    try:
+        number = recipients.decoded(found.group() if found else "", IDENTITY.lower())
+    except recipients.RecipientError:
+        raise ForKeys from None
+    secret, own = X25519PrivateKey.from_private_bytes(number), recipients.x25519(number, recipients.BASE_POINT)
+    lines = stanzas.decode().splitlines()
+    for first, second in zip(lines[::2], lines[1::2]):
+        share = _bytes(first.rpartition(" ")[2].encode())
+        with contextlib.suppress(InvalidTag, ValueError):
+            shared = secret.exchange(X25519PublicKey.from_public_bytes(share))
+            wrapped = _derived(shared, share + own, recipients.LABEL)
+            return ChaCha20Poly1305(wrapped).decrypt(bytes(12), _bytes(second.encode()), None)
+    raise ForKeys
 
 
 def _chunks(stream: BinaryIO, cipher: ChaCha20Poly1305) -> Iterator[bytes]:

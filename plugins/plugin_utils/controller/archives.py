@@ -160,6 +160,8 @@ def opened(path: str, passphrase: str = "") -> Iterator[tarfile.TarFile]:
         raise ArchiveError("cut_short", _TEXTS["cut_short"] % path) from None
     except age.WrongPassphrase:
         raise ArchiveError("wrong_passphrase", _TEXTS["wrong_passphrase"] % path) from None
+    except age.ForKeys:
+        raise ArchiveError("for_keys", _TEXTS["for_keys"] % path) from None
     except age.NotForPassphrase:
         raise ArchiveError("not_an_archive", _TEXTS["not_an_archive"] % path) from None
     except (age.Changed, gzip.BadGzipFile, zlib.error, tarfile.TarError):
@@ -171,6 +173,8 @@ _TEXTS = {
     "damaged": "%s is damaged: its content is not what was written (a checksum differs). Use another archive.",
     "not_an_archive": "%s is not an archive of kubewright.cluster.backup. Name one in the directory of your backups.",
     "wrong_passphrase": "%s: the passphrase does not open it. Set backup_passphrase to the one it was made with.",
+    "for_keys": "%s is encrypted for the keys of kube_backup.recipients. Set backup_passphrase to the secret part of one "
+    "of them (AGE-SECRET-KEY-1…).",
     "encrypted": "%s is encrypted. Set backup_passphrase (from Ansible Vault), or backup_passphrase_file.",
 }
 
