@@ -79,7 +79,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubewright.cluster.plugins.module_utils.backup import make, make_k3s
-from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership, paths
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership
 
 # A piece of the archive in one answer: in base64 and JSON it takes a few times that in memory.
 PIECE = 8 << 20
@@ -112,8 +112,7 @@ def main() -> None:
     try:
         with ownership.lock_node():
             if wanted["state"] == "created":
-                made = make_k3s.make_archive if isinstance(paths.here(), paths.K3s) else make.make
-                module.exit_json(changed=True, **made(wanted["name"]))
+                module.exit_json(changed=True, **make_k3s.of_this_node(wanted["name"]))
             if wanted["state"] == "read":
                 module.exit_json(changed=False, piece=piece(wanted["path"], wanted["offset"]))
             make.clean()

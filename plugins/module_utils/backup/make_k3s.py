@@ -34,6 +34,11 @@ def make_archive(name: str) -> Dict[str, Any]:
         raise BackupError(masked_message(str(error) or type(error).__name__)) from error
 
 
+def of_this_node(name: str) -> Dict[str, Any]:
+    """Return the same of this node's cluster, whatever its distribution is. Raise BackupError."""
+    return make_archive(name) if isinstance(paths.here(), paths.K3s) else make.make(name)
+
+
 def _made(place: str, name: str) -> Dict[str, Any]:
     seconds: Dict[str, float] = {}
     data = paths.K3s().data

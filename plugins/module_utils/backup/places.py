@@ -11,7 +11,9 @@ import shutil
 from abc import ABC, abstractmethod
 from typing import List
 
+from ..base.text_files import read_text
 from ..node import downloads
+from ..node.paths import FSTAB
 from .naming import TIME
 
 PARTIAL = ".partial"
@@ -62,6 +64,7 @@ class Directory(Place):
     def put(self, path: str, name: str, sha256: str, partial: str) -> None:
         """See Place."""
         target = os.path.join(self._path, partial)
+        self._refuse_unmounted()
         try:
             os.makedirs(self._path, mode=0o700, exist_ok=True)
             with open(path, "rb") as source, os.fdopen(_new(target), "wb") as stream:
@@ -97,6 +100,19 @@ class Directory(Place):
                 os.unlink(os.path.join(self._path, name))
         except OSError as error:
             raise self._failed(error) from None
+
+    def _refuse_unmounted(self) -> None:
+        """Raise PlaceError if the directory is on a file system of fstab that is not mounted now.
+
+        The archive would be written to the disk below the mount point, where nobody looks for it.
+        """
+        words = [line.split() for line in read_text(FSTAB).splitlines() if not line.lstrip().startswith("#")]
+        points = [row[1].rstrip("/") for row in words if len(row) > 1 and row[1].startswith("/")]
+        above = [point for point in points if point and (self._path + "/").startswith(point + "/")]
+        missing = [point for point in above if not os.path.ismount(point)]
+        if missing:
+            text = "%s: %s is not mounted, and /etc/fstab has it. Mount it: mount %s"
+            raise PlaceError("not_mounted", text % (self.label, missing[0], missing[0]))
 
     def _failed(self, error: OSError) -> PlaceError:
         return PlaceError("refused", "%s: %s" % (self.label, error.strerror or error))

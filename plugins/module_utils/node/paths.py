@@ -60,6 +60,13 @@ OWNERSHIP_RECORD = OWN + "/owned.json"
 BACKUPS = OWN + "/before"
 PROXY_ENVIRONMENT = OWN + "/containerd.env"
 OWN_DATA = "/var/lib/kubewright"
+# Scheduled backups: the program, its settings with the logins of destinations, and the units.
+BACKUP = OWN + "/backup"
+BACKUP_PROGRAM, BACKUP_SETTINGS = BACKUP + "/kube-backup.pyz", BACKUP + "/settings.json"
+BACKUP_SERVICE, BACKUP_TIMER = "kube-backup", "kube-backup.timer"
+BACKUP_UNITS = tuple("/etc/systemd/system/" + name for name in (BACKUP_SERVICE + ".service", BACKUP_TIMER))
+# When systemd last started the service: https://www.freedesktop.org/software/systemd/man/latest/systemd.timer.html
+BACKUP_STAMP = "/var/lib/systemd/timers/stamp-" + BACKUP_TIMER
 # Programs of the versions that an upgrade passes, each in a folder of its version.
 VERSIONS = "/opt/kubewright"
 LOCK = "/run/kubewright.lock"

@@ -26,7 +26,9 @@ def read(hosts: Mapping[str, Mapping[str, Any]], planes: Sequence[str]) -> tuple
     """Return (kube_backup of the control planes, what is wrong with it). hosts: with their inputs."""
     given: Mapping[str, Any] = next((hosts[host]["inputs"] for host in planes if host in hosts), {})
     values, problems = schema.validate({name: given[name] for name in given if name == NAME})
-    return dict(values[NAME]), problems
+    # A directory is one of the control planes; the controller has backup_dir.
+    wanted = [entry for entry in values[NAME]["to"] if not entry.get("directory")]
+    return {**values[NAME], "to": wanted}, problems
 
 
 def described(settings: Mapping[str, Any]) -> tuple[list[str], list[Finding]]:
