@@ -5,14 +5,22 @@
 
 from __future__ import annotations
 
+import base64
+
 import ansible.constants as C
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.machine import backup_program, backup_schedule
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan.slices import PARTS
 
 SPEC = {"parts": {"type": "list", "elements": "str", "required": True, "choices": list(PARTS)}}
-WITH_CREDENTIALS = ("containerd", "k3s", "endpoint")
+WITH_CREDENTIALS = ("containerd", "k3s", "endpoint", "backup")
+# Steps that write files with credentials.
+WRITING_CREDENTIALS = {"credentials", "endpoint", "backup"}
+# Files that the plan has only the digest of: they are built here.
+BUILT = {backup_schedule.BUILT: backup_program.content}
 
 
 class ActionModule(ActionBase):
@@ -33,11 +41,11 @@ class ActionModule(ActionBase):
         # A service is stopped while it still has its unit.
         self._services(result, parts, node, task_vars, stopped=True)
         secret = store.get("secret", node["host"]) or {}
-        if {"credentials", "endpoint"} & set(node["steps"]) and set(parts) & set(WITH_CREDENTIALS):
+        if WRITING_CREDENTIALS & set(node["steps"]) and set(parts) & set(WITH_CREDENTIALS):
             self._files(result, secret.get("files") or [], task_vars, secret=True)
-        self._files(
-            result, [entry for part in parts if part in node["steps"] for entry in node["files"][part]], task_vars
-        )
+        entries = [entry for part in parts if part in node["steps"] for entry in node["files"][part]]
+        self._forget_backups(entries, task_vars)
+        self._files(result, entries, task_vars)
         if not self._task.check_mode or node["joined"]:  # before a unit's file is there, there is nothing to predict
             self._services(result, parts, node, task_vars, stopped=False)
         return result
@@ -54,7 +62,8 @@ class ActionModule(ActionBase):
             return
         former, self._task.no_log = self._task.no_log, bool(secret or self._task.no_log)
         try:
-            made = self._execute_module("kubewright.cluster.files", {"files": entries}, task_vars=task_vars)
+            arguments = {"files": [_built(entry) for entry in entries]}
+            made = self._execute_module("kubewright.cluster.files", arguments, task_vars=task_vars)
         finally:
             self._task.no_log = former
         if made.get("failed"):
@@ -62,6 +71,12 @@ class ActionModule(ActionBase):
         result["changed"] = result["changed"] or made["changed"]
         result["changed_paths"] += made["changed_paths"]
         result["diff"] += [] if secret else made.get("diff") or []
+
+    def _forget_backups(self, entries, task_vars):
+        """Delete the record of scheduled backups if their program goes. An API that is silent keeps it: a small Lease."""
+        gone = any(entry["path"] == paths.BACKUP_PROGRAM and entry.get("state") == "absent" for entry in entries)
+        if gone and not self._task.check_mode:
+            self._execute_module("kubewright.cluster.backup", {"state": "forgotten"}, task_vars=task_vars)
 
     def _service(self, result, unit, state, task_vars):
         """Start, restart, stop or only enable a unit."""
@@ -73,3 +88,11 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail("%s: %s" % (unit, made.get("msg")))
         result["changed"] = result["changed"] or bool(made.get("changed"))
         result["services"].append(unit)
+
+
+def _built(entry):
+    """Return a file with its content, as the module files takes it."""
+    if "built" not in entry:
+        return entry
+    content = base64.b64encode(BUILT[entry["built"]]()).decode()
+    return {"path": entry["path"], "mode": entry["mode"], "content": content, "encoding": "base64"}

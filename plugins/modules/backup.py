@@ -21,11 +21,11 @@ extends_documentation_fragment: [kubewright.cluster.attributes.action]
 options:
   state:
     description:
-      - V(created) makes the archive. The action plugin uses the others - V(read) returns a piece of it, V(absent)
-        deletes it on the node.
+      - V(created) makes the archive. Action plugins use the others - V(read) returns a piece of it, V(absent)
+        deletes it on the node, V(forgotten) deletes the record of scheduled backups from the cluster.
     type: str
     default: created
-    choices: [created, read, absent]
+    choices: [created, read, absent, forgotten]
   name:
     description: Name of the cluster. The action plugin sets it.
     type: str
@@ -78,6 +78,8 @@ import base64
 import os
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.kubewright.cluster.plugins.module_utils.api import backup_record
+from ansible_collections.kubewright.cluster.plugins.module_utils.api.kubernetes import Api, ApiError, local_server
 from ansible_collections.kubewright.cluster.plugins.module_utils.backup import make, make_k3s
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership
 
@@ -98,7 +100,7 @@ def piece(path: str, offset: int) -> str:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "default": "created", "choices": ["created", "read", "absent"]},
+            "state": {"type": "str", "default": "created", "choices": ["created", "read", "absent", "forgotten"]},
             "name": {"type": "str"},
             "path": {"type": "path"},
             "offset": {"type": "int", "default": 0},
@@ -110,6 +112,8 @@ def main() -> None:
     if module.check_mode:
         module.exit_json(changed=True)
     try:
+        if wanted["state"] == "forgotten":
+            module.exit_json(changed=backup_record.forget(Api([local_server()])))
         with ownership.lock_node():
             if wanted["state"] == "created":
                 module.exit_json(changed=True, **make_k3s.of_this_node(wanted["name"]))
@@ -117,7 +121,7 @@ def main() -> None:
                 module.exit_json(changed=False, piece=piece(wanted["path"], wanted["offset"]))
             make.clean()
             module.exit_json(changed=True)
-    except (make.BackupError, ownership.OwnershipError, OSError) as error:
+    except (make.BackupError, ownership.OwnershipError, ApiError, OSError) as error:
         module.fail_json(msg="%s: no backup was made: %s" % (os.uname()[1], error))
 
 

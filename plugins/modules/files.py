@@ -37,6 +37,11 @@ options:
         type: str
         default: file
         choices: [file, directory, absent]
+      encoding:
+        description: V(base64) if O(files[].content) is not text. The diff then has its SHA-256 only.
+        type: str
+        default: text
+        choices: [text, base64]
       mode:
         description: Mode in octal digits. The default is V(0644) for files and V(0755) for directories.
         type: str
@@ -70,7 +75,9 @@ changed_paths:
   returned: always
 """
 
+import base64
 import grp
+import hashlib
 import os
 import pwd
 import shutil
@@ -129,12 +136,19 @@ def difference(entry: Entry) -> dict[str, str]:
     former = present(path)
     before = former[0].decode("utf-8", "replace") if former else ""
     after = entry["content"] if entry["state"] == "file" else entry["state"] + "\n"
+    if entry["encoding"] == "base64":
+        before, after = (_described(former[0]) if former else ""), _described(content_of(entry))
+        return {"before_header": path, "after_header": path, "before": before, "after": after}
     modes = ([wanted_mode(entry)] if entry["state"] == "file" else []) + ([former[1]] if former else [])
     if entry["secret"] or not all(mode & stat.S_IROTH for mode in modes):
         # Also what was secret before, such as a user's own file that others cannot read.
         before, after = ("secret, not shown\n" if before else ""), "another secret, not shown\n"
     before, after = masked(before), masked(after)
     return {"before_header": path, "after_header": path, "before": before, "after": after}
+
+
+def _described(content: bytes) -> str:
+    return "%d bytes, SHA-256 %s\n" % (len(content), hashlib.sha256(content).hexdigest())
 
 
 def wanted_mode(entry: Entry) -> int:
@@ -148,10 +162,17 @@ def mode_of(path: str) -> int:
     return stat.S_IMODE(os.stat(path).st_mode)
 
 
+def content_of(entry: Entry) -> bytes:
+    """Return the content of a file."""
+    if entry["encoding"] == "base64":
+        return base64.b64decode(entry["content"])
+    return str(entry["content"]).encode()
+
+
 def wanted(entry: Entry) -> State:
     """Return the wanted state of a file."""
     owner, group = pwd.getpwnam(entry["owner"]).pw_uid, grp.getgrnam(entry["group"]).gr_gid
-    return entry["content"].encode(), wanted_mode(entry), owner, group
+    return content_of(entry), wanted_mode(entry), owner, group
 
 
 def differs(entry: Entry, record: Record) -> bool:
@@ -219,6 +240,7 @@ def main() -> None:
     entry_spec = {
         "path": {"type": "path", "required": True},
         "content": {"type": "str"},
+        "encoding": {"type": "str", "default": "text", "choices": ["text", "base64"]},
         "state": {"type": "str", "default": "file", "choices": ["file", "directory", "absent"]},
         "mode": {"type": "str"},
         "owner": {"type": "str", "default": "root"},

@@ -317,7 +317,8 @@ node:
         state that its API and etcd report (C(healthy), C(uid) of kube-system, C(version), C(nodes), C(kubeadm_config),
         C(etcd_cluster), C(etcd_members), C(config_maps), C(daemonsets), C(deployments), C(applied), which manifests the
         collection applied and whether their objects are still C(same), C(changed) or C(deleted), C(applied_error),
-        C(dns_places), the nodes of CoreDNS' pods, C(addons) of K3s, C(error), C(etcd_error)).
+        C(backups), the record of scheduled backups if there is a schedule, C(dns_places), the nodes of CoreDNS' pods,
+        C(addons) of K3s, C(error), C(etcd_error)).
       type: dict
       returned: always
     reach:

@@ -27,7 +27,7 @@ options:
     type: list
     elements: str
     required: true
-    choices: [containerd, network, endpoint, kubelet, k3s]
+    choices: [containerd, network, endpoint, kubelet, k3s, backup]
 """
 
 EXAMPLES = r"""

@@ -58,6 +58,11 @@ def read(lease: Mapping[str, Any] | None) -> Record:
         return Record({}, {}, {})
 
 
+def forget(api: Api) -> bool:
+    """Delete the Lease with the record. Return True if there was one. Raise ApiError."""
+    return api.delete(PATH) is not None
+
+
 class Turn:
     """The right to back up, which one control plane has at a time. node: its name. run: the same for one run only."""
 

@@ -104,6 +104,7 @@ def k3s(host: Host, port: int, data_dir: str) -> dict[str, Any]:
         result.update(_common(_getter(host, server)))
         result.update(_applied(host, server))
         result["addons"] = _addons(host, server)
+        result.update(_backups(host, server))
     except WRONG as error:
         result["error"] = "127.0.0.1:%d: %s" % (port, error)
     return result
@@ -168,6 +169,21 @@ def _applied(host: Host, server: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _backups(host: Host, server: dict[str, Any]) -> dict[str, Any]:
+    """Return {backups: the record of scheduled backups}; {} without a schedule, or if the record is unknown."""
+    if not host.exists(paths.BACKUP_SETTINGS):
+        return {}
+    from ..api import backup_record  # clusters without a schedule do not need it
+
+    try:
+        status, text = host.ask(server, "GET", backup_record.PATH)
+        if status not in (200, 404):
+            return {}
+        return {"backups": backup_record.read(json.loads(text) if status == 200 else None)._asdict()}
+    except WRONG:
+        return {}
+
+
 def _addons(host: Host, server: dict[str, Any]) -> dict[str, str | None] | None:
     """Return {name: SHA-256 of the file} of K3s's AddOns as it applied them, None if that is unknown."""
     try:
@@ -193,6 +209,7 @@ def _questions(host: Host, server: dict[str, Any]) -> dict[str, Any]:
     return {
         **common,
         **_applied(host, server),
+        **_backups(host, server),
         "kubeadm_config": json.loads(get(SYSTEM + "configmaps/kubeadm-config"))["data"]
         if "kubeadm-config" in maps
         else None,

@@ -166,7 +166,20 @@ def services(host: Host, boot_epoch: float, ticks: int) -> dict[str, dict[str, A
     if len(blocks) != len(SERVICES):
         host.warn("systemctl does not report the states of the services")
         blocks = [{}] * len(SERVICES)
-    return {name: _service(host, block, boot_epoch, ticks) for name, block in zip(SERVICES, blocks)}
+    found = {name: _service(host, block, boot_epoch, ticks) for name, block in zip(SERVICES, blocks)}
+    return {**found, **_timer(host, boot_epoch, ticks)}
+
+
+def _timer(host: Host, boot_epoch: float, ticks: int) -> dict[str, dict[str, Any]]:
+    """Return the state of the timer of scheduled backups by its name, {} where there is none."""
+    name = paths.BACKUP_TIMER
+    if not any(host.exists(path) for path in paths.BACKUP_UNITS):
+        return {}
+    wanted = "LoadState,ActiveState,UnitFileState,ActiveEnterTimestamp,ActiveEnterTimestampMonotonic"
+    values = _block(host.run(["systemctl", "show", "-p", wanted, name]) or "")
+    # A timer has no process; it is as old as its state.
+    same = {key.replace("ActiveEnter", "ExecMainStart"): value for key, value in values.items()}
+    return {name: _service(host, same, boot_epoch, ticks)}
 
 
 def _block(text: str) -> dict[str, str]:

@@ -93,6 +93,7 @@ class Cleanup:
         """Reset the host. Raise OSError if a step fails; running it again continues."""
         if self.ours("containerd"):
             self.check_namespaces()
+        self.stop_backups()
         self.stop_units()
         is_k3s = any(map(self.ours, paths.K3S_SERVICES))
         if self.ours("containerd") or is_k3s:
@@ -168,6 +169,16 @@ class Cleanup:
         for name in filter(self.ours, paths.STOP_ORDER):
             if manager.in_use(name) and self.note("stop and disable %s" % name) and not manager.remove(name):
                 raise OSError(errno.EBUSY, "the service does not stop; nothing was removed yet", name)
+
+    def stop_backups(self) -> None:
+        """Stop the timer of scheduled backups, and a backup that is being made. Archives at destinations stay."""
+        there = [path for path in paths.BACKUP_UNITS if path in self.record["files"] and os.path.exists(path)]
+        if there and self.note("stop and disable %s" % paths.BACKUP_TIMER):
+            self.run(["systemctl", "disable", "--now", paths.BACKUP_TIMER])
+            self.change(paths.BACKUP_SERVICE, ["systemctl", "stop", paths.BACKUP_SERVICE])
+            self.run(["systemctl", "reset-failed", paths.BACKUP_SERVICE])
+        if there and os.path.exists(paths.BACKUP_STAMP) and self.note("remove %s" % paths.BACKUP_STAMP):
+            os.unlink(paths.BACKUP_STAMP)
 
     def stop_pods(self) -> None:
         """End the shims and the processes of pods: containerd leaves them running when it stops."""

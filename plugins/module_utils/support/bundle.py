@@ -34,6 +34,7 @@ COMMANDS = {
     "journal/containerd.log": JOURNAL + "-n 1000 -u containerd",
     "journal/k3s.log": JOURNAL + "-n 2000" + "".join(" -u " + name for name in paths.K3S_SERVICES),
     "journal/endpoint.log": JOURNAL + "-n 500" + ENDPOINT_UNITS,
+    "journal/backup.log": JOURNAL + "-n 200 -u " + paths.BACKUP_SERVICE,
     "journal/kernel.log": JOURNAL + "-n 500 -k",
     "systemd/failed.txt": "systemctl --no-pager --failed",
     "systemd/status.txt": STATUS,

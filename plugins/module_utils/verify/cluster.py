@@ -17,7 +17,7 @@ from typing import Any, Dict, List
 
 from ..api.kubernetes import Api, ApiError, reason
 from ..node import paths
-from . import etcd, rules
+from . import backups, etcd, rules
 from .check import FAIL, OK, Check, check
 from .rules import Object
 
@@ -208,6 +208,7 @@ def begin(
             service = api.get("%s/%s/services/%s" % (NAMESPACES, begun["namespace"], NAME))
             begun["service_ips"] = service["spec"].get("clusterIPs") or [service["spec"]["clusterIP"]]
             begun["pods"] = verification.wait(begun["namespace"], found)
+        verification.checks += backups.checks(api)
         # Last: while everything starts, a small machine's kubelet is slow to answer.
         verification.kubelets(found)
     except ApiError as error:

@@ -69,7 +69,7 @@ def ready(own: str, deadline: float) -> Check:
 
 def services(own: str) -> list[Check]:
     """Check that the services that the collection runs are active."""
-    names = [name + ".service" for name in paths.SERVICES]
+    names = [*(name + ".service" for name in paths.SERVICES), paths.BACKUP_TIMER]
     asked = commands.run(["systemctl", "show", "--property=Id,LoadState,ActiveState,SubState", *names], timeout=10)
     if asked.rc == commands.NOT_STARTED:
         return []  # no systemd: the other checks show whether the services answer

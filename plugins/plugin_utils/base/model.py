@@ -40,6 +40,7 @@ class Stage(str, enum.Enum):
 
     PREPARE = "prepare"
     ENDPOINT = "endpoint"
+    BACKUP = "backup"
     START = "start"
     JOIN = "join"
     CHANGE = "change"
@@ -149,6 +150,8 @@ class File(TypedDict, total=False):
     mode: str
     state: str
     secret: bool
+    sha256: str  # of a file that is built where it is written; it has no content
+    built: str
 
 
 class NodeFacts(TypedDict, total=False):
@@ -242,19 +245,20 @@ class PlanNode(TypedDict, total=False):
     environment: Annotated[str, "K3s: file with the environment of its service"]
     script: Annotated[dict[str, Any], "K3s: how upstream's install script is called, when it is used"]
     files: Annotated[
-        dict[str, list[File]], "files by part (`containerd`, `kubelet`, `endpoint`, `network`, `k3s`), without secrets"
+        dict[str, list[File]],
+        "files by part (`containerd`, `kubelet`, `endpoint`, `network`, `k3s`, `backup`), without secrets",
     ]
     steps: Annotated[
         dict[str, list[str]],
         "what differs, by step (`packages`, `settings`, `repository`, `programs`, `script`, "
         "`credentials`, `containerd`, `network`, "
-        "`endpoint`, `kubelet`, `k3s`, `control-plane`, `datastore`, `reboot`), with the reasons",
+        "`endpoint`, `kubelet`, `k3s`, `backup`, `control-plane`, `datastore`, `reboot`), with the reasons",
     ]
     services: Annotated[dict[str, str], "services to start, restart, reload or stop, by name"]
     object_changes: Annotated[list[str], "labels and taints that are set or removed, in words"]
     stages: Annotated[
         list[str],
-        "plays of `site` that the node takes part in: `prepare`, `endpoint`, `start`, `join`, `change` "
+        "plays of `site` that the node takes part in: `prepare`, `endpoint`, `backup`, `start`, `join`, `change` "
         "(a running control plane), "
         "`roll` (a running worker), `leader`",
     ]

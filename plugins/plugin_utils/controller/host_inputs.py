@@ -23,6 +23,7 @@ from ..inputs.foreign import dialects, translate
 from ..inputs.foreign.dialect import Dialect, Kind, is_true
 from ..inputs.groups import family, members, used_names
 from ..k3s import auto_deploy, datastore
+from ..machine import backup_schedule
 from ..network.addresses import is_address, network_of
 from .variables import Template, Values
 
@@ -195,7 +196,7 @@ def look_arguments(values: Mapping[str, Any], server: bool, addresses: Sequence[
     endpoint = values.get("k3s_datastore_endpoint") if server else None
     return {
         "address_probes": list(addresses),
-        "paths": list(paths.MAY_BE_OTHERS),
+        "paths": [*paths.MAY_BE_OTHERS, *(backup_schedule.paths_to_look_at(values) if server else [])],
         "data_paths": [
             "/var/lib/etcd",
             data + "/containerd",

@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from ...module_utils.base import recipients, schedule as backup_schedule
 from ..base import labels, quantity, versions
 from ..base.reference import COMPONENTS, LAST_PATCH, OLDEST_CONTAINERD
 
@@ -146,6 +147,35 @@ def data_dir(value: str) -> Problem:
     if len(value) > LONGEST_DATA_DIR:
         return '"%s..." has more than %d characters' % (value[:20], LONGEST_DATA_DIR), "use a shorter path"
     return absolute(value)
+
+
+def archive_directory(value: str) -> Problem:
+    """Check a directory for archives: not one that belongs to the cluster, because reset removes its data."""
+    top = re.sub("/+", "/", value + "/")
+    if top.startswith((*NOT_FOR_DATA, "/var/lib/kubewright/", "/var/lib/rancher/")):
+        return '"%s" belongs to the system or to the cluster' % value, "use another directory, such as /srv/backups"
+    return absolute(value)
+
+
+def schedule(value: str) -> Problem:
+    """Check when backups are made."""
+    try:
+        backup_schedule.parse(value)
+    except backup_schedule.ScheduleError as error:
+        return error.problem, error.way_out
+    return None
+
+
+def recipient(value: str) -> Problem:
+    """Check a key that archives are encrypted for. Its secret part, given by mistake, is not shown."""
+    try:
+        recipients.key_of(value)
+    except recipients.RecipientError as error:
+        way_out = "give what age-keygen calls the public key, age1…"
+        if value.upper().startswith("AGE-SECRET-KEY-"):
+            return "it is the secret part of a key, which nodes must not have", way_out
+        return "%s is not a recipient of age: %s" % (json.dumps(value[:60]), error), way_out
+    return None
 
 
 def hook(value: str) -> Problem:
@@ -294,7 +324,7 @@ def pem(value: str) -> Problem:
     return None if good else ("it is not PEM text", "give the content of the file, not its path")
 
 
-DESTINATIONS = ("sftp", "s3")
+DESTINATIONS = ("sftp", "s3", "directory")
 
 
 def destination(value: Any) -> Problem:

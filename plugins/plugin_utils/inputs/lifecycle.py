@@ -100,7 +100,9 @@ LIFECYCLE: dict[str, Row] = {
     "kubelet_config": _rolling("kubelet", "k3s"),
     "kube_manifests": Row(Change.API, Scope.CLUSTER),
     "kube_hooks": _RUN,
-    "kube_backup": Row(Change.RUN, Scope.SERVERS, note="where the playbook backup keeps archives"),
+    "kube_backup": _rolling(
+        "backup", scope=Scope.SERVERS, note="schedule: its timer on control planes, and nothing that runs is restarted"
+    ),
     "kube_kubeconfig": Row(Change.CONTROLLER, Scope.CLUSTER),
     "kube_workers_at_once": _CLUSTER_RUN,
     "kube_swap": _rolling("settings", note="with keep, swap that was turned off comes back with reset only"),

@@ -282,7 +282,7 @@ def _is_choice(path: str, value: Any, choices: list[Any], problems: list[Finding
 # Inputs that hold secrets, or may hold them: their values appear in no message.
 SECRET = re.compile(
     r"(backup_passphrase|k3s_token|k3s_join_token|k3s_datastore_endpoint|k3s_datastore_tls|k3s_config"
-    r"|kube_backup(?:\.to.*)?$|kube_registries|kube_http_proxy|kube_api_endpoint\.password"
+    r"|kube_backup(?:\.(?:to|recipients).*)?$|kube_registries|kube_http_proxy|kube_api_endpoint\.password"
     r"|kubeadm_(?:init|join|cluster)_config)\b"
     r"|.*\.(content|chart_content|values|set)\b|(kube|k3s)_(manifests|helm_charts|helm_configs)(\[\d+\])?$"
 )

@@ -25,7 +25,7 @@ from ..base.distribution import (
 from ..base.findings import Finding, reason
 from ..base.model import Datastore
 from ..base.reference import K3S_ARCHITECTURES, K3S_BALANCER_PORT, K3S_MINIMUM, K3S_PAGE, K3S_REVISION
-from ..machine import os_settings
+from ..machine import backup_schedule, os_settings
 from ..network import endpoint, flannel, plugins as network
 from . import (
     agents_only,
@@ -77,7 +77,7 @@ class K3s(Distribution):
     uses_host_cni = False
     admin_kubeconfig = "/etc/rancher/k3s/k3s.yaml"
     version_program = "k3s"
-    parts = ("endpoint", "k3s")
+    parts = ("endpoint", "k3s", "backup")
     # contrib/cni/11-crio-ipv4-bridge.conflist of CRI-O. Docker and another containerd can run beside K3s's own.
     runtimes_in_the_way = {
         "crio": "its bridge has the name of the pods' bridge (cni0). Use another host, or remove CRI-O from this one"
@@ -99,6 +99,10 @@ class K3s(Distribution):
     def complete_control_plane(self, node: Node, row: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
         """See Distribution."""
         return CONTROL_PLANE_LABEL in (row.get("labels") or {}) and row.get("etcd_voter") is not False
+
+    def backs_up(self, datastore: Datastore) -> bool:
+        """See Distribution."""
+        return datastore.kind == "SQLite"
 
     def datastore_places(self, shared: Inputs) -> list[str]:
         """See Distribution."""
@@ -238,7 +242,8 @@ class K3s(Distribution):
 
     def packages(self, node: Node, cluster: Cluster) -> list[str]:
         """See Distribution. K3s brings the programs that it calls."""
-        found = os_settings.packages(node["info"], node["role"], cluster["endpoint"], node["inputs"], called=())
+        more = backup_schedule.packages(node)
+        found = os_settings.packages(node["info"], node["role"], cluster["endpoint"], node["inputs"], (), more)
         return sorted(found + selinux.packages(node))
 
     def wanted(self, node: Node, cluster: Cluster) -> dict[str, Any]:
@@ -259,8 +264,14 @@ class K3s(Distribution):
                 "repository": selinux.files(node),
                 "endpoint": endpoint.files(node, cluster),
                 "k3s": node_files.files(node, cluster),
+                "backup": backup_schedule.files(node),
             },
-            "units": {"endpoint": endpoint.UNITS, "k3s": [service.unit(node["role"])], "repository": []},
+            "units": {
+                "endpoint": endpoint.UNITS,
+                "k3s": [service.unit(node["role"])],
+                "repository": [],
+                "backup": backup_schedule.UNITS,
+            },
         }
 
     def wrong_script(self, script: Mapping[str, Any], wrong: Mapping[str, str], facts: Mapping[str, Any]) -> list[str]:

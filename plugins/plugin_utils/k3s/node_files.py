@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..base.distribution import Cluster, File, Inputs, Node, Nodes
+from ..machine import backup_schedule
 from ..network import endpoint
 from . import auto_deploy, config, datastore, hardening, registries, selinux, service
 
@@ -35,7 +36,7 @@ def secret_files(node: Node, cluster: Cluster) -> list[File]:
     if node["role"] == "control_plane":
         found += datastore.files(values["k3s_datastore_tls"])
     found += [{**entry, "secret": True} for entry in _auto_deployed(node, True)]
-    found += endpoint.secret_files(node, cluster)
+    found += endpoint.secret_files(node, cluster) + backup_schedule.secret_files(node, cluster)
     own = config.secret_file(node, values["k3s_datastore_endpoint"])
     return found + ([own] if own else []) + service.proxy_files(node, values["kube_http_proxy"], cluster["no_proxy"])
 
@@ -57,6 +58,7 @@ def owned_places(node: Node) -> dict[str, list[str]]:
         "endpoint": [endpoint.DIRECTORY + "/", *("/etc/systemd/system/%s.service" % name for name in endpoint.UNITS)],
         "k3s": places,
         "repository": [selinux.REPOSITORY],
+        "backup": backup_schedule.owned_places(),
     }
 
 

@@ -25,7 +25,7 @@ from ..base.distribution import (
 from ..base.findings import reason
 from ..base.model import Datastore
 from ..base.reference import KUBEADM_MINIMUM, KUBEADM_PAGE, KUBERNETES_ARCHITECTURES
-from ..machine import containerd, os_settings
+from ..machine import backup_schedule, containerd, os_settings
 from ..network import endpoint, plugins as network
 from ..network.plugin import PAGE as NETWORKS_PAGE
 from . import artifacts, checks, components, config, config_drift, datastore, etcd_image, node_files, service
@@ -54,7 +54,7 @@ class Kubeadm(Distribution):
     started_by_join = {"kubelet": True}
     admin_kubeconfig = "/etc/kubernetes/admin.conf"
     version_program = "kubelet"
-    parts = ("containerd", "network", "endpoint", "kubelet")
+    parts = ("containerd", "network", "endpoint", "kubelet", "backup")
     uses_hosts_cni = True
     runtimes_in_the_way = {
         # dockerd uses the containerd of the host if it runs: daemon/command/daemon_linux.go of moby/moby.
@@ -212,7 +212,7 @@ class Kubeadm(Distribution):
 
     def packages(self, node: Node, cluster: Cluster) -> list[str]:
         """See Distribution."""
-        more = network.by_name(cluster["plugin"]).commands
+        more = [*network.by_name(cluster["plugin"]).commands, *backup_schedule.packages(node)]
         return os_settings.packages(node["info"], node["role"], cluster["endpoint"], node["inputs"], more=more)
 
     def wanted(self, node: Node, cluster: Cluster) -> dict[str, Any]:
@@ -243,7 +243,7 @@ class Kubeadm(Distribution):
         """Return containerd's logins, its environment with the proxy, and the password of the virtual address."""
         values = node["inputs"]
         found = containerd.secret_files(values["kube_registries"], values["kube_http_proxy"], cluster["no_proxy"])
-        return found + endpoint.secret_files(node, cluster)
+        return found + endpoint.secret_files(node, cluster) + backup_schedule.secret_files(node, cluster)
 
     def owned_places(self, node: Node) -> dict[str, list[str]]:
         """See Distribution."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 from ..base import versions
 from ..base.distribution import Cluster, File, Inputs, Node
 from ..base.yaml_documents import dump
-from ..machine import containerd, kubelet, service_units as units
+from ..machine import backup_schedule, containerd, kubelet, service_units as units
 from ..network import endpoint, plugins as network
 
 KUBELET_DROPIN = "/etc/kubernetes/kubelet.conf.d/10-kubewright.conf"
 
 
 def files(node: Node, cluster: Cluster) -> dict[str, list[File]]:
-    """Return the files of one node by the part that they belong to: containerd, kubelet, endpoint, network."""
+    """Return the files of one node by the part that they belong to: containerd, kubelet, endpoint, network, backup."""
     info, inputs = node["info"], node["inputs"]
     plugin, made = network.by_name(inputs["kube_network"]["plugin"]), []
     if node["addresses"]:
@@ -33,6 +33,7 @@ def files(node: Node, cluster: Cluster) -> dict[str, list[File]]:
         ],
         "endpoint": endpoint.files(node, cluster),
         "network": made,
+        "backup": backup_schedule.files(node),
     }
 
 
@@ -65,4 +66,5 @@ def owned_places() -> dict[str, list[str]]:
         "containerd": ["/etc/containerd/", containerd.ENVIRONMENT],
         "endpoint": [endpoint.PASSWORD_FILE],
         "kubelet": [KUBELET_DROPIN.rpartition("/")[0] + "/"],
+        "backup": backup_schedule.owned_places(),
     }

@@ -11,14 +11,20 @@ from typing import Any
 
 from ..base import versions
 from ..base.distribution import Cluster, Inputs, Node, port_row as row
-from ..machine import kubelet as kubelet_config
+from ..machine import backup_schedule, kubelet as kubelet_config
 from ..network import endpoint, plugins as network
 from . import config, datastore, etcd_image
 
 # The service that runs a node's containers.
 UNIT = "containerd"
 # Services by the part of the files that they read.
-UNITS = {"containerd": [UNIT], "kubelet": ["kubelet"], "endpoint": endpoint.UNITS, "network": ["kube-bridge"]}
+UNITS = {
+    "containerd": [UNIT],
+    "kubelet": ["kubelet"],
+    "endpoint": endpoint.UNITS,
+    "network": ["kube-bridge"],
+    "backup": backup_schedule.UNITS,
+}
 # Seconds that kubeadm waits on an emulated machine, where the user names no time.
 EMULATED_TIMEOUT = 900
 

@@ -22,7 +22,7 @@ SFTP = "/usr/bin/sftp"
 BUILT = "backup_program"
 SERVICE = """[Unit]
 Description=Scheduled backup of the Kubernetes cluster
-Documentation=https://github.com/kubewright/kubewright.cluster/blob/main/docs/backup.md
+Documentation=https://github.com/kubewright/cluster/blob/main/docs/backup.md
 Wants=network-online.target
 After=network-online.target containerd.service kubelet.service k3s.service
 

@@ -18,6 +18,7 @@ from ..base import versions
 from ..base.findings import Finding
 from ..base.reference import KUBERNETES
 from ..kubeadm import components, config_drift, etcd_image
+from ..machine import backup_schedule
 from ..plan import distributions, membership
 from . import upgrade_checks, upgrade_path, upgrade_tasks, upgrade_whole
 from .upgrade_path import Plane, State
@@ -105,10 +106,15 @@ def changing(plan: Mapping[str, Any], infos: Infos, found: State) -> dict[str, b
     interrupted, result = _interrupted(plan, infos), {}
     for host, node in plan["nodes"].items():
         kubelet = found.kubelets.get(host) or target
-        if host in interrupted or order(kubelet) != order(target) or node.get("steps"):
+        if host in interrupted or order(kubelet) != order(target) or _touched(node):
             drains = host in interrupted or versions.minor(kubelet) != versions.minor(target)
             result[host] = drains or bool(set(replaced[host]) & set(components.UNDER_PODS))
     return result
+
+
+def _touched(node: Mapping[str, Any]) -> bool:
+    """Return True if something changes that runs on a node; its scheduled backups run beside it."""
+    return bool(set(node.get("steps") or {}) - {backup_schedule.PART})
 
 
 def _interrupted(plan: Mapping[str, Any], infos: Infos) -> list[str]:

@@ -13,7 +13,7 @@ from ..base import versions
 from ..base.distribution import Cluster, Distribution, File, Inputs, Node
 from ..base.findings import Finding
 from ..base.model import Datastore
-from ..machine import capacity, kubelet
+from ..machine import backup_schedule, capacity, kubelet
 from ..network.endpoint import PASSWORD_FILE, VIRTUAL_ADDRESS
 from . import cluster_objects, distributions, membership, steps as difference
 from .checks import certificates
@@ -21,6 +21,8 @@ from .draft import Draft
 
 Steps = dict[str, list[str]]
 Services = dict[str, str]
+# Steps of a running node that touch nothing which runs there; each is a stage.
+BESIDE = ("endpoint", backup_schedule.PART)
 
 
 def machine(info: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,10 +119,11 @@ def _replaced(node: Node) -> list[Finding]:
 def _silent(host: str, node: Node, leader: str, state: Mapping[str, Any]) -> list[Finding]:
     """Refuse changes of a member while the API is silent: nobody could see whether the cluster survives them.
 
-    Its services are started, and its kernel settings are those of the host.
+    Its services are started, its kernel settings are those of the host, and its backups run beside it.
     """
     starts = {reason for name in node["services"] for reason in difference.reasons_to_start(name)}
-    changes = {step: sorted(set(reasons) - starts) for step, reasons in node["steps"].items() if step != "settings"}
+    beside = ("settings", backup_schedule.PART)
+    changes = {step: sorted(set(reasons) - starts) for step, reasons in node["steps"].items() if step not in beside}
     changed = "; ".join("%s: %s" % (step, ", ".join(why)) for step, why in sorted(changes.items()) if why)
     if not changed:
         return []
@@ -159,7 +162,10 @@ def _credentials(
     """
     unit, own = distribution.unit(node["role"]), [entry for entry in wanted if entry["path"] == PASSWORD_FILE]
     _endpoint_password(node, own, steps, services)
-    wanted = [entry for entry in wanted if entry not in own]
+    settings = [entry for entry in wanted if entry["path"] == paths.BACKUP_SETTINGS]
+    for reason in map(" ".join, difference.wrong_files(settings, node["info"]).items()):
+        steps.setdefault(backup_schedule.PART, []).append(reason)
+    wanted = [entry for entry in wanted if entry not in own + settings]
     read = [entry["path"] for entry in wanted if not difference.read_at_use(entry["path"])]
     restarting = distribution.secrets_read_at_start(read) if node["joined"] else []
     wrong = difference.wrong_files(wanted, node["info"])
@@ -204,4 +210,6 @@ def _stages(host: str, node: Node, cluster: Cluster, state: Mapping[str, Any]) -
     if not node["steps"]:
         return [], ""
     alone = node["role"] == "control_plane" or "reboot" in node["steps"]
-    return ["endpoint"] if set(node["steps"]) <= {"endpoint"} else ["change" if alone else "roll"], ""
+    if set(node["steps"]) <= set(BESIDE):
+        return [stage for stage in BESIDE if stage in node["steps"]], ""
+    return ["change" if alone else "roll"], ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from ...module_utils.node import paths
 from ..network.endpoint import PASSWORD_FILE
 from . import distributions, membership
 
@@ -18,6 +19,7 @@ PARTS = {
     "endpoint": ("kube-endpoint", "kube-endpoint-vip"),
     "kubelet": ("kubelet",),
     "k3s": (),
+    "backup": (paths.BACKUP_TIMER,),
 }
 # Fields of a plan's node that no task reads.
 UNUSED = ("capacity", "machine", "kubeadm")
@@ -36,9 +38,11 @@ SEQUENCE = (
 )
 
 
+# Files with secrets that belong to another step than `credentials`.
+OWN_STEP = {PASSWORD_FILE: "endpoint", paths.BACKUP_SETTINGS: "backup"}
 # What happens to a host in a run, in this order; each host has one of these at most. Its stages: of the plan.
 PHASES = {
-    "endpoint": ("endpoint",),
+    "endpoint": ("endpoint", "backup"),
     "new": ("prepare", "start", "join"),
     "change": ("change", "roll"),
 }
@@ -76,8 +80,8 @@ def of_host(
     distribution = distributions.by_name(plan["distribution"])
     apply = distribution.actions(node, plan, values, info, part)
     stages = [stage for stage in node["stages"] if stage != "start" or apply["start"]]
-    only_endpoint = stages == ["endpoint"] or set(node["stages"]) - {"leader"} == {"endpoint"}
-    hooks = {} if only_endpoint else {name: path for name, path in (values["kube_hooks"] or {}).items() if path}
+    beside = set(stages) - {"leader"} <= set(PHASES["endpoint"]) and bool(set(stages) - {"leader"})
+    hooks = {} if beside else {name: path for name, path in (values["kube_hooks"] or {}).items() if path}
     return {
         **{key: value for key, value in node.items() if key not in UNUSED},
         "host": host,
@@ -114,7 +118,7 @@ def secrets(plan: dict[str, Any], host: str, values: dict[str, Any]) -> dict[str
     node, distribution = plan["nodes"][host], distributions.by_name(plan["distribution"])
     files = distribution.secret_files({**node, "inputs": values}, plan)
     if "credentials" not in node["steps"]:
-        files = [entry for entry in files if entry["path"] == PASSWORD_FILE and "endpoint" in node["steps"]]
+        files = [entry for entry in files if OWN_STEP.get(entry["path"]) in node["steps"]]
     return {"files": files, **distribution.tokens(values)}
 
 

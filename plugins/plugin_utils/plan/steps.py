@@ -23,8 +23,14 @@ Facts = Mapping[str, Any]
 
 # A reload of the endpoint keeps its connections.
 RELOADED = ("kube-endpoint", "kube-endpoint-vip")
-# containerd reads these at each pull, crictl at each call.
-READ_AT_USE = ("/etc/containerd/certs.d/", "/etc/crictl.yaml", "/etc/kubernetes/kubewright/", "/etc/logrotate.d/")
+# containerd reads these at each pull, crictl at each call, a backup when it begins.
+READ_AT_USE = (
+    "/etc/containerd/certs.d/",
+    "/etc/crictl.yaml",
+    "/etc/kubernetes/kubewright/",
+    "/etc/logrotate.d/",
+    paths.BACKUP + "/",
+)
 # Why a file of others is written; node_info reads those that a host may have before (controller/host_inputs.py).
 REPLACED = "replaces a file that the collection did not write; it is kept in /etc/kubewright/before"
 NOT_RUNNING, NOT_ENABLED = "%s is not running", "%s is not enabled"
@@ -41,11 +47,16 @@ def wrong_files(wanted: Sequence[File], facts: Facts) -> dict[str, str]:
             result.update({entry["path"]: "will be removed"} if there and there.get("owned", True) else {})
         elif not there:
             result[entry["path"]] = "is missing"
-        elif there.get("sha256") != hashlib.sha256(entry["content"].encode()).hexdigest():
+        elif there.get("sha256") != _digest(entry):
             result[entry["path"]] = "differs" if there.get("owned", True) else REPLACED
         elif there.get("mode") != entry["mode"]:
             result[entry["path"]] = "has mode %s, not %s" % (there.get("mode"), entry["mode"])
     return result
+
+
+def _digest(entry: File) -> str:
+    """Return the SHA-256 of a file, which is all that the plan has of one that is built where it is written."""
+    return str(entry.get("sha256") or hashlib.sha256(entry["content"].encode()).hexdigest())
 
 
 def left_over(distribution: Distribution, node: Node, wanted: Iterable[str]) -> dict[str, list[File]]:
@@ -246,9 +257,14 @@ def _stopped(units: Sequence[str], files: Sequence[File], facts: Facts) -> list[
     return [
         name
         for name in units
-        if "/etc/systemd/system/%s.service" % name in gone
+        if unit_path(name) in gone
         and ((known.get(name) or {}).get("active") == "active" or (known.get(name) or {}).get("enabled") == "enabled")
     ]
+
+
+def unit_path(name: str) -> str:
+    """Return the path of a unit. name: with its kind unless it is a service."""
+    return "/etc/systemd/system/" + (name if name.endswith(".timer") else name + ".service")
 
 
 def _belongs(path: str, service: str) -> bool:

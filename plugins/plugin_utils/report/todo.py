@@ -24,6 +24,7 @@ SET_UP = {
     "k3s": "K3s",
     "network": "the pod network",
     "endpoint": "the API endpoint",
+    "backup": "scheduled backups",
 }
 STEPS = {
     "settings": "set kernel modules and sysctls",

@@ -13,7 +13,7 @@ from ...base.distribution import Node, Problems
 from ...inputs import lifecycle
 from .. import membership
 from ..draft import Case, Draft
-from . import certificates, changes, cluster, identity, inputs, machine, occupants, storage
+from . import backups, certificates, changes, cluster, identity, inputs, machine, occupants, storage
 
 
 def members(case: Case) -> Problems:
@@ -62,6 +62,7 @@ OF_THE_CLUSTER = (
     inputs.ports,
     inputs.virtual_address,
     certificates.validity,
+    backups.scheduled,
 )
 # They compare nodes with each other and with the running cluster: with the facts of some missing they would say what is
 # not so.
@@ -85,6 +86,7 @@ OF_A_NODE = (
     machine.maps,
     inputs.reserved,
     inputs.kubelet_limits,
+    backups.timers,
 )
 
 

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible_collections.kubewright.cluster.plugins.action import k3s, kubeadm, kubeconfig, node_parts
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.machine import backup_program
 from ansible_collections.kubewright.cluster.tests.unit.plugins.action.conftest import HostVars
 
 HOST = {"inventory_hostname": "cp1", "groups": {"kube_control_plane": ["cp1"]}, "hostvars": HostVars()}
@@ -50,6 +53,33 @@ def test_a_service_that_goes_is_stopped_before_its_unit_is_removed(action, store
     made.run(task_vars=HOST)
     assert [name.rpartition(".")[2] for name, _args, _no_log in made.asked] == ["systemd_service", "files"]
     assert made.asked[0][1] == {"name": "kube-endpoint", "enabled": False, "daemon_reload": False, "state": "stopped"}
+
+
+def test_scheduled_backups_are_written_with_their_program_and_without_their_logins(action, store):
+    program = {"path": "/p", "mode": "0600", "sha256": "0", "built": "backup_program"}
+    timer = {"path": "/t", "content": "[Timer]", "mode": "0644"}
+    node = {**NODE, "joined": True, "steps": {"backup": []}, "files": {"backup": [program, timer]}}
+    store.put("node", "cp1", {**node, "services": {"kube-backup.timer": "restarted"}})
+    store.put("secret", "cp1", {"files": [{"path": "/s", "content": "hunter2"}]})
+    made = action(node_parts.ActionModule, {"parts": ["kubelet", "backup"]}, [WRITTEN, WRITTEN, {"changed": True}])
+    result = made.run(task_vars=HOST)
+    assert [no_log for _name, _args, no_log in made.asked] == [True, False, False]
+    first, second = made.asked[1][1]["files"]
+    assert (first["path"], first["encoding"], second) == ("/p", "base64", timer)
+    assert base64.b64decode(first["content"]) == backup_program.content()
+    assert made.asked[2][1]["name"] == "kube-backup.timer" and made.asked[2][1]["daemon_reload"]
+    assert "hunter2" not in str(result) and first["content"] not in str(result)
+
+
+def test_scheduled_backups_that_go_are_stopped_and_forgotten_first(action, store):
+    gone = {"path": "/etc/kubewright/backup/kube-backup.pyz", "state": "absent", "secret": True}
+    node = {**NODE, "joined": True, "steps": {"backup": []}, "files": {"backup": [gone]}}
+    store.put("node", "cp1", {**node, "services": {"kube-backup.timer": "stopped"}})
+    silent = {"failed": True, "msg": "the API does not answer"}
+    made = action(node_parts.ActionModule, {"parts": ["backup"]}, [{"changed": True}, silent, WRITTEN])
+    assert made.run(task_vars=HOST)["changed"]
+    asked = [(name.rpartition(".")[2], args.get("state")) for name, args, _no_log in made.asked]
+    assert asked == [("systemd_service", "stopped"), ("backup", "forgotten"), ("files", None)]
 
 
 def test_parts_in_check_mode_start_nothing_new(action, store):

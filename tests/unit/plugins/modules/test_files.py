@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import stat
 import time
@@ -177,3 +179,16 @@ def test_directories_that_are_empty_go_with_their_last_file(put, record, tmp_pat
     # What was there before us stays, and what is empty and ours does not.
     assert os.listdir(tmp_path / "certs.d") == ["quay.io"]
     assert record()["files"] == {} and str(tmp_path / "certs.d/docker.io") not in record()["directories"]
+
+
+def test_a_file_that_is_not_text_comes_as_base64(put, tmp_path):
+    content = bytes(range(256))
+    entry = {"path": str(tmp_path / "program"), "content": base64.b64encode(content).decode(), "encoding": "base64"}
+    entry["mode"] = "0600"
+    checked = put(entry, check=True)
+    first = put(entry)
+    assert first["changed"] and (tmp_path / "program").read_bytes() == content and mode(entry["path"]) == 0o600
+    # The diff has the digest in place of the content.
+    digest = hashlib.sha256(content).hexdigest()
+    assert checked["diff"] == first["diff"] and first["diff"][0]["after"] == "256 bytes, SHA-256 %s\n" % digest
+    assert first["diff"][0]["before"] == "" and not put(entry)["changed"]

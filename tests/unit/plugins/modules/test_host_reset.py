@@ -98,6 +98,28 @@ def test_everything_of_ours_goes_once(run_module, made):
     assert not again["changed"] and again["removed"] == []
 
 
+def test_scheduled_backups_are_stopped_first_and_archives_stay(run_module, made, node, record, monkeypatch):
+    stamp, archive = made / "stamp", made / "srv/backups/prod.tar.gz"
+    units = [str(made / "units" / name) for name in ("kube-backup.service", "kube-backup.timer")]
+    settings = str(made / "etc/settings.json")
+    monkeypatch.setattr(paths, "BACKUP_UNITS", tuple(units))
+    monkeypatch.setattr(paths, "BACKUP_STAMP", str(stamp))
+    archive.parent.mkdir(parents=True)
+    for path in (*units, settings, str(stamp), str(archive)):
+        with open(path, "w", encoding="utf-8") as stream:
+            stream.write("x")
+    known = ownership.read()
+    known["files"].update({path: {"backup": None} for path in (*units, settings)})
+    ownership.write(known)
+    checked = run_module(host_reset, check=True)["removed"]
+    assert "stop and disable kube-backup.timer" in checked and not any("kube-backup" in line for line in node)
+    done = run_module(host_reset)
+    assert "stop and disable kube-backup.timer" in done["removed"] and done["left"] == []
+    stopped = [line for line in node if "kube-backup" in line]
+    assert stopped[:2] == ["systemctl disable --now kube-backup.timer", "systemctl stop kube-backup"]
+    assert archive.exists() and not any(os.path.exists(path) for path in (*units, settings, stamp))
+
+
 def test_images_and_programs_stay_for_a_quick_new_install(run_module, made, record):
     run_module(host_reset, keep_images=True, keep_programs=True)
     assert (

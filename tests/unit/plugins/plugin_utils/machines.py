@@ -116,11 +116,13 @@ def applied(facts, node, plan, joined=True):
     if node.get("settles"):
         written = [
             {**entry, "content": entry["content"].replace("cluster-init: true", "server: " + node["settles"])}
+            if "content" in entry
+            else entry
             for entry in written
         ]
     for entry in written:
         facts["files"][entry["path"]] = {
-            "sha256": hashlib.sha256(entry["content"].encode()).hexdigest(),
+            "sha256": entry.get("sha256") or hashlib.sha256(entry["content"].encode()).hexdigest(),
             "mode": entry["mode"],
             "mtime": 100.0,
             "owned": True,
@@ -133,7 +135,8 @@ def applied(facts, node, plan, joined=True):
         path = item.get("dest") or item["unpack"]["dest_dir"] + "/" + item["component"]
         facts["artifacts"][path] = {"version": item["version"], "sha256": "0", "source": item["url"], "intact": True}
     facts["commands"].update({name: "/usr/sbin/" + name for name in node["packages"]})
-    for name in ("containerd", "kubelet", "kube-endpoint", "kube-endpoint-vip", "kube-bridge"):
+    timer = [paths.BACKUP_TIMER] if node["files"].get("backup") else []
+    for name in ("containerd", "kubelet", "kube-endpoint", "kube-endpoint-vip", "kube-bridge", *timer):
         facts["services"][name] = {
             "exists": True,
             "active": "active",

@@ -118,6 +118,12 @@ def test_the_lease_is_renewed_while_the_backup_goes_on(api, clock, monkeypatch):
     mine.release(GOOD)
 
 
+def test_the_record_is_deleted_once(api, clock):
+    turn(api, clock, "cp-1").take(print)
+    assert backup_record.forget(api) and backup_record.PATH not in api.objects
+    assert not backup_record.forget(api)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"good": 3}', '{"places": {"a": "x"}}'])
 def test_a_record_that_cannot_be_read_counts_as_empty(text):
     assert backup_record.read({"metadata": {"annotations": {backup_record.RECORD: text}}}) == EMPTY

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from ansible_collections.kubewright.cluster.plugins.module_utils.api import backup_record
 from ansible_collections.kubewright.cluster.plugins.module_utils.detect import live
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths
 from ansible_collections.kubewright.cluster.tests.unit.fixtures.recording import Files
@@ -117,3 +120,26 @@ def test_an_api_that_is_not_ready_for_a_moment_is_asked_again(monkeypatch, statu
     found = live.k3s(Busy({}), 6443, "/srv/k3s")
     assert (found["healthy"], waits) == (healthy, waited)
     assert healthy or "/readyz: HTTP %d" % (500 if waited else 404) in found["error"]
+
+
+RECORD = '{"good": {"time": 5, "period": 0, "name": "a", "node": "cp-1"}, "places": {"/srv/": 0}, "failure": {}}'
+
+
+@pytest.mark.parametrize(
+    "status, text, known",
+    [
+        (200, json.dumps({"metadata": {"annotations": {backup_record.RECORD: RECORD}}}), json.loads(RECORD)),
+        (404, "{}", {"good": {}, "places": {}, "failure": {}}),
+        (403, "{}", None),
+        (200, "no JSON", None),
+    ],
+)
+def test_the_record_of_scheduled_backups_is_read_where_there_is_a_schedule(status, text, known):
+    class Answers(Files):
+        def ask(self, server, method, path, *_arguments, **_named):
+            assert path == backup_record.PATH
+            return status, text
+
+    scheduled = Answers({paths.BACKUP_SETTINGS: "{}"})
+    assert live._backups(scheduled, {}) == ({} if known is None else {"backups": known})
+    assert live._backups(Answers(), {}) == {}

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.detect import software
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths
+from ansible_collections.kubewright.cluster.tests.unit.fixtures.recording import Files
 
 BOOT, TICKS = 1_000_000.0, 100
 
@@ -43,3 +45,23 @@ def test_a_clock_that_was_wrong_until_it_was_synchronised():
 @pytest.mark.parametrize("values", [{}, {"ExecMainStartTimestamp": "n/a", "ExecMainStartTimestampMonotonic": "0"}])
 def test_an_unknown_start_is_unknown(values):
     assert started(**values) is None
+
+
+TIMER = """LoadState=loaded
+ActiveState=active
+UnitFileState=enabled
+ActiveEnterTimestamp=Tue 1970-01-20 14:00:00 UTC
+ActiveEnterTimestampMonotonic=40000000000
+"""
+
+
+def test_a_timer_is_as_old_as_its_state():
+    class Timed(Files):
+        def run(self, argv, *_arguments, **_named):
+            return TIMER if argv[-1] == paths.BACKUP_TIMER else ""
+
+    found = software.services(Timed({"/run/systemd/system/x": "", paths.BACKUP_UNITS[1]: "x"}), BOOT, TICKS)
+    row = found[paths.BACKUP_TIMER]
+    assert (row["exists"], row["active"], row["enabled"]) == (True, "active", "enabled")
+    assert row["started_epoch"] == 19 * 86400 + 14 * 3600
+    assert paths.BACKUP_TIMER not in software.services(Timed({"/run/systemd/system/x": ""}), BOOT, TICKS)

@@ -26,6 +26,10 @@ def arguments(value):
     return {"nodeRegistration": {"kubeletExtraArgs": [{"name": "v", "value": value}]}}
 
 
+def backups(schedule):
+    return {"schedule": schedule, "to": [{"directory": "/srv/backups"}]}
+
+
 def backend(name):
     return {"plugin": "flannel", "options": {"backend": name}}
 
@@ -75,6 +79,7 @@ KUBEADM = {
         "component.kept",
         "component.newer",
     ),
+    "kube_backup": (backups("daily"), backups("weekly"), {"backup"}, {"backup"}),  # K3s: test_scheduled_backups.py
     "kube_cluster_name": ("one", "two", "inputs.fixed", "inputs.fixed"),
     "kube_network": ({"plugin": "kube-router"}, {"plugin": "bridge"}, "inputs.fixed", NOTE),
     "kubeadm_cluster_config": (

@@ -111,7 +111,6 @@ def test_a_rolling_change_has_its_step(name):
 def test_what_concerns_the_run_or_the_controller_changes_no_node(name):
     other = {
         "kube_hooks": {"after_cluster": "/x.yml"},
-        "kube_backup": {"keep": 3},
         "kube_kubeconfig": {"path": "/tmp/x"},
         "kube_workers_at_once": "2",
         "kube_clock_tolerance": 60,
