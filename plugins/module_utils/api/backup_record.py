@@ -200,7 +200,7 @@ def duration(seconds: float) -> str:
     for unit, length in (("days", 86400), ("hours", 3600)):
         if seconds >= 2 * length:
             return "%d %s" % (seconds // length, unit)
-    return "%d minutes" % (seconds // 60)
+    return "1 minute" if 60 <= seconds < 120 else "%d minutes" % (seconds // 60)
 
 
 def shown(moment: float) -> str:

@@ -41,6 +41,7 @@ FOR_KEYS = re.compile(
     rb"age-encryption\.org/v1\n((?:-> X25519 [A-Za-z0-9+/]{43}\n[A-Za-z0-9+/]{43}\n)+)--- ([A-Za-z0-9+/]{43})\n"
 )
 IDENTITY = "AGE-SECRET-KEY-"
+END = re.compile(rb"\n--- [A-Za-z0-9+/]{43}\n")
 HEADER_LIMIT = 16384
 
 
@@ -111,7 +112,7 @@ def read(stream: BinaryIO, passphrase: str) -> Iterator[bytes]:
         return
     found = HEADER.match(start)
     if not found:
-        if FIRST_LINE.startswith(start[: len(FIRST_LINE)]) and len(start) < 150:
+        if FIRST_LINE.startswith(start[: len(FIRST_LINE)]) and not END.search(start):
             raise CutShort
         raise NotForPassphrase
     salt, cost, body, mac = found.groups()

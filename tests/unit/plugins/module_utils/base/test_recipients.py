@@ -105,11 +105,11 @@ def made_for_other(path):
     return target
 
 
-@pytest.mark.parametrize("cut, wrong", [(-1, age.CutShort), (-20, age.CutShort), (50, age.CutShort)])
-def test_a_file_that_was_cut_short_is_found_out(made, cut, wrong):
+@pytest.mark.parametrize("cut", [-1, -20, 5, 50, 160])
+def test_a_file_that_was_cut_short_is_found_out(made, cut):
     with open(made(), "rb") as stream:
         content = stream.read()
-    with pytest.raises((wrong, age.NotForPassphrase)):
+    with pytest.raises(age.CutShort):
         b"".join(age.read(io.BytesIO(content[:cut]), IDENTITY))
 
 

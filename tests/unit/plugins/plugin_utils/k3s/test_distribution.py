@@ -205,6 +205,7 @@ def test_secrets_are_in_no_plan():
             **inputs,
             "kube_api_endpoint": {},
             "kube_http_proxy": {},
+            "kube_backup": {"schedule": None},
             "k3s_config": {},
             "k3s_datastore_tls": {},
             "k3s_embedded_registry": False,
