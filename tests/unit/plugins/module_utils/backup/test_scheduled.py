@@ -142,7 +142,7 @@ def test_destinations_of_one_name_are_told_apart():
 
 
 def test_an_api_server_that_starts_is_waited_for(monkeypatch):
-    answers = [ApiError("connection refused"), ApiError("connection refused"), (200, "ok")]
+    answers = [ApiError("connection refused"), (500, "[-]etcd failed"), (200, "ok")]
 
     class Starting:
         def __init__(self, _servers):
@@ -158,6 +158,15 @@ def test_an_api_server_that_starts_is_waited_for(monkeypatch):
     monkeypatch.setattr(scheduled.kubernetes, "local_server", lambda: ("127.0.0.1", 6443))
     monkeypatch.setattr(time, "sleep", lambda _seconds: None)
     assert isinstance(scheduled.api(), Starting) and answers == []
+
+
+def test_an_archive_counts_though_the_record_cannot_be_written(cluster, monkeypatch):
+    def silent(_turn, _record=None):
+        raise ApiError("no answer")
+
+    monkeypatch.setattr(backup_record.Turn, "release", silent)
+    assert cluster.run() == 0 and len(cluster.names("one")) == 1
+    assert cluster.said[-1] == "<3>cp-1: the record of backups was not written: no answer"
 
 
 @pytest.mark.parametrize("content", [None, "[", '{"schedule": "never"}'])
