@@ -34,17 +34,23 @@ FAILURE_LIMIT = 1000
 class Record(NamedTuple):
     """What was backed up. Times are in seconds since 1970.
 
-    good: the last backup that all destinations have, {time, period, name, node}; {} if there is none. places: by
-    destination when the newest archive that it has was due. failure: the last one after that, {time, node, text}.
+    good: the last backup that all destinations have, {time, period, name, node}; {} if there is none. period: when it
+    was due. places: the same of the newest archive at each destination. failure: the last one after that, {time, node,
+    text}.
     """
 
     good: Dict[str, Any]
-    places: Dict[str, float]
+    places: Dict[str, Dict[str, Any]]
     failure: Dict[str, Any]
 
     def missing(self, places: Sequence[str], period: float) -> List[str]:
         """Return the destinations that have no archive of a period. period: when it was due."""
-        return [place for place in places if self.places.get(place, 0) < period]
+        return [place for place in places if (self.places.get(place) or {}).get("period", 0) < period]
+
+    def complete(self, places: Sequence[str]) -> Record:
+        """Return the record of a cluster whose destinations, all of these and no others, have their archives."""
+        known = {place: self.places[place] for place in places}
+        return Record(dict(max(known.values(), key=lambda row: float(row["time"]))), known, {})
 
 
 def read(lease: Mapping[str, Any] | None) -> Record:
@@ -53,7 +59,7 @@ def read(lease: Mapping[str, Any] | None) -> Record:
     try:
         found = json.loads(notes.get(RECORD) or "{}")
         good, places, failure = (dict(found.get(name) or {}) for name in Record._fields)
-        return Record(good, {str(name): float(value) for name, value in places.items()}, failure)
+        return Record(good, {str(name): dict(value) for name, value in places.items()}, failure)
     except (ValueError, TypeError, AttributeError):
         return Record({}, {}, {})
 

@@ -87,9 +87,11 @@ def run(settings: Mapping[str, Any], forced: bool, node: str, say: Say) -> int:
         period, places = due.previous(time.time()), labels(settings["to"])
         missing = record.missing(places, period)
         if not missing and not forced:
+            # A destination that failed may not be in the settings any more.
+            after = record.complete(places)
             text = "The backup of %s exists: %s, made by %s. To make another one: %s"
             command = "%s %s %s %s" % (sys.executable, paths.BACKUP_PROGRAM, paths.BACKUP_SETTINGS, NOW)
-            say(text % (shown(period), record.good.get("name"), record.good.get("node"), command))
+            say(text % (shown(period), after.good["name"], after.good["node"], command))
             return 0
         try:
             sent = backed_up(settings, places if forced else missing, node, say)
@@ -170,11 +172,11 @@ def recorded(record: Record, sent: Sent, places: Sequence[str], period: float) -
     """Return the record after an archive was sent. period: when it was due."""
     # Destinations that are not in the settings any more are dropped.
     known = {place: record.places[place] for place in places if place in record.places}
-    known.update(dict.fromkeys(sent.places, period))
+    made: Dict[str, Any] = {"time": time.time(), "period": period, "name": sent.name, "node": sent.node}
+    record = record._replace(places={**known, **dict.fromkeys(sent.places, made)})
     if sent.failures:
-        return failed(record._replace(places=known), sent.node, " ".join(sent.failures))
-    good: Dict[str, Any] = {"time": time.time(), "period": period, "name": sent.name, "node": sent.node}
-    return Record(good, known, {})
+        return failed(record, sent.node, " ".join(sent.failures))
+    return record.complete(places)
 
 
 def failed(record: Record, node: str, text: str) -> Record:

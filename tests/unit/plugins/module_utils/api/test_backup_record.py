@@ -13,7 +13,8 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.base import sch
 from ansible_collections.kubewright.cluster.tests.unit.plugins.module_utils.api.fake_api import FakeApi
 
 EMPTY = Record({}, {}, {})
-GOOD = Record({"time": 5.0, "period": 0.0, "name": "a.tar.gz", "node": "cp-1"}, {"/srv/": 0.0}, {})
+MADE = {"time": 5.0, "period": 0.0, "name": "a.tar.gz", "node": "cp-1"}
+GOOD = Record(MADE, {"/srv/": MADE}, {})
 
 
 class Clock:
@@ -131,9 +132,11 @@ def test_a_record_that_cannot_be_read_counts_as_empty(text):
 
 
 def test_a_destination_is_missing_until_it_has_the_archive_of_the_period():
-    record = Record({}, {"a": 100.0, "b": 50.0}, {})
+    new, old = {**MADE, "period": 100.0, "time": 120.0}, {**MADE, "period": 50.0}
+    record = Record(old, {"a": new, "b": old}, {"text": "c refuses"})
     assert record.missing(["a", "b", "c"], 100.0) == ["b", "c"]
     assert record.missing(["a"], 50.0) == []
+    assert record.complete(["a"]) == Record(new, {"a": new}, {})
 
 
 HOUR, DAY = 3600.0, 86400.0

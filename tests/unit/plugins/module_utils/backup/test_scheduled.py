@@ -122,6 +122,13 @@ def test_a_backup_that_cannot_be_made_is_in_the_record_without_secrets(cluster):
     assert cluster.run("cp-2") == 0 and cluster.record.failure == {}
 
 
+def test_a_failure_ends_with_the_destination_that_caused_it(cluster):
+    (cluster.root / "two").write_text("this is not a directory")
+    assert cluster.run("cp-1") == 1 and cluster.record.good == {}
+    assert cluster.run("cp-2", to=[{"directory": cluster.places[0]}]) == 0 and cluster.made == 1
+    assert cluster.record.failure == {} and cluster.record.good["node"] == "cp-1"
+
+
 def test_a_destination_that_is_not_in_the_settings_any_more_is_forgotten(cluster):
     cluster.run("cp-1")
     cluster.run("cp-1", forced=True, to=[{"directory": cluster.places[0]}])

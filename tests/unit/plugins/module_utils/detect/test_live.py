@@ -122,7 +122,9 @@ def test_an_api_that_is_not_ready_for_a_moment_is_asked_again(monkeypatch, statu
     assert healthy or "/readyz: HTTP %d" % (500 if waited else 404) in found["error"]
 
 
-RECORD = '{"good": {"time": 5, "period": 0, "name": "a", "node": "cp-1"}, "places": {"/srv/": 0}, "failure": {}}'
+RECORD = (
+    '{"good": {"time": 5, "period": 0, "name": "a", "node": "cp-1"}, "places": {"/srv/": {"period": 0}}, "failure": {}}'
+)
 
 
 @pytest.mark.parametrize(
