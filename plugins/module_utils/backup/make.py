@@ -166,6 +166,17 @@ def verified(place: str, path: str, client: etcd.Etcd, since: int) -> Dict[str, 
         known = snapshot.hash_at(client, there["revision"])
     except ValueError as error:
         raise Compacted(TOO_OFTEN) if GONE in str(error) else error from None
+    refuse_difference(own, there)
+    # The hash depends on the last compaction, which a restored etcd may not know any more.
+    if known["hash"] != there["hash"]:
+        if known["compact_revision"] != there["compact_revision"]:
+            raise Compacted(TOO_OFTEN)
+        raise SnapshotError("the snapshot has other contents than etcd at revision %d" % there["revision"])
+    return {**there, "size": os.path.getsize(path), "first_secret": first}
+
+
+def refuse_difference(own: Dict[str, Any], there: Dict[str, Any]) -> None:
+    """Raise SnapshotError if a snapshot does not have as many objects of each kind as etcd. own: etcd's contents."""
     wrong = {
         kind for kind in {**own["counts"], **there["counts"]} if own["counts"].get(kind) != there["counts"].get(kind)
     }
@@ -174,12 +185,6 @@ def verified(place: str, path: str, client: etcd.Etcd, since: int) -> Dict[str, 
             "%s: %d of %d" % (kind, there["counts"].get(kind, 0), own["counts"].get(kind, 0)) for kind in sorted(wrong)
         ]
         raise SnapshotError("the snapshot does not have what etcd has (%s)" % ", ".join(rows))
-    # The hash depends on the last compaction, which a restored etcd may not know any more.
-    if known["hash"] != there["hash"]:
-        if known["compact_revision"] != there["compact_revision"]:
-            raise Compacted(TOO_OFTEN)
-        raise SnapshotError("the snapshot has other contents than etcd at revision %d" % there["revision"])
-    return {**there, "size": os.path.getsize(path), "first_secret": first}
 
 
 def pack(target: str, manifest: Dict[str, Any], parts: List[kubeadm.Part], texts: Dict[str, str]) -> Dict[str, Any]:

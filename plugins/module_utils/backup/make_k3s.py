@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any, Dict, Tuple
+from typing import Any, Callable, Dict, Tuple
 
 from ..api import tls
 from ..api.kubernetes import ApiError
 from ..base.masking import masked_message
 from ..base.text_files import read_text
 from ..node import paths
-from . import k3s, kubeadm, make, sqlite
+from . import k3s, k3s_etcd, kubeadm, make, sqlite
 from .make import BackupError
 from .snapshot import SnapshotError
 
@@ -43,20 +43,26 @@ def _made(place: str, name: str) -> Dict[str, Any]:
     seconds: Dict[str, float] = {}
     data = paths.K3s().data
     kind = k3s.datastore(data)
-    if kind != k3s.SQLITE:
-        raise BackupError("%s/server/db/state.db is missing: this server does not use SQLite" % data)
+    if kind == k3s.EXTERNAL:
+        text = "%s/server/db has neither a SQLite database nor data of etcd. An external database is saved by its tool."
+        raise BackupError(text % data)
     with make.timed(seconds, "collect"):
         cluster, release = k3s.identity(k3s.own_api(), data)
         found = k3s.keys(data, kind)
         refuse_wrong(found)
+    versions = {"kubernetes": cluster["version"], "k3s": release}
     with make.timed(seconds, "snapshot"):
-        stored, store = saved(place, data)
+        if kind == k3s.SQLITE:
+            stored, store = saved(place, data)
+        else:
+            stored, made = saved_etcd(place, data)
+            store, versions["etcd"], cluster["etcd_cluster"] = made.store, made.version, made.cluster_id
     manifest = {
         "format": make.FORMAT,
         "schema": make.SCHEMA,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "cluster": {"name": name, "distribution": "k3s", **cluster},
-        "versions": {"kubernetes": cluster["version"], "k3s": release},
+        "versions": versions,
         "datastore": {"kind": kind, **store},
         "missing": found.missing,
     }
@@ -84,13 +90,34 @@ def saved(place: str, data: str) -> Tuple[kubeadm.Part, Dict[str, Any]]:
     size = sum(os.path.getsize(source + end) for end in ("", "-wal") if os.path.exists(source + end))
     make.refuse_without_space(place, size, "the database")
     store = sqlite.verified(path, sqlite.save(source, path))
+    refuse_token(data, lambda key: sqlite.has(path, key))
+    store["encryption"] = encryption(data, sqlite.first_value(path, "secrets"))
+    return kubeadm.Part(k3s.DATABASE, path, source), {**store, "size": os.path.getsize(path)}
+
+
+def saved_etcd(place: str, data: str) -> Tuple[kubeadm.Part, k3s_etcd.Saved]:
+    """Save a snapshot of etcd and prove it. Return (the part of the archive, what is in it). Raise as saved()."""
+    path = os.path.join(place, "snapshot.db")
+    client = k3s_etcd.member()
+    make.refuse_without_space(place, int(client.own_status().get("dbSize") or 0), "etcd")
+    made = k3s_etcd.saved(path, client)
+    refuse_token(data, lambda key: key in made.opens)
+    store = {**made.store, "encryption": encryption(data, made.first_secret)}
+    return kubeadm.Part(make.SNAPSHOT, path, ""), made._replace(store=store)
+
+
+def refuse_token(data: str, opens: Callable[[str], bool]) -> None:
+    """Raise BackupError if the server's token does not open its datastore. opens: whether the datastore has a key."""
     key = k3s.bootstrap_key(read_text("%s/%s" % (data, k3s.TOKEN)))
-    if not sqlite.has(path, key):
+    if not opens(key):
         text = "the token in %s/%s does not open the datastore: it has no %s. Correct the token, K3s would not start."
         raise BackupError(text % (data, k3s.TOKEN, key))
-    config = read_text("%s/%s" % (data, k3s.ENCRYPTION_CONFIG))
-    store["encryption"] = k3s.encryption(sqlite.first_value(path, "secrets"), config)
-    if store["encryption"] and not store["encryption"]["known"]:
+
+
+def encryption(data: str, first_secret: bytes) -> Dict[str, Any]:
+    """Return how Secrets are encrypted, {} if they are not. Raise BackupError if the server does not have the key."""
+    found = k3s.encryption(first_secret, read_text("%s/%s" % (data, k3s.ENCRYPTION_CONFIG)))
+    if found and not found["known"]:
         text = "Secrets are encrypted with the key %s, which %s/%s does not have"
-        raise BackupError(text % (store["encryption"]["key"], data, k3s.ENCRYPTION_CONFIG))
-    return kubeadm.Part(k3s.DATABASE, path, source), {**store, "size": os.path.getsize(path)}
+        raise BackupError(text % (found["key"], data, k3s.ENCRYPTION_CONFIG))
+    return found

@@ -13,7 +13,7 @@ import hashlib
 import http.client
 import json
 import os
-from typing import Any, Dict, Iterator
+from typing import IO, Any, Dict, Iterator
 from urllib.parse import urlsplit
 
 from ..api.etcd import OBJECTS, RANGE, Etcd
@@ -75,14 +75,21 @@ def check(path: str) -> None:
     size = os.path.getsize(path)
     if size <= DIGEST or size % BLOCK != DIGEST:
         raise SnapshotError("the etcd snapshot is cut short (%d bytes)" % size)
-    digest, left = hashlib.sha256(), size - DIGEST
     with open(path, "rb") as stream:
-        while left:
-            block = stream.read(min(left, 1 << 20))
-            digest.update(block)
-            left -= len(block)
-        if stream.read() != digest.digest():
+        if sha256_of(stream, size - DIGEST) != stream.read():
             raise SnapshotError("the etcd snapshot does not have the SHA-256 at its end")
+
+
+def sha256_of(stream: IO[bytes], size: int = -1) -> bytes:
+    """Return the SHA-256 of the next bytes of a file, of all by default."""
+    digest = hashlib.sha256()
+    while size:
+        block = stream.read(1 << 20 if size < 0 else min(size, 1 << 20))
+        if not block:
+            break
+        digest.update(block)
+        size -= len(block) if size > 0 else 0
+    return digest.digest()
 
 
 def revision(client: Etcd) -> int:
@@ -95,15 +102,15 @@ def contents(client: Etcd, at: int = 0) -> Dict[str, Any]:
     if not at:
         at = int(_range(client, {"key": _key("\0"), "count_only": True})["header"]["revision"])
     counts: Dict[str, int] = {}
-    place, end = OBJECTS, _after(OBJECTS)
+    place, end = OBJECTS, after(OBJECTS)
     while True:
         found = _range(client, {"key": _key(place), "range_end": _key(end), "limit": 1, "keys_only": True}, at)
         if not found.get("kvs"):
             break
         prefix = kind_of(base64.b64decode(found["kvs"][0]["key"]).decode("utf-8", "replace"))
-        row = _range(client, {"key": _key(prefix), "range_end": _key(_after(prefix)), "count_only": True}, at)
+        row = _range(client, {"key": _key(prefix), "range_end": _key(after(prefix)), "count_only": True}, at)
         counts[prefix[len(OBJECTS) :].rstrip("/")] = int(row.get("count") or 0)
-        place = _after(prefix)
+        place = after(prefix)
     keys = _range(client, {"key": _key("\0"), "range_end": _key("\0"), "count_only": True}, at)
     return {"revision": at, "keys": int(keys.get("count") or 0), "counts": counts}
 
@@ -120,13 +127,13 @@ def hash_at(client: Etcd, at: int) -> Dict[str, int]:
 def first_value(client: Etcd, kind: str) -> bytes:
     """Return how the first value of a kind begins, which names the key that encrypts it; b"" if there is none."""
     prefix = OBJECTS + kind + "/"
-    found = _range(client, {"key": _key(prefix), "range_end": _key(_after(prefix)), "limit": 1})
+    found = _range(client, {"key": _key(prefix), "range_end": _key(after(prefix)), "limit": 1})
     return base64.b64decode(found["kvs"][0].get("value") or "")[:200] if found.get("kvs") else b""
 
 
 def values(client: Etcd, prefix: str) -> Dict[str, bytes]:
     """Return the values of all keys that begin with a prefix."""
-    found = _range(client, {"key": _key(prefix), "range_end": _key(_after(prefix))})
+    found = _range(client, {"key": _key(prefix), "range_end": _key(after(prefix))})
     rows = found.get("kvs") or []
     return {base64.b64decode(row["key"]).decode(): base64.b64decode(row.get("value") or "") for row in rows}
 
@@ -138,7 +145,7 @@ def kind_of(key: str) -> str:
     return OBJECTS + "/".join(parts[:count]) + ("/" if len(parts) > count else "")
 
 
-def _after(prefix: str) -> str:
+def after(prefix: str) -> str:
     """Return the end of the range of keys that begin with a prefix."""
     return prefix[:-1] + chr(ord(prefix[-1]) + 1)
 

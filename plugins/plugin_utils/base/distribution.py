@@ -101,8 +101,10 @@ class Distribution(ABC):
     # joins again.
     remembers_nodes: ClassVar[bool] = False
 
-    # What its users back up with, where the playbook backup does not do it (K3s: all but SQLite); empty if it does.
+    # What its users back up with, where the playbook backup does not do it (an external database); empty if it does.
     own_backup: ClassVar[str] = ""
+    # True if its nodes have programs of etcd, with which a snapshot is served to prove it.
+    has_etcd_programs: ClassVar[bool] = False
     # True if a cluster can be restored from the data of one etcd member that is left.
     restores_from_member: ClassVar[bool] = False
     # True if API server and kubelet are one program: a control plane goes through each release as a whole.

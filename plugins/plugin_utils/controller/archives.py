@@ -34,6 +34,7 @@ GZIP = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
 # What a restore cannot do without, by distribution and datastore.
 REQUIRED = {
     "kubeadm etcd": (SNAPSHOT, "pki/ca.crt", "pki/sa.pub", "kubeadm/kubeadm-config.yaml"),
+    "k3s etcd": (SNAPSHOT, k3s.TOKEN, "server/tls/server-ca.crt", "server/tls/etcd/server-ca.crt"),
     "k3s sqlite": (k3s.DATABASE, k3s.TOKEN, "server/tls/server-ca.crt", "server/tls/client-ca.crt"),
 }
 STORES = {"etcd": "etcd", k3s.SQLITE: "SQLite"}

@@ -69,8 +69,8 @@ class K3s(Distribution):
     servers_leave = True
     one_program = True
     own_backup = (
-        "K3s's own tool (k3s etcd-snapshot) or that of the database, see "
-        "https://docs.k3s.io/datastore/backup-restore, and save /var/lib/rancher/k3s/server/token too"
+        "the tool of the database, see https://docs.k3s.io/datastore/backup-restore, and save "
+        "/var/lib/rancher/k3s/server/token too"
     )
     renews_at_start = True
     remembers_nodes = True

@@ -38,6 +38,7 @@ class Kubeadm(Distribution):
 
     name = "kubeadm"
     restarts_for_older_secrets = True
+    has_etcd_programs = True
     restores_from_member = True
     has_join_secrets = True
     title = "kubeadm"

@@ -16,6 +16,11 @@ from ..plan.checks import identity
 Infos = Mapping[str, Mapping[str, Any]]
 KUBEADM_PARTS = "certificate authorities, keys of service accounts, encryption and other files of the API server"
 K3S_PARTS = "certificate authorities, credentials, tokens, configuration"
+# Datastores of a K3s server that no backup is made of (module_utils/detect/cluster.py), and why.
+BROKEN = {
+    "removed": "the cluster has removed its etcd member",
+    "torn": "its conversion from SQLite to etcd was interrupted",
+}
 
 
 def plan(plan: Mapping[str, Any], infos: Infos, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,6 +62,11 @@ def _saved(source: str, cluster: Mapping[str, Any]) -> list[str]:
         ]
     members = _live(cluster)["etcd_members"]
     count = "%d member%s" % (len(members), "" if len(members) == 1 else "s")
+    if not distributions.by_name(cluster["kind"]).has_etcd_programs:
+        return [
+            "%s: save a snapshot of etcd (%s), %s" % (source, count, K3S_PARTS),
+            "%s: compare the snapshot with the cluster's etcd, and check that the token opens it" % source,
+        ]
     return [
         "%s: save a snapshot of etcd (%s), %s" % (source, count, KUBEADM_PARTS),
         "%s: restore the snapshot to a scratch etcd and compare it with the cluster's" % source,
@@ -65,6 +75,12 @@ def _saved(source: str, cluster: Mapping[str, Any]) -> list[str]:
 
 def _is_sqlite(cluster: Mapping[str, Any]) -> bool:
     return bool(cluster.get("datastore") == SQLITE)
+
+
+def _is_saved(cluster: Mapping[str, Any]) -> bool:
+    """Return True if this playbook saves what a control plane of a known distribution stores in."""
+    own = distributions.by_name(cluster["kind"]).own_backup
+    return not (own and str(cluster.get("datastore") or "").startswith("external"))
 
 
 def _live(cluster: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -78,6 +94,8 @@ def _first(rows: Mapping[str, Mapping[str, Any]], key: str) -> Any:
 def _problem(cluster: Mapping[str, Any]) -> str:
     """Return why a control plane cannot be backed up; empty if it can."""
     live = _live(cluster)
+    if cluster.get("datastore") in BROKEN:
+        return BROKEN[cluster["datastore"]]
     if not live.get("healthy"):
         return "its API server does not answer (%s)" % (live.get("error") or "it was not asked")
     if not _is_sqlite(cluster) and not live.get("etcd_members"):
@@ -98,8 +116,9 @@ def _refusals(
     clusters = {host: infos[host]["cluster"] for host in planes}
     for host in planes:
         kind = clusters[host]["kind"]
-        tool = distributions.by_name(kind).own_backup if distributions.is_known(kind) else "the tool that made it"
-        if tool and not _is_sqlite(clusters[host]):
+        known = distributions.is_known(kind)
+        tool = distributions.by_name(kind).own_backup if known else "the tool that made it"
+        if not known or not _is_saved(clusters[host]):
             stored = str(clusters[host].get("datastore") or "")
             what = "%s%s" % (kind, " with %s" % stored.replace("external", "an external") if stored else "")
             text = "%s: a cluster of %s is not backed up by this playbook. Use %s."

@@ -209,7 +209,15 @@ def live_k3s(plan):
     label = {"node-role.kubernetes.io/control-plane": "true"}
     nodes = [node_row(node, plan, label) for node in plan["nodes"].values()]
     known = applied_objects_of(plan)
+    if plan["datastore"] == "embedded etcd":
+        known["etcd_members"] = members(plan)
     return {"kind": "k3s", "healthy": True, "version": "v%s+k3s1" % plan["version"], "nodes": nodes, **known}
+
+
+def members(plan):
+    """The members of etcd, one on each control plane."""
+    planes = [node for node in plan["nodes"].values() if node["role"] == "control_plane"]
+    return [{"name": node["name"], "learner": False} for node in planes]
 
 
 def live(plan):
@@ -220,11 +228,7 @@ def live(plan):
         "version": "v" + plan["version"],
         "nodes": [node_row(node, plan, label) for node in plan["nodes"].values()],
         "kubeadm_config": {"ClusterConfiguration": plan["nodes"][plan["leader"]]["kubeadm"]["init"].split("---\n")[2]},
-        "etcd_members": [
-            {"name": node["name"], "learner": False}
-            for node in plan["nodes"].values()
-            if node["role"] == "control_plane"
-        ],
+        "etcd_members": members(plan),
         "config_maps": ["kubeadm-config", "kubelet-config"],
         **applied_objects_of(plan),
         "daemonsets": ["kube-proxy"],

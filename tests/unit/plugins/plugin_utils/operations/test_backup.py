@@ -79,10 +79,30 @@ def test_what_this_release_does_not_save(infos):
     ]
 
 
-@pytest.mark.parametrize("stored, shown", [("etcd", "etcd"), ("external mysql", "an external mysql")])
-def test_k3s_is_saved_with_sqlite_only(stored, shown):
-    found = described(planned(dict.fromkeys(SERVERS, info(kind="k3s", datastore=stored)))["refusals"])
-    assert found == ["backup.unsupported node=cp-1 value=k3s with %s" % shown]
+def test_an_external_database_is_left_to_its_own_tool():
+    made = planned(dict.fromkeys(SERVERS, info(kind="k3s", datastore="external mysql")))
+    assert described(made["refusals"]) == ["backup.unsupported node=cp-1 value=k3s with an external mysql"]
+    assert "the tool of the database" in made["refusals"][0]["text"]
+
+
+def test_embedded_etcd_is_saved_by_a_member_that_answers():
+    k3s = {"kind": "k3s", "manifests": []}
+    infos = {
+        "cp-1": info(**k3s, datastore="removed"),
+        "cp-2": info(**k3s, datastore="etcd", live={"etcd_members": None, "etcd_error": "timed out"}),
+        "cp-3": info(**k3s, datastore="etcd"),
+    }
+    made = planned(infos)
+    assert made["source"] == "cp-3" and made["refusals"] == []
+    assert described(made["warnings"]) == ["backup.sick_control_plane node=cp-1", "backup.sick_control_plane node=cp-2"]
+    assert made["tasks"][:2] == [
+        "cp-3: save a snapshot of etcd (3 members), certificate authorities, credentials, tokens, configuration",
+        "cp-3: compare the snapshot with the cluster's etcd, and check that the token opens it",
+    ]
+    torn = planned({"cp-1": info(**k3s, datastore="torn")})
+    assert (
+        described(torn["refusals"])[0].startswith("backup.no_healthy") and "interrupted" in torn["refusals"][0]["text"]
+    )
 
 
 def test_sqlite_is_saved_where_its_server_answers():

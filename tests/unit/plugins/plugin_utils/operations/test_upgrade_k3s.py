@@ -227,6 +227,13 @@ def test_a_full_disk_is_refused(cluster):
     assert "upgrade.disk node=cp-2 value=100 limit=1073741824" in described(cluster.planned()["refusals"])
 
 
+def test_embedded_etcd_is_backed_up_first(cluster):
+    made, plan = cluster.operation()
+    assert plan["refusals"] == [] and made.made["backup"]["source"] == "cp-1"
+    assert made.made["tasks"][1].startswith("first: cp-1: save a snapshot of etcd (3 members)")
+    assert "upgrade.no_backup" not in [row["id"] for row in plan["warnings"]]
+
+
 def test_a_datastore_that_backup_does_not_save_is_a_warning():
     cluster = Cluster(
         inputs={"kube_needs": ["external_database"], "k3s_datastore_endpoint": "postgres://a:b@db:5432/k"}
