@@ -176,8 +176,9 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import (
 )
 from ansible_collections.kubewright.cluster.plugins.module_utils.k3s.datastore import DatastoreError
 from ansible_collections.kubewright.cluster.plugins.module_utils.k3s.tokens import K3sError
-from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths, services
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership, paths, services
 from ansible_collections.kubewright.cluster.plugins.module_utils.node.ownership import OwnershipError
+from ansible_collections.kubewright.cluster.plugins.module_utils.restore.aside import Journal
 
 Parameters = Dict[str, Any]
 
@@ -232,7 +233,16 @@ def started(wanted: Parameters) -> dict[str, Any]:
         changed = True
     if wanted["until"] != "started":
         runner.wait(unit, of_new_process(unit, old, question(wanted)), server, wanted["timeout"], wanted["database"])
+        if server and wanted["credentials"]:
+            end_restore()
     return {"changed": changed, "backup": backup}
+
+
+def end_restore() -> None:
+    """Record that a server which was stopped for a restore has joined again: nothing is put back any more."""
+    if Journal().read():
+        with ownership.lock_node():
+            Journal().end()
 
 
 def of_new_process(unit: str, old: services.Process | None, problem_of: Callable[[], str]) -> Callable[[], str]:

@@ -161,7 +161,9 @@ def _server_to_join(node: Node, cluster: Cluster) -> str:
     others = {host_port(member["address"], port) for member in cluster["members"] if member["address"] not in mine}
     found = (node.get("info") or {}).get("cluster") or {}
     configured = str(found.get("server") or "").rpartition("//")[2]
-    if found.get("kubelet_conf") and configured in others:
+    # A server without data joins one that serves: its former one may have lost its own.
+    has_joined = found.get("kubelet_conf") and (ROLES[node["role"]] == AGENT or found.get("etcd_data"))
+    if has_joined and configured in others:
         return configured
     living = host_port(cluster["living"], port) if cluster.get("living") else ""
     return living if living in others else min(others)

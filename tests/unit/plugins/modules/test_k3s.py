@@ -11,7 +11,8 @@ import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.base.commands import Result
 from ansible_collections.kubewright.cluster.plugins.module_utils.k3s import datastore, readiness, runner, tokens
 from ansible_collections.kubewright.cluster.plugins.module_utils.k3s.tokens import K3sError
-from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths, services
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership, paths, services
+from ansible_collections.kubewright.cluster.plugins.module_utils.restore.aside import Journal
 from ansible_collections.kubewright.cluster.plugins.modules import k3s
 
 SECRET = {
@@ -50,6 +51,8 @@ def manager(tmp_path, monkeypatch):
     monkeypatch.setattr(services, "here", lambda: made)
     monkeypatch.setattr(paths, "K3S_TOKEN", str(tmp_path / "token"))
     monkeypatch.setattr(paths, "K3S_AGENT_TOKEN", str(tmp_path / "agent-token"))
+    monkeypatch.setattr(paths, "OWNERSHIP_RECORD", str(tmp_path / "record.json"))
+    monkeypatch.setattr(ownership, "LOCK", str(tmp_path / "lock"))
     for name in ("K3S_SECRETS", "K3S_CONFIG"):
         monkeypatch.setattr(paths, name, str(tmp_path / "none"))
     monkeypatch.setattr(runner, "SELINUX", str(tmp_path / "none"))
@@ -89,6 +92,17 @@ def test_a_node_joins_with_its_own_token_in_files_only(start, manager, tmp_path,
     }
     assert found == expected and not any(secret in str(done) for secret in SECRET.values())
     assert manager.calls == [("restart", "k3s" if role == "server" else "k3s-agent", True), "%s_problem" % role]
+
+
+def test_a_server_that_joins_again_has_its_restore_behind_it(start, tmp_path):
+    row = {"archive": "a", "at": "20261129T120000Z", "leader": "cp-1", "first": False, "step": "stopped"}
+    Journal().write(row)
+    start(role="agent", credentials=SECRET)
+    start(credentials=SECRET, until="started")
+    start(restart=True)
+    assert Journal().read() == row
+    start(credentials=SECRET, until="voting")
+    assert Journal().read() == {}
 
 
 def test_a_running_service_is_restarted_only_if_that_is_wanted(start, manager):

@@ -124,6 +124,25 @@ def test_a_rebuilt_first_server_joins_the_others():
     assert todo(plan)["cp-2"] == ("", ["leader"], [])
 
 
+def test_servers_that_were_stopped_for_a_restore_join_again():
+    """Their data are put aside, and the restored Nodes say that they vote."""
+    hosts, groups, _plan = running()
+    for host, former in (("cp-2", "https://10.0.0.13:6443"), ("cp-3", "https://10.0.0.12:6443")):
+        cluster = hosts[host]["info"]["cluster"]
+        cluster.update(etcd_data=False, datastore=None, finished=False, admin_conf=False, live=None, server=former)
+    first = hosts["cp-1"]["info"]["cluster"]
+    first.update(server=None, cluster_init=True)
+    plan = planner.cluster_plan(hosts, groups)
+    assert plan["refusals"] == [] and plan["leader"] == "cp-1"
+    assert {host: node["action"] for host, node in plan["nodes"].items()} == {
+        "cp-1": "", "cp-2": "join", "cp-3": "join", "w-1": "",
+    }  # fmt: skip
+    # Not by one of those that have no data either.
+    assert {config(plan, host)["server"] for host in ("cp-2", "cp-3")} == {"https://10.0.0.11:6443"}
+    assert config(plan, "cp-1")["cluster-init"] is True and plan["nodes"]["cp-1"]["settles"]
+    assert not plan["nodes"]["cp-2"]["rejoins"]
+
+
 def joined_by(hosts, server):
     for row in hosts.values():
         row["info"]["cluster"]["server"] = server
