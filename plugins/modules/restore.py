@@ -20,8 +20,8 @@ options:
   state:
     description:
       - V(surveyed) asks what data of etcd the node has, if O(kubewright.cluster.restore#role:main:restore_from) is set.
-      - V(prepared) brings the parts of the archive to the node and makes etcd's data of the snapshot, or a database of
-        the saved one, while the former control plane still runs.
+      - V(prepared) brings the parts of the archive to the node and makes etcd's data of the snapshot, or what K3s makes
+        its data of, while the former control plane still runs.
       - V(stopped) stops the control plane and puts its data aside.
       - V(started) puts keys and data in place, starts the control plane, counts the restored objects, and deletes the
         Nodes of machines that are not in the inventory.
@@ -147,7 +147,7 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.k3s.tokens impo
 from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm.runner import KubeadmError
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership
 from ansible_collections.kubewright.cluster.plugins.module_utils.reset.removal import RemovalError
-from ansible_collections.kubewright.cluster.plugins.module_utils.restore import k3s, survivor
+from ansible_collections.kubewright.cluster.plugins.module_utils.restore import k3s, k3s_etcd, survivor
 from ansible_collections.kubewright.cluster.plugins.module_utils.restore.parts import Parts, PartsError
 from ansible_collections.kubewright.cluster.plugins.module_utils.restore.start import First
 from ansible_collections.kubewright.cluster.plugins.module_utils.restore.stop import ControlPlane, RestoreError
@@ -171,7 +171,8 @@ def _parts(wanted: Parameters) -> Parts:
 
 
 def _k3s(wanted: Parameters) -> k3s.First:
-    return k3s.First(wanted["name"], wanted["data_dir"], _parts(wanted), wanted["manifest"])
+    kind = (k3s_etcd if wanted["manifest"]["datastore"]["kind"] == "etcd" else k3s).First
+    return kind(wanted["name"], wanted["data_dir"], _parts(wanted), wanted["manifest"])
 
 
 def _first(wanted: Parameters) -> First:
@@ -282,7 +283,8 @@ def main() -> None:
     if module.check_mode and module.params["state"] != "surveyed":
         module.exit_json(changed=True)
     try:
-        with ownership.lock_node():
+        # What outlives this process, such as K3s that makes etcd's data, keeps the lock.
+        with ownership.lock_node(inherited=True):
             result = STATES[module.params["state"]](module.params)
     except (*WRONG, *tls.NO_ANSWER) as error:
         text = "%s: %s" % (os.uname()[1], masked_message(str(error) or type(error).__name__))

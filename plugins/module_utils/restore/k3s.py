@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Restore a K3s cluster on SQLite on its server, from the parts of an archive, and undo that. Standard library only.
+"""Restore a K3s cluster on its first server, from the parts of an archive, and undo that. Standard library only.
 
-Database, token, authorities and credentials belong together: K3s refuses a datastore with other ones. What the server
-had is kept in a dated directory. Pods keep running, as with every restart of K3s.
+What is here is for SQLite, and for both datastores; k3s_etcd.py has what embedded etcd needs. Database, token,
+authorities and credentials belong together: K3s refuses a datastore with other ones. What a server had is kept in a
+dated directory. Pods keep running, as with every restart of K3s.
 https://docs.k3s.io/datastore/backup-restore
 """
 
@@ -60,7 +61,7 @@ def bump(path: str) -> None:
 
 
 class Server:
-    """This node as the server of a K3s cluster on SQLite. name: of its Node. data: K3s's data directory."""
+    """This node as a server of a K3s cluster. name: of its Node. data: K3s's data directory."""
 
     def __init__(self, name: str, data: str) -> None:
         self.name, self.data = name, data
@@ -71,7 +72,9 @@ class Server:
     def stop(self, archive: str, at: str, leader: str) -> bool:
         """Stop K3s and put its data aside. Return True if anything was done. Raise RestoreError or OSError.
 
-        archive: its ID. at: when the run began, for the directory's name. leader: the host that is restored.
+        A server that joins again needs that too: with its former data it would look for the former members, and with
+        other keys than the cluster's it does not start. archive: its ID. at: when the run began, for the directory's
+        name. leader: the host that is restored.
         """
         row = self.journal.read()
         if row.get("archive") == archive and row["step"] != STOPPING:
@@ -108,7 +111,8 @@ class Server:
                     delete(source)
             row["step"] = STOPPING
             self.journal.write(row)
-        for place, former in reversed(self._moves(row)):
+        changed = [(paths.K3S_CONFIG, self._former_config(row))]
+        for place, former in changed + self._moves(row)[::-1]:
             if os.path.lexists(former):
                 delete(place)
                 _move(former, place)
@@ -120,6 +124,10 @@ class Server:
 
     def _place(self, row: Row) -> str:
         return "%s/before-%s" % (self.data, row["at"])
+
+    def _former_config(self, row: Row) -> str:
+        """Return where the configuration is kept that the restore changed."""
+        return self._place(row) + "/etc/config.yaml"
 
     def _moves(self, row: Row) -> List[Tuple[str, str]]:
         """Return (where it is, where it is kept)."""
@@ -137,7 +145,12 @@ class Server:
 
 
 class First(Server):
-    """The server that is restored from the archive. parts: of the archive. manifest: what is in it."""
+    """The server on SQLite that is restored from the archive. parts: of the archive. manifest: what is in it.
+
+    stored: the part with the datastore.
+    """
+
+    stored = k3s.DATABASE
 
     def __init__(self, name: str, data: str, parts: Parts, manifest: Manifest) -> None:
         super().__init__(name, data)
@@ -152,19 +165,27 @@ class First(Server):
         self.parts.check()
         if self.journal.read().get("step") == PLACED:
             return
-        source = self.parts.path(k3s.DATABASE)
+        source = self.parts.path(self.stored)
         for place in (self.parts.place, self.data):
             refuse_without_space(place, os.path.getsize(source) + SPACE_MORE)
         key = k3s.bootstrap_key(self.parts.content(k3s.TOKEN).decode("utf-8", "replace"))
-        if not sqlite.has(source, key):
+        if not self._has(source, key):
             text = "the archive's token does not open its database (%s is missing there). Use another archive."
             raise RestoreError(text % key)
         unfinished = self.built + ".partial"
         delete(unfinished)
-        os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        shutil.copyfile(source, unfinished)
-        bump(unfinished)
+        self._build(source, unfinished)
         os.replace(unfinished, self.built)
+
+    def _has(self, source: str, key: str) -> bool:
+        """Return True if the saved datastore has a key."""
+        return sqlite.has(source, key)
+
+    def _build(self, source: str, target: str) -> None:
+        """Make the data that are put in place."""
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        shutil.copyfile(source, target)
+        bump(target)
 
     def start(self, keep: List[str], replaced: List[str], timeout: float) -> Dict[str, Any]:
         """Put everything in place and start K3s. Return {seconds, counts, wrong, deleted}, as start.py does."""
@@ -173,7 +194,7 @@ class First(Server):
             raise RestoreError("the server was not stopped for this restore. Run restore again.")
         began = time.monotonic()
         if row["step"] == STOPPED:
-            self._put()
+            self._put(row, timeout)
             row["step"] = PLACED
             self.journal.write(row)
             runner.start(UNIT, True, self.data)
@@ -182,15 +203,18 @@ class First(Server):
         runner.wait(UNIT, lambda: readiness.serving_problem(self.name), True, int(timeout))
         seconds = round(time.monotonic() - began, 1)
         store = self.manifest["datastore"]
-        counts = sqlite.counts_at(self.data + DATABASE, int(store["revision"]))
-        wanted = store["counts"]
+        counts, wanted = self._counts(int(store["revision"])), store["counts"]
         wrong = sorted(kind for kind in {**wanted, **counts} if wanted.get(kind, 0) != counts.get(kind, 0))
         deleted = self._forget(keep, replaced)
         self.journal.end()  # what is left is site's
         self.parts.remove()
-        return {"seconds": seconds, "counts": counts, "wrong": wrong, "deleted": deleted}
+        return {"seconds": seconds, "counts": counts, "wrong": wrong if counts else [], "deleted": deleted}
 
-    def _put(self) -> None:
+    def _counts(self, revision: int) -> Dict[str, int]:
+        """Return the restored objects by kind, as of the archive's revision; {} if that cannot be asked any more."""
+        return sqlite.counts_at(self.data + DATABASE, revision)
+
+    def _put(self, row: Row, timeout: float) -> None:
         """Put the archive's files in place, the database last. Safe to repeat."""
         self.parts.check()
         if not os.path.isfile(self.built):
@@ -208,6 +232,10 @@ class First(Server):
             secret = self.parts.content("etc/agent-token").decode("utf-8", "replace")
             write_secret(paths.K3S_AGENT_TOKEN, tokens.password(secret.strip()))
         tokens.make(self.data)
+        self._place_data(row, timeout)
+
+    def _place_data(self, _row: Row, _timeout: float) -> None:
+        """Put the prepared database in place. Safe to repeat."""
         target = self.data + DATABASE
         os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
         for ending in ("-wal", "-shm"):  # of a start that was killed

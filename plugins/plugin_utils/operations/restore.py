@@ -10,7 +10,7 @@ Pure functions of facts. The cluster is planned as if its hosts were new: whatev
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -324,8 +324,7 @@ def _tasks(plan: Mapping[str, Any], infos: Infos, made: Mapping[str, Any], optio
         rows.append("%s: serves the restored data already (the run of %s was interrupted)" % (first, at))
     else:
         former = [host for host in made["stop"] if _has_something(infos.get(host) or {})]
-        tasks = restore_k3s.tasks if restore_k3s.is_k3s(options["manifest"]) else _kubeadm_tasks
-        made_rows = tasks(infos, first, at, former)
+        made_rows = _first_tasks(options["manifest"])(infos, first, at, former)
         if source:
             made_rows[0] = "%s: copy etcd's data and check the copy, make etcd's data of the snapshot" % first
         rows += made_rows
@@ -343,6 +342,13 @@ def _tasks(plan: Mapping[str, Any], infos: Infos, made: Mapping[str, Any], optio
     if new:
         rows.append("%s: join" % ", ".join(new))
     return rows
+
+
+def _first_tasks(manifest: Mapping[str, Any]) -> Callable[[Infos, str, str, Sequence[str]], list[str]]:
+    """Return the function that says what happens on the control planes."""
+    if restore_k3s.on_etcd(manifest):
+        return restore_k3s.etcd_tasks
+    return restore_k3s.tasks if restore_k3s.is_k3s(manifest) else _kubeadm_tasks
 
 
 def _kubeadm_tasks(_infos: Infos, first: str, at: str, former: Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..base.findings import Finding
-from ..k3s.datastore import SQLITE
+from ..k3s.datastore import ETCD, SQLITE
 
 # How the paths of keys end without which no server starts.
 KEYS = ("-ca.key", "/service.key")
@@ -21,6 +21,18 @@ SETTINGS = {
 }
 
 
+# How an inventory gets the datastore of the archive.
+WAYS = {
+    SQLITE: "Restore with one server and k3s_datastore: auto, then add the others.",
+    ETCD: "Set k3s_datastore: etcd, without external_database in kube_needs.",
+}
+
+
+def on_etcd(manifest: Mapping[str, Any] | None) -> bool:
+    """Return True if an archive is of a K3s cluster on embedded etcd."""
+    return is_k3s(manifest) and ((manifest or {}).get("datastore") or {}).get("kind") == "etcd"
+
+
 def is_k3s(manifest: Mapping[str, Any] | None) -> bool:
     """Return True if an archive is of a K3s cluster. None: it could not be read."""
     return bool(((manifest or {}).get("versions") or {}).get("k3s"))
@@ -29,13 +41,12 @@ def is_k3s(manifest: Mapping[str, Any] | None) -> bool:
 def unfit(plan: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[Finding]:
     """Refuse an inventory whose datastore or fixed settings are not those of the archive."""
     found, planned = [], str(plan.get("datastore") or "")
-    if planned and planned != SQLITE:
-        text = (
-            "The archive has its data in SQLite, and the inventory is planned with %s (%d servers). Restore with one "
-            "server and k3s_datastore: auto, then add the others."
-        )
+    saved = ETCD if on_etcd(manifest) else SQLITE
+    if planned and planned != saved:
+        text = "The archive has its data in %s, and the inventory is planned with %s (%d server%s). %s"
         count = len(plan["control_planes"])
-        found.append(Finding("restore.datastore", text % (planned, count), None, planned, SQLITE))
+        values = (saved, planned, count, "" if count == 1 else "s", WAYS[saved])
+        found.append(Finding("restore.datastore", text % values, None, planned, saved))
     there = manifest["cluster"].get("settings") or {}
     text = "%s: the inventory has %s, and the cluster in the archive %s, which it keeps for life. Set it to that."
     for key, (name, field) in SETTINGS.items():
@@ -48,10 +59,20 @@ def unfit(plan: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[Finding]
 
 
 def tasks(infos: Mapping[str, Mapping[str, Any]], first: str, at: str, former: Sequence[str]) -> list[str]:
-    """Return what happens on the server that is restored. former: the servers that have something now."""
-    rows = ["%s: receive the archive, make a database of it" % first]
-    if former:
-        place = (infos[first].get("cluster") or {}).get("data_dir")
-        text = "%s: stop K3s; its database, keys and tokens go to %s/before-%s. Pods keep running"
-        rows.append(text % (", ".join(former), place, at))
-    return [*rows, "%s: put database, keys and tokens in place, start K3s" % first]
+    """Return what happens on the server on SQLite that is restored. former: the servers that have something now."""
+    last = "%s: put database, keys and tokens in place, start K3s" % first
+    return ["%s: receive the archive, make a database of it" % first, *_stopped(infos, at, former), last]
+
+
+def etcd_tasks(infos: Mapping[str, Mapping[str, Any]], first: str, at: str, former: Sequence[str]) -> list[str]:
+    """Return what happens on the servers on embedded etcd. former: those that have something now."""
+    last = "%s: put keys and tokens in place, let K3s restore the snapshot (k3s server --cluster-reset), start K3s"
+    return ["%s: receive the archive, check its snapshot" % first, *_stopped(infos, at, former), last % first]
+
+
+def _stopped(infos: Mapping[str, Mapping[str, Any]], at: str, former: Sequence[str]) -> list[str]:
+    if not former:
+        return []
+    place = (infos[former[0]].get("cluster") or {}).get("data_dir")
+    text = "%s: stop K3s; its database, keys and tokens go to %s/before-%s. Pods keep running"
+    return [text % (", ".join(former), place, at)]

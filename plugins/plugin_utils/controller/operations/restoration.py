@@ -121,6 +121,8 @@ class Operation(operation.Operation):
                 version = str(self.options["manifest"]["cluster"]["version"]).lstrip("v")
                 inputs = dict(look.get("inputs") or {})
                 inputs["kube_version"] = inputs.get("kube_version") or version
+                if restore_k3s.on_etcd(self.options["manifest"]) and inputs.get("k3s_datastore", "auto") == "auto":
+                    inputs["k3s_datastore"] = "etcd"  # a single server would get SQLite
                 made[host]["inputs"] = inputs
         return made
 

@@ -393,10 +393,11 @@ def test_failures_and_check_mode(restore, action, store):
         made.run(task_vars={"inventory_hostname": "cp-1"})
 
 
-def k3s_archive(tmp_path, nodes=(("cp-1", None), ("w-1", None)), settings=None, name="edge", **changes):
-    """Make an archive of a K3s cluster on SQLite. Returns its path."""
+def k3s_archive(tmp_path, nodes=(("cp-1", None), ("w-1", None)), settings=None, name="edge", on="sqlite", **changes):
+    """Make an archive of a K3s cluster. Returns its path. on: its datastore."""
     parts = []
-    for part in ("server/db/state.db", "server/token", "server/tls/server-ca.crt", "server/tls/client-ca.crt"):
+    stored = {"sqlite": ("server/db/state.db",), "etcd": ("etcd/snapshot.db", "server/tls/etcd/server-ca.crt")}[on]
+    for part in (*stored, "server/token", "server/tls/server-ca.crt", "server/tls/client-ca.crt"):
         path = tmp_path / part.replace("/", "_")
         path.write_bytes(os.urandom(100))
         parts.append(Part(part, str(path), "/var/lib/rancher/k3s/" + part))
@@ -413,7 +414,7 @@ def k3s_archive(tmp_path, nodes=(("cp-1", None), ("w-1", None)), settings=None, 
         "cluster": {"name": name, "ca_sha256": "ca", "uid": "u", "distribution": "k3s", "version": "v1.36.3",
                     "nodes": rows, "settings": settings or permanent},
         "versions": {"kubernetes": "v1.36.3", "k3s": "v1.36.3+k3s1"},
-        "datastore": {"kind": "sqlite", "revision": 7, "counts": {"secrets": 3, "configmaps": 4}},
+        "datastore": {"kind": on, "revision": 7, "counts": {"secrets": 3, "configmaps": 4}},
         "missing": [],
         **changes,
     }  # fmt: skip
@@ -456,6 +457,70 @@ def test_k3s_on_new_machines(action, store, tmp_path):
     assert described(made["refusals"]) == [] and stages["stop"] == ["cp-1"]
     assert {"role": "kube", "tasks": "parts"} in made["prepare"] and "stop K3s" not in text
     assert made["forgotten"] == ["old-1", "old-2"] and "w-1: join" in text
+
+
+def lost_servers(count=3):
+    """Servers on embedded etcd whose K3s does not serve, and an agent."""
+    hosts, groups = running({**K3S, "k3s_datastore": "etcd"}, count, 1)
+    for host in groups["kube_control_plane"]:
+        info = hosts[host]["info"]
+        facts = {**info["cluster"], "live": {"healthy": False, "error": "refused", "etcd_members": None, "nodes": []}}
+        hosts[host] = {**hosts[host], "info": {**info, "cluster": facts}}
+    return hosts, groups
+
+
+def test_k3s_servers_whose_etcd_is_lost(action, store, tmp_path):
+    options = {"archive": k3s_archive(tmp_path, on="etcd"), **CONFIRMED}
+    made, stages, text = planned(action, store, *lost_servers(), options, refuse=True)
+    assert described(made["refusals"]) == [] and made["goes_on"] and made["prepare"] == []
+    planes = ["cp-1", "cp-2", "cp-3"]
+    assert stages == {"receive": ["cp-1"], "stop": planes, "restore": ["cp-1"]}
+    assert [made["data_dirs"][host] for host in planes] == ["/var/lib/rancher/k3s"] * 3
+    assert "cp-1: receive the archive, check its snapshot" in text and "etcd revision 7" in text
+    assert "cp-1, cp-2, cp-3: stop K3s; its database, keys and tokens go to /var/lib/rancher/k3s/before-" in text
+    assert "let K3s restore the snapshot (k3s server --cluster-reset), start K3s" in text
+    assert "cp-2, cp-3: join the control plane, with an empty etcd" in text
+    assert "w-1: nothing, their kubelets connect again" in text
+
+
+def test_k3s_with_etcd_on_new_machines(action, store, tmp_path):
+    """A single server would get SQLite; the archive says what it had."""
+    for servers in (1, 3):
+        hosts, groups = inventory(servers, 1, K3S)
+        options = {"archive": k3s_archive(tmp_path, (("old-1", "a"),), on="etcd"), **CONFIRMED}
+        made, stages, _text = planned(action, store, hosts, groups, options, refuse=True)
+        assert described(made["refusals"]) == [] and stages["stop"] == ["cp-1"] and made["forgotten"] == ["old-1"]
+        assert {"role": "kube", "tasks": "parts"} in made["prepare"]
+        files = {entry["path"]: entry for entry in store.get("node", "cp-1")["files"]["k3s"]}
+        assert "cluster-init: true" in files["/etc/rancher/k3s/config.yaml"]["content"]
+
+
+def test_k3s_with_etcd_goes_on_where_it_was_and_is_undone(action, store, tmp_path):
+    options = {"archive": k3s_archive(tmp_path, on="etcd"), **CONFIRMED}
+    hosts, groups = lost_servers()
+    mine = identity(options["archive"])
+    half = interrupted(hosts, mine, cp_1="stopped", cp_2="stopping")
+    for host in ("cp-1", "cp-2"):
+        half[host]["info"]["owned"]["settings"]["restore"]["data_dir"] = "/srv/k3s"
+    made, stages, _text = planned(action, store, half, groups, options, refuse=True)
+    assert made["refusals"] == [] and stages["stop"] == ["cp-2", "cp-3"] and stages["restore"] == ["cp-1"]
+    made, stages, _text = planned(action, store, half, groups, {"undo": True}, refuse=True)
+    assert made["refusals"] == [] and stages == {"undo": ["cp-1", "cp-2"]}
+    assert made["data_dirs"] == dict.fromkeys(["cp-1", "cp-2"], "/srv/k3s")
+    serving = interrupted(running({**K3S, "k3s_datastore": "etcd"}, 3, 1)[0], mine, cp_1="placed", cp_2="stopped")
+    made, stages, _text = planned(action, store, serving, groups, {"undo": True}, refuse=True)
+    assert described(made["refusals"]) == ["restore.too_late node=cp-1"] and stages == {}
+
+
+def test_k3s_with_etcd_is_not_restored_to_something_else(action, store, tmp_path):
+    path = k3s_archive(tmp_path, on="etcd")
+    made, _stages, _text = planned(
+        action, store, *inventory(1, 0, {**K3S, "k3s_datastore": "sqlite"}), {"archive": path}
+    )
+    assert "restore.datastore value=SQLite limit=embedded etcd" in described(made["refusals"])
+    serving = running({**K3S, "k3s_datastore": "etcd"}, 3, 1)
+    made, stages, _text = planned(action, store, *serving, {"archive": path, **CONFIRMED}, refuse=True)
+    assert ids(made["refusals"]) == ["restore.serving"] and stages == {}
 
 
 def test_k3s_that_serves_is_not_replaced(action, store, tmp_path):
