@@ -35,6 +35,7 @@ MORE_SCENARIOS = (
     "kubeadm-vm",
     "kubeadm-restore",
     "k3s-restore",
+    "k3s-restore-ha",
 )
 
 

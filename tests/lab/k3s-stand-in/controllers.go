@@ -19,6 +19,7 @@ const uninitialized = "node.cloudprovider.kubernetes.io/uninitialized"
 // manifests.
 func (s *server) controllers(ctx context.Context) {
 	go s.deployManifests(ctx)
+	s.afterReset(ctx)
 	for {
 		nodes, err := s.kube.nodes(ctx)
 		if err != nil {

@@ -45,7 +45,7 @@ func (s *server) checkReset() error {
 		return nil
 	}
 	if _, err := os.Stat(s.resetFlag()); err == nil {
-		return fmt.Errorf("managed etcd cluster membership was already reset, please remove the cluster-reset flag and start k3s normally. "+
+		return fmt.Errorf("Managed etcd cluster membership was previously reset, please remove the cluster-reset flag and start k3s normally. "+
 			"If you need to perform another cluster reset, you must first manually delete the file at %s", s.resetFlag())
 	}
 	return nil
@@ -76,8 +76,8 @@ func (s *server) reset(ctx context.Context) error {
 	if err := s.etcd.onlyMember(ctx); err != nil {
 		return err
 	}
+	// The flag stays if this fails: pkg/etcd/etcd.go (Reset) writes it before etcd starts, for both ways.
 	if err := s.resetFiles(ctx); err != nil {
-		_ = os.Remove(s.resetFlag())
 		return err
 	}
 	stopAll()
@@ -117,7 +117,24 @@ func (s *server) resetFiles(ctx context.Context) error {
 	if err := backupTo(backup, filepath.Join(s.dir, "tls")); err != nil {
 		return err
 	}
-	return s.reconcileBootstrap(data)
+	if err := s.reconcileBootstrap(data); err != nil {
+		return err
+	}
+	// Certificates of the authorities that were restored: pkg/daemons/control/deps/deps.go (GenServerDeps).
+	return s.prepareCertificates()
+}
+
+// afterReset runs at the first start after a reset. The password of this node may be another one in the restored data
+// (pkg/cluster/managed.go, deleteNodePasswdSecret); then the flag is removed (pkg/etcd/metadata_controller.go,
+// checkReset).
+func (s *server) afterReset(ctx context.Context) {
+	if !exists(s.resetFlag()) {
+		return
+	}
+	if err := s.kube.delete(ctx, nodeSecret(s.nodeName)); err != nil && !notFound(err) {
+		warnf("failed to delete old node password secret: %v", err)
+	}
+	_ = os.Remove(s.resetFlag())
 }
 
 // restore replaces the database with that of a snapshot. The old database is kept.

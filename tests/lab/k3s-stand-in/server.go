@@ -140,9 +140,6 @@ func (s *server) prepare(ctx context.Context) error {
 	if err := s.bootstrap(ctx); err != nil {
 		return fmt.Errorf("failed to bootstrap cluster data: %w", err)
 	}
-	if s.managed && !s.boolean("cluster-reset") {
-		_ = os.Remove(s.resetFlag())
-	}
 	if err := s.prepareCertificates(); err != nil {
 		return err
 	}

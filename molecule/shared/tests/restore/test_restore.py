@@ -26,6 +26,8 @@ MORE = {"kubeadm": ["-e", "restore_overwrite=true"], "k3s": []}
 COMPARED = "configmaps,secrets,deployments.apps,serviceaccounts,clusterroles.rbac.authorization.k8s.io"
 # kubeadm makes and signs these while nodes join, and K3s renews these when it starts.
 OF_JOINS = ("bootstrap-token-", "cluster-info", "kubeadm-certs", "k3s-serving")
+# K3s makes that of the first server again after it has restored a snapshot (pkg/cluster/managed.go).
+PASSWORD = ".node-password.k3s"
 
 
 def inventory():
@@ -71,7 +73,8 @@ def objects(host):
         meta = item["metadata"]
         said = {key: value for key, value in item.items() if key not in ("metadata", "status")}
         # The namespace of a verification may still be on its way out.
-        if not meta["name"].startswith(OF_JOINS) and not meta.get("namespace", "").startswith("kubewright-verify-"):
+        again = meta["name"].startswith(OF_JOINS) or meta["name"] == host + PASSWORD
+        if not again and not meta.get("namespace", "").startswith("kubewright-verify-"):
             found[f"{item['kind']}/{meta.get('namespace')}/{meta['name']}"] = [meta["uid"], said]
     return found
 
