@@ -18,7 +18,7 @@ from bisect import bisect_left
 from typing import Dict, Iterable, Iterator, List, Set, Tuple
 
 from ..api.etcd import OBJECTS
-from . import bolt
+from ..base import bolt
 from .snapshot import DIGEST, SnapshotError, after, kind_of, sha256_of
 from .stored_objects import fields
 
@@ -39,7 +39,10 @@ class Snapshot:
             raise SnapshotError("the etcd snapshot is cut short")
         with open(path, "rb") as stream:
             self._data = bolt.mapped(stream, size)
-        self._file = bolt.File(self._data)
+        try:
+            self._file = bolt.File(self._data)
+        except bolt.BoltError as error:
+            raise _damaged(error) from None
         self.revision = self._newest_revision()
 
     def __enter__(self) -> Snapshot:
@@ -50,10 +53,10 @@ class Snapshot:
 
     def _newest_revision(self) -> int:
         """Return the revision with which an etcd that has these data begins."""
-        state = dict(self._file.items(STATE))
+        state = dict(self._items(STATE))
         found = [main(bytes(state[name])) for name in (SCHEDULED, FINISHED) if name in state]
         newest = b""
-        for revision, _value in self._file.items(DATA):
+        for revision, _value in self._items(DATA):
             if len(revision) < REVISION or revision[8:9] != b"_" or revision[:REVISION] <= newest:
                 raise SnapshotError("the etcd snapshot is damaged: its revisions are not in order")
             newest = bytes(revision[:REVISION])
@@ -96,9 +99,19 @@ class Snapshot:
             yield value
 
     def _records(self, at: int) -> Iterator[Tuple[bytes, bytes]]:
-        for revision, value in self._file.items(DATA):
+        for revision, value in self._items(DATA):
             if not at or main(revision) <= at:
                 yield revision, value
+
+    def _items(self, bucket: bytes) -> Iterator[Tuple[bytes, bytes]]:
+        try:
+            yield from self._file.items(bucket)
+        except bolt.BoltError as error:
+            raise _damaged(error) from None
+
+
+def _damaged(error: Exception) -> SnapshotError:
+    return SnapshotError("the etcd snapshot is damaged: %s" % error)
 
 
 def main(revision: bytes) -> int:
@@ -116,7 +129,7 @@ def parsed(record: bytes) -> Tuple[bytes, bytes]:
     try:
         found = fields(record)
     except ValueError as error:
-        raise SnapshotError("the etcd snapshot is damaged: %s" % error) from None
+        raise _damaged(error) from None
     return found.get(KEY, [b""])[0], found.get(VALUE, [b""])[0]
 
 

@@ -18,7 +18,13 @@ from pathlib import Path
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.api import tls
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.etcd import Etcd
-from ansible_collections.kubewright.cluster.plugins.module_utils.backup import make, scratch, snapshot
+from ansible_collections.kubewright.cluster.plugins.module_utils.backup import (
+    etcd_file,
+    k3s_etcd,
+    make,
+    scratch,
+    snapshot,
+)
 from ansible_collections.kubewright.cluster.plugins.module_utils.restore import start
 from ansible_collections.kubewright.cluster.plugins.module_utils.restore.parts import Parts
 
@@ -167,3 +173,36 @@ def test_restored_data_begin_after_all_that_clients_have_seen(client, tools, tmp
         assert snapshot.revision(restored) >= found["revision"] + start.BUMP
         assert restored.cluster_id != client.cluster_id
         assert [member["name"] for member in restored.members()] in (["cp-1"], ["scratch"])
+
+
+# -- without etcd's programs, as on K3s's nodes ------------------------------------------------------------------------
+
+
+def test_a_snapshot_is_proved_from_its_file(client, tmp_path):
+    path = str(tmp_path / "s.db")
+    put(client, "/registry/secrets/default/s", b"k8s:enc:aescbc:v1:key1:newer")
+    compact(client)
+    put(client, "/registry/configmaps/default/c0", b"after the compaction")
+    made = k3s_etcd.saved(path, client)
+    assert made.store["counts"] == {"configmaps": OBJECTS, "secrets": 1} and made.opens == []
+    assert made.first_secret == b"k8s:enc:aescbc:v1:key1:newer" and made.store["compact_revision"] > 1
+    data = (tmp_path / "s.db").read_bytes()[: -snapshot.DIGEST]
+    changed = data.replace(b"k8s:enc:aescbc", b"abc:enc:aescbc")
+    (tmp_path / "s.db").write_bytes(changed + hashlib.sha256(changed).digest())
+    with pytest.raises(snapshot.SnapshotError, match="other contents"):
+        k3s_etcd.verified(path, client, made.store["revision"])
+
+
+def test_a_snapshot_of_a_higher_revision_is_restored(client, tools, tmp_path):
+    """By etcdutl without options, as K3s does it."""
+    path, target, data = (str(tmp_path / name) for name in ("s.db", "bumped.db", "data"))
+    found = k3s_etcd.saved(path, client).store
+    assert etcd_file.bumped(path, target, start.BUMP) == found["revision"] + start.BUMP
+    tools.restore(target, data, [])
+    for _start in range(2):  # the second one after etcd has finished the compaction
+        with scratch.serving(tools, data) as restored:
+            assert snapshot.contents(restored, found["revision"] + start.BUMP)["counts"] == found["counts"]
+            with pytest.raises(ValueError, match="compacted"):
+                snapshot.contents(restored, found["revision"])
+            assert snapshot.revision(restored) == found["revision"] + start.BUMP
+            time.sleep(1)

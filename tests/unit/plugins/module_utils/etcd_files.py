@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import struct
 
-from ansible_collections.kubewright.cluster.plugins.module_utils.backup import bolt
+from ansible_collections.kubewright.cluster.plugins.module_utils.base import bolt
 
 PAGE = 4096
 

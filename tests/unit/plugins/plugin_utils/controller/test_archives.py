@@ -215,13 +215,21 @@ def test_what_a_killed_run_left_goes_after_a_day(tmp_path):
     assert os.listdir(tmp_path) == [".kubewright-b.partial"]
 
 
-def test_an_archive_of_k3s_needs_its_database_and_its_token(packed):
-    parts = ("server/db/state.db", "server/token", "server/tls/server-ca.crt", "server/tls/client-ca.crt")
+@pytest.mark.parametrize(
+    "kind, stored, authority, shown",
+    [
+        ("sqlite", "server/db/state.db", "server/tls/client-ca.crt", "SQLite"),
+        ("etcd", "etcd/snapshot.db", "server/tls/etcd/server-ca.crt", "etcd"),
+    ],
+)
+def test_an_archive_of_k3s_needs_its_database_and_its_token(packed, kind, stored, authority, shown):
+    parts = (stored, "server/token", "server/tls/server-ca.crt", authority)
     cluster = {**manifest()["cluster"], "distribution": "k3s"}
-    more = {"cluster": cluster, "datastore": {"kind": "sqlite", "revision": 7, "counts": {"secrets": 3}}}
+    more = {"cluster": cluster, "datastore": {"kind": kind, "revision": 7, "counts": {"secrets": 3}}}
     path, made, _sha256 = packed(parts, **more)
-    assert archives.described(archives.examine(path)).endswith("3 objects of 1 kinds, SQLite revision 7")
+    assert archives.described(archives.examine(path)).endswith("3 objects of 1 kinds, %s revision 7" % shown)
     for name in parts:
         assert wrong(packed([other for other in parts if other != name], **more)[0]) == "missing_part"
-    assert wrong(packed(parts, cluster=cluster)[0]) == "not_an_archive"
+    other = {**more["datastore"], "kind": "external"}
+    assert wrong(packed(parts, cluster=cluster, datastore=other)[0]) == "not_an_archive"
     assert made["parts"]["server/token"]["path"] == "/etc/kubernetes/server/token"

@@ -13,8 +13,6 @@ import mmap
 import struct
 from typing import Any, Dict, Iterator, NamedTuple, Tuple
 
-from .snapshot import SnapshotError
-
 MAGIC, VERSION = 0xED0CDAED, 2
 BRANCH, LEAF = 0x01, 0x02
 IS_BUCKET = 0x01
@@ -27,6 +25,10 @@ META = struct.Struct("=IIIIQQQQQQ")
 CHECKED = META.size - 8
 # More levels than any file has, unless it is damaged.
 MOST_LEVELS = 32
+
+
+class BoltError(Exception):
+    """The file is not a database, or it is damaged."""
 
 
 class Meta(NamedTuple):
@@ -46,7 +48,7 @@ class Place(NamedTuple):
 
 
 class File:
-    """A file of bbolt. data: its bytes. Every method raises SnapshotError if the file is damaged."""
+    """A file of bbolt. data: its bytes. Every method raises BoltError if the file is damaged."""
 
     def __init__(self, data: Any) -> None:
         self.data = data
@@ -58,7 +60,7 @@ class File:
         second = next((found for found in (self._meta(size) for size in sizes) if found), None)
         known = [found for found in (first, second) if found]
         if not known:
-            raise SnapshotError("the etcd snapshot does not begin as a database of etcd does")
+            raise BoltError("it does not begin as a database of etcd does")
         return max(known, key=lambda meta: meta.number)
 
     def _meta(self, offset: int) -> Meta | None:
@@ -73,13 +75,13 @@ class File:
         return Meta(page_size, root, pages, number)
 
     def bucket(self, name: bytes) -> Place:
-        """Return where a bucket is. Raise SnapshotError if there is none of this name."""
+        """Return where a bucket is. Raise BoltError if there is none of this name."""
         for flags, key, value in self._entries(self.meta.root * self.meta.page_size):
             complete = flags & IS_BUCKET and value[1] - value[0] >= BUCKET.size
             if complete and bytes(self.data[key[0] : key[1]]) == name:
                 root, _sequence = BUCKET.unpack_from(self.data, value[0])
                 return Place(value[0], root * self.meta.page_size if root else value[0] + BUCKET.size)
-        raise SnapshotError("the etcd snapshot has no bucket %s" % name.decode())
+        raise BoltError("it has no bucket %s" % name.decode())
 
     def items(self, name: bytes) -> Iterator[Tuple[bytes, bytes]]:
         """Yield the keys and values of a bucket, in the order of its keys."""
@@ -96,16 +98,16 @@ class File:
                     flags, place, key, value = LEAF_ENTRY.unpack_from(self.data, at)
                     begin, middle = at + place, at + place + key
                     if middle + value > len(self.data):
-                        raise SnapshotError("the etcd snapshot is damaged: an entry ends behind the file")
+                        raise BoltError("an entry ends behind the file")
                     yield flags, (begin, middle), (middle, middle + value)
             elif kind == BRANCH and level < MOST_LEVELS:
                 for at in range(first, first + count * BRANCH_ENTRY.size, BRANCH_ENTRY.size):
                     below = BRANCH_ENTRY.unpack_from(self.data, at)[2] * self.meta.page_size
                     yield from self._entries(below, level + 1)
             else:
-                raise SnapshotError("the etcd snapshot is damaged: a page has the unknown kind %d" % kind)
+                raise BoltError("a page has the unknown kind %d" % kind)
         except struct.error:
-            raise SnapshotError("the etcd snapshot is damaged: a page is behind the end of the file") from None
+            raise BoltError("a page is behind the end of the file") from None
 
 
 def mapped(stream: Any, length: int, write: bool = False) -> mmap.mmap:
