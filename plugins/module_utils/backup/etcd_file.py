@@ -44,6 +44,8 @@ class Snapshot:
         except bolt.BoltError as error:
             raise _damaged(error) from None
         self.revision = self._newest_revision()
+        # What exists at the last revision that was asked for.
+        self._known: Dict[int, Dict[bytes, bytes]] = {}
 
     def __enter__(self) -> Snapshot:
         return self
@@ -67,6 +69,9 @@ class Snapshot:
 
         One without a name may be there: etcdutl raises the revision with it.
         """
+        at = at or self.revision
+        if at in self._known:
+            return self._known[at]
         found: Dict[bytes, bytes] = {}
         for revision, record in self._records(at):
             key = parsed(record)[0]
@@ -74,6 +79,7 @@ class Snapshot:
                 found.pop(key, None)
             else:
                 found[key] = revision
+        self._known = {at: found}
         return found
 
     def first_value(self, kind: str) -> bytes:
@@ -81,7 +87,7 @@ class Snapshot:
         prefix = (OBJECTS + kind + "/").encode()
         known = {key: revision for key, revision in self.existing().items() if key.startswith(prefix)}
         wanted = known[min(known)] if known else b""
-        return next((parsed(record)[1][:200] for revision, record in self._records(0) if revision == wanted), b"")
+        return next((parsed(record)[1][:200] for revision, record in self._items(DATA) if revision == wanted), b"")
 
     def hash_at(self, at: int, compacted: int) -> int:
         """Return the hash of all records up to a revision, of an etcd that was last compacted at another one."""
@@ -100,7 +106,7 @@ class Snapshot:
 
     def _records(self, at: int) -> Iterator[Tuple[bytes, bytes]]:
         for revision, value in self._items(DATA):
-            if not at or main(revision) <= at:
+            if main(revision) <= at:
                 yield revision, value
 
     def _items(self, bucket: bytes) -> Iterator[Tuple[bytes, bytes]]:

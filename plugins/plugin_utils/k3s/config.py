@@ -162,7 +162,7 @@ def _server_to_join(node: Node, cluster: Cluster) -> str:
     found = (node.get("info") or {}).get("cluster") or {}
     configured = str(found.get("server") or "").rpartition("//")[2]
     # A server without data joins one that serves: its former one may have lost its own.
-    has_joined = found.get("kubelet_conf") and (ROLES[node["role"]] == AGENT or found.get("etcd_data"))
+    has_joined = found.get("kubelet_conf") and (ROLES[node["role"]] == AGENT or found.get("datastore"))
     if has_joined and configured in others:
         return configured
     living = host_port(cluster["living"], port) if cluster.get("living") else ""

@@ -99,7 +99,7 @@ class K3s(Distribution):
     def complete_control_plane(self, node: Node, row: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
         """See Distribution."""
         # The Node of a server whose data are gone, as after a restore, still says that it votes.
-        if not (node["info"].get("cluster") or {}).get("etcd_data"):
+        if not (node["info"].get("cluster") or {}).get("datastore"):
             return False
         return CONTROL_PLANE_LABEL in (row.get("labels") or {}) and row.get("etcd_voter") is not False
 

@@ -139,7 +139,6 @@ def test_a_page_that_points_at_itself_is_refused():
         list(bolt.File(data + files.branch(number, [(b"a", number)]))._entries(number * files.PAGE))
 
 
-@pytest.mark.skipif(not FIXTURE.exists(), reason="no snapshot of a real etcd")
 def test_a_snapshot_of_a_real_etcd(tmp_path):
     """What etcd said of its data when the snapshot was saved."""
     given = json.loads(FIXTURE.read_text(encoding="utf-8"))

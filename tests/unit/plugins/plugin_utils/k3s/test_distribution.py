@@ -124,12 +124,13 @@ def test_a_rebuilt_first_server_joins_the_others():
     assert todo(plan)["cp-2"] == ("", ["leader"], [])
 
 
-def test_servers_that_were_stopped_for_a_restore_join_again():
-    """Their data are put aside, and the restored Nodes say that they vote."""
+@pytest.mark.parametrize("begun", [False, True])
+def test_servers_that_were_stopped_for_a_restore_join_again(begun):
+    """Their data are put aside, and the restored Nodes say that they vote. begun: their join was interrupted early."""
     hosts, groups, _plan = running()
     for host, former in (("cp-2", "https://10.0.0.13:6443"), ("cp-3", "https://10.0.0.12:6443")):
         cluster = hosts[host]["info"]["cluster"]
-        cluster.update(etcd_data=False, datastore=None, finished=False, admin_conf=False, live=None, server=former)
+        cluster.update(etcd_data=begun, datastore=None, finished=False, admin_conf=False, live=None, server=former)
     first = hosts["cp-1"]["info"]["cluster"]
     first.update(server=None, cluster_init=True)
     plan = planner.cluster_plan(hosts, groups)
