@@ -15,7 +15,6 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 from .findings import Finding, Problems, reason
-from .model import Datastore
 from .reference import ETCD_PAGE, KUBEADM_ETCD_PAGE
 
 Node = dict[str, Any]
@@ -150,10 +149,6 @@ class Distribution(ABC):
     @abstractmethod
     def complete_control_plane(self, node: Node, row: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
         """Return True if a control plane's join ran to its end. row: its Node as the API has it."""
-
-    def backs_up(self, datastore: Datastore) -> bool:
-        """Return True if the collection backs up a cluster with this datastore."""
-        return not datastore.is_external
 
     def datastore_places(self, shared: Inputs) -> list[str]:
         """Return host:port, or the URL, of each server of an external datastore."""

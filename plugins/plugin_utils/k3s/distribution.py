@@ -103,10 +103,6 @@ class K3s(Distribution):
             return False
         return CONTROL_PLANE_LABEL in (row.get("labels") or {}) and row.get("etcd_voter") is not False
 
-    def backs_up(self, datastore: Datastore) -> bool:
-        """See Distribution."""
-        return datastore.kind == "SQLite"
-
     def datastore_places(self, shared: Inputs) -> list[str]:
         """See Distribution."""
         return datastore.places(shared["k3s_datastore_endpoint"])

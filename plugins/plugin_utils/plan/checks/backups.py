@@ -33,7 +33,7 @@ def scheduled(case: Case) -> Problems:
         )
         refusals.append(Finding("backup.no_destination", text % wanted["schedule"], value=wanted["schedule"]))
     datastore = Datastore.parse(case.cluster["datastore"])
-    if not case.distribution.backs_up(datastore):
+    if datastore.is_external:
         text = (
             "kube_backup.schedule: a cluster of %s with %s is not backed up by the collection. Remove it, and use %s."
         )

@@ -48,6 +48,7 @@ BESIDE = {
 # Input: its first value, another one, what follows the change, what follows when it is dropped.
 BOTH = {
     "kube_api_port": (7000, 7001, "inputs.fixed", "inputs.fixed"),
+    "kube_backup": (backups("daily"), backups("weekly"), {"backup"}, {"backup"}),
     "kube_api_sans": (["a.example"], ["b.example"], {"control-plane", "k3s"}, {"control-plane", "k3s"}),
     "kube_cluster_domain": ("one.local", "two.local", "inputs.fixed", "inputs.fixed"),
     "kube_data_dir": ("/srv/one", "/srv/two", "data_dir.fixed", "data_dir.fixed"),
@@ -79,7 +80,6 @@ KUBEADM = {
         "component.kept",
         "component.newer",
     ),
-    "kube_backup": (backups("daily"), backups("weekly"), {"backup"}, {"backup"}),  # K3s: test_scheduled_backups.py
     "kube_cluster_name": ("one", "two", "inputs.fixed", "inputs.fixed"),
     "kube_network": ({"plugin": "kube-router"}, {"plugin": "bridge"}, "inputs.fixed", NOTE),
     "kubeadm_cluster_config": (
