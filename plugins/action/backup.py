@@ -11,8 +11,8 @@ import ansible.constants as C
 from ansible import context
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.kubewright.cluster.plugins.module_utils.backup import destinations as kept
-from ansible_collections.kubewright.cluster.plugins.module_utils.backup.naming import prefix
+from ansible_collections.kubewright.cluster.plugins.module_utils.destinations import copies as kept
+from ansible_collections.kubewright.cluster.plugins.module_utils.destinations.naming import prefix
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import (
     archives,
     destinations,

@@ -24,10 +24,11 @@ from ..api.backup_record import Record, Turn, shown
 from ..api.kubernetes import Api, ApiError
 from ..base import recipients, schedule
 from ..base.masking import masked_message
+from ..destinations import copies, naming
+from ..destinations.places import PlaceError
 from ..node import ownership, paths
-from . import destinations, make, make_k3s, naming
+from . import make, make_k3s
 from .make import BackupError
-from .places import PlaceError
 
 # An archive on its way to the destinations. The next playbook backup deletes what is in the place where it was made.
 OUTGOING = paths.OWN_DATA + "/outgoing"
@@ -128,7 +129,7 @@ def labels(wanted: Sequence[Mapping[str, Any]]) -> List[str]:
     found: List[str] = []
     for number, entry in enumerate(wanted):
         try:
-            label = destinations.place_of(entry).label
+            label = copies.place_of(entry).label
         except PlaceError:
             label = "destination %d" % number
         found.append(label if label not in found else "%s (%d)" % (label, number))
@@ -153,11 +154,11 @@ def backed_up(settings: Mapping[str, Any], wanted: Sequence[str], node: str, say
             make.clean()
         say("%s: made and verified, %d KiB" % (name, made["size"] >> 10))
         entries, start = [entry for _label, entry in given], naming.prefix(manifest)
-        rows = destinations.keep(entries, path, name, start, settings["keep"], OUTGOING, settings["proxy"])
+        rows = copies.keep(entries, path, name, start, settings["keep"], OUTGOING, settings["proxy"])
     finally:
         shutil.rmtree(OUTGOING, ignore_errors=True)
     good = [label for (label, _entry), row in zip(given, rows) if not row.get("error")]
-    return Sent(name, node, good, destinations.failures(rows))
+    return Sent(name, node, good, copies.failures(rows))
 
 
 def encrypted(source: str, target: str, wanted: Sequence[str]) -> None:

@@ -22,8 +22,9 @@ import zlib
 from collections.abc import Collection, Iterator
 from typing import Any, BinaryIO
 
-from ...module_utils.backup import k3s, naming
+from ...module_utils.backup import k3s
 from ...module_utils.backup.make import FORMAT, MANIFEST, SCHEMA, SNAPSHOT
+from ...module_utils.destinations import naming
 from . import age
 
 # A file that is being written; one that is older than a day was left by a run that was killed.

@@ -10,9 +10,9 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...module_utils.backup import destinations
-from ...module_utils.backup.naming import prefix
-from ...module_utils.backup.places import PlaceError
+from ...module_utils.destinations import copies
+from ...module_utils.destinations.naming import prefix
+from ...module_utils.destinations.places import PlaceError
 from ..base.findings import Finding
 from ..inputs import schema
 from . import archives
@@ -36,7 +36,7 @@ def described(settings: Mapping[str, Any]) -> tuple[list[str], list[Finding]]:
     labels, found = [], []
     for entry in settings.get("to") or []:
         try:
-            labels.append(destinations.place_of(entry).label)
+            labels.append(copies.place_of(entry).label)
         except PlaceError as error:
             found.append(Finding("backup.destination", "kube_backup.to: %s" % error))
     return labels, found
@@ -69,9 +69,9 @@ def keep_settings(
 
 
 def keep(settings: Mapping[str, Any], path: str, manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Send a finished archive of the controller to all destinations. See destinations.keep()."""
+    """Send a finished archive of the controller to all destinations. See copies.keep()."""
     name, start, work = os.path.basename(path), prefix(manifest), os.path.dirname(path)
-    return destinations.keep(settings.get("to") or [], path, name, start, settings["keep"], work)
+    return copies.keep(settings.get("to") or [], path, name, start, settings["keep"], work)
 
 
 def fetched(settings: Mapping[str, Any], url: str, directory: str, passphrase: str = "") -> str:
@@ -84,7 +84,7 @@ def fetched(settings: Mapping[str, Any], url: str, directory: str, passphrase: s
     labels = []
     for entry in settings.get("to") or []:
         try:
-            place = destinations.place_of(entry, directory)
+            place = copies.place_of(entry, directory)
             labels.append(place.label)
             name = url[len(place.label) :]
             if not url.startswith(place.label) or not name or "/" in name:

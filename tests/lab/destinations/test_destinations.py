@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils.backup import places, s3, sftp
+from ansible_collections.kubewright.cluster.plugins.module_utils.destinations import places, s3, sftp
 from ansible_collections.kubewright.cluster.plugins.module_utils.node.downloads import sha256
 
 START = "prod-12345678-"

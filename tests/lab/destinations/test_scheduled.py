@@ -10,7 +10,8 @@ import io
 import tarfile
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils.backup import destinations, make, make_k3s, scheduled
+from ansible_collections.kubewright.cluster.plugins.module_utils.backup import make, make_k3s, scheduled
+from ansible_collections.kubewright.cluster.plugins.module_utils.destinations import copies
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import age
 
@@ -24,7 +25,7 @@ def entry(request, tmp_path):
     if request.param == "sftp":
         return {"sftp": {**request.getfixturevalue("ssh_server").settings, "path": str(tmp_path / "sftp")}}
     settings = request.getfixturevalue("s3_server").settings
-    made = destinations.place_of({"s3": settings})
+    made = copies.place_of({"s3": settings})
     with contextlib.suppress(Exception):
         made._open("PUT", made._base).close()
     made.delete(made.names(""))
@@ -58,7 +59,7 @@ def test_an_archive_for_the_holder_of_a_key_is_at_every_destination(entry, back_
     assert sent.failures == [] and len(sent.places) == 2 and sent.name.endswith(".tar.gz.age")
     for wanted in (entry, mounted):
         target = tmp_path / "fetched"
-        destinations.place_of(wanted, str(tmp_path)).fetch(sent.name, str(target))
+        copies.place_of(wanted, str(tmp_path)).fetch(sent.name, str(target))
         with open(target, "rb") as stream:
             packed = b"".join(age.read(stream, IDENTITY))
         with tarfile.open(fileobj=io.BytesIO(packed)) as archive:

@@ -18,7 +18,8 @@ LAYERS = {
         ["node"],
         ["api"],
         ["kubeadm", "k3s", "detect"],
-        ["verify", "reset", "support", "local", "backup"],
+        ["verify", "reset", "support", "local", "destinations"],
+        ["backup"],
         ["restore"],
     ],
     "plugin_utils": [

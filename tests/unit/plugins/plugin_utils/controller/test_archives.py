@@ -13,8 +13,9 @@ import stat
 import tarfile
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils.backup import make, naming
+from ansible_collections.kubewright.cluster.plugins.module_utils.backup import make
 from ansible_collections.kubewright.cluster.plugins.module_utils.backup.kubeadm import Part
+from ansible_collections.kubewright.cluster.plugins.module_utils.destinations import naming
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import age, archives
 
 TEXTS = {"kubeadm/kubeadm-config.yaml": "clusterName: prod\n"}

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils.backup import destinations as kept
-from ansible_collections.kubewright.cluster.plugins.module_utils.backup.places import Directory
+from ansible_collections.kubewright.cluster.plugins.module_utils.destinations import copies as kept
+from ansible_collections.kubewright.cluster.plugins.module_utils.destinations.places import Directory
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import archives, destinations
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import ids

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils.backup import destinations, places, s3, sftp
 from ansible_collections.kubewright.cluster.plugins.module_utils.base import commands
+from ansible_collections.kubewright.cluster.plugins.module_utils.destinations import copies, places, s3, sftp
 
 # https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html: its examples, with these keys
 KEYS = {
@@ -96,7 +96,7 @@ def test_one_destination_that_fails_does_not_stop_the_others(tmp_path):
     (tmp_path / "a").write_text("x")
     (tmp_path / "file").write_text("")
     wanted = [{"directory": str(tmp_path / "file")}, {"directory": str(tmp_path / "good")}]
-    rows = destinations.keep(wanted, str(tmp_path / "a"), "p-20261129T120000Z.tar.gz", "p-", 1, str(tmp_path))
+    rows = copies.keep(wanted, str(tmp_path / "a"), "p-20261129T120000Z.tar.gz", "p-", 1, str(tmp_path))
     assert rows[0]["id"] == "destination.refused" and rows[1]["deleted"] == []
-    assert destinations.failures(rows) == [rows[0]["error"]]
+    assert copies.failures(rows) == [rows[0]["error"]]
     assert (tmp_path / "good" / "p-20261129T120000Z.tar.gz").read_text() == "x"
