@@ -95,3 +95,35 @@ def test_a_token_is_made_in_this_cluster_whatever_kubeconfig_the_environment_nam
     program.write_text('#!/bin/sh\n[ "$KUBECONFIG" = %s ] && echo %s\n' % (paths.K3S_ADMIN, TOKEN))
     os.chmod(program, 0o755)
     assert tokens.bootstrap(str(program), "1h") == TOKEN
+
+
+@pytest.mark.parametrize(
+    ("server", "agents", "found"),
+    [
+        ("K10d::server:s", "a", {"server": "K10d::server:s", "agent": "K10d::node:a", "agent_token": "a"}),
+        ("K10d::server:s", "K10d::node:a", {"server": "K10d::server:s", "agent": "K10d::node:a", "agent_token": "a"}),
+        # Without a token of their own, or without the authority's digest, agents join with the servers'.
+        ("K10d::server:s", "", {"server": "K10d::server:s", "agent": "K10d::server:s", "agent_token": ""}),
+        ("s", "a", {"server": "s", "agent": "s", "agent_token": "a"}),
+    ],
+)
+def test_what_others_join_with(tmp_path, monkeypatch, server, agents, found):
+    (tmp_path / "server").mkdir()
+    (tmp_path / "server/token").write_text(server + "\n")
+    (tmp_path / "agent-token").write_text(agents + "\n")
+    monkeypatch.setattr(paths, "K3S_AGENT_TOKEN", str(tmp_path / "agent-token"))
+    monkeypatch.setattr(tokens, "bootstrap", lambda _program, ttl: "expires in " + ttl)
+    assert tokens.credentials(str(tmp_path), []) == found
+    assert tokens.credentials(str(tmp_path), [], "1h") == {**found, "agent": "expires in 1h"}
+
+
+def test_a_node_that_is_no_server_has_no_credentials(tmp_path):
+    with pytest.raises(K3sError, match="server/token is missing"):
+        tokens.credentials(str(tmp_path), [])
+
+
+def test_agents_keep_the_token_that_they_have(tmp_path, monkeypatch):
+    for name in ("K3S_TOKEN", "K3S_AGENT_TOKEN"):
+        monkeypatch.setattr(paths, name, str(tmp_path / name))
+    (tmp_path / "K3S_AGENT_TOKEN").write_text("former\n")
+    assert tokens.make(str(tmp_path)) and (tmp_path / "K3S_AGENT_TOKEN").read_text() == "former\n"

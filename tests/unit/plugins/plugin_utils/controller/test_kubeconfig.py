@@ -148,6 +148,16 @@ def test_merging_keeps_what_is_there(tmp_path):
     assert read(own)["users"][0]["user"]["client-certificate-data"] == pem("renewed")
 
 
+def test_a_merge_that_changes_nothing_makes_no_copy(tmp_path, monkeypatch):
+    moments = iter("12345")
+    monkeypatch.setattr(kubeconfig.time, "strftime", lambda _form: next(moments))
+    own = tmp_path / "config"
+    own.write_text("")
+    assert kubeconfig.merge_into(str(own), made(), False) and names(own)["clusters"] == ["prod"]
+    copies = sorted(tmp_path.glob("config.*"))
+    assert not kubeconfig.merge_into(str(own), made(), False) and sorted(tmp_path.glob("config.*")) == copies
+
+
 def test_merging_makes_the_file_and_keeps_a_link(tmp_path):
     own = tmp_path / "config"
     own.symlink_to(tmp_path / "real")
