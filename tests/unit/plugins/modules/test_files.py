@@ -114,6 +114,17 @@ def test_what_was_there_before_comes_back(put, record, tmp_path):
     assert not put({"path": str(path), "state": "absent"})["changed"] and path.read_text() == "theirs"
 
 
+def test_a_link_of_the_users_is_replaced_and_comes_back(put, record, tmp_path):
+    """Also where the file that it leads to is as ours would be."""
+    path, target = tmp_path / "one", tmp_path / "theirs"
+    target.write_text("ours")
+    path.symlink_to(target)
+    assert put({"path": str(path), "content": "ours"})["changed"] and not path.is_symlink()
+    assert put({"path": str(path), "content": "changed"})["changed"] and target.read_text() == "ours"
+    assert put({"path": str(path), "state": "absent"})["changed"]
+    assert path.is_symlink() and path.read_text() == "ours"
+
+
 def test_a_removal_that_was_killed_is_finished(put, record, tmp_path):
     path = tmp_path / "one"
     path.write_text("theirs")

@@ -97,6 +97,9 @@ def test_two_clusters_with_one_authority_are_seen(kind, host):
     for name in ("cp-1", "cp-2", "cp-3"):
         cluster(hosts, name)["live"].update(uid="one")
     assert refusals(hosts, groups) == []
+    cluster(hosts, "cp-2")["live"].update(uid=None)  # it does not say
+    assert refusals(hosts, groups) == []
+    cluster(hosts, "cp-2")["live"].update(uid="one")
     alone = cluster(hosts, host)["live"]
     alone.update(uid="two", nodes=[row for row in alone["nodes"] if row["name"] == host])
     assert "member.several_clusters value=['one', 'two']" in refusals(hosts, groups)

@@ -148,6 +148,14 @@ def test_a_file_of_others_is_said_to_be_replaced_and_never_to_be_removed():
     }
 
 
+def test_another_tools_cluster_is_one_problem():
+    """Its runtime is part of it, and goes with it."""
+    facts = {"kind": "kubeadm", "foreign": True, "made_by": "Kubespray", "role": "worker", "kubelet_conf": True}
+    cluster = {"manifests": [], "etcd_data": False, "live": None, **facts}
+    found = refusals(cluster=cluster, services={"docker": ACTIVE}, occupied={"/var/lib/containerd": ["x"]})
+    assert found == ["member.foreign node=w-1 value=Kubespray"]
+
+
 def test_a_member_is_not_examined():
     hosts, groups = inventory()
     plan = planner.cluster_plan(hosts, groups)
