@@ -268,3 +268,15 @@ def test_a_database_and_a_server_that_starts_no_cluster_are_not_asked(start, man
     assert start(init=True)["changed"]
     external(ETCD, OSError("refused"))
     assert start(init=False)["changed"] and asked == []
+
+
+@pytest.mark.parametrize("convert", [False, True])
+def test_a_datastore_is_converted_where_that_is_asked_and_its_copy_named(start, manager, monkeypatch, convert):
+    calls = []
+    monkeypatch.setattr(runner, "convert", lambda *given: calls.append(given) or "/data/backups/sqlite-1")
+    manager.running = True
+    done = start(convert=convert)
+    assert (len(calls), done["changed"], done["backup"]) == (
+        (1, True, "/data/backups/sqlite-1") if convert else (0, False, "")
+    )
+    assert ("restart", "k3s", False) in manager.calls if convert else manager.calls == ["server_problem"]
