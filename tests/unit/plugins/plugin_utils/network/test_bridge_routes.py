@@ -141,3 +141,108 @@ def test_a_table_that_was_flushed_is_loaded_again(monkeypatch, status, loads):
     monkeypatch.setattr(routes.subprocess, "run", run)
     routes.keep_masquerade(PODS)
     assert done == (["list", "-f"] if loads else ["list", "list"])
+
+
+def test_one_of_two_families_that_was_flushed_is_loaded_again(monkeypatch):
+    done = []
+
+    def run(argv, **_options):
+        done.append(argv[1:4])
+        return type("Result", (), {"returncode": int("ip6" in argv)})
+
+    monkeypatch.setattr(routes.subprocess, "run", run)
+    routes.keep_masquerade(PODS)
+    assert done == [["list", "table", "ip"], ["list", "table", "ip6"], ["-f", routes.MASQUERADE]]
+
+
+class Connection:
+    """An API server with these Nodes, which then tells events. status: of its answers."""
+
+    def __init__(self, nodes, events=(), status=200):
+        self.lines, self.status, self.closed, self.paths = (
+            [json.dumps(event).encode() for event in events],
+            status,
+            0,
+            [],
+        )
+        self.listed = json.dumps({"metadata": {"resourceVersion": "7"}, "items": nodes}).encode()
+
+    def request(self, _method, path):
+        self.paths.append(path)
+
+    def getresponse(self):
+        return self
+
+    def __iter__(self):
+        return iter(self.lines)
+
+    def read(self, _size=None):
+        return self.listed if self.status == 200 else b"forbidden"
+
+    def close(self):
+        self.closed += 1
+
+
+@pytest.fixture
+def follow(monkeypatch):
+    """Follow an API; returns what was applied."""
+
+    def run(connection):
+        applied = []
+        monkeypatch.setattr(routes, "connect", lambda: connection)
+        monkeypatch.setattr(routes, "apply", lambda found, _pods: applied.append(found))
+        try:
+            routes.follow(["10.0.0.1"], PODS)
+        finally:
+            assert connection.closed == 1
+            run.applied = applied
+        return applied
+
+    return run
+
+
+def event(kind, *given, **more):
+    return {"type": kind, "object": node(*given, **more)}
+
+
+def test_routes_follow_the_nodes(follow):
+    two, three = ("10.0.0.2", "10.244.1.0/24"), ("10.0.0.3", "10.244.2.0/24")
+    connection = Connection(
+        [node("10.0.0.1", "10.244.0.0/24"), node(*two)],
+        [
+            event("ADDED", *three),
+            event("MODIFIED", "10.0.0.2"),
+            event("BOOKMARK", "10.0.0.9", "10.244.9.0/24"),
+            event("DELETED", *three),
+            {"type": "ERROR", "object": {"code": 410}},
+            event("ADDED", *three),
+        ],
+    )
+    first, second = {"10.244.1.0/24": "10.0.0.2"}, {"10.244.2.0/24": "10.0.0.3"}
+    assert follow(connection) == [first, {**first, **second}, second, second, {}]
+    assert "watch=true&resourceVersion=7&" in connection.paths[1]
+
+
+def test_an_answer_that_is_an_error_is_no_list_of_nodes(follow):
+    with pytest.raises(ValueError, match="HTTP 403 forbidden"):
+        follow(Connection([], status=403))
+    assert follow.applied == []
+
+
+def test_each_round_looks_after_the_masquerade_and_a_silent_api_is_said_once(monkeypatch, capsys):
+    rounds, kept = [OSError("refused"), OSError("refused"), None, OSError("refused"), SystemExit()], []
+    monkeypatch.setattr(routes.sys, "argv", ["routes.py", "10.0.0.1", "10.244.0.0/16,fd42:244::/56"])
+    monkeypatch.setattr(routes, "restore", kept.append)
+    monkeypatch.setattr(routes, "keep_masquerade", kept.append)
+    monkeypatch.setattr(routes.time, "sleep", lambda _seconds: None)
+
+    def turn(own, pods):
+        assert own == ["10.0.0.1"] and pods == PODS
+        result = rounds.pop(0)
+        if result:
+            raise result
+
+    monkeypatch.setattr(routes, "follow", turn)
+    with pytest.raises(SystemExit):
+        routes.main()
+    assert kept == [PODS] * 6 and capsys.readouterr().out == "waiting for the API: refused\n" * 2
