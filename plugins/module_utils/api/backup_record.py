@@ -206,7 +206,8 @@ def duration(seconds: float) -> str:
     for unit, length in (("days", 86400), ("hours", 3600)):
         if seconds >= 2 * length:
             return "%d %s" % (seconds // length, unit)
-    return "1 minute" if 60 <= seconds < 120 else "%d minutes" % (seconds // 60)
+    minutes = int(seconds // 60)
+    return ("less than a minute", "1 minute")[minutes] if minutes < 2 else "%d minutes" % minutes
 
 
 def shown(moment: float) -> str:

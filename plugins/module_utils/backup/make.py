@@ -65,6 +65,8 @@ def workplace(root: str = "") -> Iterator[str]:
 def clean(root: str = "") -> None:
     """Delete the directories of all backups on this node."""
     for place in glob.glob(os.path.join(root + PLACES, PREFIX + "*")):
+        if os.path.ismount(os.path.join(place, scratch.IMAGE)):  # of a run that was killed
+            scratch.unmount(place)
         shutil.rmtree(place, ignore_errors=True)
 
 

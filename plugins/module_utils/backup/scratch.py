@@ -27,6 +27,7 @@ from .snapshot import SnapshotError
 
 FOLDERS = ("usr/local/bin", "usr/bin", "bin", "")
 CTR = [paths.PROGRAMS + "/ctr", "--address", paths.CONTAINERD_SOCKET, "--namespace", "k8s.io"]
+IMAGE = "image"  # where it is mounted
 START_SECONDS = 60
 PR_SET_PDEATHSIG = 1
 CERTIFICATES = paths.KUBERNETES + "/pki/etcd/"
@@ -63,7 +64,7 @@ class Tools:
 @contextlib.contextmanager
 def tools(reference: str, work: str) -> Iterator[Tools]:
     """Mount an image that the node has, read-only, below a directory of ours."""
-    place = os.path.join(work, "image")
+    place = os.path.join(work, IMAGE)
     os.mkdir(place, 0o700)
     done = commands.run([*CTR, "images", "mount", reference, place], timeout=60, clean=True)
     try:
@@ -71,9 +72,14 @@ def tools(reference: str, work: str) -> Iterator[Tools]:
             raise SnapshotError("the image %s cannot be mounted: %s" % (reference, done.complaint(2)))
         yield Tools(place)
     finally:
-        commands.run([*CTR, "images", "unmount", "--rm", place], timeout=60, clean=True)
+        unmount(work)
         with contextlib.suppress(OSError):
             os.rmdir(place)
+
+
+def unmount(work: str) -> None:
+    """Unmount the image below a directory of ours."""
+    commands.run([*CTR, "images", "unmount", "--rm", os.path.join(work, IMAGE)], timeout=60, clean=True)
 
 
 @contextlib.contextmanager

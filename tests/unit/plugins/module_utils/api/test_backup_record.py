@@ -185,4 +185,4 @@ def test_the_verdict(record, since, now, state, part):
 
 def test_time_spans_in_words():
     found = [backup_record.duration(seconds) for seconds in (30, 60, 7199, 7200, 172799, 172800)]
-    assert found == ["0 minutes", "1 minute", "119 minutes", "2 hours", "47 hours", "2 days"]
+    assert found == ["less than a minute", "1 minute", "119 minutes", "2 hours", "47 hours", "2 days"]

@@ -17,7 +17,7 @@ import threading
 
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.etcd import Etcd
-from ansible_collections.kubewright.cluster.plugins.module_utils.backup import kubeadm, make, snapshot
+from ansible_collections.kubewright.cluster.plugins.module_utils.backup import kubeadm, make, scratch, snapshot
 
 DATABASE = random.Random(1).randbytes(40 * snapshot.BLOCK)
 WHOLE = DATABASE + hashlib.sha256(DATABASE).digest()
@@ -236,3 +236,13 @@ def test_the_archive_has_digests_of_all_parts(tmp_path):
         assert tar.getnames() == [make.MANIFEST, "t", "files/x"]
         assert json.load(tar.extractfile(make.MANIFEST)) == manifest
         assert {entry.mode for entry in tar} == {0o600}
+
+
+def test_what_a_killed_run_mounted_is_unmounted_before_its_directory_goes(tmp_path, monkeypatch):
+    image = tmp_path / "var/lib/kubewright/backup-x/image"
+    image.mkdir(parents=True)
+    ran = []
+    monkeypatch.setattr(os.path, "ismount", lambda path: path == str(image))
+    monkeypatch.setattr(scratch.commands, "run", lambda argv, **_more: ran.append(argv[-4:]))
+    make.clean(str(tmp_path))
+    assert ran == [["images", "unmount", "--rm", str(image)]] and not image.parent.exists()
