@@ -200,10 +200,13 @@ class Network:
 
     def routes(self) -> None:
         """Delete the routes to pods."""
-        unit = services.Systemd.path(paths.BRIDGE_SERVICE)
-        listed = self.listed("routes to pods", ["ip", "-4", "route", "show", "proto", ROUTE_PROTOCOL], unit)
-        if listed.strip() and self.note("delete %d routes to pods" % len(listed.splitlines())):
-            self.change("the routes to pods", ["ip", "-4", "route", "flush", "proto", ROUTE_PROTOCOL])
+        has_bridge = os.path.exists(services.Systemd.path(paths.BRIDGE_SERVICE))
+        for family in FAMILIES:
+            known = "/proc/sys/net/ipv%s" % family[1]
+            argv = ["ip", family, "route", "show", "proto", ROUTE_PROTOCOL]
+            listed = self.listed("routes to pods", argv, *([known] if has_bridge else []))
+            if listed.strip() and self.note("delete %d routes to pods" % len(listed.splitlines())):
+                self.change("the routes to pods", ["ip", family, "route", "flush", "proto", ROUTE_PROTOCOL])
         for family in FAMILIES if self.pods else ():
             known = "/proc/sys/net/ipv%s" % family[1]
             for line in self.listed("routes to pods", ["ip", family, "route", "show"], known).splitlines():

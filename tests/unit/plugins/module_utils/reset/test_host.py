@@ -348,3 +348,13 @@ def test_interfaces_that_were_there_before_stay():
     host, notes = FakeHost({"ip link show dev cni0": (0, "x"), "ip link show dev flannel.1": (0, "x")}), []
     cleanup_network.Network(host.run, notes.append, never_fails, others=["cni0"]).links()
     assert notes == ["delete the interface flannel.1"]
+
+
+@pytest.mark.parametrize("family", ["-4", "-6"])
+def test_routes_of_the_bridge_go_in_both_families(family):
+    """kube-bridge makes routes of both, and those of IPv6 stayed."""
+    host, notes = FakeHost({"ip %s route show proto 107" % family: (0, "10.244.1.0/24 via x\nfd42::/64 via y\n")}), []
+    host.answers["ip %s route flush proto 107" % family] = (0, "")
+    cleanup_network.Network(host.run, lambda text: notes.append(text) or True, never_fails).routes()
+    assert notes == ["delete 2 routes to pods"]
+    assert [argv for argv, _text in host.ran if "flush" in argv] == [["ip", family, "route", "flush", "proto", "107"]]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -299,3 +300,39 @@ def test_settings_come_back_and_check_mode_only_says_so(work, tmp_path, monkeypa
         work.record["settings"].pop("modules")
         work.restore_settings()
         assert "restore the swap lines of %s" % (tmp_path / "fstab") not in work.removed
+
+
+def test_check_mode_changes_nothing_of_a_network_that_has_everything():
+    """Every command that looks finds something of the cluster's."""
+    tables = [{"table": {"family": family, "name": name}} for family, name in cleanup_network.traces.NFT_TABLES]
+    answers = {
+        "iptables-save": SAVED,
+        "ip6tables-save": SAVED,
+        "nft": json.dumps({"nftables": tables}),
+        "ipset": "KUBE-A\n",
+        "ip": "10.42.1.0/24 via 10.0.0.12 dev eth0\n7: tun-0123456789a@NONE: <POINTOPOINT>\n",
+    }
+    looks, notes = ("-save", "list", "show"), []
+
+    def run(argv, stdin=None):
+        assert stdin is None and any(look in word for look in looks for word in argv), argv
+        return Result(0, answers[argv[0]])
+
+    cleanup_network.Network(run, notes.append, None, pods=["10.42.0.0/16"]).clean()
+    kinds = {note.split()[0] + " " + note.split()[-1] for note in notes}
+    assert {"remove iptables", "remove ip6tables", "destroy KUBE-A", "delete rule", "delete cni0"} <= kinds
+    assert sum(note.startswith("delete the nftables table") for note in notes) == len(tables)
+    assert "delete the route 10.42.1.0/24 via 10.0.0.12 dev eth0" in notes
+
+
+def test_nothing_of_a_network_is_nothing_to_do():
+    """Each command answers, and finds what is not the cluster's."""
+    answers = {"iptables-save": "*nat\n-A X -j Y\n", "nft": '{"nftables": [{"table": {"family": "ip", "name": "x"}}]}'}
+    notes = []
+
+    def run(argv, stdin=None):
+        missing = argv[:3] == ["ip", "link", "show"]
+        return Result(1 if missing else 0, answers.get(argv[0], ""))
+
+    cleanup_network.Network(run, notes.append, None, pods=["10.42.0.0/16"]).clean()
+    assert notes == []
