@@ -55,6 +55,27 @@ def test_a_registry_keeps_its_own_path_when_its_mirror_has_another():
     assert "override_path" not in made["https://registry.k8s.io"]
 
 
+PEM = "-----BEGIN %s-----\nMIIB\n-----END %s-----\n"
+
+
+def test_the_settings_of_a_registry_are_in_its_file():
+    settings = {
+        "ca": PEM % (("CERTIFICATE",) * 2),
+        "certificate": PEM % (("CERTIFICATE",) * 2),
+        "key": PEM % (("KEY",) * 2),
+    }
+    mirrors = {"docker.io": {"endpoints": ["https://r.lan:5000"]}, "quay.io": {"endpoints": ["https://r.lan:5000"]}}
+    given = {"mirrors": mirrors, "configs": {"r.lan:5000": {**settings, "insecure_skip_verify": True}}}
+    made = hosts_of(given, "docker.io")["https://r.lan:5000"]
+    files = {entry["path"]: entry for entry in containerd.hosts(given)}
+    assert made["skip_verify"] is True and files[made["ca"]]["content"] == settings["ca"]
+    ((certificate, key),) = made["client"]
+    assert (files[key]["mode"], files[key]["secret"]) == ("0600", True) and files[certificate]["mode"] == "0644"
+    assert len(files) == len(containerd.hosts(given))  # each file once, though two registries name it
+    plain = hosts_of({"mirrors": mirrors}, "docker.io")["https://r.lan:5000"]
+    assert not {"skip_verify", "ca", "client"} & set(plain)
+
+
 def test_a_login_is_containerds_own_so_that_it_is_exchanged_for_a_token():
     given = {
         "mirrors": {"docker.io": {"endpoints": ["https://m.lan:5000/v2/hub"], "override_path": True}},
