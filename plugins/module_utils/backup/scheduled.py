@@ -69,7 +69,8 @@ def _end(_signal: int, _frame: Any) -> None:
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def run(settings: Mapping[str, Any], forced: bool, node: str, say: Say) -> int:

@@ -22,7 +22,7 @@ class Cluster:
 
     def __init__(self, root, monkeypatch):
         self.root, self.api, self.said, self.made = root, FakeApi(), [], 0
-        self.error = None
+        self.error = ""
         monkeypatch.setattr(paths, "admin", lambda: __file__)
         monkeypatch.setattr(scheduled, "OUTGOING", str(root / "outgoing"))
         monkeypatch.setattr(scheduled, "api", lambda: self.api)
@@ -33,7 +33,7 @@ class Cluster:
 
     def make(self, name):
         if self.error:
-            raise self.error
+            raise make.BackupError(self.error)
         self.made += 1
         path = self.root / "archive.tar.gz"
         path.write_bytes(b"archive %d" % self.made)
@@ -112,13 +112,13 @@ def test_a_destination_that_failed_gets_it_from_the_next_control_plane(cluster):
 
 
 def test_a_backup_that_cannot_be_made_is_in_the_record_without_secrets(cluster):
-    cluster.error = make.BackupError("etcd was compacted; password=hunter22")
+    cluster.error = "etcd was compacted; password=hunter22"
     with pytest.raises(make.BackupError):
         cluster.run("cp-1")
     assert "etcd was compacted" in cluster.record.failure["text"] and "hunter22" not in str(cluster.api.objects)
     # The turn is over, so that the next control plane does not wait.
     assert "holderIdentity" not in cluster.api.objects[backup_record.PATH]["spec"]
-    cluster.error = None
+    cluster.error = ""
     assert cluster.run("cp-2") == 0 and cluster.record.failure == {}
 
 

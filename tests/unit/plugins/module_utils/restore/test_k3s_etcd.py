@@ -99,10 +99,10 @@ def contents(_client, at):
     return {"counts": COUNTS}
 
 
-def first(machine, archive="a", records=OPENED, **store):
+def first(machine, archive="a", records=None, **store):
     """Return the restore of this server, with the archive's parts on it."""
     given = {
-        k3s_etcd.SNAPSHOT: files.snapshot(files.database(records, STATE)),
+        k3s_etcd.SNAPSHOT: files.snapshot(files.database(OPENED if records is None else records, STATE)),
         "server/token": TOKEN,
         "server/tls/server-ca.crt": b"authority",
         "server/tls/etcd/server-ca.key": b"key",
