@@ -73,7 +73,7 @@ class ActionModule(ActionBase):
         result["diff"] += [] if secret else made.get("diff") or []
 
     def _forget_backups(self, entries, task_vars):
-        """Delete the record of scheduled backups if their program goes. An API that is silent keeps it: a small Lease."""
+        """Delete the record of scheduled backups if their program goes. A silent API keeps it: a small Lease."""
         gone = any(entry["path"] == paths.BACKUP_PROGRAM and entry.get("state") == "absent" for entry in entries)
         if gone and not self._task.check_mode:
             self._execute_module("kubewright.cluster.backup", {"state": "forgotten"}, task_vars=task_vars)

@@ -186,7 +186,7 @@ class Cluster(Manifests):
         self.module.warn("K3s has not applied %s.yaml: %s. It tries again every 15 seconds." % (name, reason))
 
     def objects_of(self, names: list[str]) -> dict[str, list[str]]:
-        """Return the objects that each AddOn created; {} with a warning if they cannot be listed: the next run asks again.
+        """Return the objects that each AddOn created; {} with a warning if they cannot be listed: the next run tries it.
 
         The first list has no kinds of extension servers that do not answer.
         """

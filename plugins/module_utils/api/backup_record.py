@@ -18,8 +18,8 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Sequence
 
 from ..base.schedule import Schedule
 from . import readiness
-from .kubernetes import Api, ApiError, reason
-from .lock import LEASES, micro_time
+from .kubernetes import Api, ApiError
+from .lock import LEASES, micro_time, write_lease
 
 NAME = "kubewright-backup"
 PATH = LEASES + "/" + NAME
@@ -87,7 +87,7 @@ class Turn:
     def take(self, say: Callable[[str], Any]) -> Record:
         """Wait until no other control plane backs up, and hold the Lease. Return the record. Raise ApiError.
 
-        say: is told for whom it waits.
+        say: called with what it waits for.
         """
         deadline, said = self._now() + WAIT_SECONDS, ""
         while True:
@@ -151,20 +151,7 @@ class Turn:
     def _put(self, lease: Mapping[str, Any] | None, notes: Mapping[str, str], spec: Mapping[str, Any]) -> bool:
         """Write the Lease with more annotations. Return False if somebody else wrote it in the meantime."""
         known = ((lease or {}).get("metadata") or {}).get("annotations") or {}
-        body: Dict[str, Any] = {
-            "apiVersion": "coordination.k8s.io/v1",
-            "kind": "Lease",
-            "metadata": {"name": NAME, "namespace": "kube-system", "annotations": {**known, **notes}},
-            "spec": spec,
-        }
-        if lease is not None:
-            body["metadata"]["resourceVersion"] = lease["metadata"]["resourceVersion"]
-        status, text = self._api.ask("POST" if lease is None else "PUT", LEASES if lease is None else PATH, body)
-        if status in (404, 409):
-            return False
-        if status >= 300:
-            raise ApiError("the Lease kube-system/%s cannot be written: %s" % (NAME, reason(status, text)), status)
-        return True
+        return write_lease(self._api, NAME, lease, {**known, **notes}, spec)
 
 
 class Verdict(NamedTuple):
@@ -187,7 +174,7 @@ def judged(record: Record, schedule: Schedule, since: float, now: float) -> Verd
         record.good.get("name"),
         record.good.get("node"),
     )
-    last = last if time_of else "there is no good backup yet"
+    last = last if time_of else "no backup has succeeded yet"
     if record.failure and record.failure.get("time", 0) > record.good.get("time", 0):
         text = "the backup failed on %s %s ago (%s); %s"
         failed = record.failure

@@ -9,7 +9,7 @@ https://kubernetes.io/docs/concepts/architecture/leases/#custom-workload
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Dict, NamedTuple
+from typing import Any, Callable, Dict, Mapping, NamedTuple
 
 from . import readiness
 from .kubernetes import Api, ApiError, reason
@@ -75,29 +75,13 @@ class Lock:
         """Write the Lease. Return False if somebody else wrote it in the meantime."""
         mine = lease is not None and _run(lease) == self.holder.run
         now, old = micro_time(self.now()), (lease or {}).get("spec") or {}
-        body: Dict[str, Any] = {
-            "apiVersion": "coordination.k8s.io/v1",
-            "kind": "Lease",
-            "metadata": {
-                "name": NAME,
-                "namespace": "kube-system",
-                "annotations": {OPERATION: self.holder.operation, RUN: self.holder.run},
-            },
-            "spec": {
-                "holderIdentity": self.holder.name,
-                "leaseDurationSeconds": seconds,
-                "acquireTime": old.get("acquireTime") if mine else now,
-                "renewTime": now,
-            },
+        spec = {
+            "holderIdentity": self.holder.name,
+            "leaseDurationSeconds": seconds,
+            "acquireTime": old.get("acquireTime") if mine else now,
+            "renewTime": now,
         }
-        if lease is not None:
-            body["metadata"]["resourceVersion"] = lease["metadata"]["resourceVersion"]
-        status, text = self.api.ask("POST" if lease is None else "PUT", LEASES if lease is None else PATH, body)
-        if status in (404, 409):
-            return False
-        if status >= 300:
-            raise ApiError("the lock of the cluster cannot be taken: %s" % reason(status, text), status)
-        return True
+        return write_lease(self.api, NAME, lease, {OPERATION: self.holder.operation, RUN: self.holder.run}, spec)
 
     def _left(self, lease: Dict[str, Any]) -> float:
         """Return for how many seconds the lock is still its holder's."""
@@ -117,6 +101,31 @@ class Lock:
         )
         values = (spec["holderIdentity"], notes.get(OPERATION) or "unknown operation", spec.get("acquireTime"))
         return LockError(text % (*values, max(renewed, 0), self._left(lease) + 1, NAME), _run(lease))
+
+
+def write_lease(
+    api: Api, name: str, lease: Mapping[str, Any] | None, annotations: Mapping[str, str], spec: Mapping[str, Any]
+) -> bool:
+    """Write a Lease in kube-system. Return False if somebody else wrote it in the meantime. Raise ApiError.
+
+    lease: as it was read, None to make it.
+    """
+    body: Dict[str, Any] = {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": name, "namespace": "kube-system", "annotations": dict(annotations)},
+        "spec": dict(spec),
+    }
+    if lease is None:
+        status, text = api.ask("POST", LEASES, body)
+    else:
+        body["metadata"]["resourceVersion"] = lease["metadata"]["resourceVersion"]
+        status, text = api.ask("PUT", "%s/%s" % (LEASES, name), body)
+    if status in (404, 409):
+        return False
+    if status >= 300:
+        raise ApiError("the Lease kube-system/%s cannot be written: %s" % (name, reason(status, text)), status)
+    return True
 
 
 def _run(lease: Dict[str, Any]) -> str:

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Restore a K3s cluster on embedded etcd on its first server. Standard library only.
 
-K3s itself makes etcd's data of a snapshot, as the only member: https://docs.k3s.io/cli/etcd-snapshot#restoring-snapshots
+K3s itself makes etcd's data of a snapshot, as the only member:
+https://docs.k3s.io/cli/etcd-snapshot#restoring-snapshots
 The other servers join it again, each with an empty etcd. It gives the data the revisions that they had, so they are
 raised in the snapshot before (backup/etcd_file.py).
 """

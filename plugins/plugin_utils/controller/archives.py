@@ -175,8 +175,8 @@ _TEXTS = {
     "damaged": "%s is damaged: its content is not what was written (a checksum differs). Use another archive.",
     "not_an_archive": "%s is not an archive of kubewright.cluster.backup. Name one in the directory of your backups.",
     "wrong_passphrase": "%s: the passphrase does not open it. Set backup_passphrase to the one it was made with.",
-    "for_keys": "%s is encrypted for the keys of kube_backup.recipients. Set backup_passphrase to the secret part of one "
-    "of them (AGE-SECRET-KEY-1…).",
+    "for_keys": "%s is encrypted for the keys of kube_backup.recipients. Set backup_passphrase to the secret part of "
+    "one of them (AGE-SECRET-KEY-1…).",
     "encrypted": "%s is encrypted. Set backup_passphrase (from Ansible Vault), or backup_passphrase_file.",
 }
 

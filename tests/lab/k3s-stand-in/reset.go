@@ -45,8 +45,8 @@ func (s *server) checkReset() error {
 		return nil
 	}
 	if _, err := os.Stat(s.resetFlag()); err == nil {
-		return fmt.Errorf("Managed etcd cluster membership was previously reset, please remove the cluster-reset flag and start k3s normally. "+
-			"If you need to perform another cluster reset, you must first manually delete the file at %s", s.resetFlag())
+		return fmt.Errorf("Managed etcd cluster membership was previously reset, please remove the cluster-reset flag "+
+			"and start k3s normally. If you need to perform another cluster reset, you must first manually delete the file at %s", s.resetFlag())
 	}
 	return nil
 }

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Objects of files that were dropped from K3s's auto-deploy folder: deleted once, and never because something failed."""
+"""Objects of files that were dropped from K3s's auto-deploy folder: deleted once, never because something failed."""
 
 from __future__ import annotations
 

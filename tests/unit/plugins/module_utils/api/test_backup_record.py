@@ -10,33 +10,10 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.api import back
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.backup_record import Record, Turn
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.kubernetes import ApiError
 from ansible_collections.kubewright.cluster.plugins.module_utils.base import schedule
-from ansible_collections.kubewright.cluster.tests.unit.plugins.module_utils.api.fake_api import FakeApi
 
 EMPTY = Record({}, {}, {})
 MADE = {"time": 5.0, "period": 0.0, "name": "a.tar.gz", "node": "cp-1"}
 GOOD = Record(MADE, {"/srv/": MADE}, {})
-
-
-class Clock:
-    now = 1796000000.5
-    slept = ()
-
-    def __call__(self):
-        return self.now
-
-    def sleep(self, seconds):
-        self.now += seconds
-        self.slept = (*self.slept, seconds)
-
-
-@pytest.fixture
-def api():
-    return FakeApi()
-
-
-@pytest.fixture
-def clock():
-    return Clock()
 
 
 def turn(api, clock, node):
@@ -88,8 +65,9 @@ def test_one_that_lost_its_lease_takes_nothing_away(api, clock):
 
 def test_who_writes_second_reads_again(api, clock):
     api.before_write = lambda: turn(api, clock, "cp-2").take(print)
+    began = clock.now
     turn(api, clock, "cp-1").take(print)
-    assert clock.now >= Clock.now + backup_record.LEASE_SECONDS
+    assert clock.now >= began + backup_record.LEASE_SECONDS
 
 
 def test_nobody_is_waited_for_forever(api, clock):
@@ -159,7 +137,7 @@ def good(due, after=HOUR):
             DUE - 23 * HOUR,
             DUE + 7 * HOUR,
             "late",
-            "the backup of 2024-10-04 00:00 UTC is missing; there is no good",
+            "the backup of 2024-10-04 00:00 UTC is missing; no backup has succeeded",
         ),
         (Record(good(DUE), {}, {}), 0, DUE + 20 * HOUR, "ok", "19 hours old (a.tar.gz, by cp-1)"),
         (Record(good(DUE - DAY), {}, {}), 0, DUE + 6 * HOUR, "ok", "29 hours old"),
@@ -174,7 +152,13 @@ def good(due, after=HOUR):
             "the backup failed on cp-2 2 hours ago (s3://b/: HTTP 403); the last good backup is 26 hours old",
         ),
         (Record(good(DUE), {}, {"time": DUE + 1, "node": "cp-2", "text": "x"}), 0, DUE + 3 * HOUR, "ok", "2 hours old"),
-        (Record({}, {}, {"time": DUE, "node": "cp-2", "text": "x"}), 0, DUE + 60, "failed", "no good backup yet"),
+        (
+            Record({}, {}, {"time": DUE, "node": "cp-2", "text": "x"}),
+            0,
+            DUE + 60,
+            "failed",
+            "no backup has succeeded yet",
+        ),
     ],
 )
 def test_the_verdict(record, since, now, state, part):

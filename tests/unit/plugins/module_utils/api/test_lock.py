@@ -8,26 +8,8 @@ from __future__ import annotations
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.api import lock
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.lock import Holder, Lock, LockError
-from ansible_collections.kubewright.cluster.tests.unit.plugins.module_utils.api.fake_api import FakeApi
 
 ALICE, BOB = Holder("alice@laptop", "remove", "laptop/1-1"), Holder("bob@build", "site", "build/2-2")
-
-
-class Clock:
-    now = 1796000000.5
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def api():
-    return FakeApi()
-
-
-@pytest.fixture
-def clock():
-    return Clock()
 
 
 def test_a_second_run_is_refused_with_the_holder_and_the_way_out(api, clock):

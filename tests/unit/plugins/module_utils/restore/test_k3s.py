@@ -160,18 +160,34 @@ def content(machine):
     }
 
 
-def first(machine, archive="a", machine_id="own", **store):
-    """Return the restore of this server, with the archive's parts on it."""
-    rows, given = {}, content(machine)
+def received(archive, given, datastore, machine_id="own"):
+    """Return (parts, manifest) of an archive whose parts have arrived. given: their content by name."""
+    rows = {}
     for name, data in given.items():
         own = {"path": "/elsewhere/" + name, "mode": "0600", "owner": os.getuid(), "group": os.getgid()}
         rows[name] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), **own}
     nodes = [{"name": "cp-1", "machine_id": machine_id}]
-    manifest = {"parts": rows, "cluster": {"nodes": nodes}, "datastore": {"revision": 7, "counts": COUNTS, **store}}
+    manifest = {"parts": rows, "cluster": {"nodes": nodes}, "datastore": datastore}
     parts = Parts(archive, manifest)
     for name in parts.begin():
         parts.receive(name, 0, base64.b64encode(zlib.compress(given[name])).decode())
-    return k3s.First("cp-1", machine.data, parts, manifest)
+    return parts, manifest
+
+
+def first(machine, archive="a", machine_id="own", **store):
+    """Return the restore of this server, with the archive's parts on it."""
+    datastore = {"revision": 7, "counts": COUNTS, **store}
+    return k3s.First("cp-1", machine.data, *received(archive, content(machine), datastore, machine_id))
+
+
+def again_if_killed(machine, at, action):
+    """Do something; if it is killed at its change `at`, do it once more."""
+    machine.changes, machine.die = 0, at
+    try:
+        action()
+    except Killed:
+        machine.die = 0
+        action()
 
 
 def restore(machine, **given):
@@ -240,12 +256,7 @@ def test_revisions_go_on_far_after_the_former_ones(machine):
 
 @pytest.mark.parametrize("at", range(1, 40))
 def test_killed_anywhere_and_run_again(machine, at):
-    machine.die = at
-    try:
-        restore(machine)
-    except Killed:
-        machine.die = 0
-        restore(machine)
+    again_if_killed(machine, at, lambda: restore(machine))
     has_restored(machine)
 
 
@@ -270,12 +281,7 @@ def test_an_undo_that_is_killed_is_finished_by_the_next(machine, at):
     server.prepare()
     server.stop("a", AT, "cp-1")
     server._put(server.journal.read(), 60)
-    machine.changes, machine.die = 0, at
-    try:
-        server.undo()
-    except Killed:
-        machine.die = 0
-        server.undo()
+    again_if_killed(machine, at, server.undo)
     assert machine.tree() == before and machine.runs
 
 

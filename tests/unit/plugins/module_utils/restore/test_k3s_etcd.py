@@ -6,11 +6,8 @@ finishes."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 import shutil
-import zlib
 
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.api import tls
@@ -22,7 +19,6 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.restore import 
     k3s_etcd,
     parts as parts_module,
 )
-from ansible_collections.kubewright.cluster.plugins.module_utils.restore.parts import Parts
 from ansible_collections.kubewright.cluster.plugins.module_utils.restore.stop import RestoreError
 from ansible_collections.kubewright.cluster.tests.unit.plugins.module_utils import etcd_files as files
 from ansible_collections.kubewright.cluster.tests.unit.plugins.module_utils.backup.test_etcd_file import RECORDS, STATE
@@ -109,16 +105,8 @@ def first(machine, archive="a", records=None, **store):
         "server/cred/passwd": b"passwords",
         "etc/agent-token": b"agents\n",
     }
-    rows = {}
-    for name, data in given.items():
-        own = {"path": "/elsewhere/" + name, "mode": "0600", "owner": os.getuid(), "group": os.getgid()}
-        rows[name] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), **own}
     datastore = {"kind": "etcd", "revision": 10, "counts": COUNTS, **store}
-    manifest = {"parts": rows, "cluster": {"nodes": [{"name": "cp-1", "machine_id": "own"}]}, "datastore": datastore}
-    parts = Parts(archive, manifest)
-    for name in parts.begin():
-        parts.receive(name, 0, base64.b64encode(zlib.compress(given[name])).decode())
-    return k3s_etcd.First("cp-1", machine.data, parts, manifest)
+    return k3s_etcd.First("cp-1", machine.data, *test_k3s.received(archive, given, datastore))
 
 
 def restore(machine, **given):
@@ -178,12 +166,7 @@ def test_a_new_machine_has_nothing_to_put_aside(machine):
 
 @pytest.mark.parametrize("at", range(1, 45))
 def test_killed_anywhere_and_run_again(machine, at):
-    machine.die = at
-    try:
-        restore(machine)
-    except Killed:
-        machine.die = 0
-        restore(machine)
+    test_k3s.again_if_killed(machine, at, lambda: restore(machine))
     has_restored(machine)
 
 
@@ -208,12 +191,7 @@ def test_an_undo_that_is_killed_is_finished_by_the_next(machine, at):
     server.prepare()
     server.stop("a", AT, "cp-1")
     server._put(server.journal.read(), 60)
-    machine.changes, machine.die = 0, at
-    try:
-        server.undo()
-    except Killed:
-        machine.die = 0
-        server.undo()
+    test_k3s.again_if_killed(machine, at, server.undo)
     assert machine.tree() == before and machine.runs
 
 

@@ -47,7 +47,7 @@ def test_without_a_schedule_there_is_no_check(found):
     [
         (good(0), 10, "ok", " old (a.tar.gz, by cp-1)"),
         (None, 0, "ok", "the first backup is due at"),
-        (None, 10, "warn", "is missing; there is no good backup yet"),
+        (None, 10, "warn", "is missing; no backup has succeeded yet"),
         (good(30), 10, "warn", "the last good backup is 30 hours old"),
         ({**good(30), "failure": {"time": time.time(), "node": "cp-2", "text": "no"}}, 10, "warn", "failed on cp-2"),
     ],
