@@ -9,5 +9,6 @@ cd "$(dirname "$0")"
 packages=()
 case " $* " in *" all "* | *" page "*) packages+=(tests/page/apt.txt) ;; esac
 case " $* " in *" all "* | *" architectures "*) packages+=(tests/architectures/apt.txt) ;; esac
+case " $* " in *" all "* | *" databases "*) packages+=(tests/databases/apt.txt) ;; esac
 . tests/setup.sh env "${packages[@]}"
 exec python -m tests.stages "$@"

@@ -14,7 +14,7 @@ description:
   - Runs on the control plane that the plan of the operation C(backup) chose. Saves a snapshot of etcd with the keys and
     configurations that a restore needs, restores the snapshot to a scratch etcd, and compares that with the cluster.
   - With K3s on embedded etcd it reads the snapshot from its file, and compares that with the cluster. With K3s on
-    SQLite it copies the database while it serves, and compares the copy with it.
+    SQLite, PostgreSQL, MySQL or MariaDB it copies the database while it serves, and compares the copy with it.
   - Brings the archive to the controller, where it is examined before it gets its name. Nothing stays on the node.
   - Older archives of the same cluster are deleted only after that.
   - All options come from the playbook's variables, so that no secret is an argument of a task.

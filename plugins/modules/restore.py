@@ -147,10 +147,11 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.k3s.tokens impo
 from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm.runner import KubeadmError
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership
 from ansible_collections.kubewright.cluster.plugins.module_utils.reset.removal import RemovalError
-from ansible_collections.kubewright.cluster.plugins.module_utils.restore import k3s, k3s_etcd, survivor
+from ansible_collections.kubewright.cluster.plugins.module_utils.restore import k3s, k3s_etcd, k3s_sql, survivor
 from ansible_collections.kubewright.cluster.plugins.module_utils.restore.parts import Parts, PartsError
 from ansible_collections.kubewright.cluster.plugins.module_utils.restore.start import First
 from ansible_collections.kubewright.cluster.plugins.module_utils.restore.stop import ControlPlane, RestoreError
+from ansible_collections.kubewright.cluster.plugins.module_utils.sql.database import DatabaseError
 
 Parameters = Dict[str, Any]
 WRONG = (
@@ -160,6 +161,7 @@ WRONG = (
     KubeadmError,
     K3sError,
     RemovalError,
+    DatabaseError,
     ApiError,
     ownership.OwnershipError,
     OSError,
@@ -171,7 +173,8 @@ def _parts(wanted: Parameters) -> Parts:
 
 
 def _k3s(wanted: Parameters) -> k3s.First:
-    kind = (k3s_etcd if wanted["manifest"]["datastore"]["kind"] == "etcd" else k3s).First
+    kinds = {"etcd": k3s_etcd.First, "external": k3s_sql.First}
+    kind = kinds.get(wanted["manifest"]["datastore"]["kind"], k3s.First)
     return kind(wanted["name"], wanted["data_dir"], _parts(wanted), wanted["manifest"])
 
 
@@ -206,7 +209,7 @@ def received(wanted: Parameters) -> dict[str, Any]:
 def prepared(wanted: Parameters) -> dict[str, Any]:
     """Make etcd's data, or K3s's database, beside the former ones."""
     if wanted["data_dir"]:
-        _k3s(wanted).prepare()
+        _k3s(wanted).prepare(wanted["at"])
         return {"changed": True}
     _first(wanted).prepare(wanted["address"], wanted["config"], wanted["at"], wanted["timeout"])
     return {"changed": True}
@@ -235,7 +238,7 @@ def started(wanted: Parameters) -> dict[str, Any]:
 def undone(wanted: Parameters) -> dict[str, Any]:
     """Put everything back."""
     if wanted["data_dir"]:
-        return {"changed": k3s.Server(wanted["name"], wanted["data_dir"]).undo()}
+        return {"changed": k3s.Server(wanted["name"], wanted["data_dir"]).undo(k3s_sql.put_back)}
     return {"changed": ControlPlane(wanted["name"]).undo()}
 
 

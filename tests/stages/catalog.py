@@ -132,6 +132,7 @@ def everything() -> list[Stage]:
         *ansible_test(),
         pytest("page", "tests/page", by_default=False),
         pytest("architectures", "tests/architectures", by_default=False),
+        pytest("databases", "tests/databases", by_default=False),
         *clusters(),
     ]
 

@@ -13,7 +13,6 @@ import glob
 import hashlib
 import json
 import os
-import re
 from typing import Any, Dict, List, Tuple
 
 from ..api import kubernetes
@@ -27,6 +26,8 @@ from .kubeadm import ENCRYPTION, Found, Part
 
 SQLITE, ETCD, EXTERNAL = "sqlite", "etcd", "external"
 DATABASE = "server/db/state.db"
+# The rows of an external SQL database.
+COPY = "database/kine.db"
 TOKEN = "server/token"
 ENCRYPTION_CONFIG = "server/cred/encryption-config.json"
 # What all servers of a cluster share: pkg/daemons/config/types.go (ControlRuntimeBootstrap).
@@ -108,14 +109,6 @@ def identity(api: Api, data_dir: str) -> Tuple[Dict[str, Any], str]:
     found["version"] = release.partition("+")[0]
     found["settings"] = settings_of(read_text(paths.K3S_CONFIG), PERMANENT_SETTINGS)
     return found, release
-
-
-def database() -> str:
-    """Return the external database without its login, "" if it is unknown."""
-    found = re.search(
-        r"^datastore-endpoint:\s*[\"']?([a-z]+)://(?:[^\s\"']*@)?([^\s\"'?]+)", read_text(paths.K3S_SECRETS), re.M
-    )
-    return "%s at %s" % found.groups() if found else ""
 
 
 def encryption(value: bytes, config: str) -> Dict[str, Any]:

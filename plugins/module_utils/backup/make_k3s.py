@@ -17,7 +17,9 @@ from ..api.kubernetes import ApiError
 from ..base.masking import masked_message
 from ..base.text_files import read_text
 from ..node import paths
-from . import k3s, k3s_etcd, kubeadm, make, sqlite
+from ..sql import address
+from ..sql.database import Database, DatabaseError
+from . import k3s, k3s_etcd, k3s_sql, kubeadm, make, sqlite
 from .make import BackupError
 from .snapshot import SnapshotError
 
@@ -30,7 +32,7 @@ def make_archive(name: str) -> Dict[str, Any]:
     try:
         with make.workplace() as place:
             return _made(place, name)
-    except (SnapshotError, ApiError, *tls.NO_ANSWER, KeyError) as error:
+    except (SnapshotError, DatabaseError, ApiError, *tls.NO_ANSWER, KeyError) as error:
         raise BackupError(masked_message(str(error) or type(error).__name__)) from error
 
 
@@ -43,8 +45,9 @@ def _made(place: str, name: str) -> Dict[str, Any]:
     seconds: Dict[str, float] = {}
     data = paths.K3s().data
     kind = k3s.datastore(data)
-    if kind == k3s.EXTERNAL:
-        text = "%s/server/db has neither a SQLite database nor data of etcd. An external database is saved by its tool."
+    external = address.of_this_server() if kind == k3s.EXTERNAL else None
+    if kind == k3s.EXTERNAL and external is None:
+        text = "%s/server/db has neither a SQLite database nor data of etcd. An external etcd is saved by its own tool."
         raise BackupError(text % data)
     with make.timed(seconds, "collect"):
         cluster, release = k3s.identity(k3s.own_api(), data)
@@ -52,7 +55,9 @@ def _made(place: str, name: str) -> Dict[str, Any]:
         refuse_wrong(found)
     versions = {"kubernetes": cluster["version"], "k3s": release}
     with make.timed(seconds, "snapshot"):
-        if kind == k3s.SQLITE:
+        if external:
+            stored, store = saved_sql(place, data, external)
+        elif kind == k3s.SQLITE:
             stored, store = saved(place, data)
         else:
             stored, made = saved_etcd(place, data)
@@ -90,9 +95,22 @@ def saved(place: str, data: str) -> Tuple[kubeadm.Part, Dict[str, Any]]:
     size = sum(os.path.getsize(source + end) for end in ("", "-wal") if os.path.exists(source + end))
     make.refuse_without_space(place, size, "the database")
     store = sqlite.verified(path, sqlite.save(source, path))
+    return kubeadm.Part(k3s.DATABASE, path, source), _proved(data, path, store)
+
+
+def saved_sql(place: str, data: str, database: Database) -> Tuple[kubeadm.Part, Dict[str, Any]]:
+    """Copy an external database and prove the copy. Return and raise as saved(), and DatabaseError."""
+    path = os.path.join(place, "kine.db")
+    make.refuse_without_space(place, database.size(), database.engine)
+    store = k3s_sql.saved(database, path, place)
+    return kubeadm.Part(k3s.COPY, path, ""), {"engine": database.engine, **_proved(data, path, store)}
+
+
+def _proved(data: str, path: str, store: Dict[str, Any]) -> Dict[str, Any]:
+    """Return what is in a copy with how Secrets are encrypted, if the server's token opens it. Raise BackupError."""
     refuse_token(data, lambda key: sqlite.has(path, key))
-    store["encryption"] = encryption(data, sqlite.first_value(path, "secrets"))
-    return kubeadm.Part(k3s.DATABASE, path, source), {**store, "size": os.path.getsize(path)}
+    secrets = encryption(data, sqlite.first_value(path, "secrets"))
+    return {**store, "encryption": secrets, "size": os.path.getsize(path)}
 
 
 def saved_etcd(place: str, data: str) -> Tuple[kubeadm.Part, k3s_etcd.Saved]:

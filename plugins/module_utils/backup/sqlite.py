@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import os
 from collections import Counter
-from typing import Any, Dict, Iterator
+from typing import Any, Dict, Iterable, Iterator
 
 from ..api.etcd import OBJECTS
 from .snapshot import SnapshotError, kind_of
@@ -78,27 +78,25 @@ def contents(connection: Any, at: int = 0) -> Dict[str, Any]:
     default. hash: of all rows, the history included."""
     newest, total = connection.execute("SELECT MAX(id), COUNT(*) FROM kine").fetchone()
     at = at or int(newest or 0)
-    counts: Dict[str, int] = {}
-    keys = 0
-    for (name,) in connection.execute(CURRENT % "name", (at,)):
-        keys += 1
-        if name.startswith(OBJECTS):
-            kind = kind_of(name)[len(OBJECTS) :].rstrip("/")
-            counts[kind] = counts.get(kind, 0) + 1
+    names = [name for (name,) in connection.execute(CURRENT % "name", (at,))]
     digest = hashlib.sha256()
     for row in connection.execute("SELECT %s FROM kine ORDER BY id" % COLUMNS):
         digest.update(repr(row[:7]).encode())
         for value in row[7:]:
-            digest.update(b"-" if value is None else b"%d:" % len(value) + _bytes(value))
-    return {"revision": at, "keys": keys, "counts": counts, "rows": int(total), "hash": digest.hexdigest()}
+            digest.update(b"-" if value is None else b"%d:" % len(value) + as_bytes(value))
+    store = {"revision": at, "keys": len(names), "counts": counted(names)}
+    return {**store, "rows": int(total), "hash": digest.hexdigest()}
 
 
 def counts_at(path: str, at: int) -> Dict[str, int]:
     """Return {kind: objects} of a database at a revision."""
     with opened(path) as reader:
-        names = [name for (name,) in reader.execute(CURRENT % "name", (at,))]
-    kinds = [kind_of(name)[len(OBJECTS) :].rstrip("/") for name in names if name.startswith(OBJECTS)]
-    return dict(Counter(kinds))
+        return counted(name for (name,) in reader.execute(CURRENT % "name", (at,)))
+
+
+def counted(names: Iterable[str]) -> Dict[str, int]:
+    """Return {kind: objects} of the names of rows."""
+    return dict(Counter(kind_of(name)[len(OBJECTS) :].rstrip("/") for name in names if name.startswith(OBJECTS)))
 
 
 def has(path: str, name: str) -> bool:
@@ -114,8 +112,9 @@ def first_value(path: str, kind: str) -> bytes:
     question = CURRENT % "value" + " AND name >= ? AND name < ? ORDER BY name LIMIT 1"
     with opened(path) as reader:
         row = reader.execute(question, (1 << 62, prefix, prefix[:-1] + "0")).fetchone()
-    return _bytes(row[0])[:200] if row else b""
+    return as_bytes(row[0])[:200] if row else b""
 
 
-def _bytes(value: Any) -> bytes:
+def as_bytes(value: Any) -> bytes:
+    """Return a value of a row, which SQLite has as text or as bytes."""
     return value.encode() if isinstance(value, str) else bytes(value or b"")

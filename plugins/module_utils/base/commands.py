@@ -48,18 +48,20 @@ def run(
     clean: bool = False,
     merge: bool = False,
     close_fds: bool = True,
+    stdout: IO[bytes] | None = None,
 ) -> Result:
     """Run a command and return its result; never raise because of the command.
 
     stdin: text, bytes or an open file; nothing by default. env: variables to add. clean: do not inherit this process's
-    environment. merge: put the error output into `out`, in the order in which it was written.
+    environment. merge: put the error output into `out`, in the order in which it was written. stdout: an open file that
+    gets the output in place of `out`.
     """
     data = stdin.encode() if isinstance(stdin, str) else stdin
     given: Any = {"input": data} if isinstance(data, bytes) else {"stdin": data or subprocess.DEVNULL}
     try:
         done = subprocess.run(  # pylint: disable=ansible-bad-function  # module_utils do not import Ansible
             list(argv),
-            stdout=subprocess.PIPE,
+            stdout=stdout or subprocess.PIPE,
             stderr=subprocess.STDOUT if merge else subprocess.PIPE,
             timeout=timeout,
             env=environment(env, clean),
@@ -72,4 +74,4 @@ def run(
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         return Result(NOT_STARTED, "", "%s: %s" % (argv[0], getattr(error, "strerror", None) or error))
     errors = (done.stderr or b"").decode("utf-8", "replace")
-    return Result(done.returncode, done.stdout.decode("utf-8", "replace"), errors)
+    return Result(done.returncode, (done.stdout or b"").decode("utf-8", "replace"), errors)

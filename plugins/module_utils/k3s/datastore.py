@@ -67,16 +67,16 @@ def refuse_used() -> None:
 
     A cluster of K3s is opened again, if the token is its own: pkg/cluster/storage.go. Databases have one only of K3s.
     """
-    address = _configured("endpoint", paths.K3S_SECRETS)
+    address = configured("endpoint", paths.K3S_SECRETS)
     if not address.startswith(("http://", "https://")):
         return
-    how = {name: _configured(name, paths.K3S_CONFIG) for name in ("cafile", "certfile", "keyfile")}
+    how = {name: configured(name, paths.K3S_CONFIG) for name in ("cafile", "certfile", "keyfile")}
     problem = etcd.used_problem({"servers": address, **{name: path for name, path in how.items() if path}}, BOOTSTRAP)
     if problem:
         raise DatastoreError(problem)
 
 
-def _configured(name: str, path: str) -> str:
+def configured(name: str, path: str) -> str:
     """Return the value of datastore-NAME in a file of K3s's configuration, "" if there is none."""
     found = re.search(r"^datastore-%s:\s*[\"']?([^\s\"']+)" % name, read_text(path), re.M)
     return found.group(1) if found else ""

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Restore a K3s cluster on its first server, from the parts of an archive, and undo that. Standard library only.
 
-What is here is for SQLite, and for both datastores; k3s_etcd.py has what embedded etcd needs. Database, token,
-authorities and credentials belong together: K3s refuses a datastore with other ones. What a server had is kept in a
+What is here is for SQLite, and for all datastores; k3s_etcd.py has what embedded etcd needs, and k3s_sql.py what an
+external database does. Database, token, authorities and credentials belong together: K3s refuses a datastore with other
+ones. What a server had is kept in a
 dated directory. Pods keep running, as with every restart of K3s.
 https://docs.k3s.io/datastore/backup-restore
 """
@@ -15,7 +16,7 @@ import errno
 import os
 import shutil
 import time
-from typing import Any, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Tuple
 
 from ..api.kubernetes import Api, local_server
 from ..backup import k3s, sqlite
@@ -24,14 +25,12 @@ from ..k3s import readiness, runner, tokens
 from ..node import ownership, paths, services
 from . import parts as parts_module
 from .aside import PLACED, STOPPED, STOPPING, Journal, Row, delete
-from .parts import Manifest, Parts
+from .parts import Manifest, Parts, raised_by
 from .stop import RestoreError, refuse_without_space
 
 UNIT = "k3s"
 DATABASE = "/server/db/state.db"
 BUILT = "built.db"
-# As for etcd (start.py): clients have seen revisions that the restored data do not have.
-BUMP = 1000000000
 SPACE_MORE = 100 << 20
 MACHINE_ID = "/etc/machine-id"
 # What a server has of its cluster, below its data directory and in /etc/rancher/k3s. The agent's identity stays.
@@ -39,7 +38,7 @@ SERVER = ("db", "tls", "cred", "token", "agent-token", "node-token")
 CONFIGURATION = ("token", "agent-token", "k3s.yaml")
 
 
-def bump(path: str) -> None:
+def bump(path: str, by: int) -> None:
     """Let a database begin at a much higher revision, and mark the ones before as compacted. Raise SnapshotError.
 
     kine's revision is the highest ID of a row. A row of this name and kind is what it fills gaps with, and nobody sees
@@ -47,7 +46,7 @@ def bump(path: str) -> None:
     """
     columns = "id, name, created, deleted, create_revision, prev_revision, lease, value, old_value"
     with sqlite.opened(path, write=True) as database:
-        revision = database.execute("SELECT MAX(id) FROM kine").fetchone()[0] + BUMP
+        revision = database.execute("SELECT MAX(id) FROM kine").fetchone()[0] + by
         database.execute("BEGIN IMMEDIATE")
         # What kine's own compaction would delete: it looks only at rows after the former compaction.
         database.execute(
@@ -98,8 +97,11 @@ class Server:
         self.journal.write(row)
         return True
 
-    def undo(self) -> bool:
-        """Put back what this server had, and start it. Return True if anything was done. Raise RestoreError."""
+    def undo(self, put_back: Callable[[Row], None] = lambda _row: None) -> bool:
+        """Put back what this server had, and start it. Return True if anything was done. Raise RestoreError.
+
+        put_back: puts back what is kept elsewhere.
+        """
         row = self.journal.read()
         left = parts_module.clean()
         if not row:
@@ -117,7 +119,8 @@ class Server:
                 delete(place)
                 _move(former, place)
         shutil.rmtree(self._place(row), ignore_errors=True)  # empty directories
-        if os.path.isdir(self.data + "/server/db"):
+        put_back(row)
+        if os.path.isdir(self.data + "/server/tls"):
             runner.start(UNIT, True, self.data)
         self.journal.end()
         return True
@@ -157,10 +160,10 @@ class First(Server):
         self.parts, self.manifest = parts, manifest
         self.built = os.path.join(parts.place, BUILT)
 
-    def prepare(self) -> None:
+    def prepare(self, at: str) -> None:
         """Do what can fail before anything is stopped: check the parts, and make the database beside the former one.
 
-        Raise RestoreError, PartsError, SnapshotError or OSError.
+        at: when the run began. Raise RestoreError, PartsError, SnapshotError or OSError.
         """
         self.parts.check()
         if self.journal.read().get("step") == PLACED:
@@ -174,18 +177,18 @@ class First(Server):
             raise RestoreError(text % key)
         unfinished = self.built + ".partial"
         delete(unfinished)
-        self._build(source, unfinished)
+        self._build(source, unfinished, raised_by(self.manifest, at))
         os.replace(unfinished, self.built)
 
     def _has(self, source: str, key: str) -> bool:
         """Return True if the saved datastore has a key."""
         return sqlite.has(source, key)
 
-    def _build(self, source: str, target: str) -> None:
-        """Make the data that are put in place."""
+    def _build(self, source: str, target: str, raised: int) -> None:
+        """Make the data that are put in place. raised: by how much their revisions are raised."""
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         shutil.copyfile(source, target)
-        bump(target)
+        bump(target, raised)
 
     def start(self, keep: List[str], replaced: List[str], timeout: float) -> Dict[str, Any]:
         """Put everything in place and start K3s. Return {seconds, counts, wrong, deleted}, as start.py does."""
@@ -203,14 +206,14 @@ class First(Server):
         runner.wait(UNIT, lambda: readiness.serving_problem(self.name), True, int(timeout))
         seconds = round(time.monotonic() - began, 1)
         store = self.manifest["datastore"]
-        counts, wanted = self._counts(int(store["revision"])), store["counts"]
+        counts, wanted = self._counts(int(store["revision"]), raised_by(self.manifest, row["at"])), store["counts"]
         wrong = sorted(kind for kind in {**wanted, **counts} if wanted.get(kind, 0) != counts.get(kind, 0))
         deleted = self._forget(keep, replaced)
         self.journal.end()  # what is left is site's
         self.parts.remove()
         return {"seconds": seconds, "counts": counts, "wrong": wrong if counts else [], "deleted": deleted}
 
-    def _counts(self, revision: int) -> Dict[str, int]:
+    def _counts(self, revision: int, _raised: int) -> Dict[str, int]:
         """Return the restored objects by kind, as of the archive's revision; {} if that cannot be asked any more."""
         return sqlite.counts_at(self.data + DATABASE, revision)
 

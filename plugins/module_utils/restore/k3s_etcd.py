@@ -24,7 +24,7 @@ from ..base.masking import masked_message
 from ..base.text_files import read_text, write_atomically
 from ..node import ownership, paths
 from .aside import Row, delete
-from .k3s import BUMP, First as OnSqlite
+from .k3s import First as OnSqlite
 from .stop import RestoreError
 
 # What K3s writes when it has done it: pkg/etcd/etcd.go (Reset). Its log may be in a file, and then it ends with 0.
@@ -46,9 +46,9 @@ class First(OnSqlite):
         with etcd_file.Snapshot(source) as found:
             return key.encode() in found.existing()
 
-    def _build(self, source: str, target: str) -> None:
+    def _build(self, source: str, target: str, raised: int) -> None:
         """Make a snapshot whose revisions are far after those that clients have seen."""
-        etcd_file.bumped(source, target, BUMP)
+        etcd_file.bumped(source, target, raised)
 
     def _place_data(self, row: Row, timeout: float) -> None:
         """Let K3s make etcd's data. Safe to repeat: what was there before is put aside, the rest is of this restore."""
@@ -84,12 +84,12 @@ class First(OnSqlite):
         info = os.stat(paths.K3S_CONFIG)
         write_atomically(paths.K3S_CONFIG, changed.encode(), info.st_mode & 0o7777, info.st_uid, info.st_gid)
 
-    def _counts(self, revision: int) -> Dict[str, int]:
+    def _counts(self, revision: int, raised: int) -> Dict[str, int]:
         """See OnSqlite. etcd drops that revision some minutes after K3s has started."""
         try:
             client = k3s_etcd.member()
             client.members()
-            found: Dict[str, int] = snapshot.contents(client, revision + BUMP)["counts"]
+            found: Dict[str, int] = snapshot.contents(client, revision + raised)["counts"]
         except tls.NO_ANSWER:
             return {}
         return found

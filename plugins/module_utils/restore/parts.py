@@ -11,11 +11,13 @@ They are in a directory that only root can read, and that is deleted when the re
 from __future__ import annotations
 
 import base64
+import calendar
 import contextlib
 import glob
 import hashlib
 import os
 import shutil
+import time
 import zlib
 from typing import Any, Dict, List
 
@@ -26,6 +28,18 @@ PREFIX = paths.OWN_DATA + "/restore-"
 # etcd's data made of a snapshot, beside those that are in use until they are put in place.
 BUILT = paths.ETCD_DATA + "/restored-"
 Manifest = Dict[str, Any]
+# Clients of the API have seen revisions that the restored data do not have. The restored ones begin so far after them
+# that none is taken for an older one, and those before are marked as compacted, so that clients read everything again.
+# https://github.com/kubernetes/kubernetes/issues/118501
+# An archive may be restored twice: what was written after the first time is passed over by the time between the two.
+LEAST, EACH_SECOND = 1000000000, 1000
+CREATED, AT = "%Y-%m-%dT%H:%M:%SZ", "%Y%m%dT%H%M%SZ"
+
+
+def raised_by(manifest: Manifest, at: str) -> int:
+    """Return by how much the revisions of an archive are raised. at: when the restore began, as in its journal."""
+    created = calendar.timegm(time.strptime(manifest["created"], CREATED))
+    return LEAST + EACH_SECOND * max(0, calendar.timegm(time.strptime(at, AT)) - created)
 
 
 class PartsError(Exception):

@@ -26,13 +26,9 @@ from ..kubeadm.runner import new_token
 from ..node import paths
 from ..reset import removal
 from .aside import PLACED, STOPPED, Aside, Row
-from .parts import BUILT, Manifest, Parts
+from .parts import BUILT, Manifest, Parts, raised_by
 from .stop import ControlPlane, RestoreError, refuse_without_space
 
-# Clients of the API have seen revisions that the restored data do not have. The restored ones begin so far after them
-# that none is taken for an older one, and those before are marked as compacted, so that clients read everything again.
-# https://github.com/kubernetes/kubernetes/issues/118501
-BUMP = 1000000000
 # kubeadm would replace the addons' objects, and the restored ones are those that count.
 SKIPPED = "show-join-command,addon/coredns,addon/kube-proxy"
 PROXY = "/api/v1/namespaces/kube-system/configmaps/kube-proxy"
@@ -67,7 +63,7 @@ class First(ControlPlane):
         options += ["--initial-advertise-peer-urls", url]
         # Members of the former cluster cannot take this one for theirs.
         options += ["--initial-cluster-token", "kubewright-%s-%s" % (self.parts.archive, at)]
-        options += ["--bump-revision", str(BUMP), "--mark-compacted"]
+        options += ["--bump-revision", str(raised_by(self.manifest, at)), "--mark-compacted"]
         with scratch.tools(image, self.parts.place) as tools:
             tools.restore(self.parts.path(SNAPSHOT), self.built, options)
 
@@ -97,7 +93,7 @@ class First(ControlPlane):
             self._place(row)
         self._initialise(config, timeout)
         seconds = round(time.monotonic() - began, 1)
-        counts = self._counts()
+        counts = self._counts(raised_by(self.manifest, row["at"]))
         wanted = self.manifest["datastore"]["counts"]
         wrong = sorted(kind for kind in {**wanted, **counts} if wanted.get(kind, 0) != counts.get(kind, 0))
         api = removal.api()
@@ -141,9 +137,12 @@ class First(ControlPlane):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.root + paths.SUPER_ADMIN)
 
-    def _counts(self) -> Dict[str, int]:
-        """Return the restored objects by kind, without what was written since; {} if etcd has dropped that revision."""
-        at = int(self.manifest["datastore"]["revision"]) + BUMP
+    def _counts(self, raised: int) -> Dict[str, int]:
+        """Return the restored objects by kind, without what was written since; {} if etcd has dropped that revision.
+
+        raised: by how much the archive's revisions were raised.
+        """
+        at = int(self.manifest["datastore"]["revision"]) + raised
         try:
             client = etcd.local(self.runner.kubernetes, timeout=60)
             client.members()

@@ -100,7 +100,7 @@ class Distribution(ABC):
     # joins again.
     remembers_nodes: ClassVar[bool] = False
 
-    # What its users back up with, where the playbook backup does not do it (an external database); empty if it does.
+    # What its users back up with, where the playbook backup does not do it (an external etcd); empty if it does.
     own_backup: ClassVar[str] = ""
     # True if its nodes have programs of etcd, with which a snapshot is served to prove it.
     has_etcd_programs: ClassVar[bool] = False

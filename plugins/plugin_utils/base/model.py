@@ -90,6 +90,10 @@ class Placement(str, enum.Enum):
     ELSEWHERE = "elsewhere"  # in the cluster of another inventory that the nodes join
 
 
+# Schemes of SQL databases in addresses of K3s's datastore.
+SQL = {"postgres": "PostgreSQL", "postgresql": "PostgreSQL", "mysql": "MySQL"}
+
+
 @dataclass(frozen=True)
 class Datastore:
     """What a cluster stores its objects in. The plan shows it as text; parse() reads that text.
@@ -118,6 +122,11 @@ class Datastore:
     def is_external(self) -> bool:
         """Return True if the user runs the datastore."""
         return self.placement is Placement.EXTERNAL
+
+    @property
+    def is_external_sql(self) -> bool:
+        """Return True if it is an SQL database that the user runs."""
+        return self.is_external and self.kind in SQL.values()
 
     @property
     def is_embedded_etcd(self) -> bool:

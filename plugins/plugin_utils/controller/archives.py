@@ -37,6 +37,7 @@ REQUIRED = {
     "kubeadm etcd": (SNAPSHOT, "pki/ca.crt", "pki/sa.pub", "kubeadm/kubeadm-config.yaml"),
     "k3s etcd": (SNAPSHOT, k3s.TOKEN, "server/tls/server-ca.crt", "server/tls/etcd/server-ca.crt"),
     "k3s sqlite": (k3s.DATABASE, k3s.TOKEN, "server/tls/server-ca.crt", "server/tls/client-ca.crt"),
+    "k3s external": (k3s.COPY, k3s.TOKEN, "server/tls/server-ca.crt", "server/tls/client-ca.crt"),
 }
 STORES = {"etcd": "etcd", k3s.SQLITE: "SQLite"}
 Manifest = dict[str, Any]
@@ -265,7 +266,7 @@ def described(manifest: Manifest) -> str:
         manifest["created"],
         objects,
         len(store["counts"]),
-        STORES[store["kind"]],
+        STORES.get(store["kind"]) or store["engine"],
         store["revision"],
     )
 

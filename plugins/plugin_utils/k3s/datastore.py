@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from ..base.distribution import File, Inputs, Node, Nodes, Reason, data_dir_fixed, etcd_reason
 from ..base.findings import Finding, reason
-from ..base.model import Datastore, Placement
+from ..base.model import SQL, Datastore, Placement
 from ..base.reference import K3S_DATASTORE_PAGE, K3S_ETCD
 from . import config
 
@@ -25,7 +25,7 @@ SQLITE = str(Datastore("SQLite", Placement.EMBEDDED))
 ETCD = str(Datastore("etcd", Placement.EMBEDDED))
 # The datastore of an inventory with agents only.
 ELSEWHERE = str(Datastore("etcd", Placement.ELSEWHERE))
-KINDS = {"postgres": "PostgreSQL", "postgresql": "PostgreSQL", "mysql": "MySQL", "http": "etcd", "https": "etcd"}
+KINDS = {**SQL, "http": "etcd", "https": "etcd"}
 FORMS = {
     "PostgreSQL": "postgres://USER:PASSWORD@HOST:5432/DATABASE",
     "MySQL": "mysql://USER:PASSWORD@tcp(HOST:3306)/DATABASE",

@@ -68,10 +68,7 @@ class K3s(Distribution):
     joins_during_start = True
     servers_leave = True
     one_program = True
-    own_backup = (
-        "the tool of the database, see https://docs.k3s.io/datastore/backup-restore, and save "
-        "/var/lib/rancher/k3s/server/token too"
-    )
+    own_backup = "etcd's own tool (etcdctl snapshot save), and save /var/lib/rancher/k3s/server/token too"
     renews_at_start = True
     remembers_nodes = True
     uses_host_cni = False

@@ -12,12 +12,20 @@ from typing import Any
 from ...module_utils.base import schedule
 from ...module_utils.node import paths
 from ..base.distribution import Cluster, File, Node
+from ..base.model import SQL
 from . import backup_program
 from .service_units import HEADER
 
 PART = "backup"
 UNITS = [paths.BACKUP_TIMER]
 SFTP = "/usr/bin/sftp"
+SFTP_PACKAGES = {"debian": "openssh-client", "redhat": "openssh-clients", "suse": "openssh-clients", "arch": "openssh"}
+# Programs that read an external database (module_utils/sql), and packages with the first one by system family.
+CLIENTS = {"PostgreSQL": ("/usr/bin/psql",), "MySQL": ("/usr/bin/mariadb", "/usr/bin/mysql")}
+CLIENT_PACKAGES = {
+    "PostgreSQL": {"debian": "postgresql-client", "redhat": "postgresql", "suse": "postgresql", "arch": "postgresql"},
+    "MySQL": {"debian": "mariadb-client", "redhat": "mariadb", "suse": "mariadb-client", "arch": "mariadb-clients"},
+}
 # What the file of the program is made of where it is written (plugins/action/node_parts.py): the plan has its digest.
 BUILT = "backup_program"
 SERVICE = """[Unit]
@@ -97,18 +105,30 @@ def owned_places() -> list[str]:
 
 
 def paths_to_look_at(inputs: Mapping[str, Any]) -> list[str]:
-    """Return programs that destinations of scheduled backups need. inputs: of a control plane, maybe not validated."""
+    """Return programs that scheduled backups need. inputs: of a control plane, maybe not validated."""
     wanted = inputs.get("kube_backup")
     wanted = wanted if isinstance(wanted, Mapping) and wanted.get("schedule") else {}
     rows = wanted.get("to")
     rows = rows if isinstance(rows, list) else []
-    return [SFTP] if any(isinstance(row, Mapping) and row.get("sftp") for row in rows) else []
+    sftp = any(isinstance(row, Mapping) and row.get("sftp") for row in rows)
+    return [*([SFTP] if sftp else []), *(CLIENTS.get(_database(inputs), ()) if wanted else ())]
+
+
+def _database(inputs: Mapping[str, Any]) -> str:
+    """Return the kind of a control plane's external SQL database, "" if it has none."""
+    return SQL.get(str(inputs.get("k3s_datastore_endpoint") or "").partition("://")[0], "")
 
 
 def packages(node: Node) -> list[tuple[str, str]]:
-    """Return (command, package) that destinations of a control plane's backups need, and that it does not have."""
-    looked_at = node["info"].get("files") or {}
-    if not is_scheduled(node) or not paths_to_look_at(node["inputs"]) or looked_at.get(SFTP, "unknown"):
+    """Return (command, package) that a control plane's backups need, and that it does not have."""
+    if not is_scheduled(node):
         return []
-    names = {"debian": "openssh-client", "redhat": "openssh-clients", "suse": "openssh-clients", "arch": "openssh"}
-    return [("sftp", names.get(str((node["info"].get("os") or {}).get("family")), "openssh-client"))]
+    there, family = node["info"].get("files") or {}, str((node["info"].get("os") or {}).get("family"))
+    wanted: list[tuple[tuple[str, ...], Mapping[str, str]]] = []
+    if SFTP in paths_to_look_at(node["inputs"]):
+        wanted.append(((SFTP,), SFTP_PACKAGES))
+    database = _database(node["inputs"])
+    if database:
+        wanted.append((CLIENTS[database], CLIENT_PACKAGES[database]))
+    missing = [row for row in wanted if not any(there.get(path, "unknown") for path in row[0])]
+    return [(files[0].rpartition("/")[2], names.get(family, names["debian"])) for files, names in missing]

@@ -10,6 +10,7 @@ from typing import Any
 
 from ...module_utils.backup.k3s import SQLITE
 from ..base.findings import Finding
+from ..base.model import SQL
 from ..plan import distributions, membership
 from ..plan.checks import identity
 
@@ -55,9 +56,10 @@ def plan(plan: Mapping[str, Any], infos: Infos, options: Mapping[str, Any]) -> d
 
 def _saved(source: str, cluster: Mapping[str, Any]) -> list[str]:
     """Return what the control plane does, in words."""
-    if _is_sqlite(cluster):
+    database = "SQLite" if _is_sqlite(cluster) else _sql(cluster)
+    if database:
         return [
-            "%s: copy the SQLite database while it serves, %s" % (source, K3S_PARTS),
+            "%s: copy the %s database while it serves, %s" % (source, database, K3S_PARTS),
             "%s: compare the copy with the database, and check that the token opens it" % source,
         ]
     members = _live(cluster)["etcd_members"]
@@ -77,10 +79,16 @@ def _is_sqlite(cluster: Mapping[str, Any]) -> bool:
     return bool(cluster.get("datastore") == SQLITE)
 
 
+def _sql(cluster: Mapping[str, Any]) -> str:
+    """Return the kind of the external SQL database that a control plane stores in, "" if it does not."""
+    place, _space, scheme = str(cluster.get("datastore") or "").partition(" ")
+    return SQL.get(scheme, "") if place == "external" else ""
+
+
 def _is_saved(cluster: Mapping[str, Any]) -> bool:
     """Return True if this playbook saves what a control plane of a known distribution stores in."""
     own = distributions.by_name(cluster["kind"]).own_backup
-    return not (own and str(cluster.get("datastore") or "").startswith("external"))
+    return bool(_sql(cluster) or not (own and str(cluster.get("datastore") or "").startswith("external")))
 
 
 def _live(cluster: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -98,7 +106,7 @@ def _problem(cluster: Mapping[str, Any]) -> str:
         return BROKEN[cluster["datastore"]]
     if not live.get("healthy"):
         return "its API server does not answer (%s)" % (live.get("error") or "it was not asked")
-    if not _is_sqlite(cluster) and not live.get("etcd_members"):
+    if not (_is_sqlite(cluster) or _sql(cluster)) and not live.get("etcd_members"):
         return "its etcd does not answer (%s)" % (live.get("etcd_error") or "it was not asked")
     return ""
 
@@ -119,8 +127,8 @@ def _refusals(
         known = distributions.is_known(kind)
         tool = distributions.by_name(kind).own_backup if known else "the tool that made it"
         if not known or not _is_saved(clusters[host]):
-            stored = str(clusters[host].get("datastore") or "")
-            what = "%s%s" % (kind, " with %s" % stored.replace("external", "an external") if stored else "")
+            stored = "an external etcd" if str(clusters[host].get("datastore")).startswith("external") else ""
+            what = "%s with %s" % (kind, stored) if stored else kind
             text = "%s: a cluster of %s is not backed up by this playbook. Use %s."
             return [Finding("backup.unsupported", text % (host, what, tool), host, what)]
     external = [host for host in planes if _is_external(clusters[host].get("manifests") or [])]

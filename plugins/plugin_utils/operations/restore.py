@@ -334,7 +334,10 @@ def _tasks(plan: Mapping[str, Any], infos: Infos, made: Mapping[str, Any], optio
         rows.append("%s: delete the Nodes that are other machines now: %s" % (first, ", ".join(made["replaced"])))
     others = [host for host in planes if host != first]
     if others:
-        rows.append("%s: join the control plane, with an empty etcd" % ", ".join(others))
+        text = "%s: join the control plane%s"
+        rows.append(
+            text % (", ".join(others), "" if restore_k3s.has_sql(options["manifest"]) else ", with an empty etcd")
+        )
     same = [host for host in workers if ((infos.get(host) or {}).get("cluster") or {}).get("kubelet_conf")]
     if same:
         rows.append("%s: nothing, their kubelets connect again" % ", ".join(same))
@@ -346,9 +349,11 @@ def _tasks(plan: Mapping[str, Any], infos: Infos, made: Mapping[str, Any], optio
 
 def _first_tasks(manifest: Mapping[str, Any]) -> Callable[[Infos, str, str, Sequence[str]], list[str]]:
     """Return the function that says what happens on the control planes."""
-    if restore_k3s.on_etcd(manifest):
-        return restore_k3s.etcd_tasks
-    return restore_k3s.tasks if restore_k3s.is_k3s(manifest) else _kubeadm_tasks
+    if not restore_k3s.is_k3s(manifest):
+        return _kubeadm_tasks
+    if restore_k3s.has_sql(manifest):
+        return restore_k3s.sql_tasks
+    return restore_k3s.etcd_tasks if restore_k3s.on_etcd(manifest) else restore_k3s.tasks
 
 
 def _kubeadm_tasks(_infos: Infos, first: str, at: str, former: Sequence[str]) -> list[str]:

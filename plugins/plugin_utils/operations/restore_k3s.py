@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..base.findings import Finding
+from ..base.model import Datastore, Placement
 from ..k3s.datastore import ETCD, SQLITE
 
 # How the paths of keys end without which no server starts.
@@ -22,8 +23,9 @@ SETTINGS = {
 
 
 # How an inventory gets the datastore of the archive.
+WAY_TO_SQL = "Set k3s_datastore_endpoint, with external_database in kube_needs."
 WAYS = {
-    SQLITE: "Restore with one server and k3s_datastore: auto, then add the others.",
+    SQLITE: "Restore with one server and k3s_datastore: auto, without external_database in kube_needs, then add the others.",
     ETCD: "Set k3s_datastore: etcd, without external_database in kube_needs.",
 }
 
@@ -38,14 +40,27 @@ def is_k3s(manifest: Mapping[str, Any] | None) -> bool:
     return bool(((manifest or {}).get("versions") or {}).get("k3s"))
 
 
+def saved_in(manifest: Mapping[str, Any]) -> Datastore:
+    """Return what an archive of K3s has its data of."""
+    store = manifest["datastore"]
+    if store["kind"] == "external":
+        return Datastore(store["engine"], Placement.EXTERNAL)
+    return Datastore.parse(ETCD if store["kind"] == "etcd" else SQLITE)
+
+
+def has_sql(manifest: Mapping[str, Any] | None) -> bool:
+    """Return True if an archive is of a K3s cluster with an external SQL database."""
+    return bool(manifest and is_k3s(manifest) and saved_in(manifest).is_external)
+
+
 def unfit(plan: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[Finding]:
     """Refuse an inventory whose datastore or fixed settings are not those of the archive."""
     found, planned = [], str(plan.get("datastore") or "")
-    saved = ETCD if on_etcd(manifest) else SQLITE
+    saved = str(saved_in(manifest))
     if planned and planned != saved:
         text = "The archive has its data in %s, and the inventory is planned with %s (%d server%s). %s"
         count = len(plan["control_planes"])
-        values = (saved, planned, count, "" if count == 1 else "s", WAYS[saved])
+        values = (saved, planned, count, "" if count == 1 else "s", WAYS.get(saved, WAY_TO_SQL))
         found.append(Finding("restore.datastore", text % values, None, planned, saved))
     there = manifest["cluster"].get("settings") or {}
     text = "%s: the inventory has %s, and the cluster in the archive %s, which it keeps for life. Set it to that."
@@ -68,6 +83,16 @@ def etcd_tasks(infos: Mapping[str, Mapping[str, Any]], first: str, at: str, form
     """Return what happens on the servers on embedded etcd. former: those that have something now."""
     last = "%s: put keys and tokens in place, let K3s restore the snapshot (k3s server --cluster-reset), start K3s"
     return ["%s: receive the archive, check its snapshot" % first, *_stopped(infos, at, former), last % first]
+
+
+def sql_tasks(infos: Mapping[str, Mapping[str, Any]], first: str, at: str, former: Sequence[str]) -> list[str]:
+    """Return what happens on the servers with an external SQL database. former: those that have something now."""
+    last = (
+        "%s: replace the rows of the database (the former ones stay in its table kine_before_%s), put keys and tokens "
+    )
+    last += "in place, start K3s"
+    made = "%s: receive the archive, ask the database" % first
+    return [made, *_stopped(infos, at, former), last % (first, at.lower())]
 
 
 def _stopped(infos: Mapping[str, Mapping[str, Any]], at: str, former: Sequence[str]) -> list[str]:

@@ -26,11 +26,13 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.backup import (
     snapshot,
 )
 from ansible_collections.kubewright.cluster.plugins.module_utils.restore import start
-from ansible_collections.kubewright.cluster.plugins.module_utils.restore.parts import Parts
+from ansible_collections.kubewright.cluster.plugins.module_utils.restore.parts import EACH_SECOND, LEAST, Parts
 
 CACHE = Path(os.environ.get("KUBEWRIGHT_CACHE") or Path.home() / ".cache" / "kubewright")
 PROGRAMS = sorted(path.parent for path in CACHE.glob("build/etcd/*/*/etcdutl"))
 OBJECTS = 300
+# Of an archive that is a minute old.
+RAISED = LEAST + 60 * EACH_SECOND
 
 
 @pytest.fixture(scope="module")
@@ -161,16 +163,16 @@ def test_restored_data_begin_after_all_that_clients_have_seen(client, tools, tmp
     found = make.saved(str(tmp_path), str(place / "snapshot.db"), client)
     data = (place / "snapshot.db").read_bytes()
     row = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
-    manifest = {"parts": {make.SNAPSHOT: row}, "datastore": found}
+    manifest = {"parts": {make.SNAPSHOT: row}, "datastore": found, "created": "2026-11-29T23:59:00Z"}
     monkeypatch.setattr(start.First, "_image", lambda _self, _config: "etcd")
     monkeypatch.setattr(start.images, "pull", lambda _runner, _names, _timeout: [])
     first = start.First("cp-1", Parts("a", manifest, str(tmp_path)), manifest, str(tmp_path))
     first.prepare("127.0.0.1", "", "20261130T000000Z", 60)
     with scratch.serving(tools, first.built) as restored:
-        assert snapshot.contents(restored, found["revision"] + start.BUMP)["counts"] == found["counts"]
+        assert snapshot.contents(restored, found["revision"] + RAISED)["counts"] == found["counts"]
         with pytest.raises(ValueError, match="compacted"):
             snapshot.contents(restored, found["revision"])
-        assert snapshot.revision(restored) >= found["revision"] + start.BUMP
+        assert snapshot.revision(restored) >= found["revision"] + RAISED
         assert restored.cluster_id != client.cluster_id
         assert [member["name"] for member in restored.members()] in (["cp-1"], ["scratch"])
 
@@ -197,12 +199,12 @@ def test_a_snapshot_of_a_higher_revision_is_restored(client, tools, tmp_path):
     """By etcdutl without options, as K3s does it."""
     path, target, data = (str(tmp_path / name) for name in ("s.db", "bumped.db", "data"))
     found = k3s_etcd.saved(path, client).store
-    assert etcd_file.bumped(path, target, start.BUMP) == found["revision"] + start.BUMP
+    assert etcd_file.bumped(path, target, RAISED) == found["revision"] + RAISED
     tools.restore(target, data, [])
     for _start in range(2):  # the second one after etcd has finished the compaction
         with scratch.serving(tools, data) as restored:
-            assert snapshot.contents(restored, found["revision"] + start.BUMP)["counts"] == found["counts"]
+            assert snapshot.contents(restored, found["revision"] + RAISED)["counts"] == found["counts"]
             with pytest.raises(ValueError, match="compacted"):
                 snapshot.contents(restored, found["revision"])
-            assert snapshot.revision(restored) == found["revision"] + start.BUMP
+            assert snapshot.revision(restored) == found["revision"] + RAISED
             time.sleep(1)

@@ -18,7 +18,7 @@ LAYERS = {
         ["node"],
         ["api"],
         ["kubeadm", "k3s", "detect"],
-        ["verify", "reset", "support", "local", "destinations"],
+        ["verify", "reset", "support", "local", "destinations", "sql"],
         ["backup"],
         ["restore"],
     ],

@@ -21,6 +21,11 @@ LOSS = {
     "kubeadm": "rm -rf /var/lib/etcd/member; pkill -9 -x etcd; sleep 3",
     "k3s": "systemctl stop k3s; rm -rf /var/lib/rancher/k3s/server/db",
 }
+# An external database runs on the worker's machine.
+DROPPED = {
+    "postgresql": "cd / && runuser -u postgres -- psql -qd k3s -c 'DROP TABLE kine'",
+    "mariadb": "mariadb k3s -e 'DROP TABLE kine'",
+}
 # An etcd that lost its data begins an empty cluster, which serves.
 MORE = {"kubeadm": ["-e", "restore_overwrite=true"], "k3s": []}
 COMPARED = "configmaps,secrets,deployments.apps,serviceaccounts,clusterroles.rbac.authorization.k8s.io"
@@ -54,10 +59,22 @@ def groups():
     return json.loads(subprocess.check_output(["ansible-inventory", "-i", inventory(), "--list"]))
 
 
+def inputs():
+    listed = groups()
+    return listed["_meta"]["hostvars"][listed["kube_control_plane"]["hosts"][0]]
+
+
 def distribution():
-    listed = json.loads(subprocess.check_output(["ansible-inventory", "-i", inventory(), "--list"]))
-    known = listed["_meta"]["hostvars"][listed["kube_control_plane"]["hosts"][0]]
-    return known.get("kube_distribution") or "kubeadm"
+    return inputs().get("kube_distribution") or "kubeadm"
+
+
+def lose(worker):
+    """Lose the cluster's data."""
+    if inputs().get("k3s_datastore_endpoint"):
+        on("kube_control_plane", "systemctl stop k3s")
+        on(worker, DROPPED[os.environ.get("KUBEWRIGHT_DATABASE") or "postgresql"])
+    else:
+        on("kube_control_plane", LOSS[distribution()])
 
 
 def kubectl(host, words):
@@ -96,7 +113,7 @@ def test_a_lost_cluster_comes_back(tmp_path):
     containers = f"({listing}default; {listing}kube-system) | sort"
     before, running = objects(first), on(worker, containers)
     kubectl(first, "create configmap after --from-literal=a=b")
-    on("kube_control_plane", LOSS[distribution()])
+    lose(worker)
     name = re.match(r"(.+)-[0-9a-f]{8}-\d{8}T\d{6}Z", archive.name).group(1)
     wanted = ["-e", f"restore_archive={archive}", "-e", f"restore_confirm={name}", *MORE[distribution()]]
     changes, output = playbook("restore", *wanted)

@@ -33,7 +33,7 @@ def scheduled(case: Case) -> Problems:
         )
         refusals.append(Finding("backup.no_destination", text % wanted["schedule"], value=wanted["schedule"]))
     datastore = Datastore.parse(case.cluster["datastore"])
-    if datastore.is_external:
+    if datastore.is_external and not datastore.is_external_sql:
         text = (
             "kube_backup.schedule: a cluster of %s with %s is not backed up by the collection. Remove it, and use %s."
         )

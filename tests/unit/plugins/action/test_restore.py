@@ -396,7 +396,11 @@ def test_failures_and_check_mode(restore, action, store):
 def k3s_archive(tmp_path, nodes=(("cp-1", None), ("w-1", None)), settings=None, name="edge", on="sqlite", **changes):
     """Make an archive of a K3s cluster. Returns its path. on: its datastore."""
     parts = []
-    stored = {"sqlite": ("server/db/state.db",), "etcd": ("etcd/snapshot.db", "server/tls/etcd/server-ca.crt")}[on]
+    stored = {
+        "sqlite": ("server/db/state.db",),
+        "etcd": ("etcd/snapshot.db", "server/tls/etcd/server-ca.crt"),
+        "external": ("database/kine.db",),
+    }[on]
     for part in (*stored, "server/token", "server/tls/server-ca.crt", "server/tls/client-ca.crt"):
         path = tmp_path / part.replace("/", "_")
         path.write_bytes(os.urandom(100))
@@ -414,7 +418,8 @@ def k3s_archive(tmp_path, nodes=(("cp-1", None), ("w-1", None)), settings=None, 
         "cluster": {"name": name, "ca_sha256": "ca", "uid": "u", "distribution": "k3s", "version": "v1.36.3",
                     "nodes": rows, "settings": settings or permanent},
         "versions": {"kubernetes": "v1.36.3", "k3s": "v1.36.3+k3s1"},
-        "datastore": {"kind": on, "revision": 7, "counts": {"secrets": 3, "configmaps": 4}},
+        "datastore": {"kind": on, "revision": 7, "counts": {"secrets": 3, "configmaps": 4},
+                      **({"engine": "PostgreSQL"} if on == "external" else {})},
         "missing": [],
         **changes,
     }  # fmt: skip
@@ -521,6 +526,42 @@ def test_k3s_with_etcd_is_not_restored_to_something_else(action, store, tmp_path
     serving = running({**K3S, "k3s_datastore": "etcd"}, 3, 1)
     made, stages, _text = planned(action, store, *serving, {"archive": path, **CONFIRMED}, refuse=True)
     assert ids(made["refusals"]) == ["restore.serving"] and stages == {}
+
+
+ON_POSTGRESQL = {**K3S, "kube_needs": ["external_database"], "k3s_datastore_endpoint": "postgres://u:p4ssw0rd@db/k3s"}
+
+
+def test_k3s_servers_whose_external_database_is_lost(action, store, tmp_path):
+    hosts, groups = running(ON_POSTGRESQL, 2, 1)
+    for host in groups["kube_control_plane"]:
+        info = hosts[host]["info"]
+        facts = {**info["cluster"], "live": {"healthy": False, "error": "refused", "nodes": []}}
+        hosts[host] = {**hosts[host], "info": {**info, "cluster": facts}}
+    options = {"archive": k3s_archive(tmp_path, on="external"), **CONFIRMED}
+    made, stages, text = planned(action, store, hosts, groups, options, refuse=True)
+    assert described(made["refusals"]) == [] and made["goes_on"]
+    assert stages == {"receive": ["cp-1"], "stop": ["cp-1", "cp-2"], "restore": ["cp-1"]}
+    assert "PostgreSQL revision 7" in text and "cp-1: receive the archive, ask the database" in text
+    assert "cp-1: replace the rows of the database (the former ones stay in its table kine_before_2" in text
+    assert "cp-2: join the control plane w-1" in text and "p4ssw0rd" not in text
+
+
+def test_k3s_with_an_external_database_on_new_machines(action, store, tmp_path):
+    hosts, groups = inventory(2, 1, ON_POSTGRESQL)
+    options = {"archive": k3s_archive(tmp_path, (("old-1", "a"),), on="external"), **CONFIRMED}
+    made, stages, _text = planned(action, store, hosts, groups, options, refuse=True)
+    assert described(made["refusals"]) == [] and stages["stop"] == ["cp-1"] and made["forgotten"] == ["old-1"]
+
+
+def test_k3s_with_an_external_database_is_not_restored_to_something_else(action, store, tmp_path):
+    options = {"archive": k3s_archive(tmp_path, on="external"), **CONFIRMED}
+    made, _stages, _text = planned(action, store, *inventory(1, 1, K3S), options)
+    assert "restore.datastore value=SQLite limit=external PostgreSQL" in described(made["refusals"])
+    other = {**ON_POSTGRESQL, "k3s_datastore_endpoint": "mysql://u:p@tcp(db:3306)/k3s"}
+    made, _stages, _text = planned(action, store, *inventory(1, 1, other), options)
+    assert "restore.datastore value=external MySQL limit=external PostgreSQL" in described(made["refusals"])
+    made, _stages, _text = planned(action, store, *inventory(1, 1, ON_POSTGRESQL), {"archive": k3s_archive(tmp_path)})
+    assert "restore.datastore value=external PostgreSQL limit=SQLite" in described(made["refusals"])
 
 
 def test_k3s_that_serves_is_not_replaced(action, store, tmp_path):

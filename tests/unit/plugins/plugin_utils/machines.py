@@ -153,7 +153,7 @@ def applied(facts, node, plan, joined=True):
         }  # fmt: skip
         if server:
             facts["cluster"]["datastore"] = {"SQLite": "sqlite", "embedded etcd": "etcd"}.get(
-                plan["datastore"], "external postgres"
+                plan["datastore"], "external https" if "etcd" in plan["datastore"] else "external postgres"
             )
         name = "k3s" if server else "k3s-agent"
         facts["services"][name] = facts["services"]["containerd"]

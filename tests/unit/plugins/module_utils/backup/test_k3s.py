@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sqlite3
@@ -15,6 +16,7 @@ import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.backup import k3s, make, make_k3s, sqlite
 from ansible_collections.kubewright.cluster.plugins.module_utils.backup.snapshot import SnapshotError
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths
+from ansible_collections.kubewright.cluster.plugins.module_utils.sql import database
 
 SECRET = "s3cret-of-the-servers"
 TOKEN = "K10" + "a" * 64 + "::server:" + SECRET
@@ -131,6 +133,93 @@ def test_tokens_open_a_datastore_in_each_of_their_forms():
     assert {k3s.bootstrap_key(text) for text in (TOKEN, TOKEN + "\n", SECRET)} == {OPENS}
 
 
+class Database(database.Database):
+    """An external database with the rows of one of SQLite, as its client writes them. spoil: changes its lines."""
+
+    engine = "PostgreSQL"
+
+    def __init__(self, path):
+        self.path, self.spoil = path, lambda lines: lines
+
+    def __str__(self):
+        return "PostgreSQL at db:5432, database k3s"
+
+    def size(self):
+        return 1
+
+    def copied(self):
+        return ""
+
+    def run(self, script, output=None, timeout=0):
+        with sqlite.opened(self.path) as reader:
+            rows = reader.execute("SELECT %s FROM kine ORDER BY id" % sqlite.COLUMNS).fetchall()
+            store = sqlite.contents(reader)
+        lines = []
+        for row in rows:
+            digest = hashlib.sha256((row[7] or b"") + (row[8] or b"")).hexdigest()
+            values = ["NULL" if value is None else value.hex() for value in row[7:]]
+            lines.append("\t".join(map(str, [row[0], row[1].encode().hex(), *row[2:7], *values, digest])))
+        lines.append("total\t%d\t%d" % (store["rows"], store["keys"]))
+        with open(output, "w", encoding="ascii") as stream:
+            stream.write("\n".join(self.spoil(lines)) + "\n")
+
+
+@pytest.fixture
+def external(data, monkeypatch):
+    """A server whose database is an external one."""
+    path = data + "/database"
+    sqlite.save(data + "/server/db/state.db", path)
+    for name in os.listdir(data + "/server/db"):
+        os.unlink(data + "/server/db/" + name)
+    made = Database(path)
+    monkeypatch.setattr(make_k3s.address, "of_this_server", lambda: made)
+    return made
+
+
+def test_an_external_database_becomes_one_of_sqlite(external, data, tmp_path):
+    part, store = make_k3s.saved_sql(str(tmp_path), data, external)
+    assert part == ("database/kine.db", str(tmp_path / "kine.db"), "")
+    with sqlite.opened(external.path) as reader:
+        expected = sqlite.contents(reader)
+    assert {key: store[key] for key in expected} == expected and store["engine"] == "PostgreSQL"
+    assert store["encryption"]["known"] and stat.S_IMODE(os.stat(part.source).st_mode) == 0o600
+    assert not os.path.exists(tmp_path / "rows")
+
+
+@pytest.mark.parametrize(
+    "spoil, message",
+    [
+        (lambda lines: lines[:-1], "has 8 revisions of 5 objects, and the database counted none: it was cut short"),
+        (lambda lines: lines[1:], "has 7 revisions of 4 objects, and the database counted 8 of 5"),
+        (
+            lambda lines: [*lines[:3], lines[3].replace("\t31\t", "\t32\t"), *lines[4:]],
+            "revision 4 is not what the database",
+        ),
+        (lambda lines: ["NOTICE", *lines], "wrote a line that is not a row"),
+        (lambda lines: [*lines, lines[0]], "wrote a line that is not a row"),
+    ],
+)
+def test_a_copy_of_an_external_database_that_differs_is_refused(external, data, tmp_path, spoil, message):
+    external.spoil = spoil
+    with pytest.raises(SnapshotError, match=message):
+        make_k3s.saved_sql(str(tmp_path), data, external)
+
+
+def test_the_archive_of_an_external_database(external, data, root, tmp_path, monkeypatch):
+    made_of(data, tmp_path, monkeypatch)
+    made = make_k3s.make_archive("edge")
+    assert made["manifest"]["datastore"]["kind"] == "external"
+    with tarfile.open(made["path"]) as tar:
+        assert {"manifest.json", "database/kine.db", "server/token"} <= set(tar.getnames())
+
+    def fails(*_given):
+        raise database.DatabaseError("PostgreSQL at db:5432: refused")
+
+    monkeypatch.setattr(external, "run", fails)
+    with pytest.raises(make.BackupError, match="PostgreSQL at db:5432: refused"):
+        make_k3s.make_archive("edge")
+
+
 @pytest.fixture
 def root(tmp_path):
     names = [name + ending for name in k3s.AUTHORITIES + k3s.ETCD_AUTHORITIES for ending in (".crt", ".key")]
@@ -173,13 +262,18 @@ def test_parts_go_where_the_nodes_own_directory_is():
     assert k3s.place_of("etc/token", "/srv/k3s") == "/etc/rancher/k3s/token"
 
 
-def test_the_archive_says_what_the_cluster_is(data, root, tmp_path, monkeypatch):
+def made_of(data, tmp_path, monkeypatch):
+    """Let archives be made of this data directory."""
     who = {"uid": "u", "ca_sha256": "aa", "version": "v1.36.3+k3s1", "nodes": []}
     monkeypatch.setattr(make, "PLACES", str(tmp_path / "places"))
     monkeypatch.setattr(paths.K3s, "__init__", lambda self: setattr(self, "data", data))
     monkeypatch.setattr(k3s, "own_api", lambda: None)
     monkeypatch.setattr(k3s.kubeadm, "identity", lambda _api, _authority: dict(who))
     monkeypatch.setattr(k3s, "wrong_keys", lambda _parts: [])
+
+
+def test_the_archive_says_what_the_cluster_is(data, root, tmp_path, monkeypatch):
+    made_of(data, tmp_path, monkeypatch)
     made = make_k3s.make_archive("edge")
     manifest = made["manifest"]
     assert manifest["cluster"] == {

@@ -155,9 +155,9 @@ def test_a_token_or_key_that_does_not_fit_is_refused(server):
     assert os.listdir(make.PLACES) == []
 
 
-def test_an_external_database_is_named(server):
+def test_an_external_etcd_is_named(server):
     (server / "server/db/etcd/member").rmdir()
-    with pytest.raises(make.BackupError, match="An external database is saved by its tool"):
+    with pytest.raises(make.BackupError, match="An external etcd is saved by its own tool"):
         make_k3s.make_archive("prod")
 
 

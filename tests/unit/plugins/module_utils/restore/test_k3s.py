@@ -21,6 +21,9 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.restore.parts i
 from ansible_collections.kubewright.cluster.plugins.module_utils.restore.stop import RestoreError
 
 AT = "20261129T120000Z"
+# An archive of an hour before.
+CREATED = "2026-11-29T11:00:00Z"
+RAISED = parts_module.LEAST + 3600 * parts_module.EACH_SECOND
 SECRET = "s3cret"
 TOKEN = b"K10aa::server:" + SECRET.encode() + b"\n"
 OPENS = archived.bootstrap_key(TOKEN.decode())
@@ -167,7 +170,7 @@ def received(archive, given, datastore, machine_id="own"):
         own = {"path": "/elsewhere/" + name, "mode": "0600", "owner": os.getuid(), "group": os.getgid()}
         rows[name] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), **own}
     nodes = [{"name": "cp-1", "machine_id": machine_id}]
-    manifest = {"parts": rows, "cluster": {"nodes": nodes}, "datastore": datastore}
+    manifest = {"parts": rows, "created": CREATED, "cluster": {"nodes": nodes}, "datastore": datastore}
     parts = Parts(archive, manifest)
     for name in parts.begin():
         parts.receive(name, 0, base64.b64encode(zlib.compress(given[name])).decode())
@@ -193,7 +196,7 @@ def again_if_killed(machine, at, action):
 def restore(machine, **given):
     """The whole restore, as the plays do it."""
     server = first(machine, **given)
-    server.prepare()
+    server.prepare(AT)
     k3s.Server("cp-1", machine.data).stop("a", AT, "cp-1")
     return server.start(["cp-1", "w-1"], [], 60)
 
@@ -241,14 +244,22 @@ def test_a_new_machine_has_nothing_to_put_aside(machine):
     assert os.listdir(machine.data + "/server/db") == ["state.db"]
 
 
+def test_an_archive_that_is_restored_again_begins_after_what_was_written_since():
+    manifest = {"created": CREATED}
+    first, second = (parts_module.raised_by(manifest, at) for at in (AT, "20261129T120100Z"))
+    assert first == RAISED and second - first == 60 * parts_module.EACH_SECOND
+    # A clock that was set back between the two.
+    assert parts_module.raised_by(manifest, "20261101T000000Z") == parts_module.LEAST
+
+
 def test_revisions_go_on_far_after_the_former_ones(machine):
     path = machine.root + "/archive.db"
-    k3s.bump(path)
+    k3s.bump(path, RAISED)
     with sqlite3.connect(path) as connection:
         rows = connection.execute("SELECT id, name, prev_revision, deleted FROM kine ORDER BY id").fetchall()
         connection.execute("INSERT INTO kine(name) VALUES ('next')")
         following = connection.execute("SELECT MAX(id) FROM kine").fetchone()[0]
-    newest = 7 + k3s.BUMP
+    newest = 7 + RAISED
     assert rows[0] == (1, "compact_rev_key", newest, 0) and rows[-1] == (newest, "gap-%d" % newest, 0, 1)
     assert [row[0] for row in rows] == [1, 2, 3, 5, newest] and following == newest + 1
     assert sqlite.counts_at(path, 7) == COUNTS
@@ -278,7 +289,7 @@ def test_killed_anywhere_and_undone(machine, at):
 def test_an_undo_that_is_killed_is_finished_by_the_next(machine, at):
     before = machine.tree()
     server = first(machine)
-    server.prepare()
+    server.prepare(AT)
     server.stop("a", AT, "cp-1")
     server._put(server.journal.read(), 60)
     again_if_killed(machine, at, server.undo)
@@ -291,11 +302,11 @@ def test_what_can_fail_fails_before_anything_is_stopped(machine):
     database(database_of_another, "/bootstrap/000000000000")
     before = machine.tree()
     with pytest.raises(RestoreError, match="does not open its database"):
-        first(machine).prepare()
+        first(machine).prepare(AT)
     os.unlink(database_of_another)
     machine.write("archive.db", b"no database")
     with pytest.raises(SnapshotError):
-        first(machine, archive="b").prepare()
+        first(machine, archive="b").prepare(AT)
     assert machine.runs and machine.tree() == before
 
 
@@ -308,7 +319,7 @@ def test_k3s_that_does_not_stop(machine):
 
 def test_nothing_is_put_in_place_of_what_runs(machine):
     server = first(machine)
-    server.prepare()
+    server.prepare(AT)
     with pytest.raises(RestoreError, match="was not stopped"):
         server.start(["cp-1"], [], 60)
     server.stop("a", AT, "cp-1")

@@ -65,7 +65,7 @@ class Machine(test_k3s.Machine):
         assert b"server:" not in tree["etc/config.yaml"] and tree["etc/token"].strip() == SECRET.encode()
         assert not os.path.exists(self.data + "/server/db") and not self.runs
         with etcd_file.Snapshot(path) as found:
-            assert found.revision == 10 + k3s.BUMP
+            assert found.revision == 10 + test_k3s.RAISED
         self.write("k3s/server/db/etcd-old-5/name", "cp-1-11111111")
         if self.result.rc != 1:
             self.step()
@@ -91,7 +91,7 @@ def machine(tmp_path, monkeypatch):
 
 
 def contents(_client, at):
-    assert at == 10 + k3s.BUMP
+    assert at == 10 + test_k3s.RAISED
     return {"counts": COUNTS}
 
 
@@ -112,7 +112,7 @@ def first(machine, archive="a", records=None, **store):
 def restore(machine, **given):
     """The whole restore, as the plays do it."""
     server = first(machine, **given)
-    server.prepare()
+    server.prepare(AT)
     k3s.Server("cp-1", machine.data).stop("a", AT, "cp-1")
     return server.start(["cp-1", "w-1"], [], 60)
 
@@ -151,7 +151,7 @@ def test_counts_are_compared_if_etcd_still_has_the_revision(machine, monkeypatch
 
     monkeypatch.setattr(snapshot, "contents", compacted)
     server = first(machine)
-    assert server._counts(10) == {}
+    assert server._counts(10, 0) == {}
 
 
 def test_a_new_machine_has_nothing_to_put_aside(machine):
@@ -188,7 +188,7 @@ def test_killed_anywhere_and_undone(machine, at):
 def test_an_undo_that_is_killed_is_finished_by_the_next(machine, at):
     before = machine.tree()
     server = first(machine)
-    server.prepare()
+    server.prepare(AT)
     server.stop("a", AT, "cp-1")
     server._put(server.journal.read(), 60)
     test_k3s.again_if_killed(machine, at, server.undo)
@@ -219,13 +219,13 @@ def test_a_restore_that_k3s_refuses_can_be_undone_or_tried_again(machine, result
 def test_what_can_fail_fails_before_anything_is_stopped(machine):
     before = machine.tree()
     with pytest.raises(RestoreError, match="does not open its database"):
-        first(machine, records=RECORDS).prepare()
+        first(machine, records=RECORDS).prepare(AT)
     assert machine.runs and machine.tree() == before
 
 
 def test_nothing_is_put_in_place_of_what_runs(machine):
     server = first(machine)
-    server.prepare()
+    server.prepare(AT)
     with pytest.raises(RestoreError, match="was not stopped"):
         server.start(["cp-1"], [], 60)
     server.stop("a", AT, "cp-1")

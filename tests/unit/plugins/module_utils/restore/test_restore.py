@@ -24,10 +24,13 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.restore import 
 )
 from ansible_collections.kubewright.cluster.plugins.module_utils.restore.aside import Journal
 from ansible_collections.kubewright.cluster.plugins.module_utils.restore.parts import Parts, PartsError
-from ansible_collections.kubewright.cluster.plugins.module_utils.restore.start import BUMP, First
+from ansible_collections.kubewright.cluster.plugins.module_utils.restore.start import First
 from ansible_collections.kubewright.cluster.plugins.module_utils.restore.stop import ControlPlane, RestoreError
 
 AT = "20261129T120000Z"
+# An archive of a minute before.
+CREATED = "2026-11-29T11:59:00Z"
+RAISED = parts_module.LEAST + 60 * parts_module.EACH_SECOND
 FORMER = {
     "etc/kubernetes/manifests/etcd.yaml": "former etcd",
     "etc/kubernetes/manifests/kube-apiserver.yaml": "former api",
@@ -156,7 +159,7 @@ def machine(tmp_path, monkeypatch):
     monkeypatch.setattr(start_module.removal, "api", lambda: api)
     monkeypatch.setattr(start_module.removal, "forget", lambda _api, name, _note: api.nodes.remove(name))
     monkeypatch.setattr(start_module.drain, "forget_static_pods", lambda _api, name: api.static.append(name))
-    monkeypatch.setattr(First, "_counts", lambda _self: dict(COUNTS))
+    monkeypatch.setattr(First, "_counts", lambda _self, raised: dict(COUNTS) if raised == RAISED else {})
     return made
 
 
@@ -166,7 +169,7 @@ def manifest(content=None):
         rows[name] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
         if place:
             rows[name].update(path=place, mode="0600", owner=os.getuid(), group=os.getgid())
-    return {"parts": rows, "datastore": {"revision": 7, "counts": COUNTS}}
+    return {"parts": rows, "created": CREATED, "datastore": {"revision": 7, "counts": COUNTS}}
 
 
 def received(machine, archive="a"):
@@ -211,7 +214,7 @@ def test_etcd_begins_a_cluster_of_its_own(machine):
     restore(machine)
     text = " ".join(machine.options)
     assert "--name cp-1 --initial-cluster cp-1=https://10.0.0.11:2380" in text
-    assert "--bump-revision %d --mark-compacted" % BUMP in text and "--initial-cluster-token kubewright-a-" in text
+    assert "--bump-revision %d --mark-compacted" % RAISED in text and "--initial-cluster-token kubewright-a-" in text
     [init] = [words for words in machine.asked if "kubeadm init --config" in words]
     assert "addon/coredns,addon/kube-proxy" in init
     order = [words for words in machine.asked if "etcdutl" in words or "stop kubelet" in words]

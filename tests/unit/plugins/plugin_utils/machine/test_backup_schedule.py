@@ -152,11 +152,20 @@ def test_the_settings_are_for_root_only_and_have_the_logins():
     assert settings["recipients"] == [RECIPIENT]
 
 
-def test_sftp_is_installed_where_it_is_needed():
+def test_programs_are_installed_where_they_are_needed():
     for files, wanted in (({backup_schedule.SFTP: None}, [("sftp", "openssh-client")]), ({}, [])):
         one = node(files=files)
         assert backup_schedule.packages(one) == []
         one["inputs"]["kube_backup"]["to"] = [{"sftp": {"host": "h"}}]
         assert backup_schedule.packages(one) == wanted
+    for endpoint, paths_, wanted in (
+        ("postgres://u:p@db/k", ["/usr/bin/psql"], ("psql", "postgresql-client")),
+        ("mysql://u:p@tcp(db)/k", ["/usr/bin/mariadb", "/usr/bin/mysql"], ("mariadb", "mariadb-client")),
+    ):
+        one = node(files=dict.fromkeys(paths_))
+        one["inputs"]["k3s_datastore_endpoint"] = endpoint
+        assert backup_schedule.paths_to_look_at(one["inputs"]) == paths_ and backup_schedule.packages(one) == [wanted]
+        one["info"]["files"][paths_[-1]] = {"mode": "0755"}
+        assert backup_schedule.packages(one) == []
     for wrong in (None, 3, {"schedule": "daily", "to": 3}, {"schedule": "daily", "to": [3]}):
         assert backup_schedule.paths_to_look_at({"kube_backup": wrong}) == []

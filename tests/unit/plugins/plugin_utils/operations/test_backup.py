@@ -79,10 +79,28 @@ def test_what_this_release_does_not_save(infos):
     ]
 
 
-def test_an_external_database_is_left_to_its_own_tool():
-    made = planned(dict.fromkeys(SERVERS, info(kind="k3s", datastore="external mysql")))
-    assert described(made["refusals"]) == ["backup.unsupported node=cp-1 value=k3s with an external mysql"]
-    assert "the tool of the database" in made["refusals"][0]["text"]
+def test_an_external_etcd_of_k3s_is_left_to_its_own_tool():
+    made = planned(dict.fromkeys(SERVERS, info(kind="k3s", datastore="external https")))
+    assert described(made["refusals"]) == ["backup.unsupported node=cp-1 value=k3s with an external etcd"]
+    assert "etcdctl snapshot save" in made["refusals"][0]["text"]
+
+
+@pytest.mark.parametrize(
+    "scheme, engine", [("postgres", "PostgreSQL"), ("postgresql", "PostgreSQL"), ("mysql", "MySQL")]
+)
+def test_an_external_database_is_copied(scheme, engine):
+    k3s = {"kind": "k3s", "manifests": [], "datastore": "external " + scheme}
+    infos = {
+        "cp-1": info(**k3s, live={"healthy": False, "error": "refused"}),
+        "cp-2": info(**k3s, live={"etcd_members": None}),
+    }
+    made = planned(infos)
+    assert made["refusals"] == [] and made["source"] == "cp-2"
+    assert made["tasks"][:2] == [
+        "cp-2: copy the %s database while it serves, certificate authorities, credentials, tokens, configuration"
+        % engine,
+        "cp-2: compare the copy with the database, and check that the token opens it",
+    ]
 
 
 def test_embedded_etcd_is_saved_by_a_member_that_answers():

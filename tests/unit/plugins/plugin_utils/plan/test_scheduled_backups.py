@@ -132,7 +132,7 @@ REFUSED = [
         {
             "kube_distribution": "k3s",
             "kube_needs": ["external_database"],
-            "k3s_datastore_endpoint": "postgres://u:p@db/k3s",
+            "k3s_datastore_endpoint": "https://db:2379",
         },
         DAILY,
         "backup.schedule_unsupported",
@@ -145,6 +145,13 @@ def test_what_cannot_work_is_refused(inputs, backup, problem):
     hosts, groups = running({}, 1, 0) if "k3s_datastore_endpoint" not in inputs else inventory(1, 0, inputs)
     plan = planner.cluster_plan(with_inputs(hosts, **inputs, kube_backup=backup), groups)
     assert problem in ids(plan["refusals"]) and SECRET not in str(plan["refusals"])
+
+
+def test_an_external_database_is_saved_on_a_schedule():
+    inputs = {**SINGLE, "kube_distribution": "k3s", "kube_needs": ["external_database"]}
+    hosts, groups = inventory(1, 0, {**inputs, "k3s_datastore_endpoint": "postgres://u:p@db/k3s", "kube_backup": DAILY})
+    plan = planner.cluster_plan(hosts, groups)
+    assert plan["refusals"] == [] and plan["nodes"]["cp-1"]["files"]["backup"]
 
 
 def test_a_host_without_systemd_is_refused():
