@@ -120,6 +120,7 @@ class ActionModule(ActionBase):
             address=lambda host: self._address(hostvars.raw_get(host)),
             execute=lambda module, wanted: self._execute_module(module, wanted, task_vars=task_vars),
             applies=arguments["refuse"] and not self._task.check_mode,
+            directory=C.DEFAULT_LOCAL_TMP,
         )
 
     def _address(self, variables):

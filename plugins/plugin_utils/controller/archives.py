@@ -266,7 +266,7 @@ def described(manifest: Manifest) -> str:
         manifest["created"],
         objects,
         len(store["counts"]),
-        STORES.get(store["kind"]) or store["engine"],
+        STORES.get(store["kind"]) or store.get("engine") or "database",
         store["revision"],
     )
 

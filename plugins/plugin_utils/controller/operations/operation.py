@@ -24,7 +24,8 @@ class Run:
 
     name: of the operation. looks: of all hosts, by inventory name. variables: of the task. arguments: what was given
     with -e. template: evaluates a value. address: returns where Ansible reaches a host. execute: runs a module on the
-    host that the task is for. applies: False if the run only shows the plan.
+    host that the task is for. applies: False if the run only shows the plan. directory: on the controller, deleted at
+    the end of the run.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Run:
     address: Callable[[str], str]
     execute: Callable[[str, dict[str, Any]], Mapping[str, Any]]
     applies: bool
+    directory: str = ""
 
     @property
     def part(self) -> list[str]:

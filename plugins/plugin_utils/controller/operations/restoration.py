@@ -21,7 +21,7 @@ from ...inputs.groups import roles_of
 from ...kubeadm import survivors
 from ...operations import operations, restore, restore_k3s
 from ...plan import distributions, slices
-from .. import archives
+from .. import archives, destinations
 from ..run_store import RunStore
 from . import operation
 from .operation import Hosts, Run
@@ -34,7 +34,7 @@ class Operation(operation.Operation):
     """A restore, from the archive to what each task gets.
 
     options: of the playbook. passphrase: of the archive. looks: of all hosts. applies: False if nothing is changed.
-    problems: of the options.
+    problems: of the options. directory: for an archive that is elsewhere.
     """
 
     is_restored = True
@@ -47,6 +47,7 @@ class Operation(operation.Operation):
         groups: Mapping[str, Sequence[str]],
         applies: bool,
         problems: Sequence[Finding] = (),
+        directory: str = "",
     ) -> None:
         self.options, self.looks, self.applies = {"from": "", **options}, looks, applies
         self.refusals: list[Finding] = list(problems)
@@ -59,10 +60,8 @@ class Operation(operation.Operation):
         if self.options["from"] and not self.options["undo"]:
             self._survive(self.options["from"])
         elif path and not self.options["undo"]:
-            self.options["archive"] = path = os.path.abspath(os.path.expanduser(path))
             try:
-                if os.path.isdir(path):
-                    self.options["archive"] = path = archives.newest(path)
+                self.options["archive"] = self._found(path, passphrase, directory)
                 self._read(path, passphrase)
             except archives.ArchiveError as error:
                 self.refusals.append(Finding("restore.archive", str(error), value=path))
@@ -75,20 +74,34 @@ class Operation(operation.Operation):
         """Return the restore that a run asks for, after its archive was read."""
         options, problems = run.options()
         passphrase, more = run.backups(options)
-        return cls(options, passphrase, run.looks, run.groups, run.applies, problems + more)
+        return cls(options, passphrase, run.looks, run.groups, run.applies, problems + more, run.directory)
 
     @property
     def needs_plan(self) -> bool:
         """Return False for an undo: the plan may be incomplete then."""
         return not self.options["undo"]
 
-    def _read(self, path: str, passphrase: str) -> None:
+    def _found(self, given: str, passphrase: str, directory: str) -> str:
+        """Return where the archive is on the controller; one at a destination is brought here first.
+
+        Raise ArchiveError or OSError.
+        """
+        if given.startswith(destinations.SCHEMES):
+            settings, problems = destinations.read(self.looks, self.control_planes)
+            self.refusals += problems
+            return destinations.fetched(settings, given, os.path.join(directory, "archive"), passphrase)
+        path = os.path.abspath(os.path.expanduser(given))
+        return archives.newest(path) if os.path.isdir(path) else path
+
+    def _read(self, given: str, passphrase: str) -> None:
+        path = self.options["archive"]
         manifest = archives.examine(path, passphrase)
         with archives.opened(path, passphrase) as tar:
             for _name, stream in archives.parts(tar, (CONFIGURATION,)):
                 self.options["settings"] = yaml.safe_load(stream.read()) or {}
         digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-        described = "%s (%s)" % (path, archives.described(manifest))
+        shown = given if given.startswith(destinations.SCHEMES) else path
+        described = "%s (%s)" % (shown, archives.described(manifest))
         self.options.update(manifest=manifest, archive_id=digest[:16], described=described)
 
     def _survive(self, source: str) -> None:

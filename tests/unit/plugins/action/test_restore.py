@@ -19,14 +19,18 @@ from ansible_collections.kubewright.cluster.plugins.action.restore import Action
 from ansible_collections.kubewright.cluster.plugins.lookup import cluster_hosts
 from ansible_collections.kubewright.cluster.plugins.module_utils.backup import make
 from ansible_collections.kubewright.cluster.plugins.module_utils.backup.kubeadm import Part
+from ansible_collections.kubewright.cluster.plugins.module_utils.destinations import copies
+from ansible_collections.kubewright.cluster.plugins.module_utils.destinations.places import Directory
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import age, archives
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.operations import restoration
 from ansible_collections.kubewright.cluster.tests.unit.plugins.action.conftest import HostVars
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.clusters import running
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.clusters import running, with_inputs
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described, ids
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import inventory
 
 CREATED = "2026-11-29T12:00:00Z"
+SECRET = "wJalrXUtnFEMIK7MDENG"
+S3 = {"bucket": "bk", "access_key": "AK", "secret_key": SECRET}
 
 
 @pytest.fixture(autouse=True)
@@ -391,6 +395,27 @@ def test_failures_and_check_mode(restore, action, store):
     made = action(ActionModule, {"state": "undone"})
     with pytest.raises(AnsibleActionFail, match="was not planned"):
         made.run(task_vars={"inventory_hostname": "cp-1"})
+
+
+def test_an_archive_at_a_destination_is_brought_here(action, store, tmp_path, archive, cluster, monkeypatch):
+    there = tmp_path / "there"
+    there.mkdir()
+    os.rename(archive(), there / "a.tar.gz")
+    place = Directory(str(there))
+    place.label = "s3://bk/"
+    monkeypatch.setattr(copies, "place_of", lambda _settings, _work=None: place)
+    hosts, groups = with_inputs(dead(cluster)[0], kube_backup={"to": [{"s3": S3}]}), dead(cluster)[1]
+    options = {"archive": "s3://bk/a.tar.gz", "confirm": "prod"}
+    made, stages, text = planned(action, store, hosts, groups, options, refuse=True)
+    assert described(made["refusals"]) == [] and stages["restore"] == ["cp-1"]
+    assert "from: s3://bk/a.tar.gz (" in text and SECRET not in text
+    assert os.path.isfile(made["archive"]) and not made["archive"].startswith(str(there))
+    options["archive"] = "s3://bk/b.tar.gz"
+    made, _stages, _text = planned(action, store, hosts, groups, options, refuse=True)
+    assert described(made["refusals"]) == ["restore.archive value=s3://bk/b.tar.gz"]
+    options["archive"] = "sftp://h/b.tar.gz"
+    made, _stages, _text = planned(action, store, hosts, groups, options, refuse=True)
+    assert "is at no destination of kube_backup.to (s3://bk/)" in made["refusals"][0]["text"]
 
 
 def k3s_archive(tmp_path, nodes=(("cp-1", None), ("w-1", None)), settings=None, name="edge", on="sqlite", **changes):

@@ -221,16 +221,18 @@ def test_what_a_killed_run_left_goes_after_a_day(tmp_path):
     [
         ("sqlite", "server/db/state.db", "server/tls/client-ca.crt", "SQLite"),
         ("etcd", "etcd/snapshot.db", "server/tls/etcd/server-ca.crt", "etcd"),
+        ("external", "database/kine.db", "server/tls/client-ca.crt", "MySQL"),
     ],
 )
 def test_an_archive_of_k3s_needs_its_database_and_its_token(packed, kind, stored, authority, shown):
     parts = (stored, "server/token", "server/tls/server-ca.crt", authority)
     cluster = {**manifest()["cluster"], "distribution": "k3s"}
-    more = {"cluster": cluster, "datastore": {"kind": kind, "revision": 7, "counts": {"secrets": 3}}}
+    store = {"kind": kind, "engine": shown, "revision": 7, "counts": {"secrets": 3}}
+    more = {"cluster": cluster, "datastore": store}
     path, made, _sha256 = packed(parts, **more)
     assert archives.described(archives.examine(path)).endswith("3 objects of 1 kinds, %s revision 7" % shown)
     for name in parts:
         assert wrong(packed([other for other in parts if other != name], **more)[0]) == "missing_part"
-    other = {**more["datastore"], "kind": "external"}
+    other = {**more["datastore"], "kind": "unheard of"}
     assert wrong(packed(parts, cluster=cluster, datastore=other)[0]) == "not_an_archive"
     assert made["parts"]["server/token"]["path"] == "/etc/kubernetes/server/token"
