@@ -16,7 +16,6 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller impo
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.operations.unlogged import unlogged
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.operations import restore
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import distributions
 
 MODULE = "kubewright.cluster.restore"
 STATES = ("surveyed", "prepared", "stopped", "started", "undone")
@@ -77,8 +76,6 @@ class ActionModule(ActionBase):
         cluster = (look.get("info") or {}).get("cluster") or {}
         has_data = cluster.get("etcd_data") or restore.record(look.get("info"))
         if not options["from"] or options["undo"] or not has_data:
-            return {"changed": False, "skipped": True}
-        if not distributions.restores_from_member(cluster.get("kind")):
             return {"changed": False, "skipped": True}
         try:
             found = self._ask({"state": "surveyed"}, task_vars)["found"]

@@ -145,9 +145,15 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.backup.snapshot
 from ansible_collections.kubewright.cluster.plugins.module_utils.base.masking import masked_message
 from ansible_collections.kubewright.cluster.plugins.module_utils.k3s.tokens import K3sError
 from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm.runner import KubeadmError
-from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import ownership, paths
 from ansible_collections.kubewright.cluster.plugins.module_utils.reset.removal import RemovalError
-from ansible_collections.kubewright.cluster.plugins.module_utils.restore import k3s, k3s_etcd, k3s_sql, survivor
+from ansible_collections.kubewright.cluster.plugins.module_utils.restore import (
+    k3s,
+    k3s_etcd,
+    k3s_sql,
+    k3s_survivor,
+    survivor,
+)
 from ansible_collections.kubewright.cluster.plugins.module_utils.restore.parts import Parts, PartsError
 from ansible_collections.kubewright.cluster.plugins.module_utils.restore.start import First
 from ansible_collections.kubewright.cluster.plugins.module_utils.restore.stop import ControlPlane, RestoreError
@@ -184,11 +190,16 @@ def _first(wanted: Parameters) -> First:
 
 def surveyed(wanted: Parameters) -> dict[str, Any]:
     """Return what data of etcd this node has."""
-    return {"changed": False, "found": survivor.Survivor().survey()}
+    here = paths.here()
+    own = k3s_survivor.Survivor(here.data) if isinstance(here, paths.K3s) else survivor.Survivor()
+    return {"changed": False, "found": own.survey()}
 
 
 def copied(wanted: Parameters) -> dict[str, Any]:
     """Make the parts of an archive from this node's data."""
+    if wanted["data_dir"]:
+        found = k3s_survivor.Survivor(wanted["data_dir"]).copy(wanted["archive"], wanted["timeout"])
+        return {"changed": True, "found": found, "files": {}}
     found = survivor.Survivor().copy(wanted["archive"])
     files = survivor.files_of(wanted["archive"], found["manifest"])
     contents = {name: base64.b64encode(data).decode() for name, data in files.items()}
@@ -219,6 +230,8 @@ def stopped(wanted: Parameters) -> dict[str, Any]:
     """Stop the control plane and put its data aside."""
     if wanted["data_dir"]:
         server = k3s.Server(wanted["name"], wanted["data_dir"])
+        if wanted["first"] and not server.journal.read():
+            k3s_survivor.Survivor(wanted["data_dir"]).refuse_changed(wanted["archive"])
         return {"changed": server.stop(wanted["archive"], wanted["at"], wanted["leader"])}
     files = [
         {**each, "mode": int(each["mode"], 8), "content": base64.b64decode(each["content"])} for each in wanted["files"]

@@ -180,15 +180,15 @@ def not_voting_reason(name: str, members: list[Member]) -> str:
     return "the members are %s" % (names or "unknown")
 
 
-def peers(data_dir: str, port: int = paths.ETCD_PEER_PORT) -> list[Member] | None:
+def peers(data_dir: str, port: int = paths.ETCD_PEER_PORT, host: str = "") -> list[Member] | None:
     """Return the members that a K3s server's etcd reports to its peers, before it serves clients; None if it refuses.
 
-    Raise one of tls.NO_ANSWER. server/etcdserver/api/etcdhttp/peer.go of etcd-io/etcd
+    host: of another server, asked with this one's certificate. Raise one of tls.NO_ANSWER. server/etcdserver/api/etcdhttp/peer.go of etcd-io/etcd
     """
     place = data_dir + "/server/tls/etcd"
     own = place + "/peer-server-client"
     context = tls.from_files(place + "/peer-ca.crt", own + ".crt", own + ".key")
-    session = tls.Session(paths.K3s().loopback.strip("[]"), port, context, 5)
+    session = tls.Session(host or paths.K3s().loopback.strip("[]"), port, context, 5)
     try:
         status, text = session.ask("GET", "/members")
     finally:

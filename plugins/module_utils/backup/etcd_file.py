@@ -1,7 +1,8 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is in a snapshot of etcd, read from its file: objects by kind, and the hash that etcd gives for a revision.
+"""What is in a snapshot or database of etcd, read from its file: objects by kind, and the hash that etcd gives for a
+revision.
 
 For K3s, whose nodes have no program of etcd that could serve the snapshot. Sources: server/storage/mvcc of
 go.etcd.io/etcd, in it revision.go (keys of the file), hash.go and key_index.go (the hash), kvstore.go (revisions).
@@ -11,18 +12,19 @@ Standard library only.
 from __future__ import annotations
 
 import array
+import json
 import os
 import shutil
 import sys
 from bisect import bisect_left
-from typing import Dict, Iterable, Iterator, List, Set, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Set, Tuple
 
 from ..api.etcd import OBJECTS
 from ..base import bolt
 from .snapshot import DIGEST, SnapshotError, after, kind_of, sha256_of
 from .stored_objects import fields
 
-DATA, STATE = b"key", b"meta"
+DATA, STATE, MEMBERS = b"key", b"meta", b"members"
 SCHEDULED, FINISHED = b"scheduledCompactRev", b"finishedCompactRev"
 # A revision: number, separator, number within its transaction; a deletion has a mark behind that.
 REVISION, DELETED = 17, b"t"
@@ -31,10 +33,13 @@ KEY, VALUE = 1, 5
 
 
 class Snapshot:
-    """A snapshot that is read from its file. Every method raises SnapshotError if it is damaged. Close it."""
+    """A snapshot that is read from its file. Every method raises SnapshotError if it is damaged. Close it.
 
-    def __init__(self, path: str) -> None:
-        size = os.path.getsize(path) - DIGEST
+    digest: size of what follows the data; 0 for the database of a member.
+    """
+
+    def __init__(self, path: str, digest: int = DIGEST) -> None:
+        size = os.path.getsize(path) - digest
         if size <= 0:
             raise SnapshotError("the etcd snapshot is cut short")
         with open(path, "rb") as stream:
@@ -81,6 +86,21 @@ class Snapshot:
                 found[key] = revision
         self._known = {at: found}
         return found
+
+    def values(self, prefix: str) -> Dict[str, bytes]:
+        """Return {key: value} of the keys that begin with a prefix."""
+        known = {revision: key for key, revision in self.existing().items() if key.startswith(prefix.encode())}
+        wanted = (
+            (known[bytes(revision)], record) for revision, record in self._items(DATA) if bytes(revision) in known
+        )
+        return {key.decode("utf-8", "replace"): parsed(record)[1] for key, record in wanted}
+
+    def members(self) -> List[Dict[str, Any]]:
+        """Return the members of etcd, {name, peerURLs, isLearner}: membership/storev2.go and storage/schema."""
+        try:
+            return [json.loads(bytes(value)) for _id, value in self._items(MEMBERS)]
+        except ValueError as error:
+            raise _damaged(error) from None
 
     def first_value(self, kind: str) -> bytes:
         """Return how the first value of a kind begins, b"" if there is none: see snapshot.first_value()."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from typing import Dict
+from typing import Dict, List
 
 from ..api import tls
 from ..backup import etcd_file, k3s_etcd, snapshot
@@ -55,15 +55,7 @@ class First(OnSqlite):
         self._begin_alone(row)
         delete(self.data + "/server/db")
         copies = set(glob.glob(glob.escape(self.data) + TLS_COPIES))
-        # The program may outlive this process, and then keeps the node's lock: no other run begins meanwhile.
-        options = ["--cluster-reset", "--cluster-reset-restore-path=" + self.built, "--etcd-s3=false"]
-        done = commands.run(
-            [paths.k3s_program(), "server", *options], timeout=timeout, clean=True, merge=True, close_fds=False
-        )
-        made = os.path.exists(self.data + FLAG) and os.path.isdir(self.data + "/server/db/etcd/member/wal")
-        if not made or (done.rc and DONE not in done.out):
-            text = "K3s does not restore the snapshot (k3s server --cluster-reset): %s"
-            raise RestoreError(text % masked_message(_errors(done)))
+        reset(self.data, ["--cluster-reset-restore-path=" + self.built], timeout)
         for path in glob.glob(glob.escape(self.data) + "/server/db/etcd-old-*"):  # of this restore: it has one file
             delete(path)
         for path in set(glob.glob(glob.escape(self.data) + TLS_COPIES)) - copies:  # K3s copies what was put in place
@@ -93,6 +85,19 @@ class First(OnSqlite):
         except tls.NO_ANSWER:
             return {}
         return found
+
+
+def reset(data: str, options: List[str], timeout: float) -> None:
+    """Let K3s make this server the only member of etcd. data: its data directory. Raise RestoreError.
+
+    The program may outlive this process, and then keeps the node's lock: no other run begins meanwhile.
+    """
+    command = [paths.k3s_program(), "server", "--cluster-reset", *options, "--etcd-s3=false"]
+    done = commands.run(command, timeout=timeout, clean=True, merge=True, close_fds=False)
+    made = os.path.exists(data + FLAG) and os.path.isdir(data + "/server/db/etcd/member/wal")
+    if not made or (done.rc and DONE not in done.out):
+        text = "K3s does not restore etcd's data (k3s server --cluster-reset): %s"
+        raise RestoreError(text % masked_message(_errors(done)))
 
 
 def _errors(done: commands.Result) -> str:

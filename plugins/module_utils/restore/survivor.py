@@ -64,7 +64,7 @@ class Survivor:
         """
         row = Journal(self.root).read()
         if row:
-            return self._kept(row["archive"]) or {}
+            return kept(row["archive"], self.root) or {}
         if not os.path.isfile(self.root + DATABASE):
             return {}
         if self._has_leader():
@@ -75,9 +75,9 @@ class Survivor:
     def copy(self, archive: str) -> Dict[str, Any]:
         """Make the parts of an archive from the data. Return what survey() does. Raise PartsError if the data are not
         those that the plan was made of, or one of the errors of survey()."""
-        kept = self._kept(archive)
-        if kept:
-            return kept
+        here = kept(archive, self.root)
+        if here:
+            return here
         if not Journal(self.root).read():
             parts.clean(self.root)
         if self._has_leader():
@@ -90,22 +90,7 @@ class Survivor:
             os.makedirs(os.path.join(place, os.path.dirname(SNAPSHOT)), mode=0o700)
             snapshot.save(client, os.path.join(place, SNAPSHOT))
         stored = kubeadm.Part(SNAPSHOT, os.path.join(place, SNAPSHOT), "")
-        found["manifest"]["parts"].update(make.described([stored], {}))
-        for part in sources:
-            _write(os.path.join(place, part.name), _content(part.source))
-        for name, text in texts.items():
-            _write(os.path.join(place, name), text.encode())
-        _write(os.path.join(place, MANIFEST), json.dumps(found).encode())
-        return found
-
-    def _kept(self, archive: str) -> Dict[str, Any] | None:
-        """Return what survey() said about data whose parts are here, None if they are not."""
-        text = read_text(os.path.join(self.root + PREFIX + archive, MANIFEST))
-        found: Dict[str, Any] | None = json.loads(text) if text else None
-        if not found or not all(
-            Parts(archive, found["manifest"], self.root).is_complete(name) for name in found["manifest"]["parts"]
-        ):
-            return None
+        keep(place, found, stored, sources, texts)
         return found
 
     # -- etcd ------------------------------------------------------------------------------------------------------
@@ -247,6 +232,32 @@ class Survivor:
                     if etcd.cluster_of(client.ask(own, etcd.STATUS)) == cluster:
                         return True
         return False
+
+
+def kept(archive: str, root: str = "") -> Dict[str, Any] | None:
+    """Return what survey() said about data whose parts are here, None if they are not."""
+    text = read_text(os.path.join(root + PREFIX + archive, MANIFEST))
+    found: Dict[str, Any] | None = json.loads(text) if text else None
+    if not found or not all(
+        Parts(archive, found["manifest"], root).is_complete(name) for name in found["manifest"]["parts"]
+    ):
+        return None
+    return found
+
+
+def keep(
+    place: str, found: Dict[str, Any], stored: kubeadm.Part, sources: List[kubeadm.Part], texts: Dict[str, str]
+) -> None:
+    """Write the parts of an archive beside the one with the data, and at last what survey() says, with all of them.
+
+    place: their directory. stored: the part with the data, which is there.
+    """
+    found["manifest"]["parts"].update(make.described([stored], {}))
+    for part in sources:
+        _write(os.path.join(place, part.name), _content(part.source))
+    for name, text in texts.items():
+        _write(os.path.join(place, name), text.encode())
+    _write(os.path.join(place, MANIFEST), json.dumps(found).encode())
 
 
 def refuse_changed(archive: str, root: str = "") -> None:

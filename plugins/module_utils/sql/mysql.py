@@ -85,8 +85,8 @@ class MySQL(Database):
     def users(self) -> List[str]:
         """See Database. Without the privilege PROCESS a user sees its own sessions, which are K3s's too."""
         question = (
-            "SELECT DISTINCT SUBSTRING_INDEX(host, ':', 1) FROM information_schema.PROCESSLIST WHERE db = DATABASE() "
-            "AND id <> CONNECTION_ID() AND time < %d;"
+            "SELECT DISTINCT LEFT(host, CHAR_LENGTH(host) - LOCATE(':', REVERSE(host))) FROM "
+            "information_schema.PROCESSLIST WHERE db = DATABASE() AND id <> CONNECTION_ID() AND time < %d;"
         )
         return sorted(self.run(question % ACTIVE_SECONDS).splitlines())
 

@@ -104,8 +104,6 @@ class Distribution(ABC):
     own_backup: ClassVar[str] = ""
     # True if its nodes have programs of etcd, with which a snapshot is served to prove it.
     has_etcd_programs: ClassVar[bool] = False
-    # True if a cluster can be restored from the data of one etcd member that is left.
-    restores_from_member: ClassVar[bool] = False
     # True if API server and kubelet are one program: a control plane goes through each release as a whole.
     one_program: ClassVar[bool] = False
     # True if a control plane that is removed takes itself out of etcd and stops: the nodes' own balancers would go on

@@ -39,7 +39,6 @@ class Kubeadm(Distribution):
     name = "kubeadm"
     restarts_for_older_secrets = True
     has_etcd_programs = True
-    restores_from_member = True
     has_join_secrets = True
     title = "kubeadm"
     releases_of = "Kubernetes"

@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 from ...module_utils.node import paths
 from ..base.findings import Finding, Problems
 from ..plan import distributions, leaving, membership
-from . import remove_tasks
 from .quorum import Quorum
 
 Looks = Mapping[str, Mapping[str, Any]]
@@ -305,10 +304,55 @@ def operation(plan: Mapping[str, Any], _infos: Looks, options: Mapping[str, Any]
     found = {**removal.as_dict(), "replaces": options["replaces"]}
     problems = removal.problems
     # What the cluster was not asked is not known, so nothing is said of it.
-    tasks = [] if options["refusals"] else remove_tasks.lines(plan, found)
+    tasks = [] if options["refusals"] else _in_words(plan, found)
     return {
         **found,
         "tasks": tasks,
         "refusals": [*problems.refusals, *options["refusals"]],
         "warnings": problems.warnings,
     }
+
+
+# -- in words ----------------------------------------------------------------------------------------------------------
+
+
+def _in_words(plan: Mapping[str, Any], operation: Mapping[str, Any]) -> list[str]:
+    """Return what is done with each node, what becomes of etcd, and what is left to the user."""
+    rows = ["%s: %s" % (node["host"], _steps(node, bool(operation["etcd"]))) for node in operation["nodes"]]
+    etcd = operation["etcd"]
+    if etcd and etcd["going"]:
+        rows.append("etcd: now %s; then %s" % (_count(etcd["before"]), _count(etcd["after"])))
+    reloaded = sorted(host for host, node in plan["nodes"].items() if "endpoint" in (node.get("steps") or {}))
+    if reloaded and any(node["role"] == "control_plane" and node["known"] for node in operation["nodes"]):
+        rows.append("%s: reload the API endpoint, without a restart" % ", ".join(reloaded))
+    return rows + _afterwards(plan, operation)
+
+
+def _steps(node: Mapping[str, Any], has_etcd: bool) -> str:
+    """Return what is done with one node. has_etcd: False if the datastore is not the control planes' own etcd."""
+    steps = ["evict its pods"] if node["evicts"] else []
+    if node["known"]:
+        steps += ["remove its etcd member"] * (has_etcd and node["role"] == "control_plane")
+        steps += ["stop K3s"] * node["leaves"] + ["delete its Node"]
+    steps += ["reset the machine"] if node["alive"] else []
+    text = ", ".join(steps) or "not in the cluster, nothing to remove"
+    dead = node["known"] and not node["alive"]
+    return text + (" (its machine is gone)" if dead else "")
+
+
+def _count(numbers: Mapping[str, int]) -> str:
+    spare = "%d more may fail" % numbers["spare"] if numbers["spare"] else "none may fail"
+    return "%d of %d members answer, %s" % (numbers["serving"], numbers["voters"], spare)
+
+
+def _afterwards(plan: Mapping[str, Any], operation: Mapping[str, Any]) -> list[str]:
+    """Return what the user has to do: site joins what the inventory has."""
+    if operation["replaces"]:
+        return ["Then site joins %s again." % ", ".join(node["host"] for node in operation["nodes"])]
+    kept = [node["host"] for node in operation["nodes"] if node["in_inventory"]]
+    rows = ["Then take %s out of the inventory: site joins what it has." % ", ".join(kept)] if kept else []
+    if plan.get("endpoint", {}).get("mode") == "external" and any(
+        node["role"] == "control_plane" for node in operation["nodes"]
+    ):
+        rows.append("Take the control plane out of your load balancer first.")
+    return rows

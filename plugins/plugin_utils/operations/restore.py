@@ -20,9 +20,8 @@ from ...module_utils.node.ownership import RESTORING
 from ...module_utils.restore.aside import PLACED, STOPPED
 from ..base.findings import Finding
 from ..inputs import lifecycle
-from ..kubeadm import survivors
 from ..plan import membership
-from . import restore_k3s
+from . import restore_k3s, survivors
 
 Infos = Mapping[str, Mapping[str, Any]]
 # With --bump-revision and --mark-compacted: https://etcd.io/docs/v3.6/op-guide/recovery/
@@ -326,7 +325,7 @@ def _tasks(plan: Mapping[str, Any], infos: Infos, made: Mapping[str, Any], optio
         former = [host for host in made["stop"] if _has_something(infos.get(host) or {})]
         made_rows = _first_tasks(options["manifest"])(infos, first, at, former)
         if source:
-            made_rows[0] = "%s: copy etcd's data and check the copy, make etcd's data of the snapshot" % first
+            made_rows[0] = survivors.copied(first, restore_k3s.is_k3s(options["manifest"]))
         rows += made_rows
     if made["forgotten"]:
         rows.append("%s: delete the Nodes that are not in the inventory: %s" % (first, ", ".join(made["forgotten"])))

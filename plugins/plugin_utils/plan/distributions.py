@@ -24,11 +24,6 @@ def is_known(name: str | None) -> bool:
     return name in _BY_NAME
 
 
-def restores_from_member(name: str | None) -> bool:
-    """Return False if clusters of this distribution are not restored from an etcd member; True for an unknown one."""
-    return name is None or not is_known(name) or by_name(name).restores_from_member
-
-
 def other(name: str) -> Distribution:
     """Return the alternative to a distribution."""
     return next(distribution for distribution in ALL if distribution.name != name)

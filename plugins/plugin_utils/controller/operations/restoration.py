@@ -17,10 +17,10 @@ from typing import Any
 import yaml
 
 from ...base.findings import Finding, as_dicts
+from ...inputs import schema
 from ...inputs.groups import roles_of
-from ...kubeadm import survivors
-from ...operations import operations, restore, restore_k3s
-from ...plan import distributions, slices
+from ...operations import operations, restore, restore_k3s, survivors
+from ...plan import slices
 from .. import archives, destinations
 from ..run_store import RunStore
 from . import operation
@@ -28,6 +28,7 @@ from .operation import Hosts, Run
 
 NAME = "restore"
 CONFIGURATION = "kubeadm/kubeadm-config.yaml"
+NAME_INPUT = "kube_cluster_name"
 
 
 class Operation(operation.Operation):
@@ -106,16 +107,21 @@ class Operation(operation.Operation):
 
     def _survive(self, source: str) -> None:
         """Take the data of a control plane in place of an archive."""
-        surveys, infos = self.options["surveys"], self.infos
-        kind = ((infos.get(source) or {}).get("cluster") or {}).get("kind")
-        is_k3s = not distributions.restores_from_member(kind)
-        self.refusals += survivors.unusable(source, surveys, self.control_planes, is_k3s, self.options["archive"])
+        surveys = self.options["surveys"]
+        self.refusals += survivors.unusable(source, surveys, self.control_planes, self.options["archive"])
         row = surveys.get(source) or {}
         if self.refusals or not row.get("manifest"):
             return
+        cluster = row["manifest"]["cluster"]
+        cluster["name"] = cluster["name"] or self._name(source)
         settings, described = yaml.safe_load(row["settings"]) or {}, survivors.described(source, row)
         found = {"manifest": row["manifest"], "archive_id": row["archive"], "described": described}
         self.options.update(found, settings=settings)
+
+    def _name(self, host: str) -> str:
+        """Return what the inventory calls the cluster of a host."""
+        given = (self.looks[host].get("inputs") or {}).get(NAME_INPUT)
+        return str(schema.validate({NAME_INPUT: given} if given else {})[0][NAME_INPUT])
 
     def known(self, looks: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         """Return the looks as the plan needs them: without the cluster that is there, with the archive's version."""

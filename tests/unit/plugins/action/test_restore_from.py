@@ -10,8 +10,13 @@ from types import SimpleNamespace
 import pytest
 from ansible import context
 from ansible_collections.kubewright.cluster.plugins.action.restore import ActionModule
-from ansible_collections.kubewright.cluster.tests.unit.plugins.action.test_restore import dead, interrupted, planned
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.clusters import running
+from ansible_collections.kubewright.cluster.tests.unit.plugins.action.test_restore import (
+    dead,
+    interrupted,
+    lost_servers,
+    planned,
+)
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.clusters import running, with_inputs
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described, ids
 
 OPTIONS = {"from": "cp-2", "confirm": "prod"}
@@ -127,14 +132,40 @@ def test_sources_that_have_nothing(action, store, lost, surveys, more, wanted):
 def test_other_sources(action, store, cluster, lost):
     made, _stages, _text = planned(action, store, *lost, {**OPTIONS, "from": "cp-1"}, surveys={"cp-2": survey(cluster)})
     assert "Set restore_from: cp-2" in made["refusals"][0]["text"] and ids(made["refusals"]) == ["restore.no_data"]
-    hosts, groups = lost
-    info = hosts["cp-2"]["info"]
-    hosts["cp-2"] = {**hosts["cp-2"], "info": {**info, "cluster": {**info["cluster"], "kind": "k3s"}}}
-    made, _stages, _text = planned(action, store, hosts, groups, OPTIONS)
-    assert ids(made["refusals"][:1]) == ["restore.from_k3s"]  # more is said about a change of the distribution
     made, _stages, _text = planned(action, store, *dead(cluster), {"from": "cp-2"}, surveys={"cp-2": survey(cluster)},
                                    refuse=True)  # fmt: skip
     assert "restore.not_confirmed limit=prod" in described(made["refusals"])
+
+
+def k3s_survey(revision=70):
+    """What a K3s server says about its data. It does not know the cluster's name."""
+    settings = {"cluster-cidr": ["10.244.0.0/16"], "service-cidr": ["10.96.0.0/12"]}
+    manifest = {
+        "created": "2026-11-29T12:00:00Z",
+        "cluster": {"name": "", "distribution": "k3s", "ca_sha256": "ca", "uid": "u", "nodes": [{"name": "cp-2"}],
+                    "version": "v1.36.3", "etcd_cluster": "u", "settings": settings},
+        "versions": {"kubernetes": "v1.36.3", "k3s": "v1.36.3+k3s1"},
+        "datastore": {"kind": "etcd", "revision": revision, "counts": {"secrets": 3}},
+        "missing": [],
+        "parts": {"server/token": {"path": "/var/lib/rancher/k3s/server/token"}},
+    }  # fmt: skip
+    members = [member("10.0.0.11"), member("10.0.0.13")]
+    return {"archive": "id", "manifest": manifest, "settings": "", "members": members, "left_out": 0}
+
+
+def test_a_k3s_server_that_is_left(action, store):
+    hosts, groups = lost_servers()
+    hosts = with_inputs(hosts, kube_cluster_name="edge")
+    options, surveys = {"from": "cp-2", "confirm": "edge"}, {"cp-2": k3s_survey()}
+    made, stages, text = planned(action, store, hosts, groups, options, refuse=True, surveys=surveys)
+    assert described(made["refusals"]) == [] and made["first"] == "cp-2" and made["goes_on"]
+    assert stages == {"receive": ["cp-2"], "stop": ["cp-1", "cp-2", "cp-3"], "restore": ["cp-2"]}
+    assert made["data_dirs"]["cp-2"] == "/var/lib/rancher/k3s"
+    assert "cp-2: stop K3s, let it read a copy of etcd's data as the only member (k3s server --cluster-reset)" in text
+    assert "etcd's data of cp-2 (edge" in text and "cp-1, cp-3: join the control plane, with an empty etcd" in text
+    assert "restore.silent_members" in ids(made["warnings"])
+    made, _stages, _text = planned(action, store, hosts, groups, {"from": "cp-2"}, refuse=True, surveys=surveys)
+    assert described(made["refusals"]) == ["restore.not_confirmed limit=edge"]
 
 
 def test_a_killed_run_goes_on(action, store, cluster, lost):

@@ -58,10 +58,11 @@ def meta(number, root, pages, transaction):
     return (struct.pack("=QHHI", number, 4, 0, 0) + body + struct.pack("=Q", bolt.fnv(body))).ljust(PAGE, b"\0")
 
 
-def database(records, state=(), per_page=3, inline=True):
-    """The bytes of a database. records: (revision, record) in order. state: entries of the bucket meta.
+def database(records, state=(), per_page=3, inline=True, members=()):
+    """The bytes of a database. records: (revision, record) in order. state: entries of the bucket meta. members: those
+    of the bucket members.
 
-    inline: the bucket meta is small and stored in its parent, as bbolt does.
+    inline: the small buckets are stored in their parent, as bbolt does.
     """
     pages, below = [], []
     for at in range(0, len(records), per_page):
@@ -81,7 +82,8 @@ def database(records, state=(), per_page=3, inline=True):
         pages.append(leaf(small, sorted(state)))
         stored = struct.pack("=QQ", small, 0)
     root = following()
-    buckets = [(b"key", struct.pack("=QQ", top, 0)), (b"meta", stored)]
+    rows = struct.pack("=QQ", 0, 0) + leaf(0, sorted(members))
+    buckets = [(b"key", struct.pack("=QQ", top, 0)), (b"members", rows), (b"meta", stored)]
     pages.append(leaf(root, buckets, bolt.IS_BUCKET))
     count = following()
     return meta(0, root, count, 9) + meta(1, root, count, 8) + b"".join(pages)

@@ -204,7 +204,7 @@ def test_an_undo_that_is_killed_is_finished_by_the_next(machine, at):
 )
 def test_a_restore_that_k3s_refuses_can_be_undone_or_tried_again(machine, result):
     before, machine.result = machine.tree(), result
-    with pytest.raises(RestoreError, match="does not restore the snapshot.*(encrypted|finish)"):
+    with pytest.raises(RestoreError, match="does not restore etcd's data.*(encrypted|finish)"):
         restore(machine)
     assert k3s.Journal().read()["step"] == "stopped" and not machine.runs
     good = commands.Result(1, "Shutdown request received: etcd cluster membership has been reset")

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from ..base.findings import Finding
 
-# By host: what module_utils/restore/survivor.py says about its data. problem: why they cannot be read.
+# By host: what module_utils/restore/survivor.py or k3s_survivor.py says about its data. problem: why they cannot be read.
 Surveys = Mapping[str, Mapping[str, Any]]
 
 
@@ -26,17 +26,11 @@ def revision(row: Mapping[str, Any]) -> int:
     return int(row["manifest"]["datastore"]["revision"])
 
 
-def unusable(source: str, surveys: Surveys, planes: Sequence[str], is_k3s: bool, archive: Any) -> list[Finding]:
+def unusable(source: str, surveys: Surveys, planes: Sequence[str], archive: Any) -> list[Finding]:
     """Refuse a source that has no data that can be read. archive: what restore_archive is set to."""
     if archive:
         text = "restore_archive and restore_from are both set, %s and %s. Set the one that you want to restore from."
         return [Finding("restore.one_source", text % (archive, source), None, source)]
-    if is_k3s:
-        text = (
-            "%s: has data of K3s, and restore_from works with kubeadm. Restore an archive, or follow "
-            "https://docs.k3s.io/cli/etcd-snapshot (k3s server --cluster-reset)."
-        )
-        return [Finding("restore.from_k3s", text % source, source)]
     if source not in planes:
         text = "restore_from: %s is not a control plane of the inventory. Set it to one that has etcd's data: %s."
         names = ", ".join(read(surveys) or planes) or "none"
@@ -125,6 +119,14 @@ def rows(source: str, surveys: Surveys) -> list[str]:
         mark = " (these are restored)" if host == source else ""
         found.append(text % (host, revision(surveys[host]), store["created"], mark))
     return found
+
+
+def copied(source: str, is_k3s: bool) -> str:
+    """Return in words how the data become an archive on the control plane that is left."""
+    if is_k3s:
+        text = "%s: stop K3s, let it read a copy of etcd's data as the only member (k3s server --cluster-reset), check that"
+        return text % source
+    return "%s: copy etcd's data and check the copy, make etcd's data of the snapshot" % source
 
 
 def described(source: str, row: Mapping[str, Any]) -> str:
