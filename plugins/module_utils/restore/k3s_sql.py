@@ -41,10 +41,10 @@ def put_back(row: Row) -> None:
     kept = kept_table(row)
     if database is None or not database.has_table(kept):
         return
-    refuse_users(database)
     try:
+        refuse_users(database)
         database.put_back(kept)
-    except DatabaseError:
+    except (RestoreError, DatabaseError):
         if database.has_table(kept):
             raise
 

@@ -160,6 +160,16 @@ def test_another_server_may_put_back_the_rows_first(machine):
     k3s_sql.put_back(row)
 
 
+def test_another_server_may_serve_the_former_rows_again(machine):
+    def users():
+        machine.database.tables.pop(KEPT, None)
+        return ["10.0.0.9"]
+
+    machine.runs, machine.database.tables[KEPT], machine.database.users = False, list(ROWS), users
+    k3s_sql.put_back({"at": AT})
+    assert machine.database.tables == {"kine": ROWS}
+
+
 def test_a_database_that_is_in_use_is_not_changed(machine):
     machine.database.sessions = [["10.0.0.9"]] * 50
     with pytest.raises(RestoreError, match=r"used from 10\.0\.0\.9\. Stop K3s there"):
