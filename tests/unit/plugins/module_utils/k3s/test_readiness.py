@@ -58,7 +58,7 @@ def test_the_next_server_may_join_once_etcd_tells_its_peers_of_no_learner(
 ):
     certificates(authority, tmp_path)
     etcd = serve(authority.serve(lambda request: (200, {}, json.dumps(members).encode()), addresses=("10.0.0.9",)))
-    monkeypatch.setattr(api_etcd.peers, "__defaults__", (etcd.port,))
+    monkeypatch.setattr(api_etcd.peers, "__defaults__", (etcd.port, ""))
     found = k3s_gate.voting_problem("cp-2", str(tmp_path))
     assert problem in found and bool(found) == bool(problem)
     assert [request[:2] for request in etcd.requests] == [("GET", "/members")]
@@ -67,5 +67,5 @@ def test_the_next_server_may_join_once_etcd_tells_its_peers_of_no_learner(
 def test_without_etcd_or_while_it_is_silent_the_servers_api_is_asked(silent, authority, tmp_path, monkeypatch):
     assert k3s_gate.voting_problem("cp-2", str(tmp_path)) == "the API of cp-2 is silent"
     certificates(authority, tmp_path)
-    monkeypatch.setattr(api_etcd.peers, "__defaults__", (1,))
+    monkeypatch.setattr(api_etcd.peers, "__defaults__", (1, ""))
     assert k3s_gate.voting_problem("cp-2", str(tmp_path)) == "the API of cp-2 is silent"
