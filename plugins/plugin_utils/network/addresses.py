@@ -42,6 +42,12 @@ def is_own(text: object) -> bool:
     return address.is_loopback or address.is_unspecified
 
 
+def stays_here(text: str) -> bool:
+    """Return True for an address that no other host reaches."""
+    address = ip_address(text)
+    return address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified
+
+
 def family(text: object) -> int:
     """Return 4 or 6, of an address or a network."""
     return ip_interface(str(text)).version
@@ -61,12 +67,15 @@ def host_port(address: str | None, port: int) -> str:
 
 
 def of_host(network: Facts) -> list[Address]:
-    """Return the global addresses of a host's own interfaces. network: the host's facts."""
+    """Return the global addresses of a host's own interfaces. network: the host's facts.
+
+    The kernel has the scope that whoever set an address said: a loopback address may be called global.
+    """
     return [
         Address(item["address"], interface["name"], item.get("prefix"), interface.get("mtu"), family(item["address"]))
         for interface in _own_interfaces(network)
         for item in interface.get("addresses") or []
-        if item.get("scope") == "global"
+        if item.get("scope") == "global" and not stays_here(item["address"])
     ]
 
 

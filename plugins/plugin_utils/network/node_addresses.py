@@ -15,7 +15,7 @@ from ipaddress import ip_address
 
 from ..base.findings import Finding
 from ..base.model import Address
-from .addresses import Facts, family, is_address, link_network, network_of, of_host, usable
+from .addresses import Facts, family, is_address, link_network, network_of, of_host, stays_here, usable
 
 # Networks to propose: https://www.rfc-editor.org/rfc/rfc1918 and https://www.rfc-editor.org/rfc/rfc4193
 _NETWORKS = {
@@ -217,6 +217,7 @@ def _likely(request: Request, version: int | None, near: Sequence[Address]) -> t
             here is None
             and row.get("address")
             and row["address"] not in [one.address for one in of_host(request.network)]
+            and not stays_here(row["address"])
         ):
             here = Address(row["address"], row.get("interface"), family=family(row["address"]))
         choices += [(here, "address of the default route")] if here else []
@@ -226,7 +227,7 @@ def _likely(request: Request, version: int | None, near: Sequence[Address]) -> t
             return replace(one, reason=why), []
     if choices:
         return choices[0][0], [_family_differs(request, choices[0][0], version or 4)]
-    text = "%s: has no address other than loopback. Connect it to the network of the nodes, or set kube_node_ip."
+    text = "%s: has no address that other hosts can reach. Connect it to the network of the nodes, or set kube_node_ip."
     return None, [Finding("address.missing", text % request.host, request.host)]
 
 
@@ -284,8 +285,7 @@ def _stable(text: str, network: Facts) -> Address | None:
     here = next((one for one in known if one.address == text), None)
     own = next((one for one in of_host(network) if one.address == text), None)
     if here or own is None:
-        strange, listed = ip_address(text), {item["address"] for item in _all(network)}
-        lost = strange.is_loopback or strange.is_link_local or strange.is_unspecified or text in listed
+        lost = stays_here(text) or text in {item["address"] for item in _all(network)}
         return here or (None if lost else Address(text, family=family(text)))
     beside = [one for one in known if (one.interface, one.family) == (own.interface, own.family)]
     beside.sort(key=lambda one: link_network(one, network) != link_network(own, network))

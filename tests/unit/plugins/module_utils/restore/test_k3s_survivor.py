@@ -125,7 +125,7 @@ def left(tmp_path, monkeypatch):
         monkeypatch.setattr(module, "PREFIX", parts_module.PREFIX)
     monkeypatch.setattr(paths.K3s, "etcd", lambda _self: {"servers": "https://127.0.0.1:2382"})
     monkeypatch.setattr(k3s_survivor.etcd, "connect", lambda _how: made)
-    monkeypatch.setattr(k3s_survivor.etcd, "peers", lambda data_, host: made.peers(data_, host))
+    monkeypatch.setattr(k3s_survivor.etcd, "peers", made.peers)
     monkeypatch.setattr(k3s_survivor.commands, "run", made.run)
     monkeypatch.setattr(k3s_survivor.time, "sleep", lambda _seconds: None)
     monkeypatch.setattr(k3s_survivor.k3s, "wrong_keys", lambda _parts: [])

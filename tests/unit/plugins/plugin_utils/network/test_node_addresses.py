@@ -88,6 +88,15 @@ def test_the_input_decides_before_the_routes(wanted):
     assert chosen(network, wanted) == (["192.168.56.11"], [])
 
 
+@pytest.mark.parametrize("own", ["127.0.0.5", "169.254.3.4", "224.0.0.1", "fe80::5", "::1"])
+def test_an_address_that_no_other_host_reaches_is_none_whatever_its_scope_says(own):
+    network = facts(interface("eth0", own + "/24"), sources={own: own}, default=(own, "eth0"))
+    assert chosen(network) == ([], ["address.missing"])
+    assert chosen(network, own) == ([], ["address.not_on_host"])
+    beside = facts(interface("eth0", own + "/24", "10.0.0.5/24"), sources={own: own}, default=(own, "eth0"))
+    assert chosen(beside) == (["10.0.0.5"], [])
+
+
 def test_an_address_that_the_host_does_not_have():
     assert chosen(VAGRANT, "172.16.0.0/12") == ([], ["address.not_on_host"])
 
