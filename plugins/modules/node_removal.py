@@ -199,7 +199,7 @@ class Removal:
         """Let this K3s server leave. It needs no lock: evicting its pods has taken it."""
         member = removal.client()
         may_stop = removal.leave_etcd(member, self.nodes[0], self.note) if member else True
-        if may_stop and services.here().active("k3s") and self.note("stop K3s on %s" % self.nodes[0]["host"]):
+        if may_stop and not services.here().is_down("k3s") and self.note("stop K3s on %s" % self.nodes[0]["host"]):
             runner.stop("k3s")
         return {"changed": bool(self.changes), "changes": self.changes}
 

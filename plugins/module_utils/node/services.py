@@ -85,6 +85,11 @@ class Manager(ABC):
         """Return True if a service runs."""
 
     @abstractmethod
+    def is_down(self, name: str) -> bool:
+        """Return True if a service neither runs, nor starts, nor waits to be started again. One that waits for other
+        nodes, as K3s does for a majority of etcd, is not active and is not down."""
+
+    @abstractmethod
     def process(self, name: str) -> Process | None:
         """Return a service's main process, None if none runs."""
 
@@ -125,6 +130,10 @@ class Systemd(Manager):
     def active(self, name: str) -> bool:
         return self.run(["systemctl", "is-active", "--quiet", name]).rc == 0
 
+    def is_down(self, name: str) -> bool:
+        state = self.run(["systemctl", "show", "-p", "ActiveState", "--value", name]).out.strip()
+        return state in ("inactive", "failed")  # one that is still "deactivating" uses its data
+
     def process(self, name: str) -> Process | None:
         wanted = "--property=MainPID,InvocationID,NRestarts,ActiveState,Job"
         lines = self.run(["systemctl", "show", wanted, name]).out.splitlines()
@@ -152,14 +161,13 @@ class Systemd(Manager):
     def remove(self, name: str) -> bool:
         self.run(["systemctl", "disable", "--now", name])
         self.run(["systemctl", "reset-failed", name])
-        state = self.run(["systemctl", "show", "-p", "ActiveState", "--value", name]).out.strip()
-        return state in ("inactive", "failed")  # one that is still "deactivating" uses its data
+        return self.is_down(name)
 
 
 class OpenRC(Manager):
     """OpenRC's scripts with supervise-daemon, which keeps its state in files."""
 
-    started = "/run/openrc/started/"
+    started, starting = "/run/openrc/started/", "/run/openrc/starting/"
     options = "/run/openrc/options/"
     runlevels = "/etc/runlevels"
 
@@ -177,6 +185,9 @@ class OpenRC(Manager):
 
     def active(self, name: str) -> bool:
         return os.path.exists(self.started + name) and self.run(["rc-service", name, "status"]).rc == 0
+
+    def is_down(self, name: str) -> bool:
+        return not os.path.exists(self.started + name) and not os.path.exists(self.starting + name)
 
     def process(self, name: str) -> Process | None:
         number = read_text("%s%s/child_pid" % (self.options, name)).strip()

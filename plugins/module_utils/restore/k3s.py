@@ -141,9 +141,9 @@ class Server:
     @staticmethod
     def _end() -> None:
         manager = services.here()
-        if manager.active(UNIT):
+        if not manager.is_down(UNIT):
             runner.stop(UNIT)
-        if manager.active(UNIT):
+        if not manager.is_down(UNIT):
             raise RestoreError("K3s does not stop. Look at its log (journalctl -u %s), then run this again." % UNIT)
 
 

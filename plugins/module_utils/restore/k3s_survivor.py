@@ -80,7 +80,7 @@ class Survivor:
             parts.clean()
         if self._has_leader():
             raise PartsError("etcd has a leader again, so that nothing has to be restored. Run this again.")
-        runs = services.here().active(UNIT)
+        runs = not services.here().is_down(UNIT)
         if runs:
             runner.stop(UNIT)
         try:

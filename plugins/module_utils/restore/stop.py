@@ -87,8 +87,9 @@ class ControlPlane:
 
     def end_pods(self) -> None:
         """Stop the kubelet and end the control plane's pods. Raise RestoreError unless none is left."""
-        if self.runner.run(["systemctl", "is-active", "--quiet", "kubelet"], 30).rc == 0:
-            done = self.runner.run(["systemctl", "stop", "kubelet"], 120)
+        manager = services.here(lambda argv: self.runner.run(argv, 120))
+        if not manager.is_down("kubelet"):
+            done = manager.stop("kubelet")
             if done.rc:
                 raise RestoreError("the kubelet does not stop: %s" % done.complaint())
         if not os.path.exists(self.root + CRICTL):

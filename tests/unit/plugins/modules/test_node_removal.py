@@ -57,7 +57,7 @@ def k3s(api, monkeypatch):
 
     monkeypatch.setattr(removal, "client", lambda: "member")
     monkeypatch.setattr(removal, "leave_etcd", remove)
-    running = SimpleNamespace(active=lambda unit: unit not in done)
+    running = SimpleNamespace(is_down=lambda unit: unit in done)
     monkeypatch.setattr(node_removal.services, "here", lambda: running)
     monkeypatch.setattr(node_removal.runner, "stop", done.append)
     return done

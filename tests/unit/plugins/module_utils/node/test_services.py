@@ -18,6 +18,24 @@ def systemd(output):
 
 
 @pytest.mark.parametrize(
+    "state, down",
+    [("active", False), ("activating", False), ("deactivating", False), ("reloading", False), ("", False),
+     ("inactive", True), ("failed", True)],
+)  # fmt: skip
+def test_a_service_that_waits_or_ends_is_not_down(state, down):
+    assert systemd(state + "\n").is_down("k3s") == down
+
+
+def test_a_service_of_openrc_that_starts_is_not_down(monkeypatch, tmp_path):
+    for name in ("started", "starting"):
+        monkeypatch.setattr(OpenRC, name, str(tmp_path / name) + "/")
+        (tmp_path / name).mkdir()
+    assert OpenRC().is_down("k3s")
+    (tmp_path / "starting/k3s").touch()
+    assert not OpenRC().is_down("k3s")
+
+
+@pytest.mark.parametrize(
     ("state", "stopped"),
     [("inactive", True), ("failed", True), ("deactivating", False), ("active", False), ("", False)],
 )

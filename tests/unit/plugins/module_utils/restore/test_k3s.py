@@ -55,7 +55,7 @@ class Machine:
 
     def __init__(self, root, monkeypatch):
         self.root, self.data = str(root), str(root / "k3s")
-        self.runs, self.fails, self.die, self.changes = True, "", 0, 0
+        self.runs, self.waits, self.fails, self.die, self.changes = True, False, "", 0, 0
         self.nodes, self.forgotten, self.passwords = ["cp-1", "w-1", "old"], [], []
         real = {name: getattr(os, name) for name in ("rename", "replace", "unlink")}
         for name, do in real.items():
@@ -72,7 +72,10 @@ class Machine:
         return do()
 
     def active(self, _unit):
-        return self.runs
+        return self.runs and not self.waits
+
+    def is_down(self, _unit):
+        return not self.runs
 
     def stop(self, _unit):
         self.step()
@@ -308,6 +311,13 @@ def test_what_can_fail_fails_before_anything_is_stopped(machine):
     with pytest.raises(SnapshotError):
         first(machine, archive="b").prepare(AT)
     assert machine.runs and machine.tree() == before
+
+
+def test_k3s_that_waits_for_others_is_stopped_too(machine):
+    """Without a majority of etcd it is "activating"."""
+    machine.waits = True
+    k3s.Server("cp-1", machine.data).stop("a", AT, "cp-1")
+    assert not machine.runs
 
 
 def test_k3s_that_does_not_stop(machine):

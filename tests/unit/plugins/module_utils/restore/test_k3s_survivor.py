@@ -187,6 +187,12 @@ def test_k3s_reads_the_log_and_the_parts_are_those_of_an_archive(left):
         assert built.revision >= 8 + parts_module.LEAST
 
 
+def test_k3s_that_waits_for_the_others_is_stopped_first(left):
+    left.waits = True
+    own(left).copy(own(left).survey()["archive"], 60)
+    assert left.resets == 1 and not left.runs
+
+
 def test_k3s_runs_again_if_it_cannot_read_its_data(left):
     archive, before = own(left).survey()["archive"], left.tree()
     left.result = commands.Result(1, "level=fatal msg=broken")

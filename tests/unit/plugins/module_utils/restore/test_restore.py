@@ -66,6 +66,7 @@ class Machine(Runner):
     def __init__(self, root):
         super().__init__(str(root), self.fake)
         self.asked, self.pods, self.kubelet, self.die, self.fails = [], ["etcd", "kube-apiserver"], True, 0, ""
+        self.state = ""
 
     def fake(self, argv, timeout=None, env=None, clean=False, close_fds=True):
         words = " ".join(argv)
@@ -82,8 +83,8 @@ class Machine(Runner):
             return Result(0, json.dumps({"items": rows + others}))
         if "rmp" in words:
             self.pods.remove(argv[-1])
-        if "is-active" in words:
-            return Result(0 if self.kubelet else 3)
+        if "ActiveState" in words:
+            return Result(0, self.state or ("active\n" if self.kubelet else "inactive\n"))
         if words in ("systemctl stop kubelet", "systemctl restart --no-block kubelet"):
             self.kubelet = "restart" in words
         if "images list" in words:
@@ -208,6 +209,13 @@ def test_the_first_control_plane(machine):
     assert Journal(machine.root).read() == {}
     record = ownership.read(machine.root + paths.OWNERSHIP_RECORD)
     assert record["data"]["/etc/kubernetes/before-" + AT] == {"before": []}  # reset removes it
+
+
+def test_a_kubelet_that_is_started_again_and_again_is_stopped(machine):
+    machine.kubelet, machine.state = False, "activating\n"
+    restore(machine)
+    order = [words for words in machine.asked if "stop kubelet" in words]
+    assert order
 
 
 def test_etcd_begins_a_cluster_of_its_own(machine):
