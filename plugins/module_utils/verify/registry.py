@@ -146,14 +146,18 @@ def logins(place: Place) -> str:
 
 
 def images_here(place: Place) -> list[Image]:
-    """Return the images on this node, the smallest first."""
+    """Return the images on this node, the smallest first.
+
+    Those that K3s imported from an archive have a reference by digest too, but are pinned: pkg/agent/containerd
+    (retagImages, labelImages). So is the sandbox image, which nobody needs to pull again.
+    """
     try:
         listed = json.loads(commands.run(_crictl(place, "images", "--output", "json"), timeout=15).out)["images"]
     except (ValueError, KeyError):
         return []
     found = []
     for image in sorted(listed, key=lambda image: int(image.get("size") or 0)):
-        digests = image.get("repoDigests") or []
+        digests = [] if image.get("pinned") else image.get("repoDigests") or []
         for tag in image.get("repoTags") or []:
             name = tag.rpartition(":")[0] + "@"
             found.append(Image(tag, next((digest for digest in digests if digest.startswith(name)), "")))

@@ -65,12 +65,68 @@ func importArchive(path string) error {
 			return err
 		}
 	}
-	cmd := exec.Command(filepath.Join(binDir, "ctr"), "--address", containerdSocket, "--namespace", "k8s.io", "images", "import", "-")
-	cmd.Stdin = stream
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%w: %s", err, out)
+	known, err := listImages()
+	if err != nil {
+		return err
+	}
+	if _, err := ctrImages(stream, "import", "-"); err != nil {
+		return err
+	}
+	there, err := listImages()
+	if err != nil {
+		return err
+	}
+	for name, digest := range there {
+		if _, before := known[name]; !before {
+			if err := pin(name, digest); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// pin gives an image that was imported a name by digest, and keeps it from being collected: pkg/agent/containerd
+// (retagImages, labelImages).
+func pin(name, digest string) error {
+	repository, _, found := strings.Cut(name, "@")
+	if place := strings.LastIndex(name, ":"); !found && place > strings.LastIndex(name, "/") {
+		repository = name[:place]
+	}
+	byDigest := repository + "@" + digest
+	if byDigest != name {
+		if _, err := ctrImages(nil, "tag", "--force", name, byDigest); err != nil {
+			return err
+		}
+	}
+	_, err := ctrImages(nil, "label", name, "io.cattle.k3s.pinned=pinned", "io.cri-containerd.pinned=pinned")
+	return err
+}
+
+// listImages returns {name: digest} of the images that have a name.
+func listImages() (map[string]string, error) {
+	out, err := ctrImages(nil, "ls")
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]string{}
+	for _, line := range strings.Split(out, "\n")[1:] {
+		if fields := strings.Fields(line); len(fields) > 2 && strings.Contains(fields[0], "/") {
+			found[fields[0]] = fields[2]
+		}
+	}
+	return found, nil
+}
+
+func ctrImages(stdin io.Reader, arguments ...string) (string, error) {
+	base := []string{"--address", containerdSocket, "--namespace", "k8s.io", "images"}
+	cmd := exec.Command(filepath.Join(binDir, "ctr"), append(base, arguments...)...)
+	cmd.Stdin = stdin
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return string(out), nil
 }
 
 func pullList(path string) error {

@@ -323,11 +323,14 @@ def test_images_here_by_digest(monkeypatch):
         "images": [
             {"size": "9", "repoTags": ["r.lan/b:2"], "repoDigests": []},
             {"size": "1", "repoTags": ["r.lan:5000/a:1"], "repoDigests": ["x/a@sha256:0", "r.lan:5000/a@sha256:1"]},
+            # As K3s imports one from an archive.
+            {"size": "10", "repoTags": ["r.lan/c:3"], "repoDigests": ["r.lan/c@sha256:3"], "pinned": True},
         ]
     }
     place = types.SimpleNamespace(crictl=("crictl",), socket="/s")
     monkeypatch.setattr(probe_registry.commands, "run", lambda *_args, **_more: commands.Result(0, json.dumps(listed)))
-    assert probe_registry.images_here(place) == [("r.lan:5000/a:1", "r.lan:5000/a@sha256:1"), ("r.lan/b:2", "")]
+    by_archive = [("r.lan/b:2", ""), ("r.lan/c:3", "")]
+    assert probe_registry.images_here(place) == [("r.lan:5000/a:1", "r.lan:5000/a@sha256:1"), *by_archive]
     monkeypatch.setattr(probe_registry.commands, "run", lambda *_args, **_more: commands.Result(127))
     assert probe_registry.images_here(place) == []
 
