@@ -35,7 +35,7 @@ class ActionModule(ActionBase):
         store = RunStore(C.DEFAULT_LOCAL_TMP)
         node = store.get("node", task_vars["inventory_hostname"])
         if node is None:
-            raise AnsibleActionFail("There is no plan for this host. Include the role kubewright.cluster.kube first.")
+            raise AnsibleActionFail("This host is not planned yet. Include the role kubewright.cluster.kube first.")
         parts = [part for part in PARTS if part in arguments["parts"]]
         result.update(changed=False, changed_paths=[], services=[], diff=[])
         # A service is stopped while it still has its unit.

@@ -27,7 +27,7 @@ SPEC = {
 }
 PROBED = "__verify_probed"
 COLOURS = {Kind.FAILURE: C.COLOR_ERROR, Kind.REFUSAL: C.COLOR_ERROR, Kind.WARNING: C.COLOR_WARN}
-NOTHING = "There is no cluster to verify: none of these hosts is a node of one."
+NOTHING = "No cluster was found: none of these hosts is a node of one."
 
 
 class ActionModule(ActionBase):
@@ -42,7 +42,7 @@ class ActionModule(ActionBase):
         store = RunStore(C.DEFAULT_LOCAL_TMP)
         scope = store.get("plan", "verify")
         if scope is None:
-            raise AnsibleActionFail("There is no plan yet. Include the role kubewright.cluster.kube first.")
+            raise AnsibleActionFail("The cluster is not planned yet. Include the role kubewright.cluster.kube first.")
         plan, hostvars = scope["report"], task_vars["hostvars"]
         hosts = [host for host in task_vars["ansible_play_hosts_all"] if host in scope["names"]]
         begun = _begun(arguments["begun"]) if plan["control_planes"] else {"checks": []}

@@ -66,7 +66,7 @@ class LookupModule(LookupBase):
         if term == "batches" and not store.get("plan", "batches"):
             return [1]
         if status is None:
-            raise AnsibleError("There is no plan yet. Include the role kubewright.cluster.kube first.")
+            raise AnsibleError("The cluster is not planned yet. Include the role kubewright.cluster.kube first.")
         if term in (
             "verify",
             "report",

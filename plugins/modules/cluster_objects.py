@@ -221,7 +221,7 @@ def main() -> None:
     # Their texts are in no result of the module.
     module.params["manifests"] = [{key: item.get(key) for key in ("name", "state")} for item in cluster.manifests]
     if module.check_mode and not os.path.exists(module.params["kubeconfig"]):
-        module.exit_json(changed=True, changes=["there is no cluster yet: everything would be applied"])
+        module.exit_json(changed=True, changes=["no cluster runs yet: everything would be applied"])
     nodes = objects.items_of(cluster.kubectl("get", "nodes", "-o", "json")[1])
     cluster.keep_nodes(nodes)
     cluster.keep_manifests()

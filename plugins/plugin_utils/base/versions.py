@@ -164,7 +164,7 @@ def upgrade_path(running: str, wanted: str) -> list[str]:
         raise ValueError("%r is not a full version: write it as 1.36.3" % (running,))
     target = wanted if parse(wanted)[2] is not None else _newest(*parse(wanted)[:2], running=running)
     if parse(target)[0] != major:
-        raise ValueError("%s to %s: there is no path between major releases" % (running, wanted))
+        raise ValueError("%s to %s: major releases have no path between them" % (running, wanted))
     if _rank(target) < _rank(running):
         raise ValueError(
             "%s is older than %s: Kubernetes is not downgraded; restore a backup of the older cluster instead (%s)"

@@ -258,8 +258,18 @@ def first_site(case: Case) -> list[Finding]:
     return found
 
 
+# Taints that a kubelet under pressure puts on its Node, and what it lacks:
+# https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/#node-conditions
+PRESSURES = {
+    "node.kubernetes.io/disk-pressure": "disk space",
+    "node.kubernetes.io/memory-pressure": "memory",
+    "node.kubernetes.io/pid-pressure": "process IDs",
+}
+
+
 def nodes(case: Case) -> list[Finding]:
-    """Refuse nodes whose kubelet does not report: nobody could say afterwards whether the upgrade broke them."""
+    """Refuse nodes whose kubelet does not report, as nobody could say afterwards whether the upgrade broke them, and
+    nodes on which pods do not start, as kubeadm's first check of an upgrade is a pod."""
     found = []
     live = _rows(case.infos, case.plan)
     for host, node in sorted(case.plan["nodes"].items()):
@@ -267,6 +277,15 @@ def nodes(case: Case) -> list[Finding]:
         if row and not row["ready"]:
             text = "%s: its node is not Ready. Start it, or take it out of the cluster with kubewright.cluster.remove."
             found.append(Finding("upgrade.not_ready", text % host, host))
+        taints = {taint.get("key") for taint in (row or {}).get("taints") or []}
+        short = [what for key, what in PRESSURES.items() if key in taints]
+        if short:
+            text = (
+                "%s: its kubelet reports that the node runs out of %s, so pods are evicted and none starts there. Free "
+                "some (`kubectl describe node %s` says more), and run again when it has recovered, after five minutes."
+            )
+            values = (host, " and ".join(short), node["name"])
+            found.append(Finding("upgrade.pressure", text % values, host, short))
     return found
 
 

@@ -127,7 +127,7 @@ def test_inputs_that_cannot_be_read_are_refused_once(action, store):
 
 def test_lookups_without_a_plan(store):
     assert lookup(planned, "exists") == [False] and lookup(planned, "batches") == [[1]]
-    with pytest.raises(AnsibleError, match="There is no plan yet"):
+    with pytest.raises(AnsibleError, match="The cluster is not planned yet"):
         lookup(planned, "node")
     assert lookup(cluster_hosts, "start") == ["!all"]
 

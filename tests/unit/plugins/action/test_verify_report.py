@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.kubewright.cluster.plugins.action import verify_report
 
-NOTHING = "There is no cluster to verify: none of these hosts is a node of one."
+NOTHING = "No cluster was found: none of these hosts is a node of one."
 
 
 @pytest.mark.parametrize("check_mode", [False, True])

@@ -197,6 +197,14 @@ def test_a_release_before_the_catalog_is_refused(cluster):
     assert described(cluster.planned()["refusals"]) == ["upgrade.too_old value=1.33.9 limit=1.34"]
 
 
+def test_a_node_under_pressure_is_refused(cluster):
+    """Seen on a cluster: kubeadm's first check did not end, after the control plane was out of its endpoint."""
+    for row in cluster.node("cp-2"):
+        row["taints"] = [*row["taints"], {"key": "node.kubernetes.io/disk-pressure", "effect": "NoSchedule"}]
+    found = described(cluster.planned()["refusals"])
+    assert "upgrade.pressure node=cp-2 value=['disk space']" in found
+
+
 def test_a_node_that_does_not_report_is_refused(cluster):
     for row in cluster.node("w-1"):
         row["ready"] = False
