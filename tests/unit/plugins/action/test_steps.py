@@ -89,7 +89,7 @@ def test_parts_in_check_mode_start_nothing_new(action, store):
 
 
 def test_parts_need_a_plan_and_stop_at_a_failure(action, store):
-    with pytest.raises(AnsibleActionFail, match="no plan"):
+    with pytest.raises(AnsibleActionFail, match="not planned yet"):
         action(node_parts.ActionModule, {"parts": ["kubelet"]}).run(task_vars=HOST)
     store.put("node", "cp1", NODE)
     made = action(node_parts.ActionModule, {"parts": ["kubelet"]}, [{"failed": True, "msg": "disk full"}])
