@@ -164,7 +164,8 @@ def main() -> None:
         thread.start()
     sys.stdin.read()
     time.sleep(3)  # the watch gets what was written last
-    there, done = listed(url), set(acknowledged)
+    done = set(acknowledged)  # before the list: what is acknowledged meanwhile may be missing in it
+    there = listed(url)
     for _try in range(30):
         if done <= seen:
             break
