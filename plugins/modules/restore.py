@@ -141,6 +141,7 @@ from typing import Any, Callable, Dict
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubewright.cluster.plugins.module_utils.api import tls
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.kubernetes import ApiError
+from ansible_collections.kubewright.cluster.plugins.module_utils.backup.make import BackupError
 from ansible_collections.kubewright.cluster.plugins.module_utils.backup.snapshot import SnapshotError
 from ansible_collections.kubewright.cluster.plugins.module_utils.base.masking import masked_message
 from ansible_collections.kubewright.cluster.plugins.module_utils.k3s.tokens import K3sError
@@ -167,6 +168,7 @@ WRONG = (
     KubeadmError,
     K3sError,
     RemovalError,
+    BackupError,
     DatabaseError,
     ApiError,
     ownership.OwnershipError,

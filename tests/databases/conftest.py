@@ -31,16 +31,20 @@ def free_port():
         return one.getsockname()[1]
 
 
-def certificates(place):
-    """Make an authority and a certificate for 127.0.0.1 and localhost."""
-    new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    made = [
-        [*new, "-subj", "/CN=authority", "-addext", "keyUsage=critical,keyCertSign", "-keyout", "ca.key", "-out", "ca.crt"],
-        [*new, "-subj", "/CN=server", "-addext", "basicConstraints=CA:false", "-addext",
-         "subjectAltName=DNS:localhost,IP:127.0.0.1", "-CA", "ca.crt", "-CAkey", "ca.key", "-keyout", "tls.key", "-out", "tls.crt"],
-    ]  # fmt: skip
-    for command in made:
+def certificates(place, owner):
+    """Make an authority and a certificate for 127.0.0.1 and localhost, in a directory of this user."""
+
+    def make(name, *more):
+        new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}"]
+        command = [*new, "-keyout", f"{name}.key", "-out", f"{name}.crt", *more]
         subprocess.run(command, cwd=place, check=True, capture_output=True)
+
+    place.mkdir(mode=0o755)
+    make("ca", "-addext", "keyUsage=critical,keyCertSign")
+    names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
+    make("tls", "-CA", "ca.crt", "-CAkey", "ca.key", "-addext", "basicConstraints=CA:false", "-addext", names)
+    for path in (place, *place.iterdir()):
+        shutil.chown(path, owner)
 
 
 @contextlib.contextmanager
@@ -61,15 +65,11 @@ def running(command, place, ready):
 
 @pytest.fixture(scope="session")
 def postgresql():
-    """address: as K3s's datastore-endpoint. ca: of its certificate. admin(statements): runs them as the administrator."""
+    """address: as K3s's datastore-endpoint. ca: of its certificate. admin(statements): runs them as administrator."""
     programs = max(Path("/usr/lib/postgresql").iterdir(), key=lambda path: int(path.name)) / "bin"
     place = Path("/tmp", f"kubewright-postgresql-{os.getpid()}")
-    place.mkdir(mode=0o755)
     try:
-        certificates(place)
-        shutil.chown(place, "postgres")
-        for path in place.iterdir():
-            shutil.chown(path, "postgres")
+        certificates(place, "postgres")
         user, port = ["runuser", "-u", "postgres", "--"], free_port()
         made = [*user, programs / "initdb", "-D", place / "data", "--auth-local=trust", "--auth-host=scram-sha-256"]
         subprocess.run(made, check=True, capture_output=True, cwd=place)
@@ -97,18 +97,15 @@ def postgresql():
 def mariadb():
     """See postgresql."""
     place = Path("/tmp", f"kubewright-mariadb-{os.getpid()}")
-    place.mkdir(mode=0o755)
     try:
-        certificates(place)
-        shutil.chown(place, "mysql")
-        for path in place.iterdir():
-            shutil.chown(path, "mysql")
+        certificates(place, "mysql")
         install = ["mariadb-install-db", "--no-defaults", "--user=mysql", f"--datadir={place}/data", "--skip-test-db"]
         subprocess.run(install, check=True, capture_output=True)
         port = free_port()
         command = ["mariadbd", "--no-defaults", "--user=mysql", f"--datadir={place}/data", f"--socket={place}/socket",
-                   f"--port={port}", "--bind-address=127.0.0.1", f"--pid-file={place}/pid", "--require-secure-transport=on",
-                   f"--ssl-cert={place}/tls.crt", f"--ssl-key={place}/tls.key"]  # fmt: skip
+                   f"--port={port}", "--bind-address=127.0.0.1", f"--pid-file={place}/pid",
+                   "--require-secure-transport=on", f"--ssl-cert={place}/tls.crt",
+                   f"--ssl-key={place}/tls.key"]  # fmt: skip
         client = ["mariadb", "--no-defaults", f"--socket={place}/socket", "--batch", "--skip-column-names"]
 
         def admin(statements, database="mysql"):

@@ -24,7 +24,8 @@ OBJECTS = 300
 RAISED = 1 << 33  # more than an old table has room for
 INDEXES = {
     "postgresql": "SELECT count(*) FROM pg_indexes WHERE tablename = 'kine';",
-    "mariadb": "SELECT COUNT(DISTINCT index_name) FROM information_schema.STATISTICS WHERE table_schema = 'k3s' AND table_name = 'kine';",
+    "mariadb": "SELECT COUNT(DISTINCT index_name) FROM information_schema.STATISTICS WHERE table_schema = 'k3s' "
+    "AND table_name = 'kine';",
 }
 
 
@@ -139,7 +140,8 @@ def test_a_copy_is_of_one_moment(database, source, tmp_path):
         number = 0
         while not ended.is_set():
             number += 1
-            row = "INSERT INTO kine (name, created, deleted, prev_revision, value) VALUES ('/registry/%s/d/n%d', 1, 0, 0, '1');"
+            row = "INSERT INTO kine (name, created, deleted, prev_revision, value) VALUES ('/registry/%s/d/n%d', "
+            row += "1, 0, 0, '1');"
             database.run("BEGIN;\n%s\n%s\nCOMMIT;\n" % (row % ("a", number), row % ("b", number)))
 
     writer = threading.Thread(target=write)

@@ -183,7 +183,8 @@ def not_voting_reason(name: str, members: list[Member]) -> str:
 def peers(data_dir: str, port: int = paths.ETCD_PEER_PORT, host: str = "") -> list[Member] | None:
     """Return the members that a K3s server's etcd reports to its peers, before it serves clients; None if it refuses.
 
-    host: of another server, asked with this one's certificate. Raise one of tls.NO_ANSWER. server/etcdserver/api/etcdhttp/peer.go of etcd-io/etcd
+    host: of another server, asked with this one's certificate. Raise one of tls.NO_ANSWER.
+    server/etcdserver/api/etcdhttp/peer.go of etcd-io/etcd
     """
     place = data_dir + "/server/tls/etcd"
     own = place + "/peer-server-client"

@@ -21,7 +21,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Set, Tuple
 
 from ..api.etcd import OBJECTS
 from ..base import bolt
-from .snapshot import DIGEST, SnapshotError, after, kind_of, sha256_of
+from .snapshot import DIGEST, SnapshotError, after, kind_of, seal
 from .stored_objects import fields
 
 DATA, STATE, MEMBERS = b"key", b"meta", b"members"
@@ -188,12 +188,7 @@ def bumped(source: str, target: str, by: int) -> int:
         stream.truncate(size)
         stream.flush()
         bolt.put(stream, size, STATE, {SCHEDULED: revision.to_bytes(8, "big") + b"_" + bytes(8)})
-        stream.seek(0)
-        digest = sha256_of(stream)
-        stream.seek(0, os.SEEK_END)
-        stream.write(digest)
-        stream.flush()
-        os.fsync(stream.fileno())
+        seal(stream)
     return revision
 
 

@@ -26,9 +26,9 @@ FIELDS = len(COLUMNS.split(", ")) + 1
 
 
 def saved(database: Database, path: str, workplace: str) -> Dict[str, Any]:
-    """Copy the database while it serves, and prove the copy. Return what is in it. Raise SnapshotError or DatabaseError.
+    """Copy the database while it serves, and prove the copy. Return what is in it.
 
-    workplace: a directory for root only.
+    Raise SnapshotError or DatabaseError. workplace: a directory for root only.
     """
     spool = os.path.join(workplace, "rows")
     try:

@@ -92,6 +92,16 @@ def sha256_of(stream: IO[bytes], size: int = -1) -> bytes:
     return digest.digest()
 
 
+def seal(stream: IO[bytes]) -> None:
+    """Put the SHA-256 of a file that is open for reading and writing at its end, and write all of it to the disk."""
+    stream.seek(0)
+    digest = sha256_of(stream)
+    stream.seek(0, os.SEEK_END)
+    stream.write(digest)
+    stream.flush()
+    os.fsync(stream.fileno())
+
+
 def revision(client: Etcd) -> int:
     """Return etcd's revision, by a quorum: a snapshot that was asked for afterwards is not older."""
     return int(_range(client, {"key": _key("\0"), "count_only": True, "serializable": False})["header"]["revision"])

@@ -15,9 +15,9 @@ from collections import Counter
 from typing import Any, Dict, Iterable, Iterator
 
 from ..api.etcd import OBJECTS
+from ..sql.database import COLUMNS
 from .snapshot import SnapshotError, kind_of
 
-COLUMNS = "id, name, created, deleted, create_revision, prev_revision, lease, value, old_value"
 # The newest row of each name up to a revision, unless it says that the object was deleted.
 CURRENT = "SELECT %s FROM kine WHERE id IN (SELECT MAX(id) FROM kine WHERE id <= ? GROUP BY name) AND deleted = 0"
 NO_SQLITE = "Python on this node has no module sqlite3 (%s). Install it; some systems have it in a separate package"

@@ -19,7 +19,7 @@ import time
 from typing import Any, Callable, Dict, List, Tuple
 
 from ..api.kubernetes import Api, local_server
-from ..backup import k3s, sqlite
+from ..backup import k3s, k3s_sql, sqlite
 from ..base.text_files import read_text, write_secret
 from ..k3s import readiness, runner, tokens
 from ..node import ownership, paths, services
@@ -44,7 +44,6 @@ def bump(path: str, by: int) -> None:
     kine's revision is the highest ID of a row. A row of this name and kind is what it fills gaps with, and nobody sees
     it: pkg/logstructured/sqllog/sql.go and pkg/drivers/generic/generic.go (Fill, SetCompactRevision).
     """
-    columns = "id, name, created, deleted, create_revision, prev_revision, lease, value, old_value"
     with sqlite.opened(path, write=True) as database:
         revision = database.execute("SELECT MAX(id) FROM kine").fetchone()[0] + by
         database.execute("BEGIN IMMEDIATE")
@@ -54,7 +53,7 @@ def bump(path: str, by: int) -> None:
             "AND (deleted != 0 OR id NOT IN (SELECT MAX(id) FROM kine GROUP BY name))"
         )
         row = (revision, "gap-%d" % revision, 0, 1, 0, 0, 0, None, None)
-        database.execute("INSERT INTO kine(%s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)" % columns, row)
+        database.execute(k3s_sql.INSERT, row)
         database.execute("UPDATE kine SET prev_revision = ? WHERE name = 'compact_rev_key'", (revision,))
         database.execute("COMMIT")
 

@@ -84,8 +84,8 @@ class First(OnSqlite):
         found = stored_objects.uid(database.value(NAMESPACE)) if database.has_table(TABLE) else ""
         if found and own and found != own:
             text = (
-                "%s has another cluster (the UID of its namespace kube-system is %s, and %s in the archive). Name an empty "
-                "database in k3s_datastore_endpoint."
+                "%s has another cluster (the UID of its namespace kube-system is %s, and %s in the archive). Name an "
+                "empty database in k3s_datastore_endpoint."
             )
             raise RestoreError(text % (database, found, own))
 

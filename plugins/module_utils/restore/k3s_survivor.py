@@ -24,7 +24,7 @@ from typing import Any, Dict, Iterator, List
 from urllib.parse import urlsplit
 
 from ..api import etcd, tls
-from ..backup import etcd_file, k3s, kubeadm, make, snapshot, stored_objects
+from ..backup import etcd_file, k3s, kubeadm, make, make_k3s, snapshot, stored_objects
 from ..backup.make import SNAPSHOT
 from ..backup.snapshot import SnapshotError
 from ..base import commands
@@ -53,7 +53,8 @@ class Survivor:
         self.data = data
 
     def survey(self) -> Dict[str, Any]:
-        """Return what the data are, as survivor.py does. Nothing is stopped. Raise SnapshotError or OSError.
+        """Return what the data are, as survivor.py does. Nothing is stopped. Raise SnapshotError, BackupError or
+        OSError.
 
         What only the log has is not known before it is read: etcd writes to the database ten times a second, and
         without a majority nothing is added.
@@ -160,11 +161,9 @@ class Survivor:
             nodes = {key[len(NODES) :]: stored_objects.node(value) for key, value in found.values(NODES).items()}
             uid = stored_objects.uid(found.values(SYSTEM).get(SYSTEM, b""))
             members, secret, revision = found.members(), found.first_value("secrets"), found.revision
-        self._refuse_token(names)
         keys = k3s.keys(self.data, k3s.ETCD)
-        wrong = k3s.wrong_keys(keys.parts)
-        if wrong:
-            raise SnapshotError("%s. A cluster cannot be restored with these keys." % "; ".join(wrong))
+        make_k3s.refuse_wrong(keys)
+        make_k3s.refuse_token(self.data, lambda key: key.encode() in names)
         stat = os.stat(database)
         authority = fingerprint(read_text(self.data + "/server/tls/server-ca.crt"))
         release = _release()
@@ -183,7 +182,12 @@ class Survivor:
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(stat.st_mtime)),
             "cluster": cluster,
             "versions": {"kubernetes": cluster["version"], "k3s": release},
-            "datastore": {"kind": k3s.ETCD, **store, "encryption": self._encryption(secret), "size": stat.st_size},
+            "datastore": {
+                "kind": k3s.ETCD,
+                **store,
+                "encryption": make_k3s.encryption(self.data, secret),
+                "size": stat.st_size,
+            },
             "missing": keys.missing,
             "parts": make.described(keys.parts, {}),
             "source": revision,
@@ -192,21 +196,6 @@ class Survivor:
         archive = hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16]
         others = self._others(members)
         return {"archive": archive, "manifest": manifest, "settings": "", "members": others, "left_out": 0}
-
-    def _refuse_token(self, names: List[bytes]) -> None:
-        key = k3s.bootstrap_key(read_text("%s/%s" % (self.data, k3s.TOKEN)))
-        if key.encode() not in names:
-            text = (
-                "the token in %s/%s does not open etcd's data: they have no %s. Correct the token, K3s would not start"
-            )
-            raise SnapshotError(text % (self.data, k3s.TOKEN, key))
-
-    def _encryption(self, secret: bytes) -> Dict[str, Any]:
-        found = k3s.encryption(secret, read_text("%s/%s" % (self.data, k3s.ENCRYPTION_CONFIG)))
-        if found and not found["known"]:
-            text = "Secrets are encrypted with the key %s, which %s/%s does not have"
-            raise SnapshotError(text % (found["key"], self.data, k3s.ENCRYPTION_CONFIG))
-        return found
 
     # -- etcd ------------------------------------------------------------------------------------------------------
 
@@ -238,15 +227,10 @@ class Survivor:
 
 
 def _save(database: str, path: str) -> None:
-    """Write a snapshot of a database that nothing uses: what `etcdctl snapshot save` writes is the file and its SHA-256."""
+    """Write a snapshot of a database that nothing uses: the file and its SHA-256, as `etcdctl snapshot save` does."""
     with open(database, "rb") as source, open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "w+b") as copy:
         shutil.copyfileobj(source, copy, 1 << 20)
-        copy.seek(0)
-        digest = snapshot.sha256_of(copy)
-        copy.seek(0, os.SEEK_END)
-        copy.write(digest)
-        copy.flush()
-        os.fsync(copy.fileno())
+        snapshot.seal(copy)
 
 
 def _refuse_without_space(source: str) -> None:

@@ -10,6 +10,7 @@ statements: pkg/drivers/pgsql/pgsql.go and pkg/drivers/mysql/mysql.go of https:/
 from __future__ import annotations
 
 import shutil
+from abc import ABC, abstractmethod
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from ..base import commands
@@ -45,7 +46,7 @@ class Login(NamedTuple):
     options: Dict[str, str]
 
 
-class Database:
+class Database(ABC):
     """An SQL database of K3s. Each engine says how its client is called, and what its statements are."""
 
     engine = ""
@@ -63,34 +64,34 @@ class Database:
 
     # -- what an engine says ---------------------------------------------------------------------------------------
 
+    @abstractmethod
     def _called(self, program: str) -> Tuple[List[str], Dict[str, str]]:
         """Return (command, environment) of the client, which reads statements from its input."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _hex(self, column: str) -> str:
         """Return the expression that writes a column in hexadecimal digits."""
-        raise NotImplementedError
 
+    @abstractmethod
     def copied(self) -> str:
         """Return the statements that write all rows in one transaction, each with its SHA-256, and then TOTAL."""
-        raise NotImplementedError
 
+    @abstractmethod
     def has_table(self, name: str) -> bool:
         """Return True if the database has a table."""
-        raise NotImplementedError
 
+    @abstractmethod
     def users(self) -> List[str]:
         """Return the addresses from which others use this database now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def replace(self, rows: Iterator[Row], newest: int, kept: str, workplace: str) -> None:
         """Replace what the table kine has. newest: the highest ID of the rows. kept: the table that gets the former
         rows. workplace: a directory for root only. Safe to repeat."""
-        raise NotImplementedError
 
+    @abstractmethod
     def put_back(self, kept: str) -> None:
         """Replace what the table kine has by what another table keeps, and remove that."""
-        raise NotImplementedError
 
     # -- the client ------------------------------------------------------------------------------------------------
 
@@ -106,7 +107,7 @@ class Database:
     def run(self, script: Any, output: Optional[str] = None, timeout: float = ASK_SECONDS) -> str:
         """Run statements. script: text, or a file that is open to be read. output: the file that gets the answer.
 
-        Return the answer if there is no such file. Raise DatabaseError. Logins are neither arguments nor in messages.
+        Return the answer, "" with such a file. Raise DatabaseError. Logins are neither arguments nor in messages.
         """
         command, environment = self._called(self.program())
         if output is None:

@@ -25,7 +25,8 @@ SETTINGS = {
 # How an inventory gets the datastore of the archive.
 WAY_TO_SQL = "Set k3s_datastore_endpoint, with external_database in kube_needs."
 WAYS = {
-    SQLITE: "Restore with one server and k3s_datastore: auto, without external_database in kube_needs, then add the others.",
+    SQLITE: "Restore with one server and k3s_datastore: auto, without external_database in kube_needs, then add the "
+    "others.",
     ETCD: "Set k3s_datastore: etcd, without external_database in kube_needs.",
 }
 

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from ..base.findings import Finding
 
-# By host: what module_utils/restore/survivor.py or k3s_survivor.py says about its data. problem: why they cannot be read.
+# By host: what module_utils/restore/survivor.py or k3s_survivor.py says about its data. problem: why they cannot be
+# read.
 Surveys = Mapping[str, Mapping[str, Any]]
 
 
@@ -124,7 +125,9 @@ def rows(source: str, surveys: Surveys) -> list[str]:
 def copied(source: str, is_k3s: bool) -> str:
     """Return in words how the data become an archive on the control plane that is left."""
     if is_k3s:
-        text = "%s: stop K3s, let it read a copy of etcd's data as the only member (k3s server --cluster-reset), and check it"
+        text = (
+            "%s: stop K3s, let it read a copy of etcd's data as the only member (k3s server --cluster-reset), check it"
+        )
         return text % source
     return "%s: copy etcd's data and check the copy, make etcd's data of the snapshot" % source
 

@@ -258,7 +258,7 @@ def first_site(case: Case) -> list[Finding]:
     return found
 
 
-# Taints that a kubelet under pressure puts on its Node, and what it lacks:
+# Taints that a kubelet under pressure puts on its Node, and what the node runs out of:
 # https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/#node-conditions
 PRESSURES = {
     "node.kubernetes.io/disk-pressure": "disk space",

@@ -17,6 +17,7 @@ from ansible_collections.kubewright.cluster.plugins.module_utils.backup import k
 from ansible_collections.kubewright.cluster.plugins.module_utils.backup.snapshot import SnapshotError
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths
 from ansible_collections.kubewright.cluster.plugins.module_utils.sql import database
+from ansible_collections.kubewright.cluster.plugins.module_utils.sql.postgresql import PostgreSQL
 
 SECRET = "s3cret-of-the-servers"
 TOKEN = "K10" + "a" * 64 + "::server:" + SECRET
@@ -133,10 +134,10 @@ def test_tokens_open_a_datastore_in_each_of_their_forms():
     assert {k3s.bootstrap_key(text) for text in (TOKEN, TOKEN + "\n", SECRET)} == {OPENS}
 
 
-class Database(database.Database):
+class Database(PostgreSQL):
     """An external database with the rows of one of SQLite, as its client writes them. spoil: changes its lines."""
 
-    engine = "PostgreSQL"
+    null = "NULL"
 
     def __init__(self, path):
         self.path, self.spoil = path, lambda lines: lines

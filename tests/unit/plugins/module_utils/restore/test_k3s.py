@@ -196,6 +196,20 @@ def again_if_killed(machine, at, action):
         action()
 
 
+def undone_if_killed(machine, at, action, put_back=lambda _row: None):
+    """Do something; if it is killed at its change `at`, undo it. Return True if it was not complete before."""
+    machine.die = at
+    try:
+        action()
+    except Killed:
+        machine.die = 0
+        ended = not k3s.Journal().read() and machine.forgotten
+        k3s.Server("cp-1", machine.data).undo(put_back)
+        assert k3s.Journal().read() == {} and machine.runs
+        return not ended
+    return False
+
+
 def restore(machine, **given):
     """The whole restore, as the plays do it."""
     server = first(machine, **given)
@@ -277,15 +291,8 @@ def test_killed_anywhere_and_run_again(machine, at):
 @pytest.mark.parametrize("at", range(1, 40))
 def test_killed_anywhere_and_undone(machine, at):
     before = machine.tree()
-    machine.die = at
-    try:
-        restore(machine)
-    except Killed:
-        machine.die = 0
-        ended = not k3s.Journal().read() and machine.forgotten
-        k3s.Server("cp-1", machine.data).undo()
-        assert k3s.Journal().read() == {} and machine.runs and (ended or machine.tree() == before)
-        assert not k3s.Server("cp-1", machine.data).undo()
+    if undone_if_killed(machine, at, lambda: restore(machine)):
+        assert machine.tree() == before and not k3s.Server("cp-1", machine.data).undo()
 
 
 @pytest.mark.parametrize("at", range(1, 30))

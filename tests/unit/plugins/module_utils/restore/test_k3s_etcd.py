@@ -27,7 +27,6 @@ from ansible_collections.kubewright.cluster.tests.unit.plugins.module_utils.rest
     AT,
     SECRET,
     TOKEN,
-    Killed,
 )
 
 COUNTS = {"configmaps": 1, "secrets": 1, "services/endpoints": 1, "services/specs": 1}
@@ -173,15 +172,8 @@ def test_killed_anywhere_and_run_again(machine, at):
 @pytest.mark.parametrize("at", range(1, 45))
 def test_killed_anywhere_and_undone(machine, at):
     before = machine.tree()
-    machine.die = at
-    try:
-        restore(machine)
-    except Killed:
-        machine.die = 0
-        ended = not k3s.Journal().read() and machine.forgotten
-        k3s.Server("cp-1", machine.data).undo()
-        after = {name: data for name, data in machine.tree().items() if not name.startswith("k3s/server/tls-5")}
-        assert k3s.Journal().read() == {} and machine.runs and (ended or after == before)
+    if test_k3s.undone_if_killed(machine, at, lambda: restore(machine)):
+        assert {name: data for name, data in machine.tree().items() if "server/tls-5" not in name} == before
 
 
 @pytest.mark.parametrize("at", range(1, 30))

@@ -19,7 +19,6 @@ from ansible_collections.kubewright.cluster.tests.unit.plugins.module_utils.rest
     COUNTS,
     RAISED,
     TOKEN,
-    Killed,
 )
 
 FORMER = {name: text for name, text in test_k3s.FORMER.items() if "/db/" not in name}
@@ -123,15 +122,8 @@ def test_killed_anywhere_and_run_again(machine, at):
 @pytest.mark.parametrize("at", range(1, 40))
 def test_killed_anywhere_and_undone(machine, at):
     before = machine.tree()
-    machine.die = at
-    try:
-        restore(machine)
-    except Killed:
-        machine.die = 0
-        ended = not k3s.Journal().read() and machine.forgotten
-        k3s.Server("cp-1", machine.data).undo(k3s_sql.put_back)
-        assert k3s.Journal().read() == {} and machine.runs
-        assert ended or (machine.tree() == before and machine.database.tables == {"kine": ROWS})
+    if test_k3s.undone_if_killed(machine, at, lambda: restore(machine), k3s_sql.put_back):
+        assert machine.tree() == before and machine.database.tables == {"kine": ROWS}
 
 
 @pytest.mark.parametrize("at", range(1, 30))

@@ -12,6 +12,7 @@ import os
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.api import etcd, tls
 from ansible_collections.kubewright.cluster.plugins.module_utils.backup import etcd_file, snapshot
+from ansible_collections.kubewright.cluster.plugins.module_utils.backup.make import BackupError
 from ansible_collections.kubewright.cluster.plugins.module_utils.backup.snapshot import SnapshotError
 from ansible_collections.kubewright.cluster.plugins.module_utils.base import commands
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths
@@ -223,16 +224,16 @@ def test_data_that_change_are_not_used(left):
 
 def test_data_that_cannot_be_restored(left, monkeypatch):
     left.write("k3s/server/token", "another")
-    with pytest.raises(SnapshotError, match="does not open etcd's data: they have no /bootstrap/") as caught:
+    with pytest.raises(BackupError, match="does not open the datastore: it has no /bootstrap/") as caught:
         own(left).survey()
     assert "another" not in str(caught.value)
     left.write("k3s/server/token", TOKEN)
     os.unlink(left.data + "/server/cred/encryption-config.json")
-    with pytest.raises(SnapshotError, match="encrypted with the key key1"):
+    with pytest.raises(BackupError, match="encrypted with the key key1"):
         own(left).survey()
     left.write("k3s/server/cred/encryption-config.json", json.dumps(ENCRYPTION))
     monkeypatch.setattr(k3s_survivor.k3s, "wrong_keys", lambda _parts: ["key does not belong to it"])
-    with pytest.raises(SnapshotError, match="does not belong to it. A cluster cannot be restored"):
+    with pytest.raises(BackupError, match="does not belong to it. A cluster could not be restored"):
         own(left).survey()
     monkeypatch.setattr(k3s_survivor.k3s, "wrong_keys", lambda _parts: [])
     monkeypatch.setattr(k3s_survivor, "SPACE_MORE", 1 << 60)
