@@ -21,7 +21,7 @@ usage: ./quickstart.sh [--single] [--k3s] [--name NAME] [--version VERSION]   a 
   -i INVENTORY        your machines; the arguments that follow are passed to ansible-playbook (--check --diff, --limit, -e ...)
 
 The programs of a local cluster are downloaded if upstream can be reached, or else built from Go modules, which takes
-half an hour the first time. They are kept in $KUBEWRIGHT_CACHE (default ~/.cache/kubewright).
+ten minutes to half an hour the first time. They are kept in $KUBEWRIGHT_CACHE (default ~/.cache/kubewright).
 TEXT
 }
 

@@ -55,7 +55,8 @@ def words(text, here: str) -> str:
     text = re.sub(rf"\bL\(([^,)]+), *{BODY}\)", r"[\1](\2)", text)
     text = re.sub(rf"\bU\({BODY}\)", r"<\1>", text)
     text = re.sub(rf"\b(?:M|P)\({BODY}\)", lambda match: link(match[1], here), text)
-    text = re.sub(r"\bO\([\w.]+#role:\w+:", "O(", text)
+    text = re.sub(r"\bR\(([^,)]+), *[^)]*\)", r"`\1`", text)
+    text = re.sub(r"\b(O|RV)\([\w.]+#(?:role:\w+|\w+):", r"\1(", text)
     text = re.sub(rf"\b(?:C|V|O|E|RV)\({BODY}\)", lambda match: f"`{match[1]}`", text)
     return re.sub(r"\\([\\)])", r"\1", text).replace("|", "\\|").replace("\n", " ")
 
@@ -110,7 +111,8 @@ def returned(values: dict, here: str) -> str:
     """Return the table of a plugin's return values."""
     lines = ["| value | type | returned | what it is |", "|---|---|---|---|"]
     for name, value in values.items():
-        cells = (f"`{name}`", value.get("type", ""), value.get("returned", ""), words(value.get("description"), here))
+        texts = [words(value.get(part), here) for part in ("returned", "description")]
+        cells = (f"`{name}`", value.get("type", ""), *texts)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

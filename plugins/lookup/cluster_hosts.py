@@ -17,13 +17,14 @@ description:
     stages come first.
 options:
   _terms:
-    description: Stages of the plan - C(prepare), C(endpoint), C(start), C(join), C(change), C(roll), C(leader);
-      with remove also C(evict), C(leave), C(asked), C(redirect), C(remove), C(stay), with restore C(undo), C(receive),
-      C(stop), C(restore), with rotate C(expired), C(renew), C(workers), C(asked), C(stay).
+    description: Stages of the plan - C(prepare), C(endpoint), C(backup), C(start), C(join), C(change), C(roll),
+      C(leader); with remove also C(evict), C(leave), C(asked), C(redirect), C(remove), C(stay), with restore C(undo),
+      C(receive), C(stop), C(restore), with rotate C(expired), C(renew), C(workers), C(asked), C(stay), with upgrade
+      C(upgrade), C(planes), C(workers), C(leader).
     type: list
     elements: str
-    choices: [prepare, endpoint, start, join, change, roll, leader, evict, leave, asked, redirect, remove, stay, undo,
-      receive, stop, restore, expired, renew, workers]
+    choices: [prepare, endpoint, backup, start, join, change, roll, leader, evict, leave, asked, redirect, remove, stay,
+      undo, receive, stop, restore, expired, renew, workers, upgrade, planes]
   propose:
     description: If no host has a role, return all hosts, so that the plan can propose roles.
     type: bool

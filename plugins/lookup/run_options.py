@@ -15,8 +15,10 @@ description:
   - Types, defaults and ranges are those of the role's argument specification. All that is wrong is reported at once.
 options:
   _terms:
-    description: The playbook, C(verify), C(reset), C(local), C(plan), C(remove), C(replace), C(restore) or C(rotate).
+    description:
+      - The playbook. C(replace) has the options of C(remove) too, and C(restore) those of C(backup).
     type: str
+    choices: [backup, local, plan, remove, replace, reset, restore, rotate, upgrade, verify]
     required: true
 """
 

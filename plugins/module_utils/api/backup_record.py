@@ -28,7 +28,6 @@ RECORD, RUN = "kubewright.cluster/backups", "kubewright.cluster/run"
 LEASE_SECONDS, RENEW_SECONDS, ASK_SECONDS = 120, 20, 5
 # The longest wait for a control plane that is at work: a large archive takes long to send.
 WAIT_SECONDS = 12 * 3600
-FAILURE_LIMIT = 1000
 
 
 class Record(NamedTuple):

@@ -9,7 +9,7 @@ plugin_utils/network refer to the same entries.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional, Tuple
+from typing import NamedTuple, Tuple
 
 from . import paths
 
@@ -52,7 +52,6 @@ class Traces(NamedTuple):
     daemon_sets: names of its DaemonSets in kube-system; the cluster does not work without them.
     services: systemd services of the collection that belong to it.
     node_annotations: annotations that it sets on Nodes.
-    routes: routes that it adds.
     nft_tables: (family, name) of its nftables tables.
     chains, sets: prefixes of the names of its iptables chains and ipsets.
     cni_networks: names of its CNI networks. Chains for the ports of pods name them.
@@ -69,7 +68,6 @@ class Traces(NamedTuple):
     daemon_sets: Tuple[str, ...] = ()
     services: Tuple[str, ...] = ()
     node_annotations: Tuple[str, ...] = ()
-    routes: Optional[Routes] = None
     nft_tables: Tuple[Tuple[str, str], ...] = ()
     chains: Tuple[str, ...] = ()
     sets: Tuple[str, ...] = ()
@@ -96,8 +94,6 @@ BRIDGE = Traces(
     # containerd writes it from our template.
     cni_files=("10-containerd-net.conflist",),
     services=("kube-bridge",),
-    # Nobody else uses the number.
-    routes=Routes(str(paths.ROUTE_PROTOCOL)),
     nft_tables=(("ip", "kubewright"), ("ip6", "kubewright")),
     cni_networks=("kube-bridge",),
     paths=(("containerd", CNI_DIRECTORY + "/10-containerd-net.conflist"),),
@@ -112,7 +108,6 @@ KUBE_ROUTER = Traces(
     interface_prefixes=("kube-bridge", "kube-dummy-if"),
     cni_files=("10-kuberouter.conflist",),
     daemon_sets=("kube-router",),
-    routes=KUBE_ROUTER_ROUTES,
     sets=("kube-router-", "inet6:kube-router-"),
     # https://github.com/cloudnativelabs/kube-router/tree/master/pkg/controllers/netpol
     rule_comments=(
@@ -144,7 +139,6 @@ INTERFACE_PREFIXES = tuple(dict.fromkeys(prefix for traces in ALL for prefix in 
 SERVICES = tuple(name for traces in ALL for name in traces.services)
 DAEMON_SETS = tuple(name for traces in ALL for name in traces.daemon_sets)
 NODE_ANNOTATIONS = tuple(name for traces in ALL for name in traces.node_annotations)
-ROUTES = tuple(traces.routes for traces in ALL if traces.routes)
 NFT_TABLES = tuple(table for traces in ALL for table in traces.nft_tables)
 CHAINS = tuple(prefix for traces in ALL for prefix in traces.chains)
 CNI_NETWORKS = tuple(name for traces in ALL for name in traces.cni_networks)

@@ -24,7 +24,6 @@ SUPER_ADMIN = KUBERNETES + "/super-admin.conf"
 # Describes the tokens that the collection creates for joins, so that it can delete them afterwards.
 TOKEN_DESCRIPTION = "kubewright.cluster: nodes join with it"
 KUBELET_CONF = KUBERNETES + "/kubelet.conf"
-KUBELET_CONF_D = KUBERNETES + "/kubelet.conf.d"
 KUBELET_DATA = "/var/lib/kubelet"
 KUBELET_FLAGS = KUBELET_DATA + "/kubeadm-flags.env"
 KUBELET_CLIENT = KUBELET_DATA + "/pki/kubelet-client-current.pem"
@@ -79,8 +78,6 @@ FSTAB = "/etc/fstab"
 # A line of fstab that turns swap on at boot: https://man7.org/linux/man-pages/man5/fstab.5.html
 SWAP_LINE = re.compile(r"^\s*[^#\s]\S*\s+\S+\s+swap(?:\s|$)", re.ASCII)
 
-# The administrator's kubeconfig by distribution.
-ADMIN_BY_DISTRIBUTION = {"kubeadm": ADMIN, "k3s": K3S_ADMIN}
 # Directories whose disks matter, by distribution.
 DATA_BY_DISTRIBUTION = {"kubeadm": (ETCD_DATA, CONTAINERD_DATA, KUBELET_DATA), "k3s": (K3S_DATA,)}
 
@@ -106,10 +103,9 @@ STOP_ORDER = ("kubelet", *K3S_SERVICES, "kube-endpoint-vip", "kube-endpoint", BR
 API_PORT = 6443
 ETCD_PORT, ETCD_PEER_PORT = 2379, 2380
 KUBELET_PORT, KUBELET_HEALTH_PORT = 10250, 10248
-KUBE_PROXY_PORT, CONTROLLER_MANAGER_PORT, SCHEDULER_PORT = 10256, 10257, 10259
+CONTROLLER_MANAGER_PORT, SCHEDULER_PORT = 10257, 10259
 # K3s's own balancer of the servers, and its etcd's JSON gateway: pkg/etcd/etcd.go (listenClientHTTPURLs).
 K3S_BALANCER_PORT, K3S_ETCD_HTTP_PORT = 6444, 2382
-VXLAN_PORT = 8472
 # The route protocol number that marks the bridge's routes: /etc/iproute2/rt_protos has no name for it.
 ROUTE_PROTOCOL = 107
 

@@ -17,54 +17,6 @@ from typing import Annotated, Any, TypedDict
 Inputs = dict[str, Any]
 
 
-class Role(str, enum.Enum):
-    """What a node is in the cluster."""
-
-    CONTROL_PLANE = "control_plane"
-    WORKER = "worker"
-
-
-class Action(str, enum.Enum):
-    """What the distribution does first on a node."""
-
-    NONE = ""
-    INIT = "init"
-    PULL = "pull"
-    JOIN = "join"
-    WAIT = "wait"
-    CONVERT = "convert"
-
-
-class Stage(str, enum.Enum):
-    """A play of the playbook site."""
-
-    PREPARE = "prepare"
-    ENDPOINT = "endpoint"
-    BACKUP = "backup"
-    START = "start"
-    JOIN = "join"
-    CHANGE = "change"
-    ROLL = "roll"
-    LEADER = "leader"
-    # Of the playbook remove: the control plane that evicts pods and then removes the nodes, the machines that are
-    # reset, the nodes that stay.
-    EVICT = "evict"
-    ASKED = "asked"
-    REMOVE = "remove"
-    STAY = "stay"
-    # Of the playbook restore: control planes that get back what they had, the first one, those that are stopped, and
-    # the first one again.
-    UNDO = "undo"
-    RECEIVE = "receive"
-    STOP = "stop"
-    RESTORE = "restore"
-    # Of the playbook rotate: control planes whose certificates have expired, all nodes while control planes that serve
-    # change, workers that change.
-    EXPIRED = "expired"
-    RENEW = "renew"
-    WORKERS = "workers"
-
-
 @dataclass(frozen=True)
 class Address:
     """An address of a node and why it was chosen.
@@ -161,49 +113,6 @@ class File(TypedDict, total=False):
     secret: bool
     sha256: str  # of a file that is built where it is written; it has no content
     built: str
-
-
-class NodeFacts(TypedDict, total=False):
-    """What node_info returns; plugins/modules/node_info.py documents each part. A value that is unknown is None."""
-
-    hostname: str | None
-    machine_id: str | None
-    boot_id: str | None
-    architecture: dict[str, Any]
-    cpus: dict[str, Any]
-    memory: dict[str, Any]
-    swap: dict[str, Any]
-    gpus: list[dict[str, Any]]
-    disks: dict[str, Any]
-    cgroup: dict[str, Any]
-    kernel: dict[str, Any]
-    init: str
-    os: dict[str, Any]
-    virtualization: dict[str, Any]
-    board: dict[str, Any]
-    clock: dict[str, Any]
-    network: dict[str, Any]
-    dns: dict[str, Any]
-    usr_read_only: bool
-    python: dict[str, Any]
-    commands: dict[str, str | None]
-    selinux: str | None
-    selinux_k3s: bool | None
-    selinux_haproxy: bool | None
-    apparmor: bool | None
-    firewall: dict[str, Any]
-    installed: dict[str, Any]
-    services: dict[str, Any]
-    files: dict[str, Any]
-    owned: dict[str, Any] | None
-    artifacts: dict[str, Any]
-    cluster: dict[str, Any]
-    reach: dict[str, str | None]
-    endpoint_drained: list[str]
-    busy: bool
-    ports: list[dict[str, Any]]
-    failed_parts: dict[str, str]
-    warnings: list[str]
 
 
 class ManifestChange(TypedDict):

@@ -45,7 +45,6 @@ CNI_TEMPLATE = "/etc/kubernetes/kubewright/cni.template"
 
 # https://kubernetes.io/releases/download/ and containerd's, runc's, CNI's and cri-tools' release pages.
 KUBERNETES_ARCHITECTURES = ("amd64", "arm64", "ppc64le", "s390x")
-COMPONENT_ARCHITECTURES = ("amd64", "arm64", "ppc64le", "s390x", "riscv64")
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
@@ -101,7 +100,6 @@ NFTABLES_KERNEL = (5, 13)
 MAX_PODS = 110
 
 # https://kubernetes.io/docs/reference/networking/ports-and-protocols/
-PORTS_PAGE = "https://kubernetes.io/docs/reference/networking/ports-and-protocols/"
 CONTROL_PLANE_PORTS = (
     (2379, "etcd client"),
     (2380, "etcd peer"),

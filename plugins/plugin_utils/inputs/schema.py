@@ -36,7 +36,7 @@ CLUSTER_ROLES = ("kube", "kubeadm", "k3s")
 # Roles with inputs of their own playbook.
 RUN_ROLES = ("verify", "reset", "local", "backup", "remove", "restore", "rotate", "upgrade")
 PREFIXES = ("kube_", "kubeadm_", "kubelet_", "k3s_")
-RUN_PREFIXES = ("verify_", "reset_", "plan_", "local_", "backup_", "restore_", "rotate_")
+RUN_PREFIXES = ("plan_", "replace_", *(role + "_" for role in RUN_ROLES))
 # Options of the playbook plan, and of the role kube for other playbooks; they are not inputs of the cluster.
 PLAN_OPTIONS: Spec = {
     "plan_json": {"type": "path"},

@@ -243,12 +243,15 @@ ROWS: dict[str, Row] = {
     "k8s_image_pull_policy": unused("each image has its own"),
     "volume_cross_zone_attachment": unused(_CLOUD),
     "remove_anonymous_access": unused("kubeadm's default"),
+    "remove_default_searchdomains": unused("resolv.conf of the host is not changed"),
+    "upgrade_cluster_setup": unused("only the playbook upgrade changes the version of a running cluster"),
     "default_kubelet_config_dir": unused(_PATHS),
     "kubeadm_patches": not_taken(
         "write the fields into kubeadm_cluster_config or kubelet_config", "{'enabled': False}"
     ),
     "kubeadm_patches_dir": unused(_PATHS),
     "download_*": unused(_DOWNLOADS),
+    "upgrade_node_*": unused("the playbook upgrade has upgrade_timeout, upgrade_before_node and upgrade_after_node"),
     "*_download_url": unused(_DOWNLOADS),
     "*_checksums": unused("programs are checked against upstream's digests"),
     "*_binary_checksum": unused("programs are checked against upstream's digests"),

@@ -410,6 +410,18 @@ def test_misspelt_options_of_playbooks():
     assert "did you mean reset_keep_images?" in found[2].text
 
 
+def test_options_of_every_playbook_are_checked_for_misspelt_names():
+    """Those of remove, replace and upgrade once were not: remove_forced was ignored."""
+    without = {"write_inputs", "operation"}
+    for name in set(schema.run_specification()) - without:
+        assert [finding.value for finding in schema.unknown([name + "x"])] == [name + "x"]
+
+
+def test_a_name_of_another_project_is_not_taken_for_a_misspelt_option():
+    names = ["upgrade_cluster_setup", "upgrade_node_confirm", "remove_default_searchdomains", "local_release_dir"]
+    assert schema.unknown(names) == []
+
+
 def test_every_format_belongs_to_an_input():
     known = {**schema.specification(), **schema.run_specification()}
     assert not [
