@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from ..base.findings import Finding
-from ..inputs import forms, schema
+from ..inputs import manifest_forms, schema
 
 NAMES = ("kube_manifests", "kube_hooks", "kube_kubeconfig")
 Texts = dict[str, str]
@@ -42,7 +42,7 @@ def _manifest(name: str, path: str, texts: Texts) -> list[Finding]:
     if text is None:
         found = "kube_manifests[%s]: %s cannot be read: %s. Correct src." % (name, path, why)
         return [Finding("manifests.unreadable", found, value=path)]
-    wrong = forms.manifest(text)
+    wrong = manifest_forms.manifest(text)
     if wrong:
         return [Finding("manifests.form", "kube_manifests[%s]: %s: %s; %s." % (name, path, *wrong), value=path)]
     texts[name] = text

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..base.findings import Finding
-from . import fields, forms, kubeadm_fields, kubelet_fields, network_forms
+from . import fields, forms, kubeadm_fields, kubelet_fields, manifest_forms, network_forms
 from .forms import Check, number
 from .network_forms import url
 
@@ -85,7 +85,7 @@ FORMATS: dict[str, Check] = {
     "kube_reserved.kube_cpu": forms.amount,
     "kube_reserved.system_cpu": forms.amount,
     "kube_manifests[].name": forms.subdomain,
-    "kube_manifests[].content": forms.manifest,
+    "kube_manifests[].content": manifest_forms.manifest,
     "kube_hooks.before_node": forms.hook,
     "kube_hooks.after_node": forms.hook,
     "kube_hooks.after_cluster": forms.hook,

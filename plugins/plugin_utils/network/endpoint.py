@@ -42,18 +42,8 @@ def choose(
     """
     mode = wanted.get("mode") or ("vip" if wanted.get("address") else "local")
     problems = _address_problems(mode, wanted.get("address"), wanted.get("port"), control_planes)
-    unused = [key for key in ONLY_VIRTUAL if wanted.get(key) and mode != "vip"]
-    if unused:
-        text = "kube_api_endpoint: %s has no effect with mode %s, only with vip. Remove it, or set the mode to vip."
-        listed = " and ".join(unused)
-        problems.append(Finding("endpoint.unused_setting", text % (listed, mode), value=listed, limit=mode))
     address = (wanted.get("address") or "").lower()
-    if mode == "vip" and wanted.get("password") and ":" in str(address):
-        text = (
-            "kube_api_endpoint.password cannot be used with the IPv6 address %s: VRRP has no passwords there. Remove "
-            "it; messages from other addresses than the control planes' are ignored in any case."
-        )
-        problems.append(Finding("endpoint.password_ipv6", text % address, value=address))
+    problems += _setting_problems(mode, wanted, address)
     port = wanted.get("port") or api_port
     if mode == "external" and is_own(address) and port == api_port and len(control_planes) + others > 1:
         text = (
@@ -80,6 +70,23 @@ def choose(
         "host_port": host_port(address, port),
         "proxied": proxied.get(mode, []),
     }, problems
+
+
+def _setting_problems(mode: str, wanted: Mapping[str, Any], address: str) -> list[Finding]:
+    """Refuse settings that have no effect with the mode, and a password that the address cannot have."""
+    problems: list[Finding] = []
+    unused = [key for key in ONLY_VIRTUAL if wanted.get(key) and mode != "vip"]
+    if unused:
+        text = "kube_api_endpoint: %s has no effect with mode %s, only with vip. Remove it, or set the mode to vip."
+        listed = " and ".join(unused)
+        problems.append(Finding("endpoint.unused_setting", text % (listed, mode), value=listed, limit=mode))
+    if mode == "vip" and wanted.get("password") and ":" in str(address):
+        text = (
+            "kube_api_endpoint.password cannot be used with the IPv6 address %s: VRRP has no passwords there. Remove "
+            "it; messages from other addresses than the control planes' are ignored in any case."
+        )
+        problems.append(Finding("endpoint.password_ipv6", text % address, value=address))
+    return problems
 
 
 def _address_problems(mode: str, address: str | None, port: int | None, control_planes: Sequence[str]) -> list[Finding]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 
@@ -12,6 +13,7 @@ import pytest
 import yaml
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs.foreign import dialects
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import packaged_components
 from ansible_collections.kubewright.cluster.tests.unit.docs.pages import PAGES, ROOT, blocks, headings, name_of
 
 OPTIONS = {**schema.run_specification(), "report_json": {"type": "path"}}
@@ -137,6 +139,43 @@ def test_files_of_the_repository_exist(page):
         r"`((?:tests|benchmarks|molecule|docs|roles|playbooks|plugins)/[\w./-]+)`", page.read_text("utf-8")
     )
     assert [path for path in named if not (ROOT / path.rstrip("/")).exists()] == []
+
+
+def said() -> str:
+    """Return all text that the collection can print, on one line."""
+    golden = yaml.safe_load((ROOT / "tests/unit/plugins/plugin_utils/golden/findings.yml").read_text(encoding="utf-8"))
+    texts = [text for known in golden.values() for text in known]
+    for path in (ROOT / "plugins").rglob("*.py"):
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        texts += [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return re.sub(r"\s+", " ", " ".join(texts))
+
+
+# Messages with a value where a page writes an example of it.
+WITH_A_VALUE = {"does not have the program psql", "mariadb or mysql", "kubeadm upgrade apply:"}
+# The first cells of tables that list something other than messages.
+NO_MESSAGES = {"docs/playbooks.md", "docs/migration.md", "docs/plan.md", "docs/networks.md", "README.md"}
+
+
+@EVERY_PAGE
+def test_messages_on_the_page_are_those_of_the_code(page):
+    if name_of(page) in NO_MESSAGES or "## What can go wrong" not in page.read_text(encoding="utf-8"):
+        return
+    text, wrong = said(), []
+    whole = page.read_text(encoding="utf-8")
+    for section in [*whole.split("\n## What can go wrong")[1:], *whole.split("**When it fails**")[1:]]:
+        for cell in re.findall(r"^\| (`[^|]*) \|", section.partition("\n## ")[0], flags=re.M):
+            for message in (code for code in re.findall(r"`([^`]+)`", cell) if " " in code):
+                parts = [part.strip() for part in re.split(r"…|\.\.\.|\b\d+\b|\bw1\b|\bcp-1\b", message)]
+                wrong += [part for part in parts if part and part not in text and part not in WITH_A_VALUE]
+    assert wrong == []
+
+
+def test_charts_that_replace_a_component_of_k3s_are_listed():
+    text = (ROOT / "docs" / "k3s.md").read_text(encoding="utf-8").partition("## Packaged components")[2]
+    names = {name for row in packaged_components.REPLACED.values() for name in row.charts}
+    names |= {*packaged_components.NETWORKS, *packaged_components.PARTS, *packaged_components.LIGHT}
+    assert [name for name in sorted(names) if not re.search(r"[` ]%s[`,]" % re.escape(name), text)] == []
 
 
 @EVERY_PAGE
