@@ -108,11 +108,15 @@ changed_paths:
   type: list
   elements: str
   returned: always
+  sample: [/usr/local/bin/kubeadm]
 artifacts:
-  description: C(url), C(status) and C(seconds) of each item.
+  description:
+    - The items that were installed, each with C(url), C(status) and C(seconds).
+    - If nothing is installed, or in check mode, all items, with a C(status) of C(up to date) or C(would be installed).
   type: list
   elements: dict
   returned: always
+  sample: [{url: "https://dl.k8s.io/release/v1.36.3/bin/linux/amd64/kubeadm", status: installed, seconds: 1.4}]
 """
 
 import contextlib

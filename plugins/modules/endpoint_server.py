@@ -43,9 +43,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changed_names:
-  description: The control planes whose state changed, or in check mode would change.
+  description: Node names of the control planes whose state changed, or in check mode would change.
   type: list
   elements: str
+  sample: [cp1]
   returned: always
 """
 

@@ -48,6 +48,7 @@ left:
   type: list
   elements: dict
   returned: always
+  sample: [{path: /var/lib/kubelet, why: /var/lib/kubelet/data is mounted there}]
 """
 
 import os

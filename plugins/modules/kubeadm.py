@@ -115,6 +115,7 @@ pulled:
   description: Images that were pulled.
   type: list
   elements: str
+  sample: ["registry.k8s.io/kube-proxy:v1.36.3"]
   returned: when O(state=pull)
 msg:
   description: Why it is unknown what would be pulled.

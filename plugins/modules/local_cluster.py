@@ -162,12 +162,19 @@ actions:
   elements: str
   sample: ["made demo-cp1 at 10.131.0.10"]
 nodes:
-  description: The nodes of the cluster, with name, groups, address, image and status.
+  description: The nodes of the cluster.
   returned: always
   type: list
   elements: dict
+  sample:
+    - name: demo-cp1
+      groups: [kube_control_plane]
+      address: 10.131.0.10
+      image: localhost/kubewright-node:debian12
+      status: running
+      running: true
 clusters:
-  description: The nodes of every cluster by its name.
+  description: The nodes of every cluster by its name, in the form of RV(nodes).
   returned: always
   type: dict
 inventory:
@@ -179,14 +186,16 @@ summary:
   returned: always
   type: list
   elements: str
+  sample: ["Made demo-cp1.", "demo: 1 of 1 nodes running"]
 host:
   description: Facts of the host and its engine.
   returned: always
   type: dict
 network:
-  description: Name of the network.
+  description: The network of the nodes, with its C(name).
   returned: always
   type: dict
+  sample: {name: kubewright}
 seconds:
   description: How long each step took, in seconds, by its name.
   returned: always

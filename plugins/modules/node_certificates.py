@@ -96,12 +96,15 @@ restarted:
   description: Static pods that were restarted.
   type: list
   elements: str
+  sample: [kube-apiserver, kube-controller-manager, kube-scheduler]
   returned: when O(state=renewed)
 served:
-  description: The certificates that the node serves, each C(component), C(name), C(port) and C(serial).
+  description: The certificates that the node serves, each with C(component), C(name), C(port) and C(serial), in
+    hexadecimal.
   type: list
   elements: dict
   returned: when the node serves
+  sample: [{component: kube-apiserver, name: apiserver, port: 6443, serial: 3F2A9C41D07E55B8}]
 lent:
   description: The C(certificate) and C(key) for each node, by name.
   type: dict

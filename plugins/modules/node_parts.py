@@ -46,5 +46,6 @@ services:
   description: Services that were started, restarted or enabled.
   type: list
   elements: str
+  sample: [containerd, kubelet]
   returned: success
 """

@@ -106,7 +106,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 found:
-  description: What the node's data of etcd are; empty if it has none.
+  description: What the node's data of etcd are; empty if it has none. C(leader) is true if etcd has one, and then
+    nothing else is known. Otherwise C(archive), an ID of the data, C(manifest), as of an archive of them, C(settings),
+    the stored configuration of kubeadm, C(members), the other members of etcd, and C(left_out), how many entries of
+    the log are left out.
   type: dict
   returned: when O(state=surveyed)
 missing:
@@ -115,7 +118,7 @@ missing:
   elements: str
   returned: when O(state=begun)
 counts:
-  description: Restored objects by kind; empty if etcd had dropped that revision before they were counted.
+  description: Number of restored objects by kind; empty if etcd had dropped that revision before they were counted.
   type: dict
   returned: when O(state=started)
 wrong:

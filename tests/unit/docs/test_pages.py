@@ -20,7 +20,7 @@ OPTIONS = {**schema.run_specification(), "report_json": {"type": "path"}}
 KNOWN = {**schema.specification(), **OPTIONS}
 PLAYBOOKS = {path.stem for path in (ROOT / "playbooks").glob("*.yml")}
 # Not names of the collection: Kubespray's and others' are in the tables of inputs/foreign.
-OTHERS = {"k3s_cluster", "kube_control_plane", "kube_node", "upgrade_backp"}
+OTHERS = {"k3s_cluster", "kube_control_plane", "kube_node", "reset_nodes", "upgrade_backp"}
 EVERY_PAGE = pytest.mark.parametrize("page", PAGES, ids=name_of)
 
 
