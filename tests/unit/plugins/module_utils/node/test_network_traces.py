@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 import yaml
-from ansible_collections.kubewright.cluster.plugins.module_utils.node import network_traces
+from ansible_collections.kubewright.cluster.plugins.module_utils.node import network_traces, paths
 
 ROOT = Path(__file__).resolve().parents[5]
 
@@ -22,7 +22,7 @@ def test_each_plugin_is_a_choice_of_the_input():
 
 def test_the_bridges_program_marks_its_routes_with_the_same_protocol():
     text = (ROOT / "roles/network/files/routes.py").read_text(encoding="utf-8")
-    assert re.search(r'^PROTOCOL = "(\d+)"$', text, re.M)[1] == network_traces.BRIDGE.routes.protocol
+    assert re.search(r'^PROTOCOL = "(\d+)"$', text, re.M)[1] == str(paths.ROUTE_PROTOCOL)
 
 
 def test_reset_finds_each_interface_among_those_that_are_not_the_hosts():
