@@ -133,6 +133,19 @@ def test_tables_are_whole(page):
     assert wrong == []
 
 
+# Hard to read in a second language, or idioms; what the project writes in their place is in its pages.
+WORDS = r"\bis no\b(?! longer)|\bthere is no\b|\blacks?\b|\banew\b|\btold\b|of its own|no such file|no part of|likewise"
+WORDS += r"|\bstands\b(?! for)|\bby themselves\b"
+
+
+@EVERY_PAGE
+def test_sentences_use_plain_words_and_short_lines(page):
+    text = re.sub(r"^ *```.*?^ *```", "", page.read_text(encoding="utf-8"), flags=re.S | re.M)
+    assert re.findall(WORDS, text, flags=re.I) == []
+    lines = [line for line in text.splitlines() if not line.startswith(("|", "    ")) and "https://" not in line]
+    assert [line for line in lines if len(line) > 120] == []
+
+
 @EVERY_PAGE
 def test_files_of_the_repository_exist(page):
     named = re.findall(

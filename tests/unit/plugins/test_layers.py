@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Imports between the packages go one way: a package may import only those that stand before it in its list."""
+"""Imports between the packages go one way: a package may import only those before it in its list."""
 
 from __future__ import annotations
 
@@ -85,3 +85,10 @@ def test_no_folder_is_flat():
     }
     assert not crowded
     assert not [path for root in LAYERS for path in (PLUGINS / root).glob("*.py")]
+
+
+@pytest.mark.parametrize("folder", LAYERS)
+def test_the_page_on_the_architecture_names_every_package(folder):
+    text = (PLUGINS.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    row = text.partition("| `plugins/%s` |" % folder)[2].partition("\n")[0]
+    assert [name for layer in LAYERS[folder] for name in layer if "`%s`" % name not in row] == []
