@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: cluster_upgrade
-short_description: Say what speaks against an upgrade of a cluster
+short_description: Check whether a cluster can be upgraded
 version_added: 0.1.0
 author: kubewright contributors (@kubewright)
 description:
