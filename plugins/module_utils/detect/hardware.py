@@ -141,14 +141,17 @@ def meminfo(text: str | None) -> dict[str, int]:
 def memory(host: Host, cgroup: str | None) -> dict[str, int | None]:
     """Return {total_bytes, limit_bytes, usable_bytes, available_bytes}.
 
-    usable_bytes: the limit of a container or slice if it is below the total, otherwise the total.
+    usable_bytes: the limit of a container or slice if it is below the total, otherwise the total; of that without huge
+    pages, which only programs that ask for them can use.
     """
     known = meminfo(host.read("/proc/meminfo"))
     total, limit = known.get("MemTotal"), memory_limit(host, cgroup)
+    if total is not None and known.get("Hugetlb", 0) < total:
+        total -= known.get("Hugetlb", 0)
     usable = limit if total is None or limit is not None and limit < total else total
     available = known.get("MemAvailable")
     return {
-        "total_bytes": total,
+        "total_bytes": known.get("MemTotal"),
         "limit_bytes": limit,
         "usable_bytes": usable,
         # The host may have more available than this process may use.

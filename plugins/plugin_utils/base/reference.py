@@ -93,6 +93,9 @@ WINDOWS_PAGE = "https://kubernetes.io/docs/setup/production-environment/tools/ku
 CGROUP_V1_PAGE = "https://kubernetes.io/docs/concepts/architecture/cgroups/"
 CGROUP_V1_REFUSED_FROM = (1, 35)
 
+# k8s.io/system-validators, validators/types_unix.go, KernelSpec: kubeadm warns of older ones.
+OLDEST_KERNEL = (5, 4)
+
 # kube-proxy's nftables mode: the oldest kernel that its page names.
 PROXY_PAGE = "https://kubernetes.io/docs/reference/networking/virtual-ips/#proxy-mode-nftables"
 NFTABLES_KERNEL = (5, 13)

@@ -40,6 +40,24 @@ for _kind, _pattern, _first in (
     _Dumper.add_implicit_resolver("tag:yaml.org,2002:" + _kind, re.compile("^(?:%s)$" % _pattern), _first)
 
 
+class KubernetesLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """YAML as Kubernetes reads it: times, numbers to the base of 60, and the value =, are text."""
+
+
+def _whole(loader: Any, node: Any) -> Any:
+    return loader.construct_scalar(node) if ":" in node.value else loader.construct_yaml_int(node)
+
+
+def _fraction(loader: Any, node: Any) -> Any:
+    return loader.construct_scalar(node) if ":" in node.value else loader.construct_yaml_float(node)
+
+
+for _tag in ("value", "timestamp"):
+    KubernetesLoader.add_constructor("tag:yaml.org,2002:" + _tag, lambda loader, node: loader.construct_scalar(node))
+KubernetesLoader.add_constructor("tag:yaml.org,2002:int", _whole)
+KubernetesLoader.add_constructor("tag:yaml.org,2002:float", _fraction)
+
+
 def merge(computed: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return a deep merge in which the given map wins. A key without a value counts as not set.
 

@@ -20,6 +20,16 @@ DURATION = re.compile("0|(?:%s)+" % _PART)
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?([KMGTPE]i|[kMGTPE])?")
 _THRESHOLD = re.compile(r"[0-9]+(\.[0-9]+)?(%|[KMGTPE]i|[mkMGTPE])?")
+# The first part of the phases of init and join: cmd/kubeadm/app/cmd/phases of Kubernetes 1.34.4 to 1.37.2
+_PHASES = """
+    addon bootstrap-token certs control-plane control-plane-join control-plane-prepare etcd etcd-join kubeconfig
+    kubelet-finalize kubelet-start kubelet-wait-bootstrap mark-control-plane preflight show-join-command upload-certs
+    upload-config wait-control-plane
+""".split()
+_CPUS = re.compile(r"[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*")
+# pkg/kubelet/sysctl/allowlist.go, with * at the end for all below
+_SYSCTL = re.compile(r"([a-z0-9]([-_a-z0-9]*[a-z0-9])?[./])*([a-z0-9][-_a-z0-9]*)?([a-z0-9*])")
+_REPOSITORY = re.compile(r"[a-z0-9][A-Za-z0-9._-]*(:[0-9]{1,5})?(/[a-z0-9][a-z0-9._-]*)*")
 # Values that may be secret are not shown.
 _SECRET = re.compile(r"token|[kK]ey$|\.value$|Header", re.IGNORECASE)
 
@@ -39,7 +49,11 @@ class Kind:
 
 BOOL, INTEGER, NUMBER, TEXT, TEXTS = (Kind(name) for name in ("bool", "int", "number", "text", "texts"))
 DURATIONS, THRESHOLD = Kind("duration"), Kind("threshold")
-QUANTITY, ADDRESSES = Kind("quantity"), Kind("addresses")
+QUANTITY, ADDRESS, ADDRESSES = Kind("quantity"), Kind("address"), Kind("addresses")
+PATH, ADDRESS_AND_PORT, CPUS, SYSCTLS, REPOSITORY, PHASES, NODE_PORT_ADDRESSES = (
+    Kind(name)
+    for name in ("path", "address and port", "cpus", "sysctls", "repository", "phases", "networks or primary")
+)
 MAP_OF_TEXT, MAP_OF_BOOL, MAP, LIST = (Kind(name) for name in ("map of text", "map of bool", "map", "list"))
 NOT_NEGATIVE, PORT, PERCENT = Kind("int", 0), Kind("int", 1, 65535), Kind("int", 0, 100)
 WORDS = {
@@ -48,9 +62,18 @@ WORDS = {
     "number": "a number",
     "text": "text",
     "duration": "a duration such as 30s",
+    "duration or nanoseconds": "a duration such as 5s",
     "quantity": "a quantity such as 10Mi",
+    "address": "an IP address",
     "addresses": "a list of IP addresses",
-    "threshold": "a quantity or a share, such as 200Mi or 5%",
+    "address and port": "an address such as 0.0.0.0:10249",
+    "path": "an absolute path",
+    "cpus": "a list of CPUs such as 0-1,4",
+    "sysctls": "a list of kernel parameters such as net.core.somaxconn or net.ipv4.*",
+    "phases": "a list of kubeadm's phases, such as addon/kube-proxy",
+    "networks or primary": "a list of networks such as 10.0.0.0/24, or of primary",
+    "repository": "a registry and a path, such as registry.example/k8s",
+    "threshold": "a quantity or a share, such as 200Mi or 5%, of 100% at most",
     "texts": "a list of texts",
     "map of text": "a map whose values are text",
     "map of bool": "a map whose values are true or false",
@@ -61,9 +84,10 @@ WORDS = {
 
 @dataclass(frozen=True)
 class ListOf:
-    """A list of maps with these fields."""
+    """A list of maps with these fields. required: those that each has."""
 
     fields: Fields
+    required: tuple[str, ...] = ()
 
 
 # By the name of a field: its type, or the fields of the map that it holds.
@@ -96,7 +120,9 @@ def _value(where: str, value: Any, kind: Kind | ListOf | Fields, newer: bool) ->
             yield where, "expected a list of maps, got %s" % _shown(value), "write each as a map with %s" % names
             return
         for number, item in enumerate(value):
-            yield from problems("%s[%d]" % (where, number), item, kind.fields, newer)
+            here = "%s[%d]" % (where, number)
+            yield from ((here, "%s is missing" % name, "set it") for name in kind.required if not item.get(name))
+            yield from problems(here, item, kind.fields, newer)
     elif not isinstance(value, Mapping):
         yield where, "expected a map, got %s" % _shown(value), "give it %s" % ", ".join(list(kind)[:4])
     else:
@@ -104,6 +130,13 @@ def _value(where: str, value: Any, kind: Kind | ListOf | Fields, newer: bool) ->
 
 
 def _wrong(value: Any, kind: Kind, shown: str) -> tuple[str, str] | None:
+    if kind.name in _ITEMS and isinstance(value, Mapping):
+        test, words = _ITEMS[kind.name]
+        key = next((key for key, item in value.items() if not isinstance(item, test)), None)
+        if key is not None:
+            return "%s of %s is not %s" % (_shown(value[key]), key, words), "write it without quotes" if (
+                test is bool and str(value[key]).lower() in ("true", "false")
+            ) else "put it in quotes" if test is str else "correct it"
     if not _TESTS[kind.name](value):
         hint = "remove the quotes" if kind.name == "int" and re.fullmatch(r"-?[0-9]+", str(value)) else "correct it"
         if kind.name == "text" and isinstance(value, (bool, int, float)):
@@ -116,6 +149,10 @@ def _wrong(value: Any, kind: Kind, shown: str) -> tuple[str, str] | None:
         limits = "%s or more" % low if high is None else "%s to %s" % (low, high)
         return "%s is out of range" % value, "use %s" % limits
     return None
+
+
+# Of maps of one kind of values: the type of a value, and what it is called.
+_ITEMS = {"map of text": (str, "text"), "map of bool": (bool, "true or false")}
 
 
 def seconds(text: object) -> float:
@@ -134,6 +171,23 @@ def _is_address(text: str) -> bool:
         return False
 
 
+def _is_cidr(text: str) -> bool:
+    try:
+        return "/" in text and bool(ipaddress.ip_network(text, strict=False))
+    except ValueError:
+        return False
+
+
+def _is_place(text: str) -> bool:
+    """Return True for an address, or one with a port."""
+    host, colon, port = text.rpartition(":")
+    return _is_address(text) or bool(colon) and port.isdigit() and int(port) < 65536 and _is_address(host.strip("[]"))
+
+
+def _share(text: str) -> float:
+    return float(text[:-1]) if text.endswith("%") else 0
+
+
 def _is_map(value: Any, kind: type) -> bool:
     return isinstance(value, Mapping) and all(isinstance(item, kind) for item in value.values())
 
@@ -148,9 +202,21 @@ _TESTS = {
     "number": lambda value: _is_int(value) or isinstance(value, float),
     "text": lambda value: isinstance(value, str),
     "duration": lambda value: isinstance(value, str) and DURATION.fullmatch(value),
+    "duration or nanoseconds": lambda value: _is_int(value) or isinstance(value, str) and DURATION.fullmatch(value),
     "quantity": lambda value: isinstance(value, str) and _QUANTITY.fullmatch(value),
     "addresses": lambda value: _is_list(value, str) and all(map(_is_address, value)),
-    "threshold": lambda value: isinstance(value, str) and _THRESHOLD.fullmatch(value),
+    "address": lambda value: isinstance(value, str) and (not value or _is_address(value)),
+    "address and port": lambda value: isinstance(value, str) and (not value or _is_place(value)),
+    # An empty path has a meaning of its own: resolvConf, for example, is then that of the runtime.
+    "path": lambda value: isinstance(value, str) and (not value or value.startswith("/")),
+    "cpus": lambda value: isinstance(value, str) and (not value or _CPUS.fullmatch(value)),
+    "sysctls": lambda value: _is_list(value, str) and all(map(_SYSCTL.fullmatch, value)),
+    "phases": lambda value: _is_list(value, str) and all(text.partition("/")[0] in _PHASES for text in value),
+    "networks or primary": lambda value: (
+        _is_list(value, str) and (list(value) == ["primary"] or all(map(_is_cidr, value)))
+    ),
+    "repository": lambda value: isinstance(value, str) and _REPOSITORY.fullmatch(value),
+    "threshold": lambda value: isinstance(value, str) and _THRESHOLD.fullmatch(value) and _share(value) <= 100,
     "texts": lambda value: _is_list(value, str),
     "map of text": lambda value: _is_map(value, str),
     "map of bool": lambda value: _is_map(value, bool),

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The ranges and forms of inputs: one row an input.
 
-A row is a check of forms.py. An empty value means "not set" and is not checked, except for NOT_EMPTY and in lists.
+A row is a check of forms.py or of a file beside it. An empty value means "not set" and is not checked, except for
+NOT_EMPTY and in lists.
 Inputs that are whole configurations of a component have its fields instead (fields.py).
 """
 
@@ -14,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..base.findings import Finding
-from . import fields, forms, kubeadm_fields, kubelet_fields, manifest_forms, network_forms
+from . import backup_forms, components, fields, forms, kubeadm_fields, kubelet_fields, manifest_forms, network_forms
 from .forms import Check, number
 from .network_forms import url
 
@@ -26,7 +27,7 @@ SEVERAL_LINES = ("content", "ca", "certificate", "key", "repo_ca", "chart_conten
 FORMATS: dict[str, Check] = {
     "kube_version": forms.version,
     "kube_cluster_name": forms.cluster_name,
-    "kube_cluster_domain": forms.subdomain,
+    "kube_cluster_domain": forms.cluster_domain,
     "kube_api_endpoint.address": network_forms.host,
     "kube_api_endpoint.port": forms.port,
     "kube_api_endpoint.interface": forms.interface,
@@ -59,26 +60,32 @@ FORMATS: dict[str, Check] = {
     "kube_artifacts.source": network_forms.source,
     "kube_artifacts.versions{key}": forms.component,
     "kube_artifacts.versions.containerd": forms.containerd_version,
-    "kube_artifacts.versions.runc": forms.component_version,
-    "kube_artifacts.versions.cni": forms.component_version,
-    "kube_artifacts.versions.crictl": forms.component_version,
+    "kube_artifacts.versions.runc": forms.version_of("runc"),
+    "kube_artifacts.versions.cni": forms.version_of("cni"),
+    "kube_artifacts.versions.crictl": forms.version_of("crictl"),
     "kube_artifacts.checksums{key}": url("http", "https"),
     "kube_artifacts.checksums{}": forms.digest,
     "kube_http_proxy.http": network_forms.proxy,
     "kube_http_proxy.https": network_forms.proxy,
     "kube_http_proxy.no_proxy[]": network_forms.exception,
     "kube_data_dir": forms.data_dir,
-    "kube_backup.schedule": forms.schedule,
+    "kube_backup.schedule": backup_forms.schedule,
     "kube_backup.keep": number(0, 100000),
-    "kube_backup.recipients[]": forms.recipient,
-    "kube_backup.to[]": forms.destination,
-    "kube_backup.to[].directory": forms.archive_directory,
+    "kube_backup.recipients[]": backup_forms.recipient,
+    "kube_backup.to[]": backup_forms.destination,
+    "kube_backup.to[].directory": backup_forms.archive_directory,
     "kube_backup.to[].sftp.host": network_forms.host,
     "kube_backup.to[].sftp.port": number(1, 65535),
-    "kube_backup.to[].sftp.user": forms.user,
+    "kube_backup.to[].sftp.user": backup_forms.user,
     "kube_backup.to[].sftp.key": forms.pem,
+    "kube_backup.to[].sftp.known_hosts": backup_forms.known_hosts,
+    "kube_backup.to[].sftp.path": backup_forms.remote_path,
     "kube_backup.to[].s3.endpoint": url("https", "http"),
-    "kube_backup.to[].s3.bucket": forms.bucket,
+    "kube_backup.to[].s3.bucket": backup_forms.bucket,
+    "kube_backup.to[].s3.prefix": backup_forms.prefix,
+    "kube_backup.to[].s3.region": backup_forms.region,
+    "kube_backup.to[].s3.access_key": backup_forms.key_of_s3,
+    "kube_backup.to[].s3.secret_key": backup_forms.key_of_s3,
     "kube_backup.to[].s3.ca": forms.pem,
     "kube_reserved.kube_memory": forms.memory,
     "kube_reserved.system_memory": forms.memory,
@@ -95,7 +102,7 @@ FORMATS: dict[str, Check] = {
     "kube_clock_tolerance": number(0.5, 3600),
     "kubeadm_cluster_config.etcd.external.endpoints[]": url("https", "http"),
     "kubeadm_ignore_preflight_errors[]": forms.check_name,
-    "kubeadm_timeout": number(0, 86400),
+    "kubeadm_timeout": forms.wait,
     "k3s_install_script.checksum": forms.digest,
     "k3s_install_script.url": url("http", "https"),
     "k3s_binary": forms.absolute,
@@ -115,7 +122,7 @@ FORMATS: dict[str, Check] = {
     "k3s_helm_configs[].name": forms.label,
     "k3s_token": forms.token,
     "k3s_server_url": url("https", login=True),  # agents_only.py refuses it
-    "k3s_timeout": number(0, 86400),
+    "k3s_timeout": forms.wait,
     # Of the playbooks' own options.
     "verify_timeout": number(1, 86400),
     "verify_certificate_days": number(0, 3650),
@@ -157,6 +164,8 @@ def problems(name: str, value: Any, newer: bool = False) -> list[Finding]:
         for where, *wrong in fields.problems(name, value, known, newer):
             text = "%s (%s): %s; %s" % (where, kind, *wrong)
             found.append(Finding("inputs.format", text, value=where))
+    for where, *wrong in components.problems(name, value, newer):
+        found.append(Finding("inputs.format", "%s: %s; %s" % (where, *wrong), value=where))
     for path, check in FORMATS.items():
         if path != name and not path.startswith((name + ".", name + "[", name + "{")):
             continue

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ...module_utils.base import recipients, schedule as backup_schedule
 from ..base import labels, quantity, versions
 from ..base.reference import COMPONENTS, LAST_PATCH, OLDEST_CONTAINERD
 
@@ -30,7 +28,7 @@ DURATION = re.compile(r"([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+")
 NOT_FOR_DATA = tuple(
     "/%s/" % name
     for name in "bin boot dev etc lib lib64 opt/cni proc run sbin snap sys tmp usr var/lib/cni var/lib/containerd "
-    "var/lib/containers var/lib/docker var/lib/etcd var/lib/kubelet var/log var/run var/tmp".split()
+    "var/lib/containers var/lib/docker var/lib/etcd var/lib/kubelet var/lib/kubewright var/log var/run var/tmp".split()
 )
 # K3s's sockets are below it, and the path of a socket has at most 107 characters: unix(7).
 LONGEST_DATA_DIR = 64
@@ -82,7 +80,15 @@ cluster_name = text(
     63,
 )
 check_name = text(re.compile(r"[A-Za-z][A-Za-z0-9.-]*"), "the name of a check", "write it as NumCPU or Port-6443")
-image = text(re.compile(r"[a-z0-9][A-Za-z0-9._:/@-]*"), "the name of an image", "write it as registry.example/name:tag")
+# Without a scheme, and with nothing empty between its parts: https://pkg.go.dev/github.com/distribution/reference
+image = text(
+    re.compile(
+        r"[a-z0-9][A-Za-z0-9._-]*(:[0-9]{1,5}(?=/))?(/[a-z0-9][a-z0-9._-]*)*(:[A-Za-z0-9_][A-Za-z0-9._-]*)?"
+        r"(@[a-z0-9]+:[0-9a-fA-F]+)?"
+    ),
+    "the name of an image",
+    "write it as registry.example/name:tag, without https://",
+)
 interface = text(re.compile(r"[^\s/]{1,15}"), "the name of an interface", "use a name that ip link shows", 15)
 container_memory = text(re.compile(r"[0-9]+(\.[0-9]+)?[bkmgBKMG]?"), "an amount of memory", "write it as 4g or 512m")
 forwarded_port = text(
@@ -105,6 +111,14 @@ def token(value: str) -> Problem:
             "copy the whole token, or begin it with something else",
         )
     return None
+
+
+def cluster_domain(value: str) -> Problem:
+    """Check the DNS domain of the cluster."""
+    last = value.rpartition(".")[2]
+    if last.isdigit() or last == "localhost":
+        return '"%s" is not a domain that clients ask a DNS server for' % value, "use a name such as cluster.local"
+    return subdomain(value)
 
 
 at_once = text(
@@ -140,40 +154,14 @@ def absolute(value: str) -> Problem:
 def data_dir(value: str) -> Problem:
     """Check a directory for images and container data: not one of the system's, of the kubelet's or of etcd's."""
     top = re.sub("/+", "/", value + "/")
+    if top.endswith("/rancher/k3s/"):
+        way_out = "give the directory above it, such as %s" % (top[: -len("/rancher/k3s/")] or "/data")
+        return '"%s" names what K3s makes in it' % value, way_out
     if top.startswith(NOT_FOR_DATA):
         return '"%s" belongs to the system or to other programs' % value, "use another directory, such as /data"
     if len(value) > LONGEST_DATA_DIR:
         return '"%s..." has more than %d characters' % (value[:20], LONGEST_DATA_DIR), "use a shorter path"
     return absolute(value)
-
-
-def archive_directory(value: str) -> Problem:
-    """Check a directory for archives: not one that belongs to the cluster, because reset removes its data."""
-    top = re.sub("/+", "/", value + "/")
-    if top.startswith((*NOT_FOR_DATA, "/var/lib/kubewright/", "/var/lib/rancher/")):
-        return '"%s" belongs to the system or to the cluster' % value, "use another directory, such as /srv/backups"
-    return absolute(value)
-
-
-def schedule(value: str) -> Problem:
-    """Check when backups are made."""
-    try:
-        backup_schedule.parse(value)
-    except backup_schedule.ScheduleError as error:
-        return error.problem, error.way_out
-    return None
-
-
-def recipient(value: str) -> Problem:
-    """Check a key that archives are encrypted for. Its secret part, given by mistake, is not shown."""
-    try:
-        recipients.key_of(value)
-    except recipients.RecipientError as error:
-        way_out = "give what age-keygen calls the public key, age1…"
-        if value.upper().startswith("AGE-SECRET-KEY-"):
-            return "it is the secret part of a key, which nodes must not have", way_out
-        return "%s is not a recipient of age: %s" % (json.dumps(value[:60]), error), way_out
-    return None
 
 
 def hook(value: str) -> Problem:
@@ -184,7 +172,7 @@ def hook(value: str) -> Problem:
 
 def version(value: str) -> Problem:
     """Check a Kubernetes version, in full or as a minor release; K3s's revision may follow."""
-    found = re.fullmatch(r"v?([0-9]+)\.([0-9]+)(?:\.([0-9]+)(\+k3s[1-9][0-9]*)?)?", value)
+    found = re.fullmatch(r"v?(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(?:\.(0|[1-9][0-9]*)(\+k3s[1-9][0-9]*)?)?", value)
     if not found:
         return '"%s" is not a version' % value, "write it as 1.36 or 1.36.3 (K3s: also v1.36.3+k3s1)"
     major, patch = int(found.group(1)), int(found.group(3) or 0)
@@ -193,10 +181,19 @@ def version(value: str) -> Problem:
     return None
 
 
-def component_version(value: Any) -> Problem:
-    """Check the full version of a component."""
+def component_version(value: Any, newest: str = COMPONENTS["containerd"]) -> Problem:
+    """Check the full version of a component. newest: the one that is installed by default."""
     good = re.fullmatch(r"v?[0-9]+\.[0-9]+\.[0-9]+([-+.][0-9A-Za-z.-]+)?", str(value))
-    return None if good else ('"%s" is not a full version' % value, "write it as 2.2.9")
+    if not good:
+        return '"%s" is not a full version' % value, "write it as %s" % newest
+    if versions.parse(value)[0] > versions.parse(newest)[0]:
+        return '"%s" is of a release that does not exist or is not supported' % value, "use one such as %s" % newest
+    return None
+
+
+def version_of(name: str) -> Check:
+    """Return a check for the version of a component."""
+    return lambda value: component_version(value, COMPONENTS[name])
 
 
 def containerd_version(value: Any) -> Problem:
@@ -219,15 +216,17 @@ def amount(value: Any) -> Problem:
         good = not re.search(r"\s", str(value)) and quantity.parse(value) >= 0
     except ValueError:
         good = False
-    return None if good else ('"%s" is not a quantity' % value, "write it as 512Mi, 2Gi, 250m or 1.5")
+    return None if good else ('"%s" is not a quantity' % value, "write it as 250m or 1.5")
 
 
 def memory(value: Any) -> Problem:
     """Check an amount of memory: "500" is 500 bytes, and "500m" half a byte."""
     found = amount(value)
-    if not found and 0 < quantity.parse(value) < 2**20:
+    if found:
+        return found[0], "write it as 512Mi or 2Gi"
+    if 0 < quantity.parse(value) < 2**20:
         return '"%s" is less than 1 MiB' % value, "write it with its unit, such as 512Mi or 2Gi"
-    return found
+    return None
 
 
 def taint(value: str) -> Problem:
@@ -316,30 +315,15 @@ def words(value: Any) -> Problem:
     return None if good else ("expected a list of texts", "write each as a line that begins with -")
 
 
+def wait(value: int) -> Problem:
+    """Check a longest time in seconds; 0 is the default."""
+    return number(30, 86400)(value) if value else None
+
+
 def pem(value: str) -> Problem:
     """Check PEM text. The value is not shown."""
     good = "-----BEGIN " in value
     return None if good else ("it is not PEM text", "give the content of the file, not its path")
-
-
-DESTINATIONS = ("sftp", "s3", "directory")
-
-
-def destination(value: Any) -> Problem:
-    """Check that a destination of backups is one thing."""
-    given = [key for key in DESTINATIONS if isinstance(value, Mapping) and value.get(key)]
-    if len(given) == 1:
-        return None
-    return "it has %s" % (" and ".join(given) or "no destination"), "give it one of %s" % ", ".join(DESTINATIONS)
-
-
-user = text(
-    re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\-]*"), "the name of a user", "write it with letters, digits, - . _ and @"
-)
-# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html, and names of older buckets
-bucket = text(
-    re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]+"), "the name of a bucket", "write it with letters, digits, - . and _", 255
-)
 
 
 def base64_text(value: str) -> Problem:

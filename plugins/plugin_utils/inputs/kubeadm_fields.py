@@ -10,30 +10,48 @@ config/v1alpha1/types.go.
 from __future__ import annotations
 
 from .fields import (
+    ADDRESS,
+    ADDRESS_AND_PORT,
     BOOL,
     DURATIONS,
     INTEGER,
     LIST,
     MAP,
     MAP_OF_BOOL,
+    NODE_PORT_ADDRESSES,
     NOT_NEGATIVE,
     NUMBER,
+    PATH,
+    PHASES,
     PORT,
+    REPOSITORY,
     TEXT,
     TEXTS,
     Fields,
     Kind,
     ListOf,
 )
+from .kubelet_fields import EFFECT, LOGGING
 
 _HEAD: Fields = {"apiVersion": TEXT, "kind": TEXT}
-_IMAGE: Fields = {"imageRepository": TEXT, "imageTag": TEXT}
+_IMAGE: Fields = {"imageRepository": REPOSITORY, "imageTag": TEXT}
 _ARGUMENTS = ListOf({"name": TEXT, "value": TEXT})
 _ENVIRONMENT = ListOf({"name": TEXT, "value": TEXT, "valueFrom": MAP})
+# k8s.io/api, core/v1/types.go, HostPathType; empty for no check
+_PATH_TYPES = ("", *"DirectoryOrCreate Directory FileOrCreate File Socket CharDevice BlockDevice".split())
 _COMPONENT: Fields = {
     "extraArgs": _ARGUMENTS,
     "extraEnvs": _ENVIRONMENT,
-    "extraVolumes": ListOf({"name": TEXT, "hostPath": TEXT, "mountPath": TEXT, "readOnly": BOOL, "pathType": TEXT}),
+    "extraVolumes": ListOf(
+        {
+            "name": TEXT,
+            "hostPath": PATH,
+            "mountPath": PATH,
+            "readOnly": BOOL,
+            "pathType": Kind("text", choices=_PATH_TYPES),
+        },
+        ("name", "hostPath", "mountPath"),
+    ),
 }
 CLUSTER: Fields = {
     **_HEAD,
@@ -55,10 +73,10 @@ CLUSTER: Fields = {
             "serverCertSANs": TEXTS,
             "peerCertSANs": TEXTS,
         },
-        "external": {"endpoints": TEXTS, "httpEndpoints": TEXTS, "caFile": TEXT, "certFile": TEXT, "keyFile": TEXT},
+        "external": {"endpoints": TEXTS, "httpEndpoints": TEXTS, "caFile": PATH, "certFile": PATH, "keyFile": PATH},
     },
     "featureGates": MAP_OF_BOOL,
-    "imageRepository": TEXT,
+    "imageRepository": REPOSITORY,
     "kubernetesVersion": TEXT,
     "networking": {"serviceSubnet": TEXT, "podSubnet": TEXT, "dnsDomain": TEXT},
     "proxy": {"disabled": BOOL},
@@ -72,14 +90,14 @@ _NODE: Fields = {
     "nodeRegistration": {
         "name": TEXT,
         "criSocket": TEXT,
-        "taints": ListOf({"key": TEXT, "value": TEXT, "effect": TEXT, "timeAdded": TEXT}),
+        "taints": ListOf({"key": TEXT, "value": TEXT, "effect": EFFECT, "timeAdded": TEXT}),
         "kubeletExtraArgs": _ARGUMENTS,
         "ignorePreflightErrors": TEXTS,
         "imagePullPolicy": Kind("text", choices=("Always", "IfNotPresent", "Never")),
         "imagePullSerial": BOOL,
     },
-    "patches": {"directory": TEXT},
-    "skipPhases": TEXTS,
+    "patches": {"directory": PATH},
+    "skipPhases": PHASES,
     "timeouts": dict.fromkeys([*_WAITS.split(), "upgradeManifests"], DURATIONS),
 }
 INIT: Fields = {**_NODE, "bootstrapTokens": LIST, "certificateKey": TEXT, "localAPIEndpoint": _API_ENDPOINT}
@@ -93,7 +111,7 @@ _RULES: Fields = {"masqueradeBit": Kind("int", 0, 31), "masqueradeAll": BOOL}
 _SYNC: Fields = {"syncPeriod": DURATIONS, "minSyncPeriod": DURATIONS}
 PROXY: Fields = {
     **_HEAD,
-    "bindAddress": TEXT,
+    "bindAddress": ADDRESS,
     "bindAddressHardFail": BOOL,
     "clientConnection": {
         "kubeconfig": TEXT,
@@ -117,7 +135,7 @@ PROXY: Fields = {
     "detectLocalMode": Kind("text", choices=("ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix")),
     "enableProfiling": BOOL,
     "featureGates": MAP_OF_BOOL,
-    "healthzBindAddress": TEXT,
+    "healthzBindAddress": ADDRESS_AND_PORT,
     "hostnameOverride": TEXT,
     "iptables": {**_RULES, **_SYNC, "localhostNodePorts": BOOL},
     "ipvs": {
@@ -129,11 +147,11 @@ PROXY: Fields = {
         "tcpTimeout": DURATIONS,
         "udpTimeout": DURATIONS,
     },
-    "logging": MAP,
-    "metricsBindAddress": TEXT,
+    "logging": LOGGING,
+    "metricsBindAddress": ADDRESS_AND_PORT,
     "mode": TEXT,
     "nftables": {**_RULES, **_SYNC},
-    "nodePortAddresses": TEXTS,
+    "nodePortAddresses": NODE_PORT_ADDRESSES,
     "oomScoreAdj": Kind("int", -1000, 1000),
     "portRange": TEXT,
     "showHiddenMetricsForVersion": TEXT,

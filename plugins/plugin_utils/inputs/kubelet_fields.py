@@ -9,8 +9,10 @@ k8s.io/kubelet v0.37.2, config/v1beta1/types.go; ranges and choices: pkg/kubelet
 from __future__ import annotations
 
 from .fields import (
+    ADDRESS,
     ADDRESSES,
     BOOL,
+    CPUS,
     DURATIONS,
     INTEGER,
     LIST,
@@ -19,9 +21,11 @@ from .fields import (
     MAP_OF_TEXT,
     NOT_NEGATIVE,
     NUMBER,
+    PATH,
     PERCENT,
     PORT,
     QUANTITY,
+    SYSCTLS,
     TEXT,
     TEXTS,
     THRESHOLD,
@@ -47,18 +51,42 @@ _NOT_NEGATIVE = """
     kubeAPIQPS maxOpenFiles maxPods podsPerCore registryBurst registryPullQPS
 """
 _TEXTS_ONLY = """
-    address apiVersion cgroupRoot clusterDomain containerRuntimeEndpoint contentType
-    healthzBindAddress imageServiceEndpoint kind kubeReservedCgroup kubeletCgroups podCIDR podLogsDir providerID
-    reservedSystemCPUs resolvConf showHiddenMetricsForVersion staticPodPath staticPodURL systemCgroups
-    systemReservedCgroup tlsCertFile tlsPrivateKeyFile volumePluginDir
+    apiVersion cgroupRoot clusterDomain containerRuntimeEndpoint contentType
+    healthzBindAddress imageServiceEndpoint kind kubeReservedCgroup kubeletCgroups podCIDR providerID
+    showHiddenMetricsForVersion staticPodURL systemCgroups systemReservedCgroup
 """
+_PATHS = "podLogsDir resolvConf staticPodPath tlsCertFile tlsPrivateKeyFile volumePluginDir"
 _DURATIONS = """
     containerLogMonitorInterval cpuCFSQuotaPeriod cpuManagerReconcilePeriod evictionPressureTransitionPeriod
     fileCheckFrequency httpCheckFrequency imageMaximumGCAge imageMinimumGCAge nodeStatusReportFrequency
     nodeStatusUpdateFrequency runtimeRequestTimeout shutdownGracePeriod shutdownGracePeriodCriticalPods
     streamingConnectionIdleTimeout syncFrequency volumeStatsAggPeriod
 """
-_TEXT_LISTS = "allowedUnsafeSysctls preloadedImagesVerificationAllowlist tlsCipherSuites"
+_TEXT_LISTS = "preloadedImagesVerificationAllowlist"
+# Those of Go's crypto/tls that can be chosen: k8s.io/component-base, cli/flag/ciphersuites_flag.go
+_CIPHERS = tuple(
+    "TLS_%s" % name
+    for name in """
+    AES_128_GCM_SHA256 AES_256_GCM_SHA384 CHACHA20_POLY1305_SHA256
+    ECDHE_ECDSA_WITH_AES_128_CBC_SHA ECDHE_ECDSA_WITH_AES_128_CBC_SHA256 ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+    ECDHE_ECDSA_WITH_AES_256_CBC_SHA ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 ECDHE_ECDSA_WITH_CHACHA20_POLY1305
+    ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256 ECDHE_ECDSA_WITH_RC4_128_SHA ECDHE_RSA_WITH_3DES_EDE_CBC_SHA
+    ECDHE_RSA_WITH_AES_128_CBC_SHA ECDHE_RSA_WITH_AES_128_CBC_SHA256 ECDHE_RSA_WITH_AES_128_GCM_SHA256
+    ECDHE_RSA_WITH_AES_256_CBC_SHA ECDHE_RSA_WITH_AES_256_GCM_SHA384 ECDHE_RSA_WITH_CHACHA20_POLY1305
+    ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256 ECDHE_RSA_WITH_RC4_128_SHA RSA_WITH_3DES_EDE_CBC_SHA
+    RSA_WITH_AES_128_CBC_SHA RSA_WITH_AES_128_CBC_SHA256 RSA_WITH_AES_128_GCM_SHA256 RSA_WITH_AES_256_CBC_SHA
+    RSA_WITH_AES_256_GCM_SHA384 RSA_WITH_RC4_128_SHA
+    """.split()
+)
+# Fields of k8s.io/component-base, logs/api/v1/types.go
+LOGGING: Fields = {
+    "format": Kind("text", choices=("text", "json")),
+    "verbosity": NOT_NEGATIVE,
+    "vmodule": LIST,
+    "options": MAP,
+    "flushFrequency": Kind("duration or nanoseconds"),
+}
+EFFECT = Kind("text", choices=("NoSchedule", "PreferNoSchedule", "NoExecute"))
 _TEXT_MAPS = (
     "cpuManagerPolicyOptions defaultPodSysctls kubeReserved qosReserved systemReserved topologyManagerPolicyOptions"
 )
@@ -69,7 +97,12 @@ FIELDS: Fields = {
     **dict.fromkeys(_NOT_NEGATIVE.split(), NOT_NEGATIVE),
     **dict.fromkeys(_TEXTS_ONLY.split(), TEXT),
     **dict.fromkeys(_DURATIONS.split(), DURATIONS),
+    **dict.fromkeys(_PATHS.split(), PATH),
     **dict.fromkeys(_TEXT_LISTS.split(), TEXTS),
+    "address": ADDRESS,
+    "allowedUnsafeSysctls": SYSCTLS,
+    "reservedSystemCPUs": CPUS,
+    "tlsCipherSuites": Kind("texts", choices=_CIPHERS),
     **dict.fromkeys(_TEXT_MAPS.split(), MAP_OF_TEXT),
     **dict.fromkeys(_THRESHOLDS.split(), dict.fromkeys(SIGNALS, THRESHOLD)),
     "evictionSoftGracePeriod": dict.fromkeys(SIGNALS, DURATIONS),
@@ -111,7 +144,7 @@ FIELDS: Fields = {
     ),
     "iptablesDropBit": Kind("int", 0, 31),
     "iptablesMasqueradeBit": Kind("int", 0, 31),
-    "logging": MAP,
+    "logging": LOGGING,
     "maxParallelImagePulls": Kind("int", 1),
     "memoryManagerPolicy": Kind("text", choices=("None", "Static")),
     "memoryReservationPolicy": TEXT,
@@ -123,7 +156,7 @@ FIELDS: Fields = {
     "podPidsLimit": Kind("int", -1),
     "port": PORT,
     "readOnlyPort": Kind("int", 0, 65535),
-    "registerWithTaints": ListOf({"key": TEXT, "value": TEXT, "effect": TEXT, "timeAdded": TEXT}),
+    "registerWithTaints": ListOf({"key": TEXT, "value": TEXT, "effect": EFFECT, "timeAdded": TEXT}, ("key", "effect")),
     "reservedMemory": ListOf({"numaNode": INTEGER, "limits": MAP}),
     "shutdownGracePeriodByPodPriority": ListOf({"priority": INTEGER, "shutdownGracePeriodSeconds": NOT_NEGATIVE}),
     "staticPodURLHeader": MAP,

@@ -34,11 +34,13 @@ def host(value: str) -> Problem:
 
 def wildcard_host(value: str) -> Problem:
     """Check a name or address for a certificate; a name may begin with `*.`."""
-    return host(value[2:] if value.startswith("*.") else value)
+    if value.startswith("*.") and not _address(value[2:]):
+        return host(value[2:])
+    return host(value)
 
 
 def url(*schemes: str, login: bool = False) -> Check:
-    """Return a check for a URL with one of the schemes and a host. The value is not shown: it may hold a login.
+    """Return a check for a URL with one of the schemes and a host. It is not shown where it may hold a secret.
 
     login: True if a login is allowed in it.
     """
@@ -58,12 +60,16 @@ def url(*schemes: str, login: bool = False) -> Check:
             None
             if good
             else (
-                "it is not a URL that begins with %s://" % ":// or ".join(schemes),
+                "%s is not a URL that begins with %s://" % (_shown(value, login), ":// or ".join(schemes)),
                 "write it as %s://host:port" % schemes[0],
             )
         )
 
     return check
+
+
+def _shown(value: str, login: bool) -> str:
+    return "it" if login or re.search("[@?#]", value) else '"%s"' % value
 
 
 # What Go's url.Parse takes in a login (net/url, validUserinfo), which must be encoded otherwise.
@@ -133,10 +139,12 @@ def node_ip(value: str) -> Problem:
     """Check where a node's address comes from: addresses, interfaces or networks, separated by commas."""
     for part in value.split(","):
         part = part.strip()
-        if "/" in part:
+        if "/" in part and "://" not in part:
             wrong = cidr(part)
+            if wrong and "host bits" in wrong[0]:
+                return wrong[0], "%s, or as %s" % (wrong[1], part.partition("/")[0])
             if wrong:
-                return wrong
+                return wrong[0], "write it as 10.0.0.0/24"
         elif (
             not (_address(part) or re.fullmatch(r"[A-Za-z0-9_.:@-]{1,15}", part))
             or re.fullmatch(r"[0-9.]+", part)
@@ -149,9 +157,18 @@ def node_ip(value: str) -> Problem:
     return None
 
 
+# Labels of a name, the first of which may be *, and a port. The last one is not a number, or a range of numbers.
+# https://pkg.go.dev/golang.org/x/net/http/httpproxy
+_EXCEPTION = re.compile(r"(\*?\.)?([A-Za-z0-9_-]+\.)*(?![0-9]+(-|\.?(:|$)))[A-Za-z0-9_-]+\.?(:[0-9]{1,5})?")
+
+
 def exception(value: str) -> Problem:
     """Check a name, domain, address or network that is reached without the proxy."""
-    if value == "*" or not value or re.search(r"[\s/@]", value.partition("/")[0]) or "://" in value:
+    name = value.partition("/")[0]
+    if (
+        not ((_address(name) or _address(name.rpartition(":")[0].strip("[]"))) or _EXCEPTION.fullmatch(name))
+        or "://" in value
+    ):
         return (
             '"%s" is not a host, a domain or a network' % value,
             "use names such as .example.com, addresses, or networks such as 10.0.0.0/8",
@@ -171,6 +188,9 @@ def registry(value: str) -> Problem:
     if value in ("index.docker.io", "registry-1.docker.io"):
         return '"%s" is not how containerd names Docker Hub' % value, "write docker.io"
     found = re.fullmatch(r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?::([1-9][0-9]{0,4}))?", value)
+    if found and not re.search(r"[.:]", value) and value != "localhost":
+        # containerd takes a first part without a dot and a port for a part of the image's name at Docker Hub.
+        return '"%s" is not the host of a registry' % value, "write it with its domain or port, such as docker.io"
     if value == "*" or found and ".." not in value and int(found.group(3) or 0) < 65536:
         return None
     return '"%s" is not the name of a registry' % value, "write it as registry.example:5000, without https:// and path"

@@ -11,7 +11,6 @@ the exact path and value.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -24,10 +23,10 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ..base import versions
 from ..base.findings import Finding
 from ..base.resources import ROLES
-from . import formats
+from . import formats, hints
 from .foreign import dialects
 from .foreign.dialect import Dialect
-from .groups import CUTOFF, FAMILIES
+from .groups import FAMILIES
 
 Spec = dict[str, Any]
 
@@ -108,8 +107,8 @@ def run_options(playbook: str, given: Mapping[str, Any]) -> tuple[dict[str, Any]
     values: dict[str, Any] = {}
     problems: list[Finding] = []
     for name, spec in run_specification(playbook).items():
-        value = _value(name, given.get(name), spec, problems)
-        problems += formats.problems(name, value) if name in given else []
+        value, wrong = _checked(name, given, spec)
+        problems += wrong
         values[name.removeprefix(playbook + "_")] = _without_none(value)
     return values, problems
 
@@ -139,15 +138,25 @@ def validate(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Finding]]:
     newer = versions.is_newer(given.get("kube_version"))
     values = {}
     for name, spec in known.items():
-        wrong: list[Finding] = []
-        values[name] = _value(name, given.get(name), spec, wrong)
-        said = {finding.text.partition(":")[0] for finding in wrong}
-        forms = formats.problems(name, values[name], newer) if name in given else []
-        wrong += [finding for finding in forms if finding.value not in said]
+        values[name], wrong = _checked(name, given, spec, newer)
         if wrong and name not in _KEPT:
             values[name] = _default(name, spec, [])
         problems += wrong
     return values, problems
+
+
+def _checked(name: str, given: Mapping[str, Any], spec: Spec, newer: bool = False) -> tuple[Any, list[Finding]]:
+    """Return the value of an input in its type, complete, and what is wrong with it, each thing once."""
+    wrong: list[Finding] = []
+    value = _value(name, given.get(name), spec, wrong)
+    said = {finding.text.partition(":")[0] for finding in wrong}
+    forms = formats.problems(name, value, newer) if name in given else []
+    return value, wrong + [finding for finding in forms if not _is_said(str(finding.value), said)]
+
+
+def _is_said(path: str, said: set[str]) -> bool:
+    """Return True if a value, or a part of it, was called wrong already."""
+    return any(one == path or one.startswith((path + ".", path + "[")) for one in said)
 
 
 def misspelt(name: str, dialect: Dialect) -> Finding | None:
@@ -159,24 +168,28 @@ def misspelt(name: str, dialect: Dialect) -> Finding | None:
 def _unknown(name: str, known: Iterable[str], where: str = "") -> Finding:
     if not where and known is specification():
         return _finding(name, dialects.near(name, specification(), None))
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=CUTOFF if not where else 0.6)
-    return _finding(name, near[0] if near else "", where)
+    return _finding(name, hints.near(name, known, where), where)
 
 
 def _finding(name: str, near: str, where: str = "") -> Finding:
     hint = "did you mean %s?" % near if near else "remove it, or see docs/reference/inputs.md"
+    if where == "kube_registries" and not near:
+        hint = "write the registry in its mirrors or configs"
     text = "%s has no key %s; %s" % (where, name, hint) if where else "unknown input %s; %s" % (name, hint)
     return Finding("inputs.unknown", text, value="%s.%s" % (where, name) if where else name)
 
 
 def _value(path: str, value: Any, spec: Spec, problems: list[Finding]) -> Any:
-    if value is None:
+    if value is None or spec.get("required") and value == "":
         if spec.get("required"):
             problems.append(Finding("inputs.missing", "%s is missing" % path, value=path))
         return _default(path, spec, problems)
-    if isinstance(value, bool) and "off" in spec.get("choices", ()):
+    kind, choices = spec.get("type", "str"), spec.get("choices", ())
+    if isinstance(value, bool) and "off" in choices:
         value = "on" if value else "off"  # YAML reads a bare off as false
-    kind = spec.get("type", "str")
+    if kind == "str" and choices and not isinstance(value, str):
+        _is_choice(path, value, choices, problems)
+        return _default(path, spec, problems)
     converted, good = _converted(path, value, {"type": kind}, problems)
     if not good:
         return _default(path, spec, problems)
@@ -233,6 +246,11 @@ def _validator(kind: str) -> ArgumentSpecValidator:
 def _converted(path: str, value: Any, spec: Spec, problems: list[Finding]) -> tuple[Any, bool]:
     """Return the value in its type, and True if it has that type or is text for it (`-e` gives only text)."""
     kind = spec["type"]
+    if kind == "str" and _is_changed(path, value):
+        found = "a number" if is_secret(path) else "the number %s" % value
+        text = "%s: expected text, got %s, which YAML may have changed; put it in quotes"
+        problems.append(Finding("inputs.type", text % (path, found), value=shown(path, value), limit=kind))
+        return None, False
     # Ansible would turn these into text, or text into a map.
     strict = {"str": (bool, dict, list, tuple), "path": (bool, dict, list, tuple), "int": (bool,), "float": (bool,)}
     wrong = isinstance(value, strict.get(kind, ())) or kind == "dict" and not isinstance(value, Mapping)
@@ -260,10 +278,23 @@ def _converted(path: str, value: Any, spec: Spec, problems: list[Finding]) -> tu
     return None, False
 
 
+# Text that may be a number: it means the same, however YAML writes it, or its form is checked.
+_NUMERIC = re.compile(r"kube_version|kube_workers_at_once|kube_reserved\.\w+|local_memory|local_nodes\[\d+\]\.memory")
+# Text that may be a whole number, and would be another one if YAML read it as such.
+_NEVER_A_NUMBER = re.compile(r".*(^|[._])(password|access_key|secret_key|token|passphrase|schedule|ports\[\d+\])")
+
+
+def _is_changed(path: str, value: Any) -> bool:
+    """Return True if a number may be another text than was written: 1.10, 0123, 12:30 or 1_000 in YAML."""
+    if isinstance(value, float):
+        return not _NUMERIC.fullmatch(path)
+    return isinstance(value, int) and not isinstance(value, bool) and bool(_NEVER_A_NUMBER.fullmatch(path))
+
+
 def _with_text_keys(path: str, value: Mapping[Any, Any], problems: list[Finding]) -> dict[str, Any]:
     """Return a map with its keys as text, and refuse keys that YAML reads as something else than text or a number."""
     for key in value:
-        if key is None or isinstance(key, (bool, tuple)):
+        if key is None or isinstance(key, (bool, float, tuple)):
             text = "%s: its key %s is not text. Put it in quotes." % (path, "(empty)" if key is None else key)
             problems.append(Finding("inputs.key", text, value=path))
     return {str(key): item for key, item in value.items()}

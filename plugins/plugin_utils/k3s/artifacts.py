@@ -19,6 +19,7 @@ from . import config
 BINARY = "/usr/local/bin/k3s"
 SCRIPT, SCRIPT_COMPONENT = "/etc/kubewright/k3s-install.sh", "k3s-script"
 # Names of the releases' files: https://github.com/k3s-io/k3s/releases
+# Machines of other architectures are refused: distribution_rules.py.
 _FILES = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}
 # Links to K3s, which acts as these commands, if the node does not have them. Upstream's script does the same.
 LINKS = ["kubectl", "crictl", "ctr"]
@@ -36,7 +37,7 @@ def programs(node: Node, cluster: Cluster) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     item: dict[str, Any]
     if values["k3s_install_method"] != "existing":
-        item = {"component": "k3s", "url": base + _FILES[architecture], "version": named, "dest": BINARY}
+        item = {"component": "k3s", "url": base + _FILES.get(architecture, "k3s"), "version": named, "dest": BINARY}
         found.append(_checked(item, sums, checksums))
         if values["k3s_install_method"] == "binary":
             found[0]["links"] = LINKS

@@ -22,7 +22,8 @@ import yaml
 from ...module_utils.base.masking import masked
 from ..base.distribution import File, Inputs
 from ..base.findings import Finding
-from ..base.yaml_documents import dump, plain
+from ..base.yaml_documents import KubernetesLoader, dump, plain
+from ..inputs import manifest_forms
 
 PAGE = "https://docs.k3s.io/add-ons/helm"
 FOLDER = "%s/server/manifests/"
@@ -185,7 +186,7 @@ _MAKERS = {"k3s_manifests": _manifest, "k3s_helm_charts": chart, "k3s_helm_confi
 def documents(text: str) -> tuple[Any, ...]:
     """Return the documents of a manifest; raise ValueError with what is wrong with it, without any of its values."""
     try:
-        found = [plain(item) for item in yaml.load_all(str(text), Loader=_Loader) if item is not None]
+        found = [plain(item) for item in yaml.load_all(str(text), Loader=KubernetesLoader) if item is not None]
     except yaml.YAMLError as error:
         # Without the parser's own message: it quotes the text, which may be a Secret's.
         mark = getattr(error, "problem_mark", None)
@@ -202,14 +203,6 @@ def documents(text: str) -> tuple[Any, ...]:
     if not found:
         raise ValueError("the content has no object. Remove the item, or set its state to absent")
     return tuple(found)
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML as Kubernetes reads it: times, and the value =, are text."""
-
-
-for _tag in ("tag:yaml.org,2002:value", "tag:yaml.org,2002:timestamp"):
-    _Loader.add_constructor(_tag, lambda loader, node: loader.construct_scalar(node))
 
 
 def has_secret(text: str) -> bool:
@@ -288,10 +281,13 @@ def _check_manifest(here: str, item: Mapping[str, Any]) -> list[Finding]:
     if item.get("src"):
         return []  # read() refused it
     try:
-        documents(item["content"])
+        found = documents(item["content"])
     except ValueError as error:
         return [Finding("k3s_manifest.invalid", "%s: %s." % (here, error), value=item.get("name"))]
-    return []
+    # K3s would only log what the API refuses.
+    wrong = next(filter(None, map(manifest_forms.document, found)), None)
+    text = "%s: %s; %s." % (here, *wrong) if wrong else ""
+    return [Finding("k3s_manifest.invalid", text, value=item.get("name"))] if wrong else []
 
 
 def _check_chart(here: str, item: Mapping[str, Any]) -> list[Finding]:

@@ -12,7 +12,7 @@ from typing import Any
 from ..base.distribution import Cluster, Inputs, Node, Nodes, Problems
 from ..base.findings import Finding
 from ..base.reference import K3S_AIRGAP_PAGE
-from ..inputs import lifecycle
+from ..inputs import fields, lifecycle
 from ..network import flannel
 from . import auto_deploy, config, datastore, hardening, node_files, packaged_components
 
@@ -87,6 +87,10 @@ def unknown_interface(host: str, node: Node) -> list[Finding]:
     return [Finding("k3s_config.unknown_interface", text % values, host, wanted, ", ".join(known))]
 
 
+# An agent downloads nothing between the token and its use, but starts containerd.
+SHORTEST_TTL = 60
+
+
 def _check_token_ttl(ttl: str) -> list[Finding]:
     """Check the lifetime of the token that agents join with."""
     if ttl and not re.fullmatch(r"([0-9]+[hms])+", ttl):
@@ -96,6 +100,9 @@ def _check_token_ttl(ttl: str) -> list[Finding]:
         # https://docs.k3s.io/cli/token: with 0 the token never expires.
         text = "k3s_bootstrap_token_ttl %s: K3s's token would never expire. Set a duration such as 2h or 90m." % ttl
         return [Finding("k3s_bootstrap_token_ttl.never_expires", text, value=ttl)]
+    if ttl and fields.seconds(ttl) < SHORTEST_TTL:
+        text = "k3s_bootstrap_token_ttl %s: the token would expire before the agents have joined. Set at least %ds."
+        return [Finding("k3s_bootstrap_token_ttl.too_short", text % (ttl, SHORTEST_TTL), value=ttl, limit=SHORTEST_TTL)]
     return []
 
 

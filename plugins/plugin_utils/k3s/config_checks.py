@@ -18,6 +18,7 @@ from typing import Any
 from ..base import versions
 from ..base.findings import Finding
 from ..base.yaml_documents import owned_keys
+from ..inputs import forms
 from .config import ROLES
 from .config_keys import (
     ADDRESSES,
@@ -26,13 +27,17 @@ from .config_keys import (
     AGENT_SINCE,
     BOOL,
     CHOICES,
+    CRON,
     DEPRECATED,
     DURATION,
+    HOSTS,
+    IMAGES,
     KEYS,
     LIST,
     MODE,
     NUMBER,
     OLDEST,
+    PATHS,
     PORT_RANGES,
     REMOVED,
     REMOVED_PAGE,
@@ -219,13 +224,45 @@ def _check_value(key: str, name: str, value: Any) -> list[Finding]:
 
 
 def _check_form(here: str, name: str, values: Any) -> list[Finding]:
-    """Check values that must be addresses or ranges of ports: K3s would not start."""
-    for value in [part for item in values for part in str(item).split(",")]:
-        if name in ADDRESSES and not _is_address(value) or name in PORT_RANGES and not _is_range(value):
-            kind = "an address such as 10.0.0.5" if name in ADDRESSES else "a range of ports such as 30000-32767"
+    """Check values that have a form: with another one K3s would not start, or do what it is for."""
+    parts = (
+        [str(item) for item in values] if name in CRON else [part for item in values for part in str(item).split(",")]
+    )
+    for names, test, kind in _FORMS:
+        wrong = [value for value in parts if name in names and not test(value)]
+        if wrong:
             text = "%s: K3s needs %s here, got %r."
-            return [Finding("k3s_config.value", text % (here, kind, value), value=value, limit=kind)]
+            return [Finding("k3s_config.value", text % (here, kind, wrong[0]), value=wrong[0], limit=kind)]
     return []
+
+
+# The fields of an expression: the lowest and the highest number, and names. https://pkg.go.dev/github.com/robfig/cron/v3
+_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_DAYS = "sun mon tue wed thu fri sat".split()
+_CRON: tuple[tuple[int, int, list[str]], ...] = ((0, 59, []), (0, 23, []), (1, 31, []), (1, 12, _MONTHS), (0, 6, _DAYS))
+
+
+def _is_cron(text: str) -> bool:
+    text = re.sub(r"^(CRON_)?TZ=\S+ +", "", text)
+    if text.startswith("@"):
+        every = _DURATION.fullmatch(text[len("@every ") :]) if text.startswith("@every ") else None
+        return bool(every) or text[1:] in ("yearly", "annually", "monthly", "weekly", "daily", "midnight", "hourly")
+    words = text.split()
+    return len(words) == len(_CRON) and all(map(_is_cron_field, words, _CRON))
+
+
+def _is_cron_field(word: str, limits: tuple[int, int, list[str]]) -> bool:
+    low, high, names = limits
+    for part in word.lower().split(","):
+        whole, slash, step = part.partition("/")
+        ends = [str(names.index(end) + low) if end in names else end for end in whole.split("-")]
+        if slash and not (step.isdigit() and int(step)):
+            return False
+        if whole not in ("*", "?") and not (len(ends) < 3 and all(end.isdigit() for end in ends)):
+            return False
+        if whole not in ("*", "?") and not low <= int(ends[0]) <= int(ends[-1]) <= high:
+            return False
+    return True
 
 
 def _is_address(text: str) -> bool:
@@ -238,6 +275,20 @@ def _is_address(text: str) -> bool:
 def _is_range(text: str) -> bool:
     found = re.fullmatch(r"([0-9]{1,5})-([0-9]{1,5})", text)
     return found is not None and 0 < int(found.group(1)) <= int(found.group(2)) < 65536
+
+
+_FORMS: tuple[tuple[tuple[str, ...], Callable[[str], Any], str], ...] = (
+    (ADDRESSES, _is_address, "an address such as 10.0.0.5"),
+    (PORT_RANGES, _is_range, "a range of ports such as 30000-32767"),
+    (PATHS, lambda text: text.startswith("/"), "an absolute path"),
+    (
+        HOSTS,
+        lambda text: re.fullmatch(r"[^/\s]+", text),
+        "a host such as registry.example:5000, without https:// and path",
+    ),
+    (IMAGES, lambda text: not forms.image(text), "an image such as registry.example/name:tag"),
+    (CRON, _is_cron, 'an expression of cron such as "0 */6 * * *" (minute hour day month weekday)'),
+)
 
 
 def _check_items(key: str, items: Any) -> list[Finding]:

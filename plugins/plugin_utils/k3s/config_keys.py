@@ -136,6 +136,18 @@ CHOICES = {
     "etcd-s3-bucket-lookup-type": ("auto", "dns", "path"),
     "flannel-backend": ("none", "vxlan", "host-gw", "wireguard-native"),
     "secrets-encryption-provider": ("aescbc", "secretbox"),
+    # containerd's plugins; of an unknown one K3s starts without a runtime
+    "snapshotter": (
+        "overlayfs",
+        "fuse-overlayfs",
+        "stargz",
+        "native",
+        "btrfs",
+        "zfs",
+        "devmapper",
+        "blockfile",
+        "erofs",
+    ),
 }
 
 # Keys whose values are addresses, and keys whose values are ranges of ports.
@@ -147,6 +159,21 @@ ADDRESSES = (
     "node-external-ip",
 )
 PORT_RANGES = ("service-node-port-range",)
+# Keys whose values are absolute paths on the node, hosts without a scheme, and names of images.
+PATHS = (
+    "default-local-storage-path",
+    "etcd-snapshot-dir",
+    "flannel-cni-conf",
+    "flannel-conf",
+    "image-credential-provider-bin-dir",
+    "image-credential-provider-config",
+    "log",
+    "resolv-conf",
+    "vpn-auth-file",
+)
+HOSTS = ("etcd-s3-endpoint", "system-default-registry")
+IMAGES = ("helm-job-image", "pause-image")
+CRON = ("etcd-snapshot-schedule-cron",)
 
 # A server with other values cannot join: SERVER_PAGE ("Critical Configuration Values"); supervisor-metrics is in the
 # program's list (CriticalControlArgs in pkg/daemons/config/types.go). Of `disable` only CRITICAL_DISABLE matters. The

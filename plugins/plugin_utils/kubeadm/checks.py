@@ -29,7 +29,16 @@ OWN_ARGUMENTS = {
 def machine(host: str, node: Node, joined: bool) -> Problems:
     """Check architecture and init system, and the size of a machine that is not a member yet."""
     found = Problems(_kind(host, node), [])
-    return found if joined else found + _size(host, node)
+    return found if joined else found + Problems([], _no_route(host, node)) + _size(host, node)
+
+
+def _no_route(host: str, node: Node) -> list[Finding]:
+    """Warn of a machine without a default route: the kernel refuses connections to Services before they are changed."""
+    network = node["info"]["network"]
+    if network.get("default_ipv4") or network.get("default_ipv6"):
+        return []
+    text = "%s has no default route, and its own processes need one to reach Services. Add one, for example to a dummy "
+    return [Finding("network.no_default_route", (text + "interface.") % host, host)]
 
 
 def data_moved(host: str, node: Node) -> list[Finding]:

@@ -10,7 +10,8 @@ Secrets are not in here: the module that runs kubeadm replaces @token@, @ca_hash
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
@@ -19,6 +20,7 @@ from ...module_utils.node.paths import TOKEN_DESCRIPTION
 from ..base.distribution import Cluster, Inputs, Node
 from ..base.findings import Finding
 from ..base.yaml_documents import dump, merge, owned_keys
+from ..inputs import fields
 
 CRI_SOCKET = "unix:///run/containerd/containerd.sock"
 
@@ -236,4 +238,37 @@ def problems(inputs: Inputs) -> list[Finding]:
                 "server fail, and no node can join. Remove it."
             )
             found.append(Finding("kubeadm_config.anonymous_auth", text, value="false"))
-    return found
+    return found + list(_validity(inputs["kubeadm_cluster_config"])) + _external_etcd(inputs["kubeadm_cluster_config"])
+
+
+# With less, certificates expire before anybody renews them: verify warns 30 days before.
+SHORTEST_HOURS = 24 * 7
+
+
+def _validity(given: Mapping[str, Any]) -> Iterator[Finding]:
+    """Refuse certificates that expire within days: then the cluster stops."""
+    for name in ("certificateValidityPeriod", "caCertificateValidityPeriod"):
+        seconds = fields.seconds(given.get(name))
+        if given.get(name) and seconds < SHORTEST_HOURS * 3600:
+            text = "kubeadm_cluster_config.%s %s: the cluster would stop when they expire. Set at least %dh."
+            shown = given[name]
+            yield Finding(
+                "kubeadm_config.validity", text % (name, shown, SHORTEST_HOURS), value=shown, limit=SHORTEST_HOURS
+            )
+
+
+def _external_etcd(given: Mapping[str, Any]) -> list[Finding]:
+    """Refuse an external etcd without members, and members without a port: their default is not etcd's."""
+    etcd = given.get("etcd")
+    external = etcd.get("external") if isinstance(etcd, Mapping) else None
+    if not isinstance(external, Mapping):
+        return []
+    urls = external.get("endpoints")
+    if not urls:
+        text = (
+            "kubeadm_cluster_config.etcd.external has no endpoints. List its members, such as https://10.0.0.50:2379."
+        )
+        return [Finding("kubeadm_config.no_etcd_endpoints", text, value="kubeadm_cluster_config.etcd.external")]
+    text = "kubeadm_cluster_config.etcd.external.endpoints: %s has no port. Add it, such as :2379."
+    plain = [url for url in urls if isinstance(url, str) and re.fullmatch(r"https?://(\[[^\]]*\]|[^:/@]+)/?", url)]
+    return [Finding("kubeadm_config.etcd_port", text % url, value=url) for url in plain]

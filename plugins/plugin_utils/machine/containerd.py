@@ -255,6 +255,8 @@ def _unknown(where: str, given: Mapping[str, Any], known: Sequence[str]) -> list
     for name in sorted(set(given) - set(known), key=str):
         near = difflib.get_close_matches(str(name), known, n=1)
         hint = "did you mean %s?" % near[0] if near else "known keys: " + ", ".join(known)
+        if name in ("auth", "tls"):
+            hint = "write what is in it one level higher, as " + ", ".join(known)
         found.append(
             Finding("inputs.unknown", "%s has no key %s; %s" % (where, name, hint), value="%s.%s" % (where, name))
         )
@@ -263,7 +265,11 @@ def _unknown(where: str, given: Mapping[str, Any], known: Sequence[str]) -> list
 
 def _mirror(where: str, mirror: Mapping[str, Any], rewrites: bool, embedded: bool) -> list[Finding]:
     endpoints = mirror.get("endpoints") or mirror.get("endpoint")
-    if not endpoints and not embedded or endpoints and not isinstance(endpoints, (list, tuple)):
+    if endpoints and not isinstance(endpoints, (list, tuple)):
+        text = "%s: expected a list of URLs as endpoints, got %s. Write each in a line that begins with -."
+        shown = "text" if isinstance(endpoints, str) else "another value"
+        return [Finding("registries.no_endpoints", text % (where, shown), value=where)]
+    if not endpoints and not embedded:
         return [Finding("registries.no_endpoints", "%s: has no endpoints. Give a list of URLs." % where, value=where)]
     found = []
     for item in map(str, endpoints or []):
@@ -271,6 +277,24 @@ def _mirror(where: str, mirror: Mapping[str, Any], rewrites: bool, embedded: boo
     if mirror.get("rewrites") and not rewrites:
         text = "%s.rewrites: containerd cannot rewrite names, only K3s can. Remove it, or use an endpoint with a path."
         found.append(Finding("registries.rewrites", text % where, value=where))
+    elif mirror.get("rewrites"):
+        found += _rewrites(where, mirror["rewrites"])
+    return found
+
+
+def _rewrites(where: str, rewrites: Any) -> list[Finding]:
+    """Check the patterns of K3s's rewrites. Where Go's expressions differ from Python's, nothing is said."""
+    if not isinstance(rewrites, Mapping) or not all(isinstance(text, str) for text in rewrites.values()):
+        text = "%s.rewrites: expected a map of pattern: replacement, both text."
+        return [Finding("registries.rewrites", text % where, value=where)]
+    found = []
+    for pattern in map(str, rewrites):
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            if re.match("missing|unterminated|unbalanced|nothing to repeat", error.msg):
+                text = '%s.rewrites: "%s" is not a regular expression: %s. Correct it.'
+                found.append(Finding("registries.rewrites", text % (where, pattern, error.msg), value=pattern))
     return found
 
 
@@ -315,7 +339,9 @@ def warnings(registries: Registries, k3s: bool = False, embedded: bool = False) 
         if not isinstance(mirror, Mapping):
             continue
         override, where = mirror.get("override_path"), "kube_registries.mirrors[%s]" % registry
-        for url in map(str, mirror.get("endpoints") or mirror.get("endpoint") or []):
+        for url in _urls(mirror):
+            if _endpoint(where, url, True, True):
+                continue  # refused
             root, path = url.rstrip("/"), urlsplit(url).path.rstrip("/")
             if (override or k3s) and path and "v2" not in path.split("/"):
                 text = "%s: images are asked for at %s/NAME, but registries serve them below /v2. For a project of "
@@ -331,10 +357,16 @@ def warnings(registries: Registries, k3s: bool = False, embedded: bool = False) 
     return found
 
 
+def _urls(mirror: Mapping[str, Any]) -> list[str]:
+    """Return the endpoints of a mirror; none if they are not a list, which is refused."""
+    found = mirror.get("endpoints") or mirror.get("endpoint") or []
+    return [str(url) for url in found] if isinstance(found, (list, tuple)) else []
+
+
 def _without_port(registries: Registries) -> list[Finding]:
     """Return logins whose host is that of a mirror on another port: the mirror is asked without them."""
     mirrors = [mirror for mirror in (registries.get("mirrors") or {}).values() if isinstance(mirror, Mapping)]
-    urls = [str(url) for mirror in mirrors for url in mirror.get("endpoints") or mirror.get("endpoint") or []]
+    urls = [url for mirror in mirrors for url in _urls(mirror)]
     places = {urlsplit(url).netloc for url in urls if "://" in url}
     known = registries.get("configs") or {}
     text = (

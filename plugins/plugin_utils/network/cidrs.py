@@ -72,6 +72,8 @@ def families(pods: Sequence[IPNetwork], services: Sequence[IPNetwork]) -> list[F
     of_pods, of_services = [item.version for item in pods], [item.version for item in services]
     if not pods or not services or of_pods == of_services:
         return []
+    if any(len(set(versions)) < len(versions) for versions in (of_pods, of_services)):
+        return []  # read() says that there are too many
     if sorted(of_pods) == sorted(of_services):
         # The API server's address is of the first family of both.
         text = "kube_pod_cidrs begins with IPv%d and kube_service_cidrs with IPv%d. List both in the same order."

@@ -69,7 +69,7 @@ class Flannel(NetworkPlugin):
 
 def backend(options: Options | None) -> str:
     """Return the backend that is asked for."""
-    return (options or {}).get("backend") or "vxlan"
+    return str((options or {}).get("backend") or "vxlan")
 
 
 def interface(addresses: Sequence[Address], facts: Facts) -> str:

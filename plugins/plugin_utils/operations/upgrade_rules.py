@@ -12,68 +12,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..base import versions
+from ..inputs.feature_gates import REMOVED_GATES, REMOVED_KUBEADM_GATES  # noqa: F401  (of the same kind)
 
-# https://kubernetes.io/docs/reference/command-line-tools-reference/feature-gates-removed/
-# Removed feature gates of the components by the release that removed them: pkg/features/kube_features.go and
-# staging/src/k8s.io/apiserver/pkg/features/kube_features.go of kubernetes/kubernetes, 1.34.4 to 1.37.2 compared.
-REMOVED_GATES: dict[str, tuple[str, ...]] = {
-    "1.35": (
-        "AllowServiceLBStatusOnNonLB",
-        "CronJobsScheduledAnnotation",
-        "LoadBalancerIPMode",
-        "PodIndexLabel",
-        "ProbeHostPodSecurityStandards",
-        "SizeMemoryBackedVolumes",
-        "StatefulSetAutoDeletePVC",
-        "StrictCostEnforcementForVAP",
-        "StrictCostEnforcementForWebhooks",
-        "UserNamespacesPodSecurityStandards",
-    ),
-    "1.36": (
-        "CSIMigrationPortworx",
-        "HonorPVReclaimPolicy",
-        "InPlacePodVerticalScalingAllocatedStatus",
-        "InTreePluginPortworxUnregister",
-        "MemoryManager",
-        "ServiceTrafficDistribution",
-        "StructuredAuthorizationConfiguration",
-        "TopologyAwareHints",
-        "WatchFromStorageWithoutResourceVersion",
-    ),
-    "1.37": (
-        "APIServerTracing",
-        "AnonymousAuthConfigurableEndpoints",
-        "AnyVolumeDataSource",
-        "AuthorizeNodeWithSelectors",
-        "AuthorizeWithSelectors",
-        "BtreeWatchCache",
-        "ConsistentListFromCache",
-        "GangScheduling",
-        "JobBackoffLimitPerIndex",
-        "JobPodReplacementPolicy",
-        "JobSuccessPolicy",
-        "LogarithmicScaleDown",
-        "OrderedNamespaceDeletion",
-        "PodLifecycleSleepAction",
-        "PodLifecycleSleepActionAllowZero",
-        "PreventStaticPodAPIReferences",
-        "RelaxedDNSSearchValidation",
-        "ResilientWatchCacheInitialization",
-        "RetryGenerateName",
-        "SchedulerQueueingHints",
-        "SidecarContainers",
-        "StreamingCollectionEncodingToJSON",
-        "StreamingCollectionEncodingToProtobuf",
-        "StructuredAuthenticationConfiguration",
-        "WorkloadAwarePreemption",
-    ),
-}
-# kubeadm's own gates: cmd/kubeadm/app/features/features.go of the same releases.
-REMOVED_KUBEADM_GATES: dict[str, tuple[str, ...]] = {
-    "1.35": ("WaitForAllControlPlaneComponents",),
-    "1.36": ("ControlPlaneKubeletLocalMode",),
-    "1.37": ("NodeLocalCRISocket", "PublicKeysECDSA"),
-}
 # pkg/kubelet and cmd/kubelet/app/options of the same releases: the only flag that a component lost.
 REMOVED_KUBELET_FLAGS: dict[str, tuple[str, ...]] = {"1.35": ("pod-infra-container-image",)}
 # etcd 3.7 removed all flags with this prefix: https://etcd.io/docs/v3.7/upgrades/upgrade_3_7/

@@ -55,7 +55,7 @@ def version(wanted: str, running: str, nodes: Nodes) -> Choice:
         return Choice(newest, [reason("version", None, newest, None, RELEASES_PAGE, text)])
     older = versions.newest_known(before=CGROUP_V1_REFUSED_FROM)
     limit = "%d.%d" % CGROUP_V1_REFUSED_FROM
-    found = nodes[held[0]]["info"]["cgroup"]["version"]
+    found = nodes[held[0]]["info"]["cgroup"]["version"] or "of an unknown version"
     text = "Kubernetes %s: %s has cgroup %s, which kubelets refuse from %s on" % (older, _some(held), found, limit)
     why = reason("version", held[0], found, limit, CGROUP_V1_PAGE, text)
     text = (

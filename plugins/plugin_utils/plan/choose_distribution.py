@@ -236,8 +236,9 @@ def _soft(rows: Sequence[Reason]) -> list[Reason]:
 
 
 def _architecture(host: str, node: Node, distribution: Distribution, alone: bool) -> Reason | None:
-    name = node["info"]["architecture"]["name"]
-    if name is None or name in distribution.architectures:
+    # Of armv6l and i686, for example, only the kernel's own name is known.
+    name = node["info"]["architecture"]["name"] or node["info"]["architecture"].get("raw")
+    if not name or name in distribution.architectures:
         return None
     text = "%s is %s, for which %s has no release" % (host, name, distribution.releases_of)
     return reason("architecture", host, name, ", ".join(distribution.architectures), distribution.source, text)

@@ -13,12 +13,14 @@ from ...base.findings import Finding
 from ...base.model import Datastore
 from ...base.reference import GPU_PAGE, WINDOWS_PAGE
 from ...inputs import forms
-from ...network import cidrs, overlaps, plugins
+from ...network import addresses, cidrs, overlaps, plugins
 from ...network.plugin import Situation
 from .. import propose_roles, same_machine
 from ..draft import Case
 
 # A look arrives some seconds after it was sent, more on a slow machine.
+# Nodes without a clock that runs on begin in 1970, or where they were switched off.
+WRONG_SECONDS = 86400
 CONTROLLER_SECONDS = 60
 
 
@@ -104,6 +106,10 @@ def names(case: Case) -> Problems:
         if forms.node_name(name):
             text = '%s: the node name "%s" is not a DNS name of at most 63 characters (RFC 1123). Set kube_node_name.'
             found.append(Finding("node_name.invalid", text % (host, name), host, name))
+        elif not node["inputs"]["kube_node_name"] and not case.joined[host]:
+            wrong = _host_name(host, str(node["info"].get("hostname") or ""))
+            found += wrong
+            name = host if wrong else name
         by_name.setdefault(name, []).append(host)
     machines = same_machine.by_machine_id(case.nodes)
     double = [hosts for rows in machines.values() for hosts in rows if len(hosts) > 1]
@@ -126,6 +132,14 @@ def names(case: Case) -> Problems:
     return Problems(found, [])
 
 
+def _host_name(host: str, name: str) -> list[Finding]:
+    """Refuse a host name that is no machine's own: the node would get another name when DHCP or its owner sets one."""
+    if name.partition(".")[0] != "localhost" and not addresses.is_address(name):
+        return []
+    text = "%s: its host name is %s. Give it one of its own (hostnamectl set-hostname), or set kube_node_name."
+    return [Finding("node_name.not_own", text % (host, name), host, name)]
+
+
 def clocks(case: Case) -> Problems:
     """Refuse nodes whose clock differs from the others' by more than kube_clock_tolerance, in seconds."""
     tolerance = case.shared["kube_clock_tolerance"]
@@ -144,6 +158,11 @@ def clocks(case: Case) -> Problems:
         if abs(away) > tolerance:
             values = (host, abs(away), "ahead of" if away > 0 else "behind", tolerance)
             found.append(Finding("clock.differs", text % values, host, round(away), tolerance))
+    if abs(middle) > WRONG_SECONDS and not case.state["initialised"]:
+        text = "The clocks of the nodes are %.0f days %s the controller's, and the certificates of a new cluster would "
+        text += "be of that time. Set them (timedatectl), or that of the controller."
+        shown = text % (abs(middle) / 86400, "ahead of" if middle > 0 else "behind")
+        return Problems([*found, Finding("clock.wrong", shown, None, round(middle), WRONG_SECONDS)], [])
     return Problems(found, _controller_clock(middle, max(tolerance, CONTROLLER_SECONDS)))
 
 
@@ -222,6 +241,14 @@ def _mtus(case: Case) -> list[Finding]:
     found: dict[int, str] = {}
     for host, node in sorted(case.nodes.items(), reverse=True):
         found.update({address.mtu: host for address in node["addresses"] if address.mtu})
+    wanted = int(options.get("mtu") or 0)
+    if found and wanted > min(found):
+        text = "%s: kube_network.options.mtu is %d, and the MTU of its network is %d. Large packets of its pods may be "
+        text += "lost. Set at most %d, or leave it out."
+        least = min(found)
+        return [
+            Finding("network.mtu_too_large", text % (found[least], wanted, least, least), found[least], wanted, least)
+        ]
     if len(found) < 2 or options.get("mtu"):
         return []
     least, most = min(found), max(found)

@@ -85,7 +85,9 @@ OF_A_NODE = (
     distribution_node,
     machine.maps,
     inputs.reserved,
+    inputs.pods,
     inputs.kubelet_limits,
+    inputs.feature_gates,
     backups.timers,
 )
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,9 +14,9 @@ from ...base import quantity, versions
 from ...base.distribution import Node, Problems
 from ...base.findings import Finding
 from ...base.reference import CONTROL_PLANE_PORTS
-from ...inputs import fields, schema
+from ...inputs import components, fields, schema
 from ...machine import capacity, kubelet
-from ...network import addresses
+from ...network import addresses, cidrs, plugins
 from ..distributions import other
 from ..draft import Case
 
@@ -90,6 +91,12 @@ def virtual_address(case: Case) -> Problems:
     if place["mode"] != "vip" or not addresses.is_address(place["address"]):
         return Problems([], [])
     wanted = ipaddress.ip_address(place["address"])
+    if case.shared["kube_api_endpoint"].get("address") and (wanted.is_loopback or wanted.is_link_local):
+        text = (
+            "kube_api_endpoint.address %s can be reached by the machine itself or its neighbours only. Choose one of "
+        )
+        text += "the nodes' network."
+        return Problems([Finding("endpoint.not_routed", text % wanted, value=str(wanted))], [])
     for host, node in sorted(case.nodes.items()):
         text = "kube_api_endpoint.address %s is %s. Choose one that no host has."
         what = _holder(host, node, str(wanted))
@@ -123,21 +130,89 @@ def reserved(case: Case, host: str, node: Node) -> Problems:
     info, found = node["info"], []
     wanted = kubelet.config(info, node["inputs"], versions.parse(case.cluster["version"]))
     left = capacity.capacity(info, wanted)["allocatable"]
-    for name, total, key in (
-        ("memory", info["memory"]["usable_bytes"], "memory_bytes"),
-        ("CPU", info["cpus"]["count"], "cpus"),
-    ):
-        if total is not None and left[key] is not None and left[key] <= 0:
-            shown = quantity.human(total) if name == "memory" else "%g" % total
-            text = "%s: kube_reserved leaves nothing of its %s (%s) to pods. Reserve less, or leave it out."
-            found.append(Finding("reserved.too_much", text % (host, name, shown), host, total))
+    kube, system, eviction = (wanted.get(name) or {} for name in ("kubeReserved", "systemReserved", "evictionHard"))
+    text = "%s: nothing of its %s (%s) is left to pods: %s for the kubelet, %s for the system%s. Reserve less%s."
+    memory, cpus = info["memory"]["usable_bytes"], info["cpus"]["count"]
+    if memory is not None and left["memory_bytes"] is not None and left["memory_bytes"] <= 0:
+        more = ", and eviction below %s" % eviction.get("memory.available", "0")
+        way_out = " in kube_reserved, or lower kubelet_config.evictionHard"
+        shown = (host, "memory", quantity.human(memory), kube.get("memory"), system.get("memory"), more, way_out)
+        found.append(Finding("reserved.too_much", text % shown, host, memory))
+    if cpus is not None and left["cpus"] is not None and left["cpus"] <= 0:
+        shown = (
+            host,
+            "CPU",
+            "%g" % cpus,
+            kube.get("cpu"),
+            system.get("cpu"),
+            "",
+            ", such as kube_reserved: {kube_cpu: 100m}",
+        )
+        found.append(Finding("reserved.too_much", text % shown, host, cpus))
+    return Problems(found, [])
+
+
+# Addresses of a node's pod network that pods cannot have: the network's own, the gateway's and the broadcast.
+_NOT_FOR_PODS = 3
+
+
+def pods(case: Case, host: str, node: Node) -> Problems:
+    """Check how many pods kubelet_config allows, against the size of the node's pod network."""
+    most = node["inputs"]["kubelet_config"].get("maxPods")
+    if most == 0:
+        text = "%s: kubelet_config.maxPods 0 lets no pod run, not even the cluster's own. Set at least 20."
+        return Problems([Finding("kubelet_config.no_pods", text % host, host, 0)], [])
+    if not most or case.distribution.sets_node_mask(case.shared) or case.cluster["plugin"] == plugins.USER:
+        return Problems([], [])
+    room = 2 ** (32 - cidrs.NODE_PREFIX[4]) - _NOT_FOR_PODS
+    if most <= room or not any(network.version == 4 for network in case.cluster["pod_networks"]):
+        return Problems([], [])
+    text = "%s: kubelet_config.maxPods is %d, and its pod network, a /%d, has %d addresses for pods. Set at most %d."
+    values = (host, most, cidrs.NODE_PREFIX[4], room, room)
+    return Problems([], [Finding("kubelet_config.more_pods_than_addresses", text % values, host, most, room)])
+
+
+def feature_gates(case: Case, host: str, node: Node) -> Problems:
+    """Refuse feature gates that this release of Kubernetes does not know: the component would not start."""
+    if case.cluster["any_version"]:
+        return Problems([], [])  # an upgrade says what the releases on its way do not know
+    minor, found = versions.parse(case.cluster["version"])[1], []
+    text = "%s: %s has the feature gate %s, %s; the cluster is Kubernetes 1.%d. Remove it."
+    for name, value in node["inputs"].items():
+        for where, gate, why in components.gates_of_another_release(name, value, minor):
+            values = (host, where, gate, why, minor)
+            found.append(Finding("inputs.feature_gate", text % values, host, gate, "1.%d" % minor))
     return Problems(found, [])
 
 
 def kubelet_limits(case: Case, host: str, node: Node) -> Problems:
     """Refuse values of kubelet_config that contradict each other: the kubelet would not start."""
     wanted = kubelet.config(node["info"], node["inputs"], versions.parse(case.cluster["version"]))
-    return Problems([] if not node["inputs"]["kubelet_config"] else list(_contradictions(host, wanted)), [])
+    if not node["inputs"]["kubelet_config"]:
+        return Problems([], [])
+    return Problems([*_contradictions(host, wanted), *_of_the_machine(host, wanted, node["info"])], [])
+
+
+def _of_the_machine(host: str, config: Mapping[str, Any], info: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield what the machine does not have, or uses already."""
+    cpus = [int(number) for number in re.findall("[0-9]+", str(config.get("reservedSystemCPUs") or ""))]
+    count = (info.get("cpus") or {}).get("host_count")
+    if cpus and count and max(cpus) >= count:
+        text = "%s: kubelet_config.reservedSystemCPUs %s: the machine has the CPUs 0 to %d. Choose of these."
+        shown = config["reservedSystemCPUs"]
+        yield Finding("kubelet_config.no_such_cpu", text % (host, shown, count - 1), host, shown, count - 1)
+    ports = [("port", config.get("port") or 10250), ("readOnlyPort", config.get("readOnlyPort"))]
+    taken = {
+        10248: "the kubelet's healthz",
+        10249: "kube-proxy",
+        10256: "kube-proxy",
+        ports[0][1]: "the kubelet itself",
+    }
+    for name, port in ports:
+        holder = taken.get(port) if name == "readOnlyPort" or port != 10250 and port in (10248, 10249, 10256) else None
+        if holder:
+            text = "%s: kubelet_config.%s %d is a port of %s. Set another one, or leave it out."
+            yield Finding("kubelet_config.port", text % (host, name, port, holder), host, port)
 
 
 def _contradictions(host: str, config: Mapping[str, Any]) -> Iterator[Finding]:

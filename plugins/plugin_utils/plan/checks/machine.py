@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Any
 
 from ...base import quantity, versions
@@ -18,6 +19,7 @@ from ...base.reference import (
     CONTROL_PLANE_PORTS,
     DISK,
     ETCD_PORTS,
+    OLDEST_KERNEL,
     PACKAGE_FAMILIES,
     WORKER_PORTS,
 )
@@ -66,8 +68,25 @@ def cgroup(case: Case, host: str, node: Node) -> Problems:
             "systemd.unified_cgroup_hierarchy=1, "
             "or set kube_allow_cgroup_v1: true (%s)."
         )
-        refusals.append(Finding("cgroup.v1", text % (host, version, limit, CGROUP_V1_PAGE), host, version, limit))
+        shown = version or "of an unknown version"
+        refusals.append(Finding("cgroup.v1", text % (host, shown, limit, CGROUP_V1_PAGE), host, version, limit))
+    refusals += _controllers(host, info)
     return Problems(refusals, memory_cgroup.warnings(host, info, inputs["kube_journald"], inputs["kube_allow_reboot"]))
+
+
+def _controllers(host: str, info: Facts) -> list[Finding]:
+    """Refuse a unified tree without a controller that the kubelet and kubeadm need; memory has its own check.
+
+    k8s.io/system-validators, types_unix.go, CgroupsV2.
+    """
+    there = info["cgroup"].get("controllers") or []
+    missing = [name for name in ("cpu", "cpuset", "pids") if name not in there]
+    if info["cgroup"]["version"] != "v2" or not there or not missing:
+        return []
+    shown = ", ".join(missing)
+    text = "%s: /sys/fs/cgroup/cgroup.controllers does not have %s, and the kubelet needs it. A container gets its "
+    text += "controllers from its host; otherwise boot a kernel that has them."
+    return [Finding("cgroup.controller_missing", text % (host, shown), host, shown)]
 
 
 def kernel(case: Case, host: str, node: Node) -> Problems:
@@ -88,7 +107,19 @@ def kernel(case: Case, host: str, node: Node) -> Problems:
     for name, why, way_out in wanted:
         values = (host, info["kernel"]["release"], name, why, package, way_out)
         found.setdefault(name, Finding("kernel.module_missing", text % values, host, name))
-    return Problems(list(found.values()), [])
+    return Problems(list(found.values()), [] if case.joined[host] else _old_kernel(host, info))
+
+
+def _old_kernel(host: str, info: Facts) -> list[Finding]:
+    """Warn of a kernel that is older than those that Kubernetes supports."""
+    version = tuple(info["kernel"].get("version") or ())[:2]
+    if not version or version >= OLDEST_KERNEL:
+        return []
+    limit = "%d.%d" % OLDEST_KERNEL
+    text = "%s: kernel %s is older than %s, the oldest that Kubernetes supports. Boot a newer one."
+    return [
+        Finding("kernel.old", text % (host, info["kernel"]["release"], limit), host, info["kernel"]["release"], limit)
+    ]
 
 
 def system(case: Case, host: str, node: Node) -> Problems:
@@ -104,6 +135,13 @@ def system(case: Case, host: str, node: Node) -> Problems:
             "Set kubelet_config.resolvConf to a file that names the real servers."
         )
         found.append(Finding("dns.loopback", text % (host, dns.get("resolv_conf")), host, dns.get("resolv_conf")))
+    elif "nameservers" in dns and not dns["nameservers"] and not case.joined[host]:
+        text = "%s: %s names no DNS server, and CoreDNS does not start without one. Name one there."
+        found.append(Finding("dns.no_servers", text % (host, dns.get("resolv_conf") or "/etc/resolv.conf"), host))
+    if not info.get("machine_id") and "machine_id" in info and not case.joined[host]:
+        text = "%s: /etc/machine-id is empty, so that its Node cannot be told from that of another machine. Run there: "
+        text += "systemd-machine-id-setup"
+        found.append(Finding("machine_id.missing", text % host, host))
     if not (info.get("clock") or {}).get("synchronised") and not (info.get("virtualization") or {}).get("container"):
         text = (
             "%s: no time service keeps the clock correct; etcd and certificates depend on it. Set "
@@ -241,6 +279,9 @@ def virtual_address(case: Case, host: str, node: Node) -> Problems:
     wanted = node["inputs"]["kube_api_endpoint"]
     if place["mode"] != "vip" or node["role"] != "control_plane" or not addresses.is_address(wanted.get("address")):
         return Problems([], [])
+    address = ip_address(wanted["address"])
+    if address.is_loopback or address.is_link_local:
+        return Problems([], [])  # refused for the whole cluster
     return Problems(endpoint.check_virtual_address(host, place, wanted, node["info"]["network"], node["address"]), [])
 
 

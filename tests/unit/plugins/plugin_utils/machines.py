@@ -29,7 +29,7 @@ def machine(name="cp-1", address="10.0.0.11", memory=4 * GIB, cpus=4, **changes)
         "memory": {"total_bytes": memory, "limit_bytes": None, "usable_bytes": memory, "available_bytes": memory},
         "swap": {"total_bytes": 0, "devices": [], "fstab": []},
         "disks": {"/var/lib/containerd": {"mount": "/", "free_bytes": 50 * GIB, "kind": "ssd", "read_only": False}},
-        "cgroup": {"version": "v2", "controllers": ["cpu", "memory"]},
+        "cgroup": {"version": "v2", "controllers": ["cpuset", "cpu", "io", "memory", "hugetlb", "pids"]},
         "kernel": {
             "release": "6.1.0",
             "version": [6, 1, 0],

@@ -87,6 +87,12 @@ def test_memory_limit(own, files, limit):
     assert found["usable_bytes"] == (limit or 8 * GIB) and found["available_bytes"] == 2**20
 
 
+def test_huge_pages_are_not_usable():
+    text = "MemTotal:  8388608 kB\nHugePages_Total: 3072\nHugepagesize: 2048 kB\nHugetlb: 6291456 kB\n"
+    found = hardware.memory(Files({"/proc/meminfo": text}), "")
+    assert (found["total_bytes"], found["usable_bytes"]) == (8 * GIB, 2 * GIB)
+
+
 @pytest.mark.parametrize(
     "own, files, count, limit",
     [

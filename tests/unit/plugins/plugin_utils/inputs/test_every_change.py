@@ -145,9 +145,9 @@ VALUES = {
     "k3s_install_script": {"checksum": "a" * 64},
     "k3s_join_token": "hunter2hunter2",
     "k3s_server_url": "https://k3s.example:6443",
-    "k3s_timeout": 9,
+    "k3s_timeout": 90,
     "kubeadm_ignore_preflight_errors": ["Swap"],
-    "kubeadm_timeout": 9,
+    "kubeadm_timeout": 90,
 }
 OTHER = {"kubeadm": "k3s", "k3s": "kubeadm"}
 KINDS = pytest.mark.parametrize("distribution", sorted(OTHER))

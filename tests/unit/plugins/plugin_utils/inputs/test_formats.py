@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import formats, schema
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.k3s import auto_deploy
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import ids
 
 GOOD = {
@@ -33,6 +34,7 @@ GOOD = {
         {"versions": {"containerd": "2.2.9"}, "checksums": {"https://x.example/y": "0" * 64}},
     ],
     "kube_http_proxy": [
+        {"no_proxy": ["*.example.com", "host:8080", "10.0.0.5:80", "my_host", "fd00::1", "1.example"]},
         {"http": "http://proxy:3128"},
         {"http": "http://build_proxy.corp:3128", "https": "http://[fd00::1]:3128"},
         {"http": "http://user:p@ss@proxy:3128"},  # Go's and Python's parsers take the last @
@@ -41,23 +43,52 @@ GOOD = {
     "kube_data_dir": ["", "/data", "/var/lib"],
     "kube_backup": [
         {"keep": 0, "to": [{"s3": {"bucket": "my.backups_1", "access_key": "a", "secret_key": "b"}}]},
-        {"to": [{"sftp": {"host": "fd00::1", "user": "me@corp", "known_hosts": "a b\nc d\n"}}]},
+        {
+            "to": [
+                {
+                    "sftp": {
+                        "host": "fd00::1",
+                        "user": "me@corp",
+                        "known_hosts": "a ssh-rsa b\n# c\n@revoked * ssh-rsa d\n",
+                    }
+                }
+            ]
+        },
     ],
     "kube_reserved": [{"kube_memory": "500Mi", "kube_cpu": "250m"}, {"system_memory": "1.5Gi", "system_cpu": "0.5"}],
     "kubelet_config": [
+        {"allowedUnsafeSysctls": ["net.core.somaxconn", "net.ipv4.*", "net/ipv4/ip_forward"], "address": "0.0.0.0"},
+        {"resolvConf": "", "tlsCipherSuites": ["TLS_AES_128_GCM_SHA256"], "reservedSystemCPUs": "0-1,4"},
+        {"logging": {"format": "json", "verbosity": 2, "flushFrequency": "5s"}},
         {"maxPods": 100, "evictionHard": {"memory.available": "5%", "pid.available": "1k"}},
         {"syncFrequency": "1m30s", "featureGates": {"NodeSwap": True}, "clusterDNS": ["10.96.0.10"]},
         {"memorySwap": {"swapBehavior": "LimitedSwap"}, "reservedMemory": [{"numaNode": 0, "limits": {"memory": 1}}]},
         {"authentication": {"webhook": {"cacheTTL": "2m"}}, "oomScoreAdj": -999, "nodeStatusMaxImages": -1},
     ],
     "kubeadm_cluster_config": [
+        {"apiServer": {"extraArgs": [{"name": "feature-gates", "value": "AllAlpha=false,NodeSwap=true"}]}},
+        {
+            "apiServer": {
+                "extraArgs": [{"name": "audit_log_path", "value": "/x"}, {"name": "profiling", "value": "false"}]
+            }
+        },
+        {"apiServer": {"extraArgs": [{"name": "service-node-port-range", "value": "30000+100"}]}},
+        {
+            "scheduler": {"extraArgs": [{"name": "bind-address", "value": "0.0.0.0"}]},
+            "imageRepository": "r.example:5000/k8s",
+        },
+        {"etcd": {"local": {"extraArgs": [{"name": "listen-metrics-urls", "value": "http://0.0.0.0:2381"}]}}},
         {"apiServer": {"extraArgs": [{"name": "v", "value": "4"}]}, "featureGates": {"RootlessControlPlane": False}},
         {"etcd": {"external": {"endpoints": ["https://10.0.0.50:2379"], "caFile": "/etc/ssl/ca.crt"}}},
         {"etcd": {"local": {"dataDir": "/data/etcd"}}, "certificateValidityPeriod": "8760h", "dns": {"imageTag": "v1"}},
     ],
     "kubeadm_init_config": [{"skipPhases": ["addon/coredns"], "timeouts": {"discovery": "5m0s"}}],
     "kubeadm_join_config": [{"nodeRegistration": {"kubeletExtraArgs": [{"name": "v", "value": "2"}]}}],
-    "kubeadm_proxy_config": [{"conntrack": {"maxPerCore": 0}, "ipvs": {"strictARP": True}, "metricsBindAddress": ""}],
+    "kubeadm_proxy_config": [
+        {"nodePortAddresses": ["primary"], "metricsBindAddress": "[::]:10249"},
+        {"nodePortAddresses": ["10.0.0.5/24"]},
+        {"conntrack": {"maxPerCore": 0}, "ipvs": {"strictARP": True}, "metricsBindAddress": ""},
+    ],
     "kubeadm_ignore_preflight_errors": [["NumCPU", "Port-6443", "DirAvailable--etc-kubernetes-manifests", "all"]],
     "kube_manifests": [[{"name": "a", "content": "apiVersion: v1\nkind: Namespace\nmetadata: {name: x}\n---\n"}]],
     "kube_workers_at_once": ["1", "20%", "100%", 3],
@@ -66,20 +97,27 @@ GOOD = {
     "k3s_install_script": [{"checksum": "a" * 64, "url": "https://get.k3s.io"}],
     "k3s_server_url": ["", "https://k3s.example.com:6443"],
     "kube_network": [
+        {"options": {"image": "registry.example:5000/a/b-c:v1.2"}},
+        {"options": {"image": "docker.io/cloudnativelabs/kube-router"}},
         {"options": {"mtu": 1400}},
         {"options": {"mtu": "9000", "args": ["--v=1"], "image": "r/a:1@sha256:0"}},
     ],
     "kube_node_labels": [{"gpu": True, "n": 1, "empty": "", "none": None, "example.com/pool": "a_b.c"}],
     "kube_registries": [
+        {"mirrors": {"localhost": {"endpoints": ["http://m.example"]}, "build:5000": {}}},
         {"mirrors": {"*": {"endpoints": ["https://m.example"]}, "docker.io": {}, "[fd00::1]:5000": None}},
         {"configs": {"registry.lan:5000": {"username": "u", "password": "5"}, "a-b.example": {}}},
     ],
     "kube_hooks": [{"before_node": "/srv/hooks/x.yml"}, {}],
     "k3s_token": ["", "K10%s::server:x" % ("ab" * 32), "p@ss:w0rd"],
     "k3s_helm_charts": [[{"name": "lb", "repo": "https://charts.example", "namespace": "lb", "timeout": "10m"}]],
+    "k3s_timeout": [0, 30],
 }
 BAD = {
     "kube_version": [
+        "01.36.3",
+        "1.036",
+        "1.36.03",
         "9.9.9",
         "2.0",
         "latest",
@@ -92,8 +130,11 @@ BAD = {
         "1.36.3+k3s",
         "v1.36+k3s1",
     ],
-    "kube_cluster_name": ["My Cluster!", "", "-a", "a" * 64, "kubernetes\n", "a\nb"],
+    "kube_cluster_name": [1.30, "My Cluster!", "", "-a", "a" * 64, "kubernetes\n", "a\nb"],
     "kube_cluster_domain": [
+        "10.96.0.10",
+        "1234",
+        "k8s.localhost",
         ".local.",
         "Cluster.Local",
         "",
@@ -125,6 +166,7 @@ BAD = {
     ],
     "kube_api_port": [0, -1, 65536, 99999, 10250, 2379, "https", 6443.5, True],
     "kube_api_sans": [
+        ["*.10.0.0.1"],
         ["https://api.example.com"],
         ["a b"],
         "a b",
@@ -136,9 +178,20 @@ BAD = {
     ],
     "kube_pod_cidrs": [["10.244.0.5/16"], ["pods"], ["10.244.0.0/33"], [5]],
     "kube_node_name": ["UPPER", "a_b", "-a", "a\n", "a" * 64],
-    "kube_node_ip": ["10.0.0.5\n", "10.0.0", "300.1.1.1", "10.0.0.5/24", "a very long interface name"],
+    "kube_node_ip": [
+        "http://10.0.0.11",
+        "10.0.0.5\n",
+        "10.0.0",
+        "300.1.1.1",
+        "10.0.0.5/24",
+        "a very long interface name",
+    ],
     "kube_node_taints": [["gpu"], ["a=b:Never"], [{"key": "a"}], ["a=b:NoSchedule", "a=c:NoSchedule"]],
     "kube_artifacts": [
+        {"versions": {"containerd": "9.9.9"}},
+        {"versions": {"crictl": "v2.0.0"}},
+        {"url": "https://mirror.example"},
+        {"containerd": "2.2.9"},
         {"source": "mirror.example"},
         {"source": "ftp://mirror.example"},
         {"source": "https://user:secret@mirror.example"},
@@ -150,6 +203,10 @@ BAD = {
         {"checksums": {"https://x.example/y": "abc"}},
     ],
     "kube_http_proxy": [
+        {"http_proxy": "http://proxy:3128"},
+        {"no_proxy": ["10.*"]},
+        {"no_proxy": ["a;b"]},
+        {"no_proxy": ["10.0.0.1-10.0.0.9"]},
         {"http": "proxy:3128"},
         {"http": "socks5://proxy"},
         {"http": "http://pro xy:3128"},
@@ -161,6 +218,9 @@ BAD = {
         {"no_proxy": ["10.0.0.1/8"]},
     ],
     "kube_data_dir": [
+        "/var/lib/rancher/k3s",
+        "/data/rancher/k3s/",
+        "/var/lib/kubewright",
         "data",
         "/",
         "//",
@@ -177,6 +237,7 @@ BAD = {
         "/var/lib/etcd/x",
     ],
     "kube_reserved": [
+        {"kube_memory": "10%"},
         {"kube_memory": "500MB"},
         {"kube_memory": "lots"},
         {"kube_cpu": "-1"},
@@ -186,6 +247,18 @@ BAD = {
         {"system_memory": "500 Mi"},
     ],
     "kubelet_config": [
+        {"featureGates": {"nodeSwap": True}},
+        {"featureGates": {"DoesNotExist": True}},
+        {"evictionHard": {"memory.available": "150%"}},
+        {"resolvConf": "resolv.conf"},
+        {"volumePluginDir": "~/x"},
+        {"registerWithTaints": [{"key": "a"}]},
+        {"registerWithTaints": [{"key": "a", "effect": "noschedule"}]},
+        {"tlsCipherSuites": ["TLS_FOO"]},
+        {"allowedUnsafeSysctls": ["net.core somaxconn"]},
+        {"reservedSystemCPUs": "abc"},
+        {"logging": {"format": "xml"}},
+        {"address": "foo"},
         {"maxPod": 100},
         {"MaxPods": 100},
         {"evictonHard": {}},
@@ -201,7 +274,7 @@ BAD = {
         {"evictionHard": {"memory.available": 100}},
         {"evictionSoftGracePeriod": {"memory.available": 30}},
         {"featureGates": ["A"]},
-        {"featureGates": {"A": "true"}},
+        {"featureGates": {"NodeSwap": "true"}},
         {"clusterDNS": "10.96.0.10"},
         {"syncFrequency": "1 minute"},
         {"syncFrequency": 60},
@@ -215,6 +288,21 @@ BAD = {
         {"oomScoreAdj": 2000},
     ],
     "kubeadm_cluster_config": [
+        {"apiServer": {"extraArgs": [{"name": "--v", "value": "4"}]}},
+        {"apiServer": {"extraArgs": [{"name": "v=4", "value": ""}]}},
+        {"apiServer": {"extraArgs": [{"name": "v"}]}},
+        {"apiServer": {"extraArgs": [{"value": "4"}]}},
+        {"apiServer": {"extraArgs": [{"name": "does-not-exist", "value": "x"}]}},
+        {"apiServer": {"extraArgs": [{"name": "feature-gates", "value": "NodeSwp=true"}]}},
+        {"apiServer": {"extraArgs": [{"name": "feature-gates", "value": "NodeSwap=yes"}]}},
+        {"apiServer": {"extraArgs": [{"name": "service-node-port-range", "value": "20000-10000"}]}},
+        {"etcd": {"local": {"extraArgs": [{"name": "quota-backend-bytes", "value": "8Gi"}]}}},
+        {"apiServer": {"extraVolumes": [{"name": "a", "hostPath": "/x"}]}},
+        {"apiServer": {"extraVolumes": [{"name": "a", "hostPath": "x", "mountPath": "/y"}]}},
+        {"imageRepository": "https://registry.example"},
+        {"imageRepository": "registry.example/"},
+        {"featureGates": {"Foo": True}},
+        {"dns": {"imageRepository": "https://x"}},
         {"foo": 1},
         {"apiserver": {}},
         {"apiServer": "x"},
@@ -227,11 +315,27 @@ BAD = {
         {"encryptionAlgorithm": "RSA"},
         {"certificateValidityPeriod": "1y"},
     ],
-    "kubeadm_init_config": [{"foo": 1}, {"skipPhases": "addon"}],
+    "kubeadm_init_config": [
+        {"skipPhases": ["adon/coredns"]},
+        {"patches": {"directory": "patches"}},
+        {"nodeRegistration": {"kubeletExtraArgs": [{"name": "max_pod", "value": "9"}]}},
+        {"foo": 1},
+        {"skipPhases": "addon"},
+    ],
     "kubeadm_join_config": [{"nodeRegistration": {"foo": 1}}, {"timeouts": {"discovery": 300}}],
-    "kubeadm_proxy_config": [{"iptabels": {}}, {"conntrack": {"maxPerCore": "0"}}, {"oomScoreAdj": -2000}],
+    "kubeadm_proxy_config": [
+        {"nodePortAddresses": ["foo"]},
+        {"metricsBindAddress": "0.0.0.0:99999"},
+        {"bindAddress": "foo"},
+        {"logging": {"format": "xml"}},
+        {"iptabels": {}},
+        {"conntrack": {"maxPerCore": "0"}},
+        {"oomScoreAdj": -2000},
+    ],
     "kubeadm_ignore_preflight_errors": [["a b"], [""]],
     "kube_registries": [
+        {"mirrors": {"docker": {"endpoints": ["https://m.example"]}}},
+        {"docker.io": {"endpoints": ["https://m.example"]}},
         {"mirrors": {"https://docker.io": {"endpoints": ["https://m.example"]}}},
         {"mirrors": {"ghcr.io/org": {"endpoints": ["https://m.example"]}}},
         {"mirrors": {"docker.io": {"endpoints": ["https://m.example"], "override_path": "yes"}}},
@@ -243,6 +347,9 @@ BAD = {
     ],
     "kube_hooks": [{"before_node": "hooks/x.yml"}, {"after_nodes": "/x.yml"}],
     "kube_network": [
+        {"mtu": 1400},
+        {"options": {"image": "https://docker.io/x"}},
+        {"options": {"image": "a//b"}},
         {"options": {"mtu": "x"}},
         {"options": {"mtu": 100000}},
         {"options": {"mtu": True}},
@@ -251,6 +358,7 @@ BAD = {
         {"options": {"image": "a b"}},
     ],
     "kube_node_labels": [
+        {1.1: "a"},
         {"a b": "c"},
         {"version": 1.10},
         {"a": "b c"},
@@ -259,7 +367,7 @@ BAD = {
         {"node-role.kubernetes.io/control-plane": ""},
     ],
     "kube_service_cidrs": [["127.0.0.0/16"], ["224.0.0.0/16"], ["169.254.0.0/16"], ["0.0.0.0/8"], ["fe80::/64"]],
-    "k3s_token": ["two words"],
+    "k3s_token": [12345, "two words"],
     "k3s_binary": ["k3s", "/opt/my k3s"],
     "local_memory": ["lots"],
     "local_nodes": [[{"name": "x"}, {"name": "x"}]],
@@ -275,10 +383,13 @@ BAD = {
     ],
     "kube_workers_at_once": ["0", "120%", "some", "", "1\n"],
     "kube_clock_tolerance": [-5, 0, 1e9, "nan", "inf"],
-    "kubeadm_timeout": [-1],
+    "kubeadm_timeout": [5, -1],
     "k3s_install_script": [{"checksum": "abc"}, {"url": "get.k3s.io"}],
     "k3s_server_url": ["http://k3s.example.com:6443", "k3s.example.com"],
     "k3s_helm_charts": [
+        [{"name": "lb", "version": 1.1}],
+        [{"name": "lb", "targetNamespace": "x"}],
+        [{"name": "lb", "job_image": "https://x"}],
         [{"name": "LB"}],
         [{"name": "lb", "repo": "charts.example"}],
         [{"name": "lb", "timeout": "ten"}],
@@ -287,7 +398,111 @@ BAD = {
         [{"name": "lb", "values_secrets": [{"name": "A B", "keys": ["x"]}]}],
         [{"name": "lb", "auth_secret": "A"}],
     ],
+    "kube_journald": [True],
+    "kube_distribution": [["k3s"]],
+    "kube_backup": [
+        {"schedule": 750},
+        {"to": [{"sftp": "b.example"}]},
+        {"directory": "/srv/x"},
+        {"to": [{"sftp": {"host": "b.example", "known_hosts": "SHA256:abc"}}]},
+        {"to": [{"sftp": {"host": "b.example", "known_hosts": "/root/.ssh/known_hosts"}}]},
+        {"to": [{"sftp": {"host": "b.example", "path": "~/backups"}}]},
+        {"to": [{"s3": {"bucket": "b1", "access_key": "a", "secret_key": 83}}]},
+        {"to": [{"s3": {"bucket": "b1", "access_key": "a b", "secret_key": "b"}}]},
+        {"to": [{"s3": {"bucket": "b1", "access_key": "", "secret_key": "b"}}]},
+        {"to": [{"s3": {"bucket": "", "access_key": "a", "secret_key": "b"}}]},
+        {"to": [{"s3": {"bucket": "b1", "access_key": "a", "secret_key": "b", "prefix": "a//b"}}]},
+        {"to": [{"s3": {"bucket": "b1", "access_key": "a", "secret_key": "b", "prefix": "../x"}}]},
+        {"to": [{"s3": {"bucket": "b1", "access_key": "a", "secret_key": "b", "region": "EU Central"}}]},
+    ],
+    "k3s_timeout": [1],
+    "k3s_join_token": [1e5],
+    "local_ports": [[133342]],
+    "backup_passphrase": [342391],
 }
+
+MANIFEST = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"
+GOOD_MANIFESTS = [
+    MANIFEST + "data: {a: '1', b: 12:30, c: 2024-01-01}\n",
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, labels: {a: b, c: ''}, annotations: {a: '1', b: 'x y'}}\n",
+    "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\ndata: {a: YWI=}\nstringData: {b: c}\n",
+    "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: 'system:X'}\n",
+    MANIFEST + "---\n" + MANIFEST.replace("name: x", "name: x, namespace: y"),
+    "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec: {containers: [{name: a, env: [{name: B, value: '1'}, {name: C}]}]}\n",
+    "apiVersion: stable.example.com/stable\nkind: Thing\nmetadata: {name: x}\nspec: {env: [{name: a, value: 1}]}\n",
+]
+BAD_MANIFESTS = [
+    (MANIFEST.replace("name: x", "name: X_Y"), "X_Y"),
+    (MANIFEST.replace("v1", "apps"), "apps"),
+    (MANIFEST.replace("name: x", "name: x, namespace: 5"), '"5"'),
+    (MANIFEST.replace("name: x", "name: x, labels: [a]"), "labels"),
+    (MANIFEST.replace("name: x", "name: x, labels: {a: true}"), '"a"'),
+    (MANIFEST.replace("name: x", "name: x, labels: {a: b c}"), "a=b c"),
+    (MANIFEST.replace("name: x", "name: x, annotations: {a: 1}"), '"a"'),
+    (MANIFEST + "data: {port: 80}\n", '"port"'),
+    (MANIFEST.replace("ConfigMap", "Secret") + "data: {p: not-base64}\n", '"p"'),
+    (MANIFEST.replace("ConfigMap", "Secret") + "stringData: {p: 0644}\n", '"p"'),
+    (MANIFEST + "---\n" + MANIFEST, "twice"),
+    (MANIFEST.replace("ConfigMap", "Namespace").replace("name: x", "name: x.y"), "x.y"),
+    ("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nmetadata: {name: x}\n", "kustomize"),
+    (
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\n"
+        "spec: {template: {spec: {containers: [{name: a, env: [{name: PORT, value: 80}]}]}}}\n",
+        '"PORT"',
+    ),
+]
+
+
+@pytest.mark.parametrize("content", GOOD_MANIFESTS)
+def test_a_manifest_that_the_api_takes(content):
+    assert schema.validate({"kube_manifests": [{"name": "a", "content": content}]})[1] == []
+    item = {"name": "a", "content": content}
+    assert auto_deploy.problems({"k3s_manifests": [item], "k3s_helm_charts": [], "k3s_helm_configs": []}) == []
+
+
+@pytest.mark.parametrize(("content", "named"), BAD_MANIFESTS)
+def test_a_manifest_that_the_api_refuses_is_refused_before_anything_is_changed(content, named):
+    found = schema.validate({"kube_manifests": [{"name": "a", "content": content}]})[1]
+    assert len(found) == 1 and named in found[0].text.replace("\\", "")
+    item = {"name": "a", "content": content}
+    own = auto_deploy.problems({"k3s_manifests": [item], "k3s_helm_charts": [], "k3s_helm_configs": []})
+    assert named == "twice" or [finding.id for finding in own] == ["k3s_manifest.invalid"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "hint"),
+    [
+        ("kube_http_proxy", {"HTTP_PROXY": "x"}, "mean http?"),
+        ("kube_http_proxy", {"httpsProxy": "x"}, "mean https?"),
+        ("kube_http_proxy", {"noProxy": "x"}, "mean no_proxy?"),
+        ("kube_network", {"mtu": 1400}, "mean kube_network.options.mtu?"),
+        ("kube_artifacts", {"runc": "1.4.3"}, "mean kube_artifacts.versions.runc?"),
+        ("kube_backup", {"directory": "/srv"}, "mean kube_backup.to[].directory?"),
+        ("kube_registries", {"docker.io": {}}, "in its mirrors or configs"),
+        ("k3s_helm_charts", [{"name": "a", "targetNamespace": "b"}], "mean namespace?"),
+        ("kube_api_endpoint", {"virtualRouterId": 5}, "mean virtual_router_id?"),
+    ],
+)
+def test_an_unknown_key_gets_the_one_that_is_meant(name, value, hint):
+    found = schema.validate({name: value})[1]
+    assert [finding.id for finding in found] == ["inputs.unknown"] and hint in found[0].text
+
+
+@pytest.mark.parametrize(
+    ("given", "good"),
+    [
+        ({"kubelet-arg": ["max-pods=50", "--v=2", "feature-gates=NodeSwap=true"]}, True),
+        ({"kubelet-arg+": "max-pods=50", "kube-proxy-arg": ["proxy-mode=nftables"]}, True),
+        ({"kube-apiserver-arg": ["tls-cipher-suites+=TLS_AES_128_GCM_SHA256"], "etcd-arg": ["snapshot-count=9"]}, True),
+        ({"kubelet-arg": ["max-pods 50"]}, False),
+        ({"kubelet-arg": ["max-pod=50"]}, False),
+        ({"kube-apiserver-arg": ["enable-admission-plugins = X"]}, False),
+        ({"kubelet-arg": ["feature-gates=NodSwap=true"]}, False),
+        ({"etcd-arg": ["quota-backend-bytes=8Gi"]}, False),
+    ],
+)
+def test_arguments_in_k3s_config(given, good):
+    assert (schema.validate({"k3s_config": given})[1] == []) == good
 
 
 def run(name, value):

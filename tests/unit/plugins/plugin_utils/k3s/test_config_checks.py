@@ -135,3 +135,43 @@ def test_the_table_is_sound():
         assert rows == sorted(rows)
         # No minor release is left out between the first and the last.
         assert [row[1] for row in rows] == list(range(rows[0][1], rows[-1][1] + 1))
+
+
+@pytest.mark.parametrize(
+    ("key", "good", "bad"),
+    [
+        ("etcd-snapshot-schedule-cron", "0 */6 * * mon-fri", "every day"),
+        ("etcd-snapshot-schedule-cron", "@every 6h", "0 */6 * *"),
+        ("etcd-snapshot-schedule-cron", "5,35 0-6/2 1 jan,7 ?", "0 25 * * *"),
+        ("etcd-snapshot-schedule-cron", "CRON_TZ=UTC 0 1 * * 0", "0 1 * * */0"),
+        ("resolv-conf", "/etc/resolv.conf", "resolv.conf"),
+        ("log", "/var/log/k3s.log", "k3s.log"),
+        ("snapshotter", "native", "overlay"),
+        ("pause-image", "registry.example:5000/pause:3.10", "a b"),
+        ("system-default-registry", "registry.example:5000", "https://registry.example"),
+        ("etcd-s3-endpoint", "minio.example:9000", "https://minio.example"),
+    ],
+)
+def test_forms_of_values(key, good, bad):
+    assert k3s_check.problems({key: good}, "server", "1.36") == []
+    assert [finding.id.partition(".")[0] for finding in k3s_check.problems({key: bad}, "server", "1.36")] == ["k3s_config"]
+
+
+@pytest.mark.parametrize(
+    ("key", "good", "bad"),
+    [
+        ("etcd-snapshot-schedule-cron", "0 */6 * * mon-fri", "every day"),
+        ("etcd-snapshot-schedule-cron", "@every 6h", "0 */6 * *"),
+        ("etcd-snapshot-schedule-cron", "5,35 0-6/2 1 jan,7 ?", "0 25 * * *"),
+        ("etcd-snapshot-schedule-cron", "CRON_TZ=UTC 0 1 * * 0", "0 1 * * */0"),
+        ("resolv-conf", "/etc/resolv.conf", "resolv.conf"),
+        ("log", "/var/log/k3s.log", "k3s.log"),
+        ("snapshotter", "native", "overlay"),
+        ("pause-image", "registry.example:5000/pause:3.10", "a b"),
+        ("system-default-registry", "registry.example:5000", "https://registry.example"),
+        ("etcd-s3-endpoint", "minio.example:9000", "https://minio.example"),
+    ],
+)
+def test_forms_of_values(key, good, bad):
+    assert k3s_check.problems({key: good}, "server", "1.36") == []
+    assert [finding.id.partition(".")[0] for finding in k3s_check.problems({key: bad}, "server", "1.36")] == ["k3s_config"]

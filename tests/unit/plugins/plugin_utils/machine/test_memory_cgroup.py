@@ -160,7 +160,7 @@ def test_running_workers_are_rebooted_one_at_a_time():
         row["info"] = applied(row["info"], plan["nodes"][host], plan)
     for host in groups["kube_node"]:
         hosts[host]["info"]["board"] = {"model": None, "raspberry_pi": True, "cmdline_file": FILE, "cmdline": "quiet"}
-        hosts[host]["info"]["cgroup"]["controllers"] = ["cpu", "pids"]
+        hosts[host]["info"]["cgroup"]["controllers"] = ["cpu", "cpuset", "pids"]
     nodes = planner.cluster_plan(hosts, groups)["nodes"]
     assert all(nodes[host]["joined"] and nodes[host]["stages"] == ["change"] for host in groups["kube_node"])
 

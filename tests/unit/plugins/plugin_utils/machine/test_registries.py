@@ -181,3 +181,27 @@ def test_containerds_configuration_is_toml(data_dir):
     made = tomllib.loads(containerd.config({}, "systemd", "registry.k8s.io/pause:3.10", data_dir, True))
     assert made["version"] == 3 and made["root"] == data_dir
     assert made["plugins"][IMAGES]["registry"] == {"config_path": containerd.CERTS}
+
+
+@pytest.mark.parametrize(
+    ("mirror", "refusal"),
+    [
+        ({"endpoints": "https://m.example"}, "registries.no_endpoints"),
+        ({"endpoints": ["m.example"]}, "registries.not_a_url"),
+        ({"endpoints": [None]}, "registries.not_a_url"),
+        ({"endpoints": ["https://m.example"], "rewrites": ["a"]}, "registries.rewrites"),
+        ({"endpoints": ["https://m.example"], "rewrites": {"(": "a"}}, "registries.rewrites"),
+        ({"endpoints": ["https://m.example"], "rewrites": {"a": 1}}, "registries.rewrites"),
+    ],
+)
+def test_a_wrong_mirror_is_said_once(mirror, refusal):
+    hosts, groups = inventory(1, 0, {"kube_distribution": "k3s", "kube_registries": {"mirrors": {"docker.io": mirror}}})
+    plan = planner.cluster_plan(hosts, groups)
+    found = [row["id"] for row in plan["refusals"] + plan["warnings"] if row["id"].startswith("registries.")]
+    assert found == [refusal]
+
+
+def test_patterns_of_go_that_python_does_not_know():
+    rewrites = {"^(?P<a>.*)$": "x/$a", "a(?i)b": "c", r"\pN+\z": "d"}
+    mirrors = {"docker.io": {"endpoints": ["https://m.example"], "rewrites": rewrites}}
+    assert containerd.refusals({"mirrors": mirrors}, rewrites=True) == []

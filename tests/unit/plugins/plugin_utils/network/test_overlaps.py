@@ -22,7 +22,7 @@ def refusals(inputs=None, routes=(), **changes):
 
 
 EXTERNAL = {
-    "etcd": {"external": {"endpoints": ["https://10.99.0.5:2379"], "caFile": "a", "certFile": "b", "keyFile": "c"}}
+    "etcd": {"external": {"endpoints": ["https://10.99.0.5:2379"], "caFile": "/a", "certFile": "/b", "keyFile": "/c"}}
 }
 
 

@@ -91,7 +91,7 @@ def test_the_inventory_decides_what_an_upgrade_installs(cluster):
 
 
 def test_an_upgrade_does_not_go_back_to_an_older_default():
-    cluster = Cluster({"kube_version": "1.37.2", **versions(containerd="9.0.0")}, control_planes=1)
+    cluster = Cluster({"kube_version": "1.37.2", **versions(containerd="2.99.0")}, control_planes=1)
     cluster.hosts = with_inputs(cluster.hosts, kube_artifacts=None)
     made = cluster.planned()
     assert made["components"] == {} and not made["workers"]

@@ -211,7 +211,7 @@ def test_a_node_that_does_not_report_is_refused(cluster):
     assert "upgrade.not_ready node=w-1" in described(cluster.planned()["refusals"])
 
 
-GATE = {"name": "feature-gates", "value": "SidecarContainers=true,Other=true"}
+GATE = {"name": "feature-gates", "value": "SidecarContainers=true,NodeSwap=true"}
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,11 @@ GATE = {"name": "feature-gates", "value": "SidecarContainers=true,Other=true"}
         ({"kubeadm_proxy_config": {"featureGates": {"SidecarContainers": True}}}, "upgrade.removed_gate"),
         ({"kubeadm_cluster_config": {"featureGates": {"NodeLocalCRISocket": True}}}, "upgrade.removed_gate"),
         (
-            {"kubeadm_cluster_config": {"etcd": {"local": {"extraArgs": [{"name": "experimental-x", "value": "1"}]}}}},
+            {
+                "kubeadm_cluster_config": {
+                    "etcd": {"local": {"extraArgs": [{"name": "experimental-memory-mlock", "value": "1"}]}}
+                }
+            },
             "upgrade.removed_flag",
         ),
     ],
@@ -233,8 +237,9 @@ def test_what_the_new_release_does_not_know_is_refused_by_name(inputs, expected)
 
 
 def test_a_gate_that_went_in_an_earlier_release_is_not_this_upgrades_matter():
-    gate = {"name": "feature-gates", "value": "TopologyAwareHints=true"}
-    assert not Cluster({"kubeadm_cluster_config": {"scheduler": {"extraArgs": [gate]}}}).planned()["refusals"]
+    cluster = Cluster()
+    cluster.hosts = with_inputs(cluster.hosts, kubelet_config={"featureGates": {"TopologyAwareHints": True}})
+    assert not cluster.planned()["refusals"]
 
 
 def test_apis_in_use_pods_in_the_way_and_a_lock_are_refused_together(cluster):

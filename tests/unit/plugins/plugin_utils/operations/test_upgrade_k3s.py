@@ -191,7 +191,7 @@ def test_an_agent_that_is_too_old_is_refused_and_a_server_is_not():
 @pytest.mark.parametrize(
     "inputs",
     [
-        {"k3s_config": {"kube-apiserver-arg": ["feature-gates=SidecarContainers=true,Other=true"]}},
+        {"k3s_config": {"kube-apiserver-arg": ["feature-gates=SidecarContainers=true,NodeSwap=true"]}},
         {"k3s_config": {"kubelet-arg+": ["feature-gates=SidecarContainers=true"]}},
         {"kubelet_config": {"featureGates": {"SidecarContainers": True}}},
     ],

@@ -157,7 +157,7 @@ def test_inputs_of_k3s(inputs, message):
 
 
 K3S_MACHINES = [
-    ({"cgroup__controllers": ["cpu"]}, "memory_cgroup.off node=cp-1"),
+    ({"cgroup__controllers": ["cpu", "cpuset", "pids"]}, "memory_cgroup.off node=cp-1"),
     (
         {"ports": [{"port": 6444, "protocol": "tcp", "address": "::", "process": "nginx"}]},
         "port.used node=cp-1 value=6444 limit=nginx",
@@ -165,6 +165,16 @@ K3S_MACHINES = [
     (
         {"architecture": {"name": "riscv64", "raw": "riscv64", "bits": 64}},
         "distribution.impossible node=cp-1 value=riscv64 limit=amd64, arm64, arm",
+    ),
+    (
+        {"architecture": {"name": None, "raw": "armv6l", "bits": 32}},
+        "distribution.impossible node=cp-1 value=armv6l limit=amd64, arm64, arm",
+    ),
+    ({"cgroup__controllers": ["memory", "cpu"]}, "cgroup.controller_missing node=cp-1 value=cpuset, pids"),
+    ({"hostname": "localhost.localdomain"}, "node_name.not_own node=cp-1 value=localhost.localdomain"),
+    (
+        {"clock": {"epoch": 1.0, "offset_seconds": -1.7e9, "synchronised": False}},
+        "clock.wrong value=-1700000000 limit=86400",
     ),
     (
         {"cluster": {"kind": "kubeadm", "foreign": False, "kubelet_conf": True}},
@@ -188,7 +198,7 @@ MACHINES = [
     ({"memory": GIB}, "memory.too_small node=cp-1 value=1073741824 limit=1782579200"),
     ({"cpus": 1}, "cpus.too_few node=cp-1 value=1 limit=2"),
     ({"cgroup__version": "v1"}, "cgroup.v1 node=cp-1 value=v1 limit=1.35"),
-    ({"cgroup__controllers": ["cpu"]}, "memory_cgroup.off node=cp-1"),
+    ({"cgroup__controllers": ["cpu", "cpuset", "pids"]}, "memory_cgroup.off node=cp-1"),
     (
         {
             "disks": {

@@ -17,7 +17,7 @@ from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.find
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import inventory, lost
 
 MAP = "/api/v1/namespaces/web/configmaps/a"
-WEB = manifest("web", ("ConfigMap", "a", {"x": "1"}), ("Secret", "login", {"password": "hunter2"}))
+WEB = manifest("web", ("ConfigMap", "a", {"x": "1"}), ("Secret", "login", {"password": "hunter22"}))
 DB = manifest("db", ("ConfigMap", "b", {"x": "1"}))
 
 
@@ -57,7 +57,7 @@ def test_nothing_to_apply(server):
         ([WEB, DB, manifest("new", ("ConfigMap", "n", {}))], ["apply manifest new (new)"]),
         ([WEB, manifest("db", ("ConfigMap", "b", {"x": "2"}))], ["apply manifest db (changed)"]),
         (
-            [manifest("web", ("Secret", "login", {"password": "hunter2"})), DB],
+            [manifest("web", ("Secret", "login", {"password": "hunter22"})), DB],
             ["apply manifest web (changed); will be deleted: ConfigMap web/a"],
         ),
         ([WEB], ["remove manifest db; will be deleted: ConfigMap web/b"]),
@@ -74,7 +74,7 @@ def test_changes_of_the_inventory(server, manifests, said):
     plan = found(server, *manifests)
     assert plan["cluster_changes"] == said and plan["apply_objects"] is bool(said)
     text = "\n".join(plan_text.text(plan))
-    assert all("the cluster: " + one in " ".join(text.split()) for one in said) and "hunter2" not in text
+    assert all("the cluster: " + one in " ".join(text.split()) for one in said) and "hunter22" not in text
 
 
 def test_changes_on_the_cluster(server):

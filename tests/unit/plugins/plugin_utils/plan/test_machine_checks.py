@@ -28,6 +28,13 @@ SMALL = {"/var/lib/containerd": {"mount": "/", "free_bytes": 4 * GIB, "kind": "s
         ),
         ({"clock": {"synchronised": False, "offset_seconds": 0.1}}, "clock.not_synchronised node=w-1"),
         ({"disks": SMALL}, "disk.small node=w-1 value=%d limit=%d" % (4 * GIB, 5 * GIB)),
+        ({"dns": {"resolv_conf": "/etc/resolv.conf", "loopback": False, "nameservers": []}}, "dns.no_servers node=w-1"),
+        ({"machine_id": ""}, "machine_id.missing node=w-1"),
+        (
+            {"kernel__version": [4, 18, 0], "kernel__release": "4.18.0-553.el8"},
+            "kernel.old node=w-1 value=4.18.0-553.el8 limit=5.4",
+        ),
+        ({"network__default_ipv4": None}, "network.no_default_route node=w-1"),
         ({"warnings": ["the board could not be read"]}, "look.warning node=w-1"),
     ],
 )
@@ -266,3 +273,66 @@ def test_the_free_space_of_another_data_directory_is_judged():
 def test_windows_workers_are_not_joined_by_the_collection():
     plan = planner.cluster_plan(*inventory(1, 1, {"kube_needs": ["windows_workers"]}))
     assert plan["refusals"] == [] and described(plan["warnings"]) == ["windows.not_joined value=windows_workers"]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "expected"),
+    [
+        ({"kubelet_config": {"maxPods": 0}}, "kubelet_config.no_pods node=cp-1 value=0"),
+        ({"kubelet_config": {"maxPods": 500}}, "kubelet_config.more_pods_than_addresses node=cp-1 value=500 limit=253"),
+        ({"kubelet_config": {"reservedSystemCPUs": "0-99"}}, "kubelet_config.no_such_cpu node=cp-1 value=0-99 limit=3"),
+        ({"kubelet_config": {"readOnlyPort": 10250}}, "kubelet_config.port node=cp-1 value=10250"),
+        ({"kubelet_config": {"port": 10256}}, "kubelet_config.port node=cp-1 value=10256"),
+        (
+            {"kube_network": {"plugin": "bridge", "options": {"mtu": 9000}}},
+            "network.mtu_too_large node=w-1 value=9000 limit=1500",
+        ),
+        ({"kube_api_endpoint": {"mode": "vip", "address": "169.254.1.1"}}, "endpoint.not_routed value=169.254.1.1"),
+        (
+            {"kube_version": "1.35", "kubelet_config": {"featureGates": {"PodIndexLabel": True}}},
+            "inputs.feature_gate node=cp-1 value=PodIndexLabel limit=1.35",
+        ),
+        (
+            {"kube_version": "1.37", "kubeadm_cluster_config": {"featureGates": {"PublicKeysECDSA": True}}},
+            "inputs.feature_gate node=cp-1 value=PublicKeysECDSA limit=1.37",
+        ),
+        (
+            {"kubeadm_cluster_config": {"certificateValidityPeriod": "1h"}},
+            "kubeadm_config.validity value=1h limit=168",
+        ),
+        (
+            {"kubeadm_cluster_config": {"etcd": {"external": {"endpoints": ["https://10.0.9.1"]}}}},
+            "kubeadm_config.etcd_port value=https://10.0.9.1",
+        ),
+        (
+            {"kubeadm_cluster_config": {"etcd": {"external": {"endpoints": []}}}},
+            "kubeadm_config.no_etcd_endpoints value=kubeadm_cluster_config.etcd.external",
+        ),
+        (
+            {"kube_distribution": "k3s", "k3s_bootstrap_token_ttl": "1s"},
+            "k3s_bootstrap_token_ttl.too_short value=1s limit=60",
+        ),
+        (
+            {"kube_distribution": "k3s", "kube_network": {"plugin": "flannel", "options": {"backend": ["vxlan"]}}},
+            "flannel.unknown_backend value=['vxlan'] limit=vxlan, host-gw, wireguard-native",
+        ),
+    ],
+)
+def test_values_that_the_cluster_or_the_machine_cannot_have(inputs, expected):
+    hosts, groups = inventory(1, 1, inputs)
+    plan = planner.cluster_plan(hosts, groups)
+    found = described(plan["refusals"] + plan["warnings"])
+    assert expected in found, found
+
+
+def test_two_networks_of_one_family_are_said_once():
+    hosts, groups = inventory(1, 1, {"kube_pod_cidrs": ["10.244.0.0/16", "10.245.0.0/16"]})
+    assert ids(planner.cluster_plan(hosts, groups)["refusals"]) == ["cidrs.too_many"]
+
+
+def test_what_the_upgrade_refuses_is_its_own_matter():
+    hosts, groups = inventory(
+        1, 1, {"kube_version": "1.37", "kubelet_config": {"featureGates": {"MemoryManager": True}}}
+    )
+    assert ids(planner.cluster_plan(hosts, groups, any_version=True)["refusals"]) == []
+    assert "inputs.feature_gate" in ids(planner.cluster_plan(hosts, groups)["refusals"])

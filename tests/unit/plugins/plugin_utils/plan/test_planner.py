@@ -305,7 +305,7 @@ def test_what_a_cluster_is_made_with_is_refused_to_change():
     ("inputs", "problem"),
     [
         (
-            {"kubeadm_cluster_config": {"etcd": {"local": {"extraArgs": [{"name": "v", "value": "1"}]}}}},
+            {"kubeadm_cluster_config": {"etcd": {"local": {"extraArgs": [{"name": "snapshot-count", "value": "1"}]}}}},
             "cluster_config.not_applied",
         ),
         ({"kubeadm_cluster_config": {"imageRepository": "r.example"}}, "cluster_config.not_applied"),
@@ -327,9 +327,11 @@ def test_what_site_does_not_apply_to_a_running_cluster_is_reported(inputs, probl
 
 def test_what_a_running_cluster_has_already_is_not_refused():
     hosts, groups, _plan = running()
-    with_stored(hosts, etcd={"local": {"dataDir": "/var/lib/etcd", "extraArgs": [{"name": "v", "value": "1"}]}})
+    with_stored(
+        hosts, etcd={"local": {"dataDir": "/var/lib/etcd", "extraArgs": [{"name": "snapshot-count", "value": "1"}]}}
+    )
     inputs = {
-        "kubeadm_cluster_config": {"etcd": {"local": {"extraArgs": [{"name": "v", "value": "1"}]}}},
+        "kubeadm_cluster_config": {"etcd": {"local": {"extraArgs": [{"name": "snapshot-count", "value": "1"}]}}},
         "kubeadm_proxy_config": {"conntrack": {"tcpEstablishedTimeout": "1h"}},
     }
     for node in hosts.values():
