@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -73,11 +74,15 @@ class Directory(Place):
                 os.fsync(stream.fileno())
             there = downloads.sha256(target)
             if there != sha256:
-                os.unlink(target)
                 raise self.wrong(name, there, sha256)
             os.replace(target, os.path.join(self._path, name))
-        except OSError as error:
-            raise self._failed(error) from None
+        except BaseException as error:
+            # On a full disk, the parts of archives would keep it full.
+            with contextlib.suppress(OSError):
+                os.unlink(target)
+            if isinstance(error, OSError):
+                raise self._failed(error) from None
+            raise
 
     def fetch(self, name: str, target: str) -> None:
         """See Place."""

@@ -8,6 +8,7 @@ https://man.openbsd.org/sftp: in batch mode it asks nothing, and ends at the fir
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -56,7 +57,14 @@ class Server(Place):
             back = os.path.join(place, "back")
             made = "-mkdir " + quoted(self._path) if self._path != "." else ""
             sent = "put -f %s %s" % (quoted(path), quoted(partial))
-            self._run([made, *self._there(), sent, "get %s %s" % (quoted(partial), quoted(back))])
+            try:
+                self._run([made, *self._there(), sent, "get %s %s" % (quoted(partial), quoted(back))])
+            except PlaceError as error:
+                # On a full disk, the parts of archives would keep it full.
+                if error.id == "destination.refused":
+                    with contextlib.suppress(PlaceError):
+                        self._run([*self._there(), "rm " + quoted(partial)])
+                raise
             there = downloads.sha256(back)
             if there != sha256:
                 self._run([*self._there(), "rm " + quoted(partial)])

@@ -256,14 +256,20 @@ def fetch(source: Source, item: dict[str, Any], directory: str) -> tuple[str, st
 
 
 def copy_beside(path: str, directory: str, wanted: str) -> str:
-    """Copy a file of the node into a directory and check it. Return the copy. Raise FetchError or OSError."""
+    """Copy a file of the node into a directory and check it. Return the copy; leave nothing behind on failure.
+
+    Raise FetchError or OSError.
+    """
     handle, copied = tempfile.mkstemp(prefix=".kubewright-", dir=directory)
     digest = hashlib.sha256()
-    with os.fdopen(handle, "wb") as out, open(path, "rb") as stream:
-        copy(stream, out, digest)
-    if digest.hexdigest() != wanted:
+    try:
+        with os.fdopen(handle, "wb") as out, open(path, "rb") as stream:
+            copy(stream, out, digest)
+        if digest.hexdigest() != wanted:
+            raise FetchError("%s has SHA-256 %s, expected %s" % (path, digest.hexdigest(), wanted))
+    except BaseException:
         os.unlink(copied)
-        raise FetchError("%s has SHA-256 %s, expected %s" % (path, digest.hexdigest(), wanted))
+        raise
     return copied
 
 

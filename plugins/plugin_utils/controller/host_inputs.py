@@ -206,6 +206,7 @@ def look_arguments(values: Mapping[str, Any], server: bool, addresses: Sequence[
             data + "/rancher/k3s/data",
             *dict.fromkeys(["/usr/local/bin", os.path.dirname(binary or "/usr/local/bin"), "/opt/cni/bin"]),
             "/var/log",
+            "/run",
         ],
         "programs": {"k3s": binary} if binary else {},
         "reach": datastore.places(endpoint or ""),

@@ -86,3 +86,22 @@ def prefix(value: str) -> Problem:
 def key_of_s3(value: str) -> Problem:
     """Check a key of S3, which is sent in a header. The value is not shown."""
     return ("it has blanks", "remove them") if re.search(r"\s", value) else None
+
+
+def archive(value: str) -> Problem:
+    """Check where an archive is: a path on the controller, or an address of a destination."""
+    scheme = re.match(r"(\w+):/", value)
+    if not scheme or re.match(r"(s3|sftp)://[^/]+/.", value):
+        return None
+    if scheme.group(1).lower() in ("s3", "sftp"):
+        return '"%s" is not the address of an archive' % value, "write it as s3://BUCKET/NAME or sftp://HOST/NAME"
+    return (
+        '"%s" is a URL that cannot be read' % value,
+        "download the archive, or use s3://BUCKET/NAME or sftp://HOST/NAME",
+    )
+
+
+def controller_directory(value: str) -> Problem:
+    """Check a directory on the controller, which is not an address of a destination."""
+    good = not re.match(r"\w+:/", value)
+    return None if good else ('"%s" is not a directory' % value, "name other places in kube_backup.to")

@@ -121,7 +121,9 @@ def _value(where: str, value: Any, kind: Kind | ListOf | Fields, newer: bool) ->
             return
         for number, item in enumerate(value):
             here = "%s[%d]" % (where, number)
-            yield from ((here, "%s is missing" % name, "set it") for name in kind.required if not item.get(name))
+            missing = [name for name in kind.required if not item.get(name)]
+            if set(map(str, item)) <= set(kind.fields):  # a misspelt name is said anyway
+                yield from ((here, "%s is missing" % name, "set it") for name in missing)
             yield from problems(here, item, kind.fields, newer)
     elif not isinstance(value, Mapping):
         yield where, "expected a map, got %s" % _shown(value), "give it %s" % ", ".join(list(kind)[:4])

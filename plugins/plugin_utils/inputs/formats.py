@@ -124,6 +124,15 @@ FORMATS: dict[str, Check] = {
     "k3s_server_url": url("https", login=True),  # agents_only.py refuses it
     "k3s_timeout": forms.wait,
     # Of the playbooks' own options.
+    "backup_keep": number(0, 100000),
+    "backup_dir": backup_forms.controller_directory,
+    "backup_check": backup_forms.archive,
+    "restore_archive": backup_forms.archive,
+    "remove_timeout": number(1, 86400),
+    "upgrade_timeout": number(1, 86400),
+    "local_image": forms.image,
+    "local_network": forms.container_network,
+    "local_nodes[].env": forms.environment,
     "verify_timeout": number(1, 86400),
     "verify_certificate_days": number(0, 3650),
     "verify_image": forms.image,
@@ -136,11 +145,13 @@ FORMATS: dict[str, Check] = {
     "local_nodes[].name": forms.label,
     "local_nodes[].cpus": number(0.1, 1024),
     "local_nodes[].memory": forms.container_memory,
-    "local_nodes[].ports[]": forms.forwarded_port,
-    "local_ports[]": forms.forwarded_port,
+    "local_nodes[].ports": network_forms.forwarded_ports,
+    "local_nodes[].ports[]": network_forms.forwarded_port,
+    "local_ports": network_forms.forwarded_ports,
+    "local_ports[]": network_forms.forwarded_port,
     "local_cpus": number(0.1, 1024),
     "local_memory": forms.container_memory,
-    "local_subnet": network_forms.cidr,
+    "local_subnet": network_forms.local_subnet,
     "local_timeout": number(1, 86400),
 }
 # Inputs that are configurations of a component: its name, and its fields.

@@ -90,12 +90,31 @@ image = text(
     "write it as registry.example/name:tag, without https://",
 )
 interface = text(re.compile(r"[^\s/]{1,15}"), "the name of an interface", "use a name that ip link shows", 15)
-container_memory = text(re.compile(r"[0-9]+(\.[0-9]+)?[bkmgBKMG]?"), "an amount of memory", "write it as 4g or 512m")
-forwarded_port = text(
-    re.compile(r"((\[[0-9a-fA-F:.]+\]|[0-9.]+):)?[0-9]{1,5}:[0-9]{1,5}(/(tcp|udp|sctp))?"),
-    "a forwarded port",
-    "write it as [ADDRESS:]HOST_PORT:NODE_PORT[/PROTOCOL]",
+container_network = text(
+    re.compile(r"(?!(host|none|bridge)$)[A-Za-z0-9][A-Za-z0-9_.-]*"),
+    "the name of a network of its own",
+    "use letters, digits, - . and _, and not host, none or bridge",
 )
+# Less does not start the first process of a node.
+LEAST_CONTAINER_MEMORY = 64 << 20
+
+
+def container_memory(value: str) -> Problem:
+    """Check the memory of a container, in the units of Podman and Docker."""
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([bkmg]?)", value.lower())
+    if not found:
+        return '"%s" is not an amount of memory' % value, "write it as 4g or 512m"
+    if float(found.group(1)) * 1024 ** "bkmg".index(found.group(2) or "b") < LEAST_CONTAINER_MEMORY:
+        return '"%s" is too little memory for a node' % value, "write it with its unit, such as 4g or 512m"
+    return None
+
+
+def environment(value: Mapping[str, Any]) -> Problem:
+    """Check environment variables: names, and values that are not lists or maps."""
+    for name, item in value.items():
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(name)) or isinstance(item, (dict, list, tuple)):
+            return "%s is not a variable with one value" % name, "write it as NAME: value"
+    return None
 
 
 def token(value: str) -> Problem:

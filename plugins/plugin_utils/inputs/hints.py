@@ -16,6 +16,7 @@ from .groups import CUTOFF
 OTHER_NAMES = {
     "kube_http_proxy": {"http_proxy": "http", "https_proxy": "https"},
     "kube_artifacts": {"mirror": "source", "url": "source"},
+    "local_nodes": {"role": "groups", "roles": "groups"},
     "k3s_helm_charts": {"repo_url": "repo", "target_namespace": "namespace", "values_content": "values"},
 }
 # Keys of maps that the argument specs do not describe, by the map around them.

@@ -176,6 +176,39 @@ def exception(value: str) -> Problem:
     return cidr(value) if "/" in value else None
 
 
+def forwarded_port(value: str) -> Problem:
+    """Check a port of this machine that is forwarded to a node of a local cluster."""
+    found = re.fullmatch(r"(?:(\[[0-9a-fA-F:.]+\]|[0-9.]+):)?([0-9]{1,5}):([0-9]{1,5})(/(?:tcp|udp|sctp))?", value)
+    ports = [int(port) for port in found.group(2, 3)] if found else []
+    if not found or found.group(1) and not _address(found.group(1).strip("[]")):
+        return '"%s" is not a forwarded port' % value, "write it as [ADDRESS:]HOST_PORT:NODE_PORT[/PROTOCOL]"
+    if not all(0 < port < 65536 for port in ports):
+        return '"%s" has a port that does not exist' % value, "use 1 to 65535"
+    return None
+
+
+def forwarded_ports(value: list[Any]) -> Problem:
+    """Check that no port of this machine is forwarded twice."""
+    own = [re.sub(r":[0-9]+(?=(/|$))", "", str(item).removesuffix("/tcp")) for item in value]
+    twice = sorted({port for port in own if own.count(port) > 1})
+    return ("%s is forwarded twice" % ", ".join(twice), "forward each port once") if twice else None
+
+
+# As many addresses as the smallest local network has: three nodes, the gateway, and some to spare.
+_LOCAL_PREFIX = 28
+
+
+def local_subnet(value: str) -> Problem:
+    """Check the network of a local cluster: a private one of IPv4 with room for nodes."""
+    found = cidr(value)
+    if found:
+        return found[0], found[1].replace("10.244.0.0/16", "10.131.0.0/24")
+    network = ipaddress.ip_network(value)
+    if network.version == 4 and network.is_private and network.prefixlen <= _LOCAL_PREFIX:
+        return None
+    return '"%s" is not a private IPv4 network with room for nodes' % value, "write it as 10.131.0.0/24"
+
+
 def mtu(value: Any) -> Problem:
     """Check the size of packets in bytes: at least what every IPv4 host takes, at most what the header can say."""
     if isinstance(value, bool) or not re.fullmatch(r"[0-9]{3,5}", str(value)) or not 576 <= int(value) <= 65535:

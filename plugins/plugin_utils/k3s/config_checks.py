@@ -231,12 +231,14 @@ def _check_form(here: str, name: str, values: Any) -> list[Finding]:
     for names, test, kind in _FORMS:
         wrong = [value for value in parts if name in names and not test(value)]
         if wrong:
-            text = "%s: K3s needs %s here, got %r."
-            return [Finding("k3s_config.value", text % (here, kind, wrong[0]), value=wrong[0], limit=kind)]
+            shown = "a value with a login" if "@" in wrong[0] and name not in CRON else repr(wrong[0])
+            text = "%s: K3s needs %s here, got %s."
+            return [Finding("k3s_config.value", text % (here, kind, shown), value=shown.strip("'"), limit=kind)]
     return []
 
 
-# The fields of an expression: the lowest and the highest number, and names. https://pkg.go.dev/github.com/robfig/cron/v3
+# The fields of an expression: the lowest and the highest number, and names.
+# https://pkg.go.dev/github.com/robfig/cron/v3
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
 _DAYS = "sun mon tue wed thu fri sat".split()
 _CRON: tuple[tuple[int, int, list[str]], ...] = ((0, 59, []), (0, 23, []), (1, 31, []), (1, 12, _MONTHS), (0, 6, _DAYS))

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ....module_utils.detect.disks import NETWORK
+from ...base import quantity
 from ...base.distribution import Node, Problems, Storage
 from ...base.findings import Finding
 from ...base.reference import DISKS_PAGE, IN_MEMORY, NO_OVERLAY, OVERLAY_PAGE, ZFS_OVERLAY
@@ -26,7 +27,7 @@ def file_systems(case: Case, host: str, node: Node) -> Problems:
     known: Mapping[str, Disk] = {path: disk for path, disk in (node["info"].get("disks") or {}).items() if disk}
     refusals = [*_not_writable(host, place, known), *_not_executable(host, place, known, case.distribution.title)]
     refusals += [*_datastore(host, place, known), *_runtime(host, place, known)]
-    return Problems(refusals, list(_in_memory(host, place, known)))
+    return Problems(refusals, [*_in_memory(host, place, known), *_small_run(host, known)])
 
 
 def _not_writable(host: str, place: Storage, known: Mapping[str, Disk]) -> Iterator[Finding]:
@@ -77,6 +78,21 @@ def _runtime(host: str, place: Storage, known: Mapping[str, Disk]) -> Iterator[F
         way_out = "set k3s_config: {snapshotter: native}" if k3s else "set kube_data_dir to such a file system"
         values = (host, place.runtime, shown, disk["mount"], OVERLAY_PAGE, way_out)
         yield Finding("disk.no_overlay", text % values, host, shown)
+
+
+# The runtime and the kubelet keep a few hundred kilobytes for each pod in /run, systemd its own state.
+RUN_BYTES = 32 << 20
+
+
+def _small_run(host: str, known: Mapping[str, Disk]) -> Iterator[Finding]:
+    free = (known.get("/run") or {}).get("free_bytes")
+    if free is not None and free < RUN_BYTES:
+        text = (
+            "%s: %s free under /run, where the container runtime keeps the state of its containers, which needs about "
+        )
+        text += "%s. Raise its size (mount -o remount,size=64M /run, and in /etc/fstab)."
+        values = (host, quantity.human(free), quantity.human(RUN_BYTES))
+        yield Finding("disk.small_run", text % values, host, free, RUN_BYTES)
 
 
 def _in_memory(host: str, place: Storage, known: Mapping[str, Disk]) -> Iterator[Finding]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from pathlib import Path
 
@@ -100,3 +101,30 @@ def test_one_destination_that_fails_does_not_stop_the_others(tmp_path):
     assert rows[0]["id"] == "destination.refused" and rows[1]["deleted"] == []
     assert copies.failures(rows) == [rows[0]["error"]]
     assert (tmp_path / "good" / "p-20261129T120000Z.tar.gz").read_text() == "x"
+
+
+def test_a_directory_that_is_full_keeps_no_part_of_an_archive(tmp_path, monkeypatch):
+    archive, there = tmp_path / "a.tar", tmp_path / "nfs"
+    archive.write_bytes(b"x" * 100)
+
+    def full(_source, stream, _size):
+        stream.write(b"x")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(places.shutil, "copyfileobj", full)
+    with pytest.raises(places.PlaceError, match="No space left"):
+        places.Directory(str(there)).put(str(archive), "a.tar", "0", ".a.tar.partial")
+    assert list(there.iterdir()) == []
+
+
+def test_a_part_that_sftp_could_not_send_is_deleted(tmp_path, monkeypatch):
+    asked = []
+
+    def run(_self, lines):
+        asked.append(lines)
+        raise places.PlaceError("refused", "no space")
+
+    monkeypatch.setattr(sftp.Server, "_run", run)
+    with pytest.raises(places.PlaceError, match="no space"):
+        sftp.Server({"host": "b.example"}).put(str(tmp_path / "a"), "a", "0", ".a.partial")
+    assert asked[-1] == ['rm ".a.partial"']

@@ -299,3 +299,18 @@ def test_files_are_on_the_disk_before_they_are_used(mirror, monkeypatch):
     fetching.fetch(source(mirror), {"url": URL, "checksum": DIGEST}, str(mirror / "out"))
     fetching.unpack(archive(mirror / "a.tgz", ["one"]), str(mirror / "out"), 0, None)
     assert len(synced) == 2
+
+
+def test_a_copy_beside_that_does_not_fit_leaves_nothing(tmp_path, monkeypatch):
+    source, there = tmp_path / "kubelet", tmp_path / "there"
+    source.write_bytes(b"x")
+    there.mkdir()
+
+    def full(_stream, out, _digest):
+        out.write(b"x")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(fetching, "copy", full)
+    with pytest.raises(OSError, match="No space"):
+        fetching.copy_beside(str(source), str(there), "0")
+    assert list(there.iterdir()) == []

@@ -369,8 +369,22 @@ BAD = {
     "kube_service_cidrs": [["127.0.0.0/16"], ["224.0.0.0/16"], ["169.254.0.0/16"], ["0.0.0.0/8"], ["fe80::/64"]],
     "k3s_token": [12345, "two words"],
     "k3s_binary": ["k3s", "/opt/my k3s"],
-    "local_memory": ["lots"],
-    "local_nodes": [[{"name": "x"}, {"name": "x"}]],
+    "local_memory": ["lots", "4Gi", "4096", "0"],
+    "backup_keep": [-1, "20d"],
+    "backup_dir": ["s3://bucket/x"],
+    "backup_check": ["https://x.example/y.tar"],
+    "restore_archive": ["S3://bucket/x", "s3:/bucket/x", "s3://bucket", "https://x.example/y.tar"],
+    "remove_timeout": [0, -1, 99999999],
+    "upgrade_timeout": [0, -1],
+    "local_image": ["https://x", "a b"],
+    "local_network": ["My Net", "host", "bridge"],
+    "local_subnet": ["10.1.0.0/30", "8.8.8.0/24", "fd00::/64", "10.1.0.1/24"],
+    "local_cpus": [0, "two"],
+    "local_nodes": [
+        [{"name": "x", "env": {"A": ["b"]}}],
+        [{"name": "x", "role": "kube_node"}],
+        [{"name": "x"}, {"name": "x"}],
+    ],
     "kube_manifests": [
         [{"name": "A_B", "src": "x.yml"}],
         [{"name": "a", "content": "{{{"}],
@@ -417,7 +431,7 @@ BAD = {
     ],
     "k3s_timeout": [1],
     "k3s_join_token": [1e5],
-    "local_ports": [[133342]],
+    "local_ports": [["8080:80:90"], ["70000:80"], ["0:80"], ["1.2.3:8080:80"], ["8080:80", "8080:81"], [133342]],
     "backup_passphrase": [342391],
 }
 
@@ -428,7 +442,8 @@ GOOD_MANIFESTS = [
     "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\ndata: {a: YWI=}\nstringData: {b: c}\n",
     "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: 'system:X'}\n",
     MANIFEST + "---\n" + MANIFEST.replace("name: x", "name: x, namespace: y"),
-    "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec: {containers: [{name: a, env: [{name: B, value: '1'}, {name: C}]}]}\n",
+    "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n"
+    "spec: {containers: [{name: a, env: [{name: B, value: '1'}, {name: C}]}]}\n",
     "apiVersion: stable.example.com/stable\nkind: Thing\nmetadata: {name: x}\nspec: {env: [{name: a, value: 1}]}\n",
 ]
 BAD_MANIFESTS = [
@@ -607,6 +622,25 @@ def test_every_value_has_its_default():
 def test_no_secret_is_in_a_message(inputs):
     _values, problems = schema.validate(inputs)
     assert problems and "hunter2" not in repr(problems)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("restore_archive", "s3://bucket/prefix/name.tar"),
+        ("restore_archive", "/srv/a.tar"),
+        ("backup_dir", "./backups"),
+        ("backup_keep", 0),
+        ("local_ports", ["127.0.0.1:8080:80/tcp", "8080:80/udp", "8081:80", "[::1]:53:53/udp"]),
+        ("local_memory", "1.5G"),
+        ("local_subnet", "10.131.0.0/24"),
+        ("local_image", "localhost/node:1"),
+        ("local_nodes", [{"name": "x", "env": {"A_B": 1, "c": None}, "groups": "kube_node"}]),
+        ("local_network", "kube_wright.1"),
+    ],
+)
+def test_options_that_can_work(name, value):
+    assert run(name, value)[1] == []
 
 
 def test_misspelt_options_of_playbooks():

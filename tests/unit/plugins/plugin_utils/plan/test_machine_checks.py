@@ -29,6 +29,10 @@ SMALL = {"/var/lib/containerd": {"mount": "/", "free_bytes": 4 * GIB, "kind": "s
         ({"clock": {"synchronised": False, "offset_seconds": 0.1}}, "clock.not_synchronised node=w-1"),
         ({"disks": SMALL}, "disk.small node=w-1 value=%d limit=%d" % (4 * GIB, 5 * GIB)),
         ({"dns": {"resolv_conf": "/etc/resolv.conf", "loopback": False, "nameservers": []}}, "dns.no_servers node=w-1"),
+        (
+            {"disks": {"/run": {"mount": "/run", "free_bytes": 1 << 20, "fs": "tmpfs"}}},
+            "disk.small_run node=w-1 value=1048576 limit=33554432",
+        ),
         ({"machine_id": ""}, "machine_id.missing node=w-1"),
         (
             {"kernel__version": [4, 18, 0], "kernel__release": "4.18.0-553.el8"},
