@@ -78,6 +78,8 @@ PLACEHOLDERS = (
     ("8b31...", "a1" * 32),
     ("{{ vault_backup_key }}", "-----BEGIN PRIVATE KEY-----\\nMC4=\\n-----END PRIVATE KEY-----\\n"),
     ("{{ lookup('file', 'ca.pem') }}", "-----BEGIN CERTIFICATE-----\\nMC4=\\n-----END CERTIFICATE-----\\n"),
+    ("{{ vault_s3_access_key }}", "access"),
+    ("{{ vault_s3_secret_key }}", "secret"),
     (
         "{{ lookup('ansible.builtin.file', 'db-ca.crt') }}",
         "-----BEGIN CERTIFICATE-----\\nMC4=\\n-----END CERTIFICATE-----\\n",

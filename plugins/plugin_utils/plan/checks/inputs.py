@@ -201,15 +201,16 @@ def _of_the_machine(host: str, config: Mapping[str, Any], info: Mapping[str, Any
         text = "%s: kubelet_config.reservedSystemCPUs %s: the machine has the CPUs 0 to %d. Choose of these."
         shown = config["reservedSystemCPUs"]
         yield Finding("kubelet_config.no_such_cpu", text % (host, shown, count - 1), host, shown, count - 1)
-    ports = [("port", config.get("port") or 10250), ("readOnlyPort", config.get("readOnlyPort"))]
-    taken = {
-        10248: "the kubelet's healthz",
-        10249: "kube-proxy",
-        10256: "kube-proxy",
-        ports[0][1]: "the kubelet itself",
-    }
-    for name, port in ports:
-        holder = taken.get(port) if name == "readOnlyPort" or port != 10250 and port in (10248, 10249, 10256) else None
+    own = config.get("port") or 10250
+    taken = {10248: "the kubelet's healthz", 10249: "kube-proxy", 10256: "kube-proxy"}
+    for name, port, holder in (
+        ("port", own, taken.get(own)),
+        (
+            "readOnlyPort",
+            config.get("readOnlyPort"),
+            {**taken, own: "the kubelet itself"}.get(config.get("readOnlyPort")),
+        ),
+    ):
         if holder:
             text = "%s: kubelet_config.%s %d is a port of %s. Set another one, or leave it out."
             yield Finding("kubelet_config.port", text % (host, name, port, holder), host, port)

@@ -237,7 +237,7 @@ def test_nothing_is_done_beside_the_nodes(action, store, idle):
 def test_a_manifest_and_the_kubeconfig_change(action, store, idle, tmp_path):
     hosts, groups = idle
     for row in hosts.values():
-        row["inputs"] = {**row["inputs"], "kube_manifests": [{"name": "a", "content": A.replace("1", "2")}]}
+        row["inputs"] = {**row["inputs"], "kube_manifests": [{"name": "a", "content": A.replace('"1"', '"2"')}]}
     path = tmp_path / "kubeconfig"
     path.write_text(path.read_text(encoding="utf-8").replace("10.0.0.11", "10.0.0.9"), encoding="utf-8")
     applies, same, text = beside(action, store, hosts, groups)

@@ -229,7 +229,7 @@ MACHINES = [
     ),
     ({"disks": {"/var/lib/etcd": {"mount": "/", "read_only": True}}}, "disk.read_only node=cp-1 value=/var/lib/etcd"),
     ({"machine_id": "0123"}, "machine_id.not_unique node=cp-1 value=0123"),
-    ({"hostname": "localhost"}, "node_name.not_unique node=cp-1 value=localhost"),
+    ({"hostname": "localhost"}, "node_name.not_own node=cp-1 value=localhost"),
     ({"hostname": "bad_name"}, "node_name.invalid node=cp-1 value=bad_name"),
     ({"cluster": {"kind": "k3s"}}, "distribution.fixed value=kubeadm limit=k3s"),
     (

@@ -98,7 +98,7 @@ def test_a_server_does_not_start_on_another_database(other):
 
 DROPPED = {
     "etcd": {"local": {"extraArgs": [{"name": "quota-backend-bytes", "value": "8589934592"}]}},
-    "featureGates": {"NodeLocalCRISocket": True},
+    "featureGates": {"RootlessControlPlane": True},
     "imageRepository": "registry.example/k8s",
 }
 

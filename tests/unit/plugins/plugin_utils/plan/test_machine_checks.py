@@ -289,7 +289,7 @@ def test_windows_workers_are_not_joined_by_the_collection():
         ({"kubelet_config": {"port": 10256}}, "kubelet_config.port node=cp-1 value=10256"),
         (
             {"kube_network": {"plugin": "bridge", "options": {"mtu": 9000}}},
-            "network.mtu_too_large node=w-1 value=9000 limit=1500",
+            "network.mtu_too_large node=cp-1 value=9000 limit=1500",
         ),
         ({"kube_api_endpoint": {"mode": "vip", "address": "169.254.1.1"}}, "endpoint.not_routed value=169.254.1.1"),
         (
@@ -318,7 +318,7 @@ def test_windows_workers_are_not_joined_by_the_collection():
         ),
         (
             {"kube_distribution": "k3s", "kube_network": {"plugin": "flannel", "options": {"backend": ["vxlan"]}}},
-            "flannel.unknown_backend value=['vxlan'] limit=vxlan, host-gw, wireguard-native",
+            "network.unknown_backend value=['vxlan'] limit=vxlan, host-gw, wireguard-native",
         ),
     ],
 )
