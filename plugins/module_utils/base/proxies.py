@@ -10,7 +10,10 @@ from typing import Iterable
 
 
 def excepted(name: str, exceptions: Iterable[str]) -> bool:
-    """Return True if a host is reached directly. exceptions: names, domains, addresses and networks, or *."""
+    """Return True if a host is reached directly.
+
+    exceptions: names, domains (.example.com or *.example.com, as Go reads them), addresses and networks, or *.
+    """
     return any(_covers(entry.strip(), name) for entry in exceptions if entry.strip())
 
 
@@ -18,4 +21,5 @@ def _covers(entry: str, name: str) -> bool:
     try:
         return ipaddress.ip_address(name) in ipaddress.ip_network(entry, strict=False)
     except ValueError:
-        return entry == "*" or name == entry.lstrip(".") or name.endswith("." + entry.lstrip("."))
+        domain = entry.lstrip("*.")
+        return entry == "*" or bool(domain) and (name == domain or name.endswith("." + domain))
