@@ -250,10 +250,12 @@ def _keep(store, plan, hosts, part, task_vars, check_mode, texts):
     shares = {host: {**share, "asked": slices.asked(plan, looks, host)} for host, share in shares.items()}
     stages = {}
     for host, share in shares.items():
-        store.put("node", host, {**share, "run": run})
-        store.put("secret", host, slices.secrets(plan, host, values[host]))
         for stage in share["stages"]:
             stages.setdefault(stage, []).append(host)
+    last = slices.last_to_change(stages, part)
+    for host, share in shares.items():
+        store.put("node", host, {**share, "run": run, "releases": host == last})
+        store.put("secret", host, slices.secrets(plan, host, values[host]))
     cluster = slices.shared(plan, shares, part)
     if not (set(stages) - {"leader"} or cluster["complete"]) and _is_applied(plan):
         stages.pop("leader", None)

@@ -8,6 +8,7 @@ https://kubernetes.io/docs/concepts/architecture/leases/#custom-workload
 
 from __future__ import annotations
 
+import random
 import time
 from typing import Any, Callable, Dict, Mapping, NamedTuple
 
@@ -19,6 +20,8 @@ NAME = "kubewright"
 PATH = LEASES + "/" + NAME
 # After so long without a renewal anybody may take the lock.
 STALE_SECONDS = 60
+# How long a Lease is read again because somebody else, such as another node of this run, wrote it in between.
+CONTENDED_SECONDS = 30
 OPERATION, RUN = "kubewright.cluster/operation", "kubewright.cluster/run"
 
 
@@ -49,6 +52,7 @@ class Lock:
 
         seconds: it is stale after so long. dead: a run that is known to have ended.
         """
+        deadline = time.monotonic() + CONTENDED_SECONDS
         while True:
             lease = self.api.get(PATH, missing_ok=True)
             other = self._refusal(lease)
@@ -56,6 +60,14 @@ class Lock:
                 raise other
             if self._write(lease, seconds):
                 return
+            if time.monotonic() > deadline:
+                break
+            time.sleep(random.uniform(0.05, 0.3))  # noqa: S311  (nodes of one run that write at the same time)
+        text = (
+            "the lock of the cluster (Lease kube-system/%s) cannot be written: for %d s the API has refused each write as if "
+            "others wrote it at the same time. Look at the API server's log, and at its admission webhooks."
+        )
+        raise ApiError(text % (NAME, CONTENDED_SECONDS))
 
     def held_by_another(self) -> LockError | None:
         """Return why this run could not take the lock now, None if it could. Raise ApiError."""

@@ -95,13 +95,13 @@ class Maintenance:
     def hand_over_leadership(self) -> None:
         """Let another member lead etcd while this one is down. Raise MaintenanceError or one of tls.NO_ANSWER.
 
-        Of three members or more, a majority of the others has to answer. K3s's members answer their own node only, so
-        they are not asked: the member gives its leadership away when it stops.
+        Of three members or more, a majority of the others has to answer. K3s's members say who leads on their own node
+        only, so there the member gives its leadership away when it stops.
         """
-        if self.member is None or self.member.own_only:
+        if self.member is None:
             return
         members = self.member.members()
-        own = next((item for item in members if item.get("name") == self.name), None)
+        own = next((item for item in members if self._is_own(self.member, item)), None)
         voters = [item for item in members if not item.get("isLearner")]
         if own is None or len(voters) < 2:
             return
@@ -111,17 +111,25 @@ class Maintenance:
         if len(voters) > 2 and len(serving) < needed:
             text = "without %s %d of %d etcd members would answer, and %d are needed. Start the others first."
             raise MaintenanceError(text % (self.name, len(serving), len(voters), needed))
-        if str(own["ID"]) == leader and serving:
+        if str(own["ID"]) == leader and serving and not self.member.own_only:
             words = (self.name, serving[0].get("name") or "another member")
             if self.note("move etcd's leadership from %s to %s" % words):
                 self.member.move_leader(own, serving[0])
 
+    def _is_own(self, client: etcd.Etcd, item: dict[str, Any]) -> bool:
+        name = item.get("name") or ""
+        return (etcd.k3s_node(name) if client.own_only else name) == self.name
+
     @staticmethod
     def _serves(client: etcd.Etcd, item: dict[str, Any]) -> bool:
+        """Return True if a member answers with a leader, in the cluster of the one that was asked. Those of K3s only
+        take the connection."""
         try:
-            return bool(client.status(item).get("leader"))
+            answer = client.status(item)
         except (*tls.NO_ANSWER, LookupError):
             return False
+        same = etcd.cluster_of(answer) in (None, client.cluster_id)
+        return answer.get("reached") is True or same and bool(int(answer.get("leader") or 0))
 
     # -- back in service -----------------------------------------------------------------------------------------------
 

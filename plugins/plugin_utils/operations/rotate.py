@@ -29,8 +29,9 @@ OF_SITE = ("member.change_waits",)
 # Part of a kubelet's certificate that is left when it should have renewed it: it does so when 10 to 30 percent are
 # left.
 LATE = 0.1
-# For so long a run that was killed keeps the cluster's lock: longer than a control plane takes.
-HOLD_SECONDS = 240
+# For so long the cluster's lock is kept for one control plane, beside rotate_timeout, which its renewal and its gate may
+# take both.
+HOLD_SECONDS = 180
 # The administrator's certificate, which the kubeconfig on the controller has.
 ADMIN = {"admin.conf", "server/tls/client-admin"}
 
@@ -115,7 +116,7 @@ def plan(plan: Mapping[str, Any], infos: Infos, options: Mapping[str, Any]) -> d
     result["private"] = {
         "config": _config(infos, healthy, options),
         "timeout": options["timeout"],
-        "hold": HOLD_SECONDS,
+        "hold": HOLD_SECONDS + 2 * options["timeout"],
         "kubeconfig_file": options["kubeconfig"],
         "asked_name": plan["nodes"][result["asked"]]["name"],
         "borrowing": [row.name for row in due if row.kubelet == "borrow" and not row.control_plane],

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ...module_utils.node import paths
@@ -40,6 +40,8 @@ SEQUENCE = (
 
 # Files with secrets that belong to another step than `credentials`.
 OWN_STEP = {PASSWORD_FILE: "endpoint", paths.BACKUP_SETTINGS: "backup"}
+# For so long the cluster's lock is kept without a renewal: downloads, restarts and the gate of one node, and the reboot.
+HOLD_SECONDS, REBOOT_SECONDS = 1200, 900
 # What happens to a host in a run, in this order; each host has one of these at most. Its stages: of the plan.
 PHASES = {
     "endpoint": ("endpoint", "backup"),
@@ -93,6 +95,7 @@ def of_host(
         "parts": list(distribution.parts),
         "artifacts": artifacts_from(values, plan["no_proxy"]),
         "needs": needs(node, hooks, info),
+        "hold": HOLD_SECONDS + (REBOOT_SECONDS if "reboot" in node["steps"] else 0),
     }
 
 
@@ -182,6 +185,16 @@ def batches(plan: dict[str, Any], slices: dict[str, dict[str, Any]], part: Colle
     alone = [1 for each in here if "change" in each["stages"]]
     rolled = [plan["workers_at_once"]] if any("roll" in each["stages"] for each in here) else []
     return [*(size for size in sizes if size), *alone, *rolled] or [1]
+
+
+def last_to_change(stages: Mapping[str, Sequence[str]], part: Collection[str]) -> str | None:
+    """Return the running node that changes last, None if none does: with it the run releases the cluster's lock.
+
+    Between two nodes the lock is kept, because another run would begin to change the cluster then. stages: the hosts of
+    each stage, in order. part: the hosts of this run.
+    """
+    changing = [host for stage in PHASES["change"] for host in stages.get(stage) or () if host in part]
+    return changing[-1] if changing else None
 
 
 def _clock_service(node: dict[str, Any], info: dict[str, Any]) -> str | None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import os
 import socket
 
@@ -17,18 +18,29 @@ def holder(operation: str) -> dict[str, str]:
     except (KeyError, OSError):
         user = str(os.getuid())
     host = socket.gethostname()
-    return {"name": "%s@%s" % (user, host), "operation": operation, "run": _run(host, os.getppid()), "dead": ""}
+    return {"name": "%s@%s" % (user, host), "operation": operation, "run": _run(_controller(host), os.getppid()), "dead": ""}
 
 
 def is_gone(run: str) -> bool:
     """Return True if a run was on this controller and has ended. Of a run elsewhere nothing is known: False."""
     host, _slash, rest = run.rpartition("/")
     number = rest.partition("-")[0]
-    return host == socket.gethostname() and number.isdigit() and _run(host, int(number)) != run
+    return host == _controller(socket.gethostname()) and number.isdigit() and _run(host, int(number)) != run
 
 
 def _run(host: str, number: int) -> str:
     return "%s/%d-%d" % (host, number, _started(number))
+
+
+def _controller(host: str) -> str:
+    """Return the name of this controller. Containers, such as those of a CI, may have the same host name, and their
+    processes the same numbers: what runs in one is not seen in the other."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
+            where = stream.read() + os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return host
+    return "%s/%s" % (host, hashlib.sha256(where.encode()).hexdigest()[:12])
 
 
 def _started(number: int) -> int:

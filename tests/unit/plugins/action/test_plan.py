@@ -366,3 +366,15 @@ def test_a_cluster_that_runs_can_be_backed_up(action, store):
     assert result == {"changed": False, "refusals": []} and "/inv/backups" in made._display.text()
     (operation,) = lookup(planned, "operation")
     assert operation["source"] in hosts and operation["cluster"]["name"] == "kubernetes"
+
+
+def test_one_node_releases_the_lock_of_the_run_and_a_reboot_keeps_it_longer(action, store, idle):
+    hosts, groups = idle
+    changed = {host: {**row, "inputs": {**row["inputs"], "kubelet_config": {"maxPods": 90}}} for host, row in hosts.items()}
+    run(action, store, changed, groups)
+    stages = store.get("plan", "stages")
+    order = [host for stage in ("change", "roll") for host in stages.get(stage) or []]
+    assert len(order) == len(hosts)
+    nodes = {host: store.get("node", host) for host in hosts}
+    assert [host for host in order if nodes[host]["releases"]] == order[-1:]
+    assert {node["hold"] for node in nodes.values()} == {plan_action.slices.HOLD_SECONDS}

@@ -20,11 +20,11 @@ W1 = removal.NODES + "w1"
 class Members:
     """Three etcd members; cp1 leads. down: names of those that do not answer."""
 
-    own_only = False
+    own_only, cluster_id = False, "7"
 
     def __init__(self, count=3):
         self.names = ["cp%d" % number for number in range(1, count + 1)]
-        self.leader, self.down, self.moved = "cp1", set(), []
+        self.leader, self.down, self.moved, self.others = "cp1", set(), [], {}
 
     def members(self):
         return [{"ID": name, "name": name, "clientURLs": ["https://" + name]} for name in self.names]
@@ -35,7 +35,9 @@ class Members:
     def status(self, member):
         if member["name"] in self.down:
             raise OSError("refused")
-        return {"leader": self.leader}
+        if self.own_only and member["name"] != "cp1-0a1b2c3d":
+            return {"reached": True}
+        return {"leader": "1", "header": {"cluster_id": self.others.get(member["name"], "7")}}
 
     def move_leader(self, leader, target):
         self.moved.append((leader["name"], target["name"]))
@@ -116,6 +118,20 @@ def test_a_member_whose_loss_would_stop_etcd_is_not_touched(run_module, api, mem
     failed = run(run_module, "entered", "cp1")
     assert "without cp1 1 of 3 etcd members would answer, and 2 are needed" in failed["msg"]
     assert not members.moved and lock.PATH not in api.objects
+
+
+def test_a_member_of_another_cluster_does_not_count(run_module, api, members):
+    members.others = {"cp3": "8"}  # as after a restore that left one control plane behind
+    assert "without cp1 1 of 3 etcd members would answer" in run(run_module, "entered", "cp1")["msg"]
+
+
+def test_a_k3s_server_is_not_stopped_either_if_etcd_would_stop(run_module, api, members):
+    members.own_only, members.names = True, ["cp%d-0a1b2c3d" % number for number in (1, 2, 3)]
+    members.leader = "cp2-0a1b2c3d"
+    assert run(run_module, "entered", "cp2")["changes"] == [] and not members.moved
+    members.down = {"cp3-0a1b2c3d"}
+    assert "without cp2 1 of 3 etcd members would answer, and 2 are needed" in run(run_module, "entered", "cp2")["msg"]
+    assert not run(run_module, "entered", "cp3").get("failed")  # the one that is down may be changed
 
 
 def test_a_single_member_cannot_hand_over(run_module, api, members):

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.api import lock
+from ansible_collections.kubewright.cluster.plugins.module_utils.api.kubernetes import ApiError
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.lock import Holder, Lock, LockError
 
 ALICE, BOB = Holder("alice@laptop", "remove", "laptop/1-1"), Holder("bob@build", "site", "build/2-2")
@@ -64,4 +67,24 @@ def test_who_writes_second_is_refused(api, clock, exists):
     api.before_write = Lock(api, ALICE, clock).take
     with pytest.raises(LockError):
         Lock(api, BOB, clock).take()
+    assert api.objects[lock.PATH]["spec"]["holderIdentity"] == "alice@laptop"
+
+
+def test_a_lease_that_is_never_accepted_ends_the_wait(api, clock, monkeypatch):
+    ticks, before = itertools.count(0, 5), api.ask
+
+    def conflict(method, path, body=None, patience=None):
+        return (409, "{}") if method in ("POST", "PUT") else before(method, path, body, patience)
+
+    monkeypatch.setattr(api, "ask", conflict)
+    monkeypatch.setattr(lock.time, "monotonic", lambda: next(ticks))
+    monkeypatch.setattr(lock.time, "sleep", lambda _seconds: None)
+    with pytest.raises(ApiError, match="cannot be written: for 30 s the API has refused each write"):
+        Lock(api, ALICE, clock).take()
+
+
+def test_nodes_of_one_run_that_take_it_at_once_all_get_it(api, clock):
+    Lock(api, ALICE, clock).take()
+    api.before_write = Lock(api, ALICE, clock).take
+    Lock(api, ALICE, clock).take()
     assert api.objects[lock.PATH]["spec"]["holderIdentity"] == "alice@laptop"
