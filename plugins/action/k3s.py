@@ -11,9 +11,11 @@ import ansible.constants as C
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.joins import Joins
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore, TurnError
 
 MODULE = "kubewright.cluster.k3s"
+# The module's own default, and what the transfer of the module may take more, in seconds.
+TIMEOUT, SLACK_SECONDS = 300, 120
 
 
 class ActionModule(ActionBase):
@@ -41,9 +43,13 @@ class ActionModule(ActionBase):
             arguments["credentials"] = {"agent": secret["join_token"]}
         joins = Joins(store, task_vars["inventory_hostname"], arguments.get("role") == "server")
         # A second member that learns at the same time is refused by etcd.
-        turn = store.turn("k3s-join") if arguments.get("role") == "server" else contextlib.nullcontext()
-        with turn:
-            result.update(joins.begin(lambda: self._execute_module(MODULE, arguments, task_vars=task_vars)))
+        seconds = int(arguments.get("timeout") or TIMEOUT) + SLACK_SECONDS
+        turn = store.turn("k3s-join", task_vars["inventory_hostname"], seconds, self._display.display)
+        try:
+            with turn if arguments.get("role") == "server" else contextlib.nullcontext():
+                result.update(joins.begin(lambda: self._execute_module(MODULE, arguments, task_vars=task_vars)))
+        except TurnError as error:
+            return {**result, "failed": True, "msg": str(error)}
         if result.get("failed") or result.get("unreachable") or self._task.check_mode:
             return result
         kept = {key: arguments[key] for key in ("node_name", "role", "data_dir", "timeout") if key in arguments}

@@ -9,9 +9,11 @@ import ansible.constants as C
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.joins import Joins
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore, TurnError
 
 MODULE = "kubewright.cluster.kubeadm"
+# The module's own default, in seconds. A host's last try resets it, joins, and waits until a former Node is not Ready.
+TIMEOUT, SLACK_SECONDS = 600, 300
 
 
 class ActionModule(ActionBase):
@@ -36,6 +38,10 @@ class ActionModule(ActionBase):
         result.update(joins.begin(execute))
         if result.get("failed") or result.get("unreachable") or result.get("joined", True):
             return result
-        with store.turn("kubeadm-join"):
-            again = joins.again(str(result.get("reason")), lambda: execute(last_try=True))
+        host, seconds = task_vars["inventory_hostname"], 3 * int(arguments.get("timeout") or TIMEOUT) + SLACK_SECONDS
+        try:
+            with store.turn("kubeadm-join", host, seconds, self._display.display):
+                again = joins.again(str(result.get("reason")), lambda: execute(last_try=True))
+        except TurnError as error:
+            return {**result, "failed": True, "msg": "%s\nIts first try: %s" % (error, result.get("reason"))}
         return {**result, **again, "changed": True}

@@ -12,15 +12,24 @@ up in the output with -v.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
 import tempfile
-from collections.abc import Iterator
-from typing import Any
+import time
+from collections.abc import Callable, Iterator
+from typing import IO, Any
 from urllib.parse import quote
 
 from ..base.yaml_documents import plain
+
+# For so long nobody else is waited for who has a turn; between two looks; between two lines that say who is waited for.
+TURN_SECONDS, LOOK_SECONDS, SAY_SECONDS = 600, 0.2, 60
+
+
+class TurnError(Exception):
+    """A turn does not come, because another host keeps it; the message says which one and what to do."""
 
 
 class RunStore:
@@ -52,12 +61,48 @@ class RunStore:
             os.unlink(self._path(kind, name))
 
     @contextlib.contextmanager
-    def turn(self, name: str) -> Iterator[None]:
-        """Hold a lock: Ansible's workers do what is inside one at a time, whatever --forks is."""
+    def turn(
+        self, name: str, host: str = "", seconds: float = TURN_SECONDS, say: Callable[[str], None] = lambda _line: None
+    ) -> Iterator[None]:
+        """Hold a lock: Ansible's workers do what is inside one at a time, whatever --forks is. Raise TurnError.
+
+        host: who holds it, for the others. seconds: how long one other host may keep it. say: is called with a line of
+        text once a minute.
+        """
         os.makedirs(self._root, mode=0o700, exist_ok=True)
-        with open(os.path.join(self._root, quote(name, safe="") + ".lock"), "w", encoding="utf-8") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
+        # Not truncated: it names the host that has the turn.
+        with open(os.path.join(self._root, quote(name, safe="") + ".lock"), "a+", encoding="utf-8") as stream:
+            _await_turn(stream, host, seconds, say)
+            stream.truncate(0)
+            stream.write(host)
+            stream.flush()
             yield
 
     def _path(self, kind: str, name: str) -> str:
         return os.path.join(self._root, kind, quote(name, safe="") + ".json")
+
+
+def _await_turn(stream: IO[str], host: str, seconds: float, say: Callable[[str], None]) -> None:
+    """Lock a file. Each host that has it before may keep it for so many seconds."""
+    holder, since = "", time.monotonic()
+    said = since
+    while True:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise
+        now = time.monotonic()
+        stream.seek(0)
+        there = stream.read()
+        if there != holder:
+            holder, since = there, now
+        if now - since > seconds:
+            text = "%s waited %d s for %s, which did not end. Nothing was started on it. Look at %s, then run the playbook again."
+            other = holder or "another host"
+            raise TurnError(text % (host or "this host", seconds, other, other))
+        if now - said > SAY_SECONDS:
+            say("%s waits for %s (%d s)" % (host or "this host", holder or "another host", now - since))
+            said = now
+        time.sleep(LOOK_SECONDS)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 
 import pytest
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
@@ -220,3 +221,23 @@ def test_the_kubeconfig_of_this_cluster_is_deleted_and_no_other(action, store, t
     path.write_text("# Made by kubewright.cluster.\ncurrent-context: one\n", encoding="utf-8")
     assert not delete(ansible_limit="w1") and path.exists()
     assert delete() and not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("plugin", "arguments", "answers"),
+    [
+        (kubeadm, {"state": "join", "control_plane": True}, [{"joined": False, "reason": "etcd is busy"}]),
+        (k3s, {"state": "started", "joins": True, "role": "server"}, []),
+    ],
+)
+def test_a_join_that_does_not_end_is_not_waited_for_for_ever(action, store, monkeypatch, plugin, arguments, answers):
+    @contextlib.contextmanager
+    def turn(_store, name, host, seconds, say):
+        assert host == "cp1" and seconds >= 420 and callable(say)
+        raise plugin.TurnError("%s waited %d s for cp2, which did not end." % (host, seconds))
+        yield
+
+    monkeypatch.setattr(plugin.RunStore, "turn", turn)
+    made = action(plugin.ActionModule, arguments, answers)
+    result = made.run(task_vars=HOST)
+    assert result["failed"] and "for cp2, which did not end" in result["msg"] and len(made.asked) == len(answers)
