@@ -53,6 +53,10 @@ options:
     type: str
     default: none
     choices: [none, restart, borrow]
+  serving:
+    description: The kubelet makes the certificate that it serves again (O(state=renewed), O(state=kubelet)).
+    type: bool
+    default: false
   lent:
     description: The C(certificate) and C(key) that O(state=lent) returned for this node on a control plane.
     type: dict
@@ -145,6 +149,8 @@ class Work:
         if wanted["kubelet"] == "borrow":
             own = kubelet_identity.lend(self.runner, self.name, wanted["config"], [self.name])
             kubelet_identity.borrow(self.runner, own[self.name])
+        if wanted["serving"]:
+            kubelet_identity.put_serving_aside(self.runner)
         if not wanted["wait"]:
             self.renewal.stop_all()
             kubelet_identity.restart(self.runner)
@@ -170,22 +176,26 @@ class Work:
             if not self.wanted["lent"]:
                 raise KubeadmError("no certificate was made for %s" % self.name)
             kubelet_identity.borrow(self.runner, self.wanted["lent"])
+        if self.wanted["serving"]:
+            kubelet_identity.put_serving_aside(self.runner)
         former = self._restart_kubelet()
         kubelet_identity.settle(self.runner, former, self.renewal.wait)
+        kubelet_identity.settle_serving(self.runner, self.renewal.wait)
         self._gate(self.wanted["control_plane"], self.wanted["timeout"])
         return {"changed": True}
 
     def _restart_kubelet(self) -> str:
         """Restart the kubelet if it needs another certificate. Return the digest of the one that it must replace."""
-        if self.wanted["kubelet"] == "none":
+        if self.wanted["kubelet"] == "none" and not self.wanted["serving"]:
             return ""
-        former = kubelet_identity.former_of(self.runner)
+        former = kubelet_identity.former_of(self.runner) if self.wanted["kubelet"] != "none" else ""
         kubelet_identity.restart(self.runner)
         return former
 
     def _serves(self, former: str) -> Dict[str, Any]:
         if former:
             kubelet_identity.settle(self.runner, former, self.renewal.wait)
+        kubelet_identity.settle_serving(self.runner, self.renewal.wait)
         proof = self.renewal.prove()
         self._gate(True, self.wanted["timeout"])
         return {"served": proof}
@@ -210,6 +220,7 @@ def main() -> None:
             "names": {"type": "list", "elements": "str", "default": []},
             "restarts": {"type": "list", "elements": "str", "default": []},
             "kubelet": {"type": "str", "default": "none", "choices": ["none", "restart", "borrow"]},
+            "serving": {"type": "bool", "default": False},
             "lent": {"type": "dict", "default": {}, "no_log": True},
             "config": {"type": "str", "default": "", "no_log": True},  # the user may have put a secret into it
             "control_plane": {"type": "bool", "default": False},

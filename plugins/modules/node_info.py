@@ -313,7 +313,10 @@ node:
         kube-proxy, C(database), the place of K3s's external database without its login, C(cni_conf), C(certificates)
         by name with C(expires_epoch), C(days_left) and of the kubelet's C(life_days), C(renewal) of a kubeadm node with
         C(authorities), whose private keys are there, C(outdated), why a static pod does not use the certificates in its
-        files, and C(borrowed), whether the kubelet's kubeconfig holds a short-lived certificate, C(admin_sha256),
+        files, C(borrowed), whether the kubelet's kubeconfig holds a short-lived certificate, and C(serving), the
+        certificate that the kubelet serves with C(kind) (C(self_signed), C(signed) by the cluster, C(given) by
+        C(tlsCertFile), C(none)), C(days_left), C(life_days) and C(waits), whether it has to be restarted for its files,
+        C(admin_sha256),
         digests of the certificates and the key in the administrator's kubeconfig, and on a control plane C(live), the
         state that its API and etcd report (C(healthy), C(uid) of kube-system, C(version), C(nodes), C(kubeadm_config),
         C(etcd_cluster), C(etcd_members), C(config_maps), C(daemonsets), C(deployments), C(applied), which manifests the

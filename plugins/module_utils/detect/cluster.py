@@ -105,7 +105,7 @@ def cluster(
         "node_name": node_name(host, k3s_state.get("data_dir")),
         "cni_conf": [os.path.basename(path) for path in host.list("/etc/cni/net.d/*.conf*")],
         "certificates": certificates(host, now),
-        "renewal": renewal.renewal(host, kubelet_conf, server) if is_kubeadm else None,
+        "renewal": renewal.renewal(host, kubelet_conf, server, now) if is_kubeadm else None,
         "admin_sha256": admin_digests(host.read(KUBERNETES + "/admin.conf" if is_kubeadm else K3S_ADMIN)),
         "live": None,
     }

@@ -286,6 +286,12 @@ class Host:
 
         return certificates.outdated()
 
+    def kubelet_serving(self) -> Tuple[str, int, int, bool] | None:
+        """Return (kind, begins, expires, waits) of what the kubelet serves, as api.kubelet.Serving; None if silent."""
+        from ..api import kubelet
+
+        return kubelet.serving()
+
     def common_name(self, path: str) -> str | None:
         """Return the common name that a certificate is for, or None if it cannot be read."""
         try:

@@ -53,13 +53,14 @@ def k3s(host: Host, data_dir: str, now: float) -> Dict[str, Dict[str, int]]:
     return found
 
 
-def renewal(host: Host, kubelet_conf: str | None, is_control_plane: bool) -> Dict[str, Any]:
-    """Return {authorities, outdated, borrowed}.
+def renewal(host: Host, kubelet_conf: str | None, is_control_plane: bool, now: float) -> Dict[str, Any]:
+    """Return {authorities, outdated, borrowed, serving}.
 
     authorities: those whose private keys are on this control plane. outdated: why a static pod does not use the
     certificates in its files, by its name. borrowed: True if the kubelet's kubeconfig holds a short-lived certificate.
+    serving: {kind, days_left, life_days, waits} of what the kubelet serves, None if that is unknown.
     """
-    found: Dict[str, Any] = {"authorities": [], "outdated": {}, "borrowed": False}
+    found: Dict[str, Any] = {"authorities": [], "outdated": {}, "borrowed": False, "serving": None}
     text = kubelet_conf or ""
     # kubeadm's own file is like this too, until init has passed its phase kubelet-finalize.
     found["borrowed"] = BORROWED in text and paths.KUBELET_CLIENT in text
@@ -68,6 +69,11 @@ def renewal(host: Host, kubelet_conf: str | None, is_control_plane: bool) -> Dic
         place = paths.KUBERNETES + "/pki/"
         found["authorities"] = [name for name, file in keys.items() if host.exists("%s%s.key" % (place, file))]
         found["outdated"] = host.outdated() or {}
+    serving = host.kubelet_serving() if kubelet_conf else None
+    if serving:
+        kind, begins, expires, waits = serving
+        days = {"days_left": int((expires - now) // 86400), "life_days": (expires - begins) // 86400}
+        found["serving"] = {"kind": kind, **days, "waits": waits}
     return found
 
 

@@ -17,7 +17,7 @@ import re
 import time
 from typing import Callable, Dict, Sequence
 
-from ..api import certificates, tls
+from ..api import certificates, kubelet, tls
 from ..base.text_files import read_text, write_atomically
 from ..node import paths, services
 from . import renew
@@ -129,3 +129,33 @@ def settle(runner: Runner, former: str, wait: Callable[[Callable[[], str]], None
 
     wait(waiting)
     give_back(runner)
+
+
+def put_serving_aside(runner: Runner) -> None:
+    """Let the kubelet make its own serving certificate again when it starts next.
+
+    It starts with both files or with none of them (initialise in cmd/kubelet/app/server.go of kubernetes/kubernetes), so
+    a run that was killed between the two is finished here.
+    """
+    for path in paths.KUBELET_SERVING:
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(runner.root + path, runner.root + path + kubelet.FORMER)
+
+
+def settle_serving(runner: Runner, wait: Callable[[Callable[[], str]], None]) -> None:
+    """Wait until the kubelet serves the certificate that it has made, if its former one was put aside."""
+    former = [runner.root + path + kubelet.FORMER for path in paths.KUBELET_SERVING]
+    if not any(map(os.path.exists, former)):
+        return
+    wait(lambda: _serving_problem(runner))
+    for path in former:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+def _serving_problem(runner: Runner) -> str:
+    file, there = certificates.read(runner.root + paths.KUBELET_SERVING[0]), kubelet.served()
+    if file is None:
+        return "the kubelet has not made its serving certificate"
+    same = there is not None and there.digest == file.digest
+    return "" if same else "the kubelet does not serve the certificate in %s" % paths.KUBELET_SERVING[0]

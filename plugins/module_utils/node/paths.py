@@ -27,6 +27,9 @@ KUBELET_CONF = KUBERNETES + "/kubelet.conf"
 KUBELET_DATA = "/var/lib/kubelet"
 KUBELET_FLAGS = KUBELET_DATA + "/kubeadm-flags.env"
 KUBELET_CLIENT = KUBELET_DATA + "/pki/kubelet-client-current.pem"
+# What it serves: made by itself, or signed by the cluster with serverTLSBootstrap.
+KUBELET_SERVING = (KUBELET_DATA + "/pki/kubelet.crt", KUBELET_DATA + "/pki/kubelet.key")
+KUBELET_SIGNED_SERVING = KUBELET_DATA + "/pki/kubelet-server-current.pem"
 ETCD_DATA = "/var/lib/etcd"
 CNI_CONF = "/etc/cni/net.d"
 PROGRAMS = "/usr/local/bin"

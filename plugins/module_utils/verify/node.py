@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Callable, List, Tuple
 from urllib.parse import urlsplit
 
+from ..api import kubelet as kubelet_api
 from ..api.kubelet import health_problem
 from ..api.kubernetes import local_server
 from ..api.tls import MemoryFile
@@ -47,6 +48,7 @@ def checks(own: str, deadline: float, warning_days: int = WARNING_DAYS) -> list[
         lambda: endpoints(own, place, deadline),
         lambda: own_api(own, place, deadline),
         lambda: certificates(own, place, warning_days),
+        lambda: kubelet_serving(own, place, warning_days),
         lambda: registry.checks(own, place),
     ]
     with ThreadPoolExecutor(len(works)) as pool:
@@ -193,6 +195,27 @@ def certificates(own: str, place: Place, warning_days: int) -> list[Check]:
     days, name, _status = min(found)
     text = "%d certificates, the next to expire is %s in %d days" % (len(found), name, days)
     return wrong or [check("certificates", OK, text, own)]
+
+
+def kubelet_serving(own: str, place: Place, warning_days: int) -> list[Check]:
+    """Warn if the certificate that the kubelet serves ends soon, or is missing. K3s's are files of the check before.
+
+    The API server does not verify it, as kubeadm sets it up, so an expired one is only a warning.
+    """
+    found = kubelet_api.serving() if isinstance(place, paths.Kubeadm) else None
+    if found is None:
+        return []
+    hint = kubelet_api.way_out(found.kind, own)
+    hint = hint[0].lower() + hint[1:]
+    if found.kind == kubelet_api.NONE:
+        text = "the kubelet serves no certificate, because none was signed: logs and exec of its pods fail"
+        return [check("kubelet certificate", WARN, text, own, hint)]
+    days, life = (found.expires - time.time()) / 86400, (found.expires - found.begins) / 86400
+    limit = min(warning_days, life * 0.1) if found.kind == kubelet_api.SIGNED else warning_days
+    if days >= limit:
+        return [check("kubelet certificate", OK, "what the kubelet serves has %d days left" % days, own)]
+    text = "what the kubelet serves has expired" if days <= 0 else "what the kubelet serves has %d days left" % days
+    return [check("kubelet certificate", WARN, text, own, hint)]
 
 
 def _renewal(name: str, place: Place) -> str:

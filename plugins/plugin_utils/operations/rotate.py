@@ -13,12 +13,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ...module_utils.api import kubelet
 from ...module_utils.detect.renewal import KUBELET
 from ...module_utils.kubeadm import renew
 from ...module_utils.node import paths
 from ..base.findings import Finding
 from ..plan import distributions, membership
-from ..plan.checks import identity
+from ..plan.checks import certificates, identity
 from . import rotate_checks as checks
 
 Infos = Mapping[str, Mapping[str, Any]]
@@ -41,7 +42,7 @@ class Row:
     """What is done on one node.
 
     certificates: as kubeadm names them. restarts: static pods whose processes do not use their files. kubelet: none,
-    restart or borrow. healthy: its API server answers. drained: an interrupted run took it out of the API endpoints.
+    restart or borrow. serving: its kubelet makes the certificate that it serves again. healthy: its API server answers. drained: an interrupted run took it out of the API endpoints.
     helper: the control plane that takes the lock meanwhile. unit, data_dir, program: of K3s.
     """
 
@@ -51,6 +52,7 @@ class Row:
     certificates: list[str] = field(default_factory=list)
     restarts: list[str] = field(default_factory=list)
     kubelet: str = "none"
+    serving: bool = False
     healthy: bool = True
     drained: bool = False
     etcd_cluster: str = ""
@@ -70,7 +72,7 @@ class Row:
     @property
     def is_due(self) -> bool:
         """Return True if there is anything to do."""
-        return bool(self.certificates or self.restarts or self.drained or self.kubelet != "none")
+        return bool(self.certificates or self.restarts or self.drained or self.serving or self.kubelet != "none")
 
 
 def plan(plan: Mapping[str, Any], infos: Infos, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,6 +168,7 @@ def _rows(
             continue  # it has not joined yet
         name = cluster.get("node_name") or plan["nodes"][host]["name"]
         row = Row(host, name, host in planes, kubelet=_kubelet(infos[host]), drained=name in drained)
+        row.serving = _serving(infos[host], options)
         if row.control_plane:
             row.healthy, row.etcd_cluster = bool(live.get("healthy")), str(live.get("etcd_cluster") or "")
         distribution = distributions.by_name(cluster["kind"])
@@ -208,6 +211,13 @@ def _kubelet(info: Mapping[str, Any]) -> str:
         return "borrow"
     late = (known.get("life_days") or 0) * LATE
     return "restart" if known["days_left"] < late and known["life_days"] > 1 else "none"
+
+
+def _serving(info: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
+    """Return True if a kubelet has to make its serving certificate again: it never does so on its own."""
+    known = certificates.serving_of(info)
+    due = known.get("waits") or options["force"] or known.get("days_left", 0) < options["days"]
+    return known.get("kind") == kubelet.SELF_SIGNED and bool(due)
 
 
 def _left_out(due: Sequence[Row], infos: Infos, part: Collection[str]) -> list[Finding]:
@@ -256,6 +266,10 @@ def _steps(row: Row, cluster: Mapping[str, Any]) -> str:
         why = (cluster.get("certificates") or {}).get(KUBELET)
         state = checks.in_words(why["days_left"]) if why else "is missing"
         steps.append("new client certificate for its kubelet (%s)" % state)
+    if row.serving:
+        known = (cluster.get("renewal") or {})["serving"]
+        text = "new serving certificate for its kubelet (%s)"
+        steps.append(text % ("is not used yet" if known["waits"] else checks.in_words(known["days_left"])))
     return ", ".join(steps) or "return it to the API endpoints"
 
 

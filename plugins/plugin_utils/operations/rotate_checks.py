@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...module_utils.api import kubelet
 from ...module_utils.api.certificates import AUTHORITIES
 from ...module_utils.detect.renewal import KUBELET
 from ..base.findings import Finding
 from ..plan import distributions, membership
+from ..plan.checks import certificates
 
 Infos = Mapping[str, Mapping[str, Any]]
 # With a clock that is wrong by more, certificates only look expired.
@@ -170,4 +172,7 @@ def warnings(
             if 0 <= days < AUTHORITY_DAYS:
                 text = "%s: the authority %s ends in %d days, and with it all that it signed. Plan its replacement."
                 found.append(Finding("rotate.authority_ends", text % (host, name, days), host, days, AUTHORITY_DAYS))
-    return found
+    # Those that this operation renews are in its tasks.
+    names = {host: node["name"] for host, node in plan["nodes"].items()}
+    kinds = (kubelet.SIGNED, kubelet.GIVEN, kubelet.NONE)
+    return found + certificates.served_by_kubelets({host: infos[host] for host in names if host in infos}, names, kinds)

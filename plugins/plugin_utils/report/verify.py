@@ -18,6 +18,7 @@ KINDS = (
     "services",
     "kubelet",
     "certificates",
+    "kubelet certificate",
     "registry",
     "API server",
     "API endpoint",

@@ -40,6 +40,8 @@ def done(monkeypatch):
     monkeypatch.setattr(kubelet_identity, "restart", lambda _run: calls.append(("kubelet",)))
     monkeypatch.setattr(kubelet_identity, "former_of", lambda _run: "digest")
     monkeypatch.setattr(kubelet_identity, "is_borrowed", lambda _run: True)
+    monkeypatch.setattr(kubelet_identity, "put_serving_aside", lambda _run: calls.append(("aside",)))
+    monkeypatch.setattr(kubelet_identity, "settle_serving", lambda _run, _wait: calls.append(("serving",)))
     monkeypatch.setattr(kubelet_identity, "settle", lambda _run, former, _wait: calls.append(("settle", former)))
     return calls
 
@@ -48,9 +50,13 @@ def names(done):
     return [row[0] for row in done]
 
 
+def without_serving(done):
+    return [name for name in names(done) if name != "serving"]
+
+
 def test_a_control_plane_that_serves(run_module, done):
     found = run_module(node_certificates, state="renewed", node_name="cp-1", names=["etcd-peer"], restarts=["etcd"])
-    assert names(done) == ["gate", "renew", "restart", "prove", "gate"]
+    assert without_serving(done) == ["gate", "renew", "restart", "prove", "gate"]
     assert done[1] == ("renew", ["etcd-peer"], "") and done[2] == ("restart", ["etcd", "etcd"])
     assert found["changed"] and found["restarted"] == ["etcd"] and found["served"] == [{"serial": "0A"}]
 
@@ -59,23 +65,23 @@ def test_one_that_does_not_serve_is_not_waited_for_first(run_module, done):
     run_module(
         node_certificates, state="renewed", node_name="cp-1", names=["apiserver"], healthy=False, kubelet="borrow"
     )
-    assert names(done) == ["renew", "borrow", "kubelet", "restart", "settle", "prove", "gate"]
+    assert without_serving(done) == ["renew", "borrow", "kubelet", "restart", "settle", "prove", "gate"]
 
 
 def test_all_at_once(run_module, done):
     run_module(node_certificates, state="renewed", node_name="cp-1", wait=False, kubelet="borrow")
-    assert names(done) == ["renew", "borrow", "stop_all", "kubelet"]
+    assert without_serving(done) == ["renew", "borrow", "stop_all", "kubelet"]
     done.clear()
     run_module(node_certificates, state="serving", node_name="cp-1")
-    assert names(done) == ["api", "settle", "prove", "gate"]
+    assert without_serving(done) == ["api", "settle", "prove", "gate"]
 
 
 def test_a_kubelet_gets_its_own_certificate(run_module, done):
     run_module(node_certificates, state="kubelet", node_name="w-1", kubelet="borrow", lent=LENT)
-    assert names(done) == ["borrow", "kubelet", "settle", "gate"]
+    assert without_serving(done) == ["borrow", "kubelet", "settle", "gate"]
     done.clear()
     run_module(node_certificates, state="kubelet", node_name="w-1", kubelet="restart")
-    assert names(done) == ["kubelet", "settle", "gate"]
+    assert without_serving(done) == ["kubelet", "settle", "gate"]
     failed = run_module(node_certificates, state="kubelet", node_name="w-1", kubelet="borrow")
     assert failed["failed"] and "no certificate was made for w-1" in failed["msg"]
 
@@ -99,3 +105,14 @@ def test_a_failure_is_said_once(run_module, done, monkeypatch):
     monkeypatch.setattr(Renewal, "renew", fail)
     found = run_module(node_certificates, state="renewed", node_name="cp-1", names=["x"])
     assert found["failed"] and found["msg"] == "kubeadm certs renew: no" and names(done) == ["gate"]
+
+
+def test_a_kubelet_serves_another_certificate(run_module, done):
+    run_module(node_certificates, state="kubelet", node_name="w-1", serving=True)
+    assert names(done) == ["aside", "kubelet", "settle", "serving", "gate"] and ("settle", "") in done
+    done.clear()
+    run_module(node_certificates, state="renewed", node_name="cp-1", serving=True)
+    assert names(done) == ["gate", "renew", "aside", "kubelet", "restart", "serving", "prove", "gate"]
+    done.clear()
+    run_module(node_certificates, state="renewed", node_name="cp-1", serving=True, wait=False)
+    assert names(done) == ["renew", "aside", "stop_all", "kubelet"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import time
 
 import pytest
@@ -322,3 +323,47 @@ def test_the_kubelet_must_have_another_valid_certificate(plane):
     plane.files = {"kubelet-client-current.pem": make(0, int(time.time()) + 99, "1", "a")}
     assert "its own client certificate" in kubelet_identity.problem(plane, "a")
     assert kubelet_identity.problem(plane, "b") == "" and kubelet_identity.former_of(plane) == "a"
+
+
+@pytest.fixture
+def pair(plane, monkeypatch):
+    """The files of the certificate that the kubelet serves; `serves` is what it serves."""
+    found = [plane.place / path[1:] for path in paths.KUBELET_SERVING]
+    found[0].parent.mkdir(parents=True, exist_ok=True)
+    for path in found:
+        path.write_text(path.name)
+    made = renew.certificates.Certificate
+
+    def read(path):
+        return made(0, 1, "0A", open(path, encoding="utf-8").read()) if os.path.exists(path) else None
+
+    plane.serves = "kubelet.crt"
+    monkeypatch.setattr(kubelet_identity.certificates, "read", read)
+    monkeypatch.setattr(kubelet_identity.kubelet, "served", lambda: made(0, 1, "0A", plane.serves))
+    return found
+
+
+def test_the_kubelet_makes_its_serving_certificate_again(plane, kubelet, pair):
+    kubelet_identity.put_serving_aside(plane)
+    assert not any(path.exists() for path in pair)
+    with pytest.raises(KubeadmError, match="the kubelet has not made its serving certificate"):
+        kubelet_identity.settle_serving(plane, renewal(plane, 0).wait)
+    pair[0].write_text("new")
+    with pytest.raises(KubeadmError, match="does not serve the certificate in /var/lib/kubelet/pki/kubelet.crt"):
+        kubelet_identity.settle_serving(plane, renewal(plane, 0).wait)
+    plane.serves = "new"
+    kubelet_identity.settle_serving(plane, renewal(plane, 0).wait)
+    assert [path.name for path in pair[0].parent.iterdir() if "kubelet." in path.name] == ["kubelet.crt"]
+
+
+def test_half_of_the_pair_would_keep_the_kubelet_from_starting(plane, pair):
+    """A run was killed between the two."""
+    pair[0].replace(str(pair[0]) + ".former")
+    kubelet_identity.put_serving_aside(plane)
+    assert not any(path.exists() for path in pair)
+
+
+def test_a_serving_certificate_that_stays_is_not_waited_for(plane, pair):
+    plane.serves = "something else"
+    kubelet_identity.settle_serving(plane, renewal(plane, 0).wait)
+    assert all(path.exists() for path in pair)

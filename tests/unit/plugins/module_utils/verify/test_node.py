@@ -164,3 +164,26 @@ def test_an_agent_is_asked_until_it_serves(monkeypatch):
     assert probe_node.ready("w-1", soon(5))["status"] == "ok"
     monkeypatch.setattr(probe_node, "agent_problem", lambda *_arguments: "no network")
     assert probe_node.ready("w-1", soon(0))["text"] == "no network"
+
+
+@pytest.mark.parametrize(
+    ("kind", "days", "status", "hint"),
+    [
+        ("self_signed", 100, "ok", ""),
+        ("self_signed", 20, "warn", "run kubewright.cluster.rotate"),
+        ("self_signed", -20, "warn", "run kubewright.cluster.rotate"),
+        ("signed", 40, "ok", ""),
+        ("signed", -1, "warn", "approve the request of system:node:a"),
+        ("none", 0, "warn", "approve the request of system:node:a"),
+        ("given", 3, "warn", "renew the file that tlsCertFile"),
+        (None, 0, None, ""),
+    ],
+)
+def test_what_the_kubelet_serves_is_only_a_warning(monkeypatch, kind, days, status, hint):
+    end = time.time() + days * 86400
+    made = kind and probe_node.kubelet_api.Serving(kind, int(end - 365 * 86400), int(end))
+    monkeypatch.setattr(probe_node.kubelet_api, "serving", lambda: made)
+    found = probe_node.kubelet_serving("a", places.Kubeadm(), 30)
+    assert [item["status"] for item in found] == ([status] if status else [])
+    assert all(item["hint"].startswith(hint) for item in found)
+    assert probe_node.kubelet_serving("a", places.K3s(), 30) == []

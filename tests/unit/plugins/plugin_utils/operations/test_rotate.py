@@ -299,3 +299,27 @@ def test_it_is_shown(infos):
     lines = plan_text.text({"nodes": {}, "operation": planned(infos, force=True)})
     assert lines[0] == "Rotate:" and lines[1].startswith("  cp-1: renew 11 certificates")
     assert lines[-1] == "Next: kubewright.cluster.rotate"
+
+
+@pytest.mark.parametrize(
+    ("known", "text"),
+    [
+        ({"kind": "self_signed", "days_left": 119}, "has 119 days left"),
+        ({"kind": "self_signed", "days_left": -3}, "expired 2 days ago"),
+        ({"kind": "self_signed", "days_left": 300, "waits": True}, "is not used yet"),
+        ({"kind": "self_signed", "days_left": 120}, None),
+        ({"kind": "signed", "days_left": 100}, None),
+        ({"kind": "given", "days_left": -3}, None),
+        ({"kind": "none", "days_left": -20000}, None),
+        (None, None),
+    ],
+)
+def test_a_kubelets_serving_certificate(infos, known, text):
+    infos["w-1"]["cluster"]["renewal"]["serving"] = known and {"life_days": 365, "waits": False, **known}
+    made = planned(infos)
+    assert [row["serving"] for row in made["nodes"]] == ([True] if text else [])
+    assert made["stages"]["workers"] == (["w-1"] if text else [])
+    if text:
+        assert made["tasks"] == ["w-1: new serving certificate for its kubelet (%s)" % text]
+    warned = {"given": "kubelet_serving", "none": "kubelet_serves_none"}.get((known or {}).get("kind"))
+    assert [row["id"] for row in made["warnings"]] == (["certificates." + warned] if warned else [])

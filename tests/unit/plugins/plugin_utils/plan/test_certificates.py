@@ -71,3 +71,22 @@ def test_nothing_is_said_where_nothing_is_known(cluster):
     plan = planned(cluster)
     assert plan["nodes"]["cp-1"]["certificate"] is None and plan["warnings"] == []
     assert "certificates" not in " ".join(plan_text.text(plan))
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        ({"kind": "self_signed", "days_left": 29}, ["certificates.kubelet_serving node=w-1 value=29 limit=30"]),
+        ({"kind": "self_signed", "days_left": -5}, ["certificates.kubelet_serving node=w-1 value=-5 limit=30"]),
+        ({"kind": "given", "days_left": 29}, ["certificates.kubelet_serving node=w-1 value=29 limit=30"]),
+        ({"kind": "signed", "days_left": 29}, ["certificates.kubelet_serving node=w-1 value=29 limit=30"]),
+        ({"kind": "signed", "days_left": 2, "life_days": 7}, []),  # the kubelet renews it on the last days
+        ({"kind": "none", "days_left": -20000}, ["certificates.kubelet_serves_none node=w-1"]),
+        ({"kind": "self_signed", "days_left": 30}, []),
+        (None, []),
+    ],
+)
+def test_what_kubelets_serve_is_watched_on_workers_too(cluster, known, expected):
+    info = cluster.hosts["w-1"]["info"]["cluster"]
+    info["renewal"] = {"serving": known and {"life_days": 365, "waits": False, **known}}
+    assert described(planned(cluster)["warnings"]) == expected
