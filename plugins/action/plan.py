@@ -260,13 +260,14 @@ def _keep(store, plan, hosts, part, task_vars, check_mode, texts):
     if not (set(stages) - {"leader"} or cluster["complete"]) and _is_applied(plan):
         stages.pop("leader", None)
     store.put("plan", "stages", stages)
-    store.put("plan", "cluster", {**cluster, "holder": lock_holder.holder("site")})
+    holder = lock_holder.holder("site")
+    store.put("plan", "cluster", {**cluster, "holder": holder})
     store.put("plan", "batches", slices.batches(plan, shares, part))
     given = values[plan["leader"]]["kube_manifests"] if plan["leader"] else []
     manifests = cluster_objects.complete(plan["manifests"], given, texts)
     # The first control plane makes a token too, even if nobody joins.
     joins = "start" in stages or "join" in stages
-    store.put("plan", "objects", slices.objects(plan, manifests, joins))
+    store.put("plan", "objects", {**slices.objects(plan, manifests, joins), "run": holder["run"]})
     store.put("plan", "kubeconfig", slices.kubeconfig(plan, values, *_inventory(task_vars)))
 
 

@@ -57,6 +57,11 @@ options:
         uploaded certificates.
     type: bool
     default: false
+  run:
+    description: This run, as the cluster's lock names it. While another one holds the lock, nodes that it made
+      unschedulable stay so.
+    type: str
+    default: ""
   kubeconfig:
     description:
       - The administrator's kubeconfig on the control plane. With a path below C(/etc/rancher/k3s) the module runs
@@ -100,7 +105,7 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.kubewright.cluster.plugins.module_utils.api import owned_objects as objects
+from ansible_collections.kubewright.cluster.plugins.module_utils.api import lock, owned_objects as objects
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.manifests import WAIT_SECONDS, Manifests
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.owned_objects import Object
 from ansible_collections.kubewright.cluster.plugins.module_utils.base.masking import masked_message
@@ -138,9 +143,20 @@ class Cluster(Manifests):
         wanted = self.module.params["nodes"]
         for node in nodes:
             name = node["metadata"]["name"]
-            patch = objects.node_patch(node, wanted[name]) if name in wanted else {}
+            uncordon = name in wanted and objects.is_cordoned(node) and self.may_uncordon(name)
+            patch = objects.node_patch(node, wanted[name], uncordon) if name in wanted else {}
             if patch and self.change("node %s: %s" % (name, json.dumps(patch, sort_keys=True))):
                 self.kubectl("patch", "node", name, "--type=merge", "--patch", json.dumps(patch))
+
+    def may_uncordon(self, name: str) -> bool:
+        """Return True unless another run works on the cluster: it may be evicting the pods of a node that it cordoned."""
+        query = ("-n", "kube-system", "get", "lease", lock.NAME, "--ignore-not-found", "-o", "json")
+        output = self.kubectl(*query)[1]
+        run = self.module.params.get("run") or ""
+        other = lock.refusal(json.loads(output), run, time.time()) if output.strip() else None
+        if other:
+            self.module.warn("%s stays unschedulable: %s" % (name, other))
+        return other is None
 
     def addons(self) -> list[Object]:
         """Return the AddOn objects."""
@@ -212,6 +228,7 @@ def main() -> None:
             "addons": {"type": "dict"},
             "spread_dns": {"type": "bool", "default": True},
             "revoke_joins": {"type": "bool", "default": False},
+            "run": {"type": "str", "default": ""},
             "kubeconfig": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
         },
         supports_check_mode=True,

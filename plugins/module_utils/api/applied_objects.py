@@ -7,6 +7,7 @@ It has a digest of each manifest's text, and for each object a digest of the fie
 those fields with the object (managedFields): whoever gives one of them another value, or removes it, takes it out of
 our entry. Changes of the status, and of what others set, leave that entry as it is.
 https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
+The number of replicas that an autoscaler has set is the autoscaler's, as that page asks for (transferring ownership).
 
 The record is a Secret, and the digests of texts are keyed with a random number in it. A manifest may hold a Secret with
 a short password, which could be guessed from a plain digest, or from one whose key others can read.
@@ -19,7 +20,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple
 from urllib.parse import quote
 
 from .owned_objects import MANAGER, Object, identity
@@ -27,6 +28,9 @@ from .owned_objects import MANAGER, Object, identity
 SECRET = "kubewright-manifests"
 # By the name of a manifest {digest, objects: {identity: {path, fields}}}.
 Applied = Dict[str, Dict[str, Any]]
+# As whom an autoscaler sets the number of replicas: the program that has its controller. `kubectl scale` is another one.
+SCALERS = (("kube-controller-manager", "scale"), ("k3s", "scale"))
+AUTOSCALERS = "horizontalpodautoscalers.autoscaling"
 
 
 def new_key() -> str:
@@ -41,16 +45,63 @@ def digest(key: str, sha256: str) -> str:
 
 def fields(item: Object) -> str:
     """Return a digest of the fields of an object that we own; "" if we own none."""
+    own = _own(item)
+    return _digest(item, own) if own else ""
+
+
+def is_same(item: Object, known: str) -> bool:
+    """Return True if we own the fields that we have applied, but the replicas that an autoscaler has set.
+
+    known: their digest in the record.
+    """
+    if fields(item) == known:
+        return True
+    own = _own(item)
+    if not own or not is_scaled(item):
+        return False
+    before = [{**entry, "f:spec": {**(entry.get("f:spec") or {}), "f:replicas": {}}} for entry in own]
+    return _digest(item, before) == known
+
+
+def is_scaled(item: Object) -> bool:
+    """Return True if an autoscaler has set an object's number of replicas."""
+    return any(
+        (entry.get("manager"), entry.get("subresource")) in SCALERS
+        and "f:replicas" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
+        for entry in item["metadata"].get("managedFields") or []
+    )
+
+
+def scale_targets(autoscalers: Iterable[Object]) -> Set[Tuple[str, str, str]]:
+    """Return (kind, namespace, name) of what autoscalers scale."""
+    found = set()
+    for item in autoscalers:
+        target = (item.get("spec") or {}).get("scaleTargetRef") or {}
+        found.add((target.get("kind") or "", item["metadata"].get("namespace") or "", target.get("name") or ""))
+    return found
+
+
+def has_replicas_of(item: Object, targets: Set[Tuple[str, str, str]]) -> bool:
+    """Return True if an object of a manifest sets the number of replicas that an autoscaler is for."""
+    meta = item["metadata"]
+    key = (item["kind"], meta.get("namespace") or "", meta["name"])
+    return key in targets and "replicas" in (item.get("spec") or {})
+
+
+def _own(item: Object) -> List[Any]:
     entries = item["metadata"].get("managedFields") or []
-    own = [
+    return [
         entry.get("fieldsV1")
         for entry in entries
         if (entry.get("manager"), entry.get("operation")) == (MANAGER, "Apply") and not entry.get("subresource")
     ]
+
+
+def _digest(item: Object, own: List[Any]) -> str:
     # The server turns stringData into data, which is in nobody's entry then: any change of such a Secret counts.
     if any("f:stringData" in (entry or {}) for entry in own):
-        own.append(item["metadata"].get("resourceVersion"))
-    return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:32] if own else ""
+        own = [*own, item["metadata"].get("resourceVersion")]
+    return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def group_path(version: str) -> str:
@@ -107,7 +158,7 @@ def state(known: Dict[str, Any], status: int, text: str) -> Optional[str]:
         if status == 404:
             # Without the kind the answer is about the path: a resource that this server does not have (yet).
             return "deleted" if (answer.get("details") or {}).get("name") else None
-        return ("same" if fields(answer) == known["fields"] else "changed") if status == 200 else None
+        return ("same" if is_same(answer, known["fields"]) else "changed") if status == 200 else None
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -136,8 +187,8 @@ class Recorder:
         known = (self.known.get(name) or {}).get("objects") or {}
         for item in items:
             # Of an object that is only named, as of a Namespace, nobody owns a field.
-            owned, before = fields(item), known.get(identity(item))
-            if owned != before["fields"] if before else not owned:
+            before = known.get(identity(item))
+            if not is_same(item, before["fields"]) if before else not fields(item):
                 return True
         return False
 

@@ -55,7 +55,7 @@ class Lock:
         deadline = time.monotonic() + CONTENDED_SECONDS
         while True:
             lease = self.api.get(PATH, missing_ok=True)
-            other = self._refusal(lease)
+            other = refusal(lease, self.holder.run, self.now())
             if other and other.run != dead:
                 raise other
             if self._write(lease, seconds):
@@ -71,7 +71,7 @@ class Lock:
 
     def held_by_another(self) -> LockError | None:
         """Return why this run could not take the lock now, None if it could. Raise ApiError."""
-        return self._refusal(self.api.get(PATH, missing_ok=True))
+        return refusal(self.api.get(PATH, missing_ok=True), self.holder.run, self.now())
 
     def release(self) -> None:
         """Give the lock back, if this run has it. Raise ApiError."""
@@ -95,24 +95,30 @@ class Lock:
         }
         return write_lease(self.api, NAME, lease, {OPERATION: self.holder.operation, RUN: self.holder.run}, spec)
 
-    def _left(self, lease: Dict[str, Any]) -> float:
-        """Return for how many seconds the lock is still its holder's."""
-        spec = lease.get("spec") or {}
-        if not spec.get("holderIdentity"):
-            return 0
-        return readiness.moment(spec.get("renewTime")) + (spec.get("leaseDurationSeconds") or 0) - self.now()
 
-    def _refusal(self, lease: Dict[str, Any] | None) -> LockError | None:
-        if lease is None or _run(lease) == self.holder.run or self._left(lease) <= 0:
-            return None
-        spec, notes = lease["spec"], lease["metadata"].get("annotations") or {}
-        renewed = self.now() - readiness.moment(spec.get("renewTime"))
-        text = (
-            "%s is changing this cluster (%s, since %s, renewed %d s ago). Wait until that run ends. If it was killed, "
-            "its lock ends in %d s; to end it now: kubectl -n kube-system delete lease %s."
-        )
-        values = (spec["holderIdentity"], notes.get(OPERATION) or "unknown operation", spec.get("acquireTime"))
-        return LockError(text % (*values, max(renewed, 0), self._left(lease) + 1, NAME), _run(lease))
+def refusal(lease: Mapping[str, Any] | None, run: str, now: float) -> LockError | None:
+    """Return why a run may not take the lock, None if it may. lease: as it was read. now: in seconds since 1970."""
+    if lease is None or _run(lease) == run:
+        return None
+    left = _left(lease, now)
+    if left <= 0:
+        return None
+    spec, notes = lease["spec"], lease["metadata"].get("annotations") or {}
+    renewed = now - readiness.moment(spec.get("renewTime"))
+    text = (
+        "%s is changing this cluster (%s, since %s, renewed %d s ago). Wait until that run ends. If it was killed, "
+        "its lock ends in %d s; to end it now: kubectl -n kube-system delete lease %s."
+    )
+    values = (spec["holderIdentity"], notes.get(OPERATION) or "unknown operation", spec.get("acquireTime"))
+    return LockError(text % (*values, max(renewed, 0), left + 1, NAME), _run(lease))
+
+
+def _left(lease: Mapping[str, Any], now: float) -> float:
+    """Return for how many seconds the lock is still its holder's."""
+    spec = lease.get("spec") or {}
+    if not spec.get("holderIdentity"):
+        return 0
+    return readiness.moment(spec.get("renewTime")) + (spec.get("leaseDurationSeconds") or 0) - now
 
 
 def write_lease(
@@ -140,7 +146,7 @@ def write_lease(
     return True
 
 
-def _run(lease: Dict[str, Any]) -> str:
+def _run(lease: Mapping[str, Any]) -> str:
     return str((lease["metadata"].get("annotations") or {}).get(RUN) or "")
 
 

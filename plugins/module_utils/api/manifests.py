@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 from ..base import commands
 from ..base.commands import Result
 from ..base.masking import masked_message
 from ..node import paths
-from . import owned_objects as objects
+from . import applied_objects, owned_objects as objects
 from .applied_objects import Recorder
 
 # The identities of the objects that each manifest created.
@@ -41,6 +41,7 @@ class Manifests:
         self.module, self.manifests, self.run = module, module.params.get("manifests") or [], run
         self.changes: List[str] = []
         self.applied = Recorder(self.kubectl)
+        self.targets: Optional[Set[Tuple[str, str, str]]] = None
 
     def change(self, sentence: str) -> bool:
         """Record a change. Return True if it has to be made, False in check mode."""
@@ -136,6 +137,7 @@ class Manifests:
 
     def apply(self, name: str, content: str, known: list[str]) -> list[str]:
         """Apply one manifest. Return the identities of its objects. known: those of the record."""
+        given, content = content, self.left_to_autoscalers(content)
         status, _output, errors = self.kubectl("diff", *APPLY, "-f", "-", text=content, may_fail=True)
         if status > 1 and objects.waits_for_its_own(content, errors):
             return self.apply_in_turn(name, content, known)
@@ -153,8 +155,35 @@ class Manifests:
             if not self.change("manifest %s: %s" % (name, ", ".join(identities))):
                 return identities
             found = objects.documents(self.kubectl("apply", *APPLY, *SHOW, "-f", "-", text=content)[1])
-        self.applied.add(name, content, found)
+        self.applied.add(name, given, found)
         return identities
+
+    def left_to_autoscalers(self, content: str) -> str:
+        """Return a manifest without the numbers of replicas that autoscalers have set.
+
+        One that an autoscaler has not set yet stays: without it the API server would set one replica.
+        """
+        if "replicas" not in content or not self.scaled():
+            return content
+        listed = self.kubectl("create", "--dry-run=client", "-o", "json", "-f", "-", text=content, may_fail=True)
+        items = objects.documents(listed[1]) if listed[0] == 0 else []
+        chosen = [item for item in items if applied_objects.has_replicas_of(item, self.scaled())]
+        if not chosen:
+            return content
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": chosen})
+        there = self.kubectl("get", "--ignore-not-found", "-f", "-", *SHOW, text=text)[1]
+        scaled = {objects.identity(item) for item in objects.documents(there) if applied_objects.is_scaled(item)}
+        chosen = [item for item in chosen if objects.identity(item) in scaled]
+        for item in chosen:
+            del item["spec"]["replicas"]
+        return json.dumps({"apiVersion": "v1", "kind": "List", "items": items}) if chosen else content
+
+    def scaled(self) -> Set[Tuple[str, str, str]]:
+        """Return what the cluster's autoscalers are for, asked once."""
+        if self.targets is None:
+            found = self.kubectl("get", applied_objects.AUTOSCALERS, "-A", "-o", "json")[1]
+            self.targets = applied_objects.scale_targets(objects.documents(found))
+        return self.targets
 
     def apply_in_turn(self, name: str, content: str, known: list[str]) -> list[str]:
         """Apply a manifest that creates namespaces or kinds that its other objects use. See apply().

@@ -54,10 +54,11 @@ def owned_of(node: Object) -> dict[str, list[Any]]:
     return {"labels": list(found.get("labels") or []), "taints": [list(pair) for pair in found.get("taints") or []]}
 
 
-def node_patch(node: Object, wanted: dict[str, Any]) -> dict[str, Any]:
+def node_patch(node: Object, wanted: dict[str, Any], uncordon: bool = True) -> dict[str, Any]:
     """Return the merge patch that gives a node its labels and taints, {} if it has them.
 
     node: the Node object. wanted: {labels: {key: value}, taints: [{key, value, effect}] or None to leave taints alone}.
+    uncordon: a node that a run has cordoned becomes schedulable.
     """
     owned = owned_of(node)
     labels = node["metadata"].get("labels") or {}
@@ -80,13 +81,18 @@ def node_patch(node: Object, wanted: dict[str, Any]) -> dict[str, Any]:
         patch["metadata"] = {"labels": changes}
     if _sorted(taints) != _sorted(existing):
         patch["spec"] = {"taints": taints}
-    if drain.CORDONED in (node["metadata"].get("annotations") or {}):  # by a run that was interrupted
+    if uncordon and is_cordoned(node):  # by a run that was interrupted
         patch.setdefault("spec", {})["unschedulable"] = None
         patch.setdefault("metadata", {})["annotations"] = {drain.CORDONED: None}
     if record != {"labels": sorted(owned["labels"]), "taints": sorted(owned["taints"])}:
         kept = json.dumps(record, sort_keys=True) if any(record.values()) else None
         patch.setdefault("metadata", {}).setdefault("annotations", {})[ANNOTATION] = kept
     return patch
+
+
+def is_cordoned(node: Object) -> bool:
+    """Return True if the collection made a node unschedulable."""
+    return drain.CORDONED in (node["metadata"].get("annotations") or {})
 
 
 def _plain(taint: dict[str, Any]) -> dict[str, str]:

@@ -96,8 +96,13 @@ class Server:
             kinds = KINDS[words[-1].removeprefix("/apis/").removeprefix("/api/")]
             rows = [{"kind": kind, "name": name} for kind, name in kinds.items()]
             return 0, json.dumps({"resources": [{"kind": "ConfigMap", "name": "configmaps/none"}, *rows]}), ""
+        if "-A" in words:
+            kind = {"horizontalpodautoscalers.autoscaling": "HorizontalPodAutoscaler"}[words[1]]
+            found = [item for item in self.objects.values() if item["kind"] == kind]
+            return 0, json.dumps({"kind": "List", "items": found}), ""
         if "-f" in words:
-            found = [self.objects[self._path(item)] for item in documents(text)]
+            paths = [self._path(item) for item in documents(text)]
+            found = [self.objects[path] for path in paths if path in self.objects or "--ignore-not-found" not in words]
             return 0, json.dumps({"kind": "List", "items": found}), ""
         kind, _slash, name = words[-1].partition("/")
         found = [

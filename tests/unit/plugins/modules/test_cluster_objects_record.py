@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import base64
+import copy
 import hashlib
 import json
+import time
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils.api import applied_objects
+from ansible_collections.kubewright.cluster.plugins.module_utils.api import applied_objects, drain, lock
 from ansible_collections.kubewright.cluster.plugins.module_utils.detect import applied as look
 from ansible_collections.kubewright.cluster.plugins.modules import cluster_objects
 from ansible_collections.kubewright.cluster.tests.unit.plugins.api_server import Module, Server, manifest
@@ -167,3 +169,108 @@ def test_manifests_that_stay_without_being_named_keep_their_digests(server):
     run(server, manifest("kubewright-network", ("ConfigMap", "net", {"a": "b"})))
     after = look.applied(server.ask)
     assert after["digests"]["web"] == before["digests"]["web"] and set(after["objects"].values()) == {"same"}
+
+
+# -- an autoscaler
+# --------------------------------------------------------------------------
+
+SHOP = "/apis/apps/v1/namespaces/web/deployments/shop"
+SCALER = {"kind": "HorizontalPodAutoscaler", "metadata": {"name": "shop", "namespace": "web"}}
+SCALER["spec"] = {"scaleTargetRef": {"kind": "Deployment", "name": "shop"}, "minReplicas": 2}
+
+
+def shop(replicas=2, image="shop:1"):
+    spec = {"replicas": replicas, "image": image}
+    item = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "shop", "namespace": "web"}, "spec": spec}
+    return {"name": "shop", "content": json.dumps(item), "state": "present"}
+
+
+def scale(server, replicas, manager="kube-controller-manager"):
+    """Set the replicas as an autoscaler does, or by `kubectl scale`."""
+    item = server.objects[SHOP]
+    item["spec"]["replicas"] = replicas
+    entries = [entry for entry in item["metadata"]["managedFields"] if entry.get("subresource") != "scale"]
+    for entry in entries:
+        entry["fieldsV1"].get("f:spec", {}).pop("f:replicas", None)
+    more = {"manager": manager, "operation": "Update", "subresource": "scale"}
+    item["metadata"]["managedFields"] = [*entries, {**more, "fieldsV1": {"f:spec": {"f:replicas": {}}}}]
+
+
+@pytest.fixture
+def shop_server(monkeypatch):
+    """A server that notes fields as the real one does, and keeps what others own."""
+    made = Server()
+    plain = made.apply
+
+    def apply(words, text):
+        before = copy.deepcopy(made.objects.get(SHOP))
+        done = plain(words, text)
+        item = made.objects.get(SHOP)
+        if item is not None and SHOP in made.applied[-1:]:
+            own = {"f:spec": {"f:" + name: {} for name in item["spec"]}}
+            item["metadata"]["managedFields"][-1]["fieldsV1"] = own
+            others = [row for row in (before or item)["metadata"]["managedFields"] if row.get("subresource")]
+            if "replicas" not in item["spec"]:
+                item["spec"]["replicas"] = before["spec"]["replicas"] if others else 1
+                item["metadata"]["managedFields"] += others
+            return 0, json.dumps({"kind": "List", "items": [item]}), ""
+        return done
+
+    monkeypatch.setattr(made, "apply", apply)
+    made.objects["/apis/autoscaling/v2/namespaces/web/horizontalpodautoscalers/shop"] = copy.deepcopy(SCALER)
+    run(made, shop())
+    return made
+
+
+def test_replicas_that_an_autoscaler_has_set_are_its_own(shop_server):
+    assert set(states(shop_server).values()) == {"same"}
+    scale(shop_server, 5)
+    assert set(states(shop_server).values()) == {"same"}  # so the plan does not apply the manifest again
+    assert run(shop_server, shop()) == [] and shop_server.objects[SHOP]["spec"]["replicas"] == 5
+    assert len(run(shop_server, shop(image="shop:2"))) == 1
+    assert shop_server.objects[SHOP]["spec"] == {"replicas": 5, "image": "shop:2"}
+    scale(shop_server, 7)
+    assert set(states(shop_server).values()) == {"same"} and run(shop_server, shop(image="shop:2")) == []
+
+
+def test_replicas_that_it_has_not_set_yet_stay_those_of_the_manifest(shop_server):
+    """Without them the API server would set one."""
+    assert len(run(shop_server, shop(replicas=3))) == 1 and shop_server.objects[SHOP]["spec"]["replicas"] == 3
+
+
+def test_replicas_that_a_person_has_set_are_ours(shop_server):
+    scale(shop_server, 5, "kubectl")
+    assert set(states(shop_server).values()) == {"changed"}
+    assert len(run(shop_server, shop())) == 1 and shop_server.objects[SHOP]["spec"]["replicas"] == 2
+
+
+def test_without_the_autoscaler_a_new_number_is_applied(shop_server):
+    scale(shop_server, 5)
+    del shop_server.objects["/apis/autoscaling/v2/namespaces/web/horizontalpodautoscalers/shop"]
+    assert len(run(shop_server, shop(replicas=3))) == 1 and shop_server.objects[SHOP]["spec"]["replicas"] == 3
+
+
+# -- nodes that a run has made unschedulable
+# --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("age", "run_of", "patched"), [(None, "", 1), (10, "b/2-2", 0), (10, "a/1-1", 1), (999, "b/2-2", 1)])
+def test_a_node_that_another_run_evicts_stays_unschedulable(age, run_of, patched):
+    server, now = Server(), time.time()
+    sent = []
+    server.patch = lambda words, _text: (sent.append(words), (0, "", ""))[1]
+    if age is not None:
+        spec = {"holderIdentity": "bob@build", "leaseDurationSeconds": 60, "renewTime": lock.micro_time(now - age)}
+        notes = {lock.OPERATION: "upgrade", lock.RUN: run_of}
+        server.objects["/api/v1/namespaces/kube-system/leases/kubewright"] = {
+            "kind": "Lease",
+            "metadata": {"name": "kubewright", "annotations": notes},
+            "spec": spec,
+        }
+    module = Module([])
+    module.params.update(nodes={"w-1": {"labels": {}, "taints": None}}, run="a/1-1")
+    node = {"metadata": {"name": "w-1", "annotations": {drain.CORDONED: "upgrade"}}, "spec": {"unschedulable": True}}
+    cluster_objects.Cluster(module, server.run).keep_nodes([node])
+    assert len(sent) == patched and len(module.warnings) == 1 - patched
+    if not patched:
+        assert "w-1 stays unschedulable: bob@build is changing this cluster (upgrade, since" in module.warnings[0]
