@@ -65,8 +65,8 @@ RETURN = r"""
 cluster:
   description: >-
     What there is - C(members) of etcd, C(etcd_error), C(blocked), C(lost) and C(alone) pods by node name, C(hooks),
-    the only pods of webhooks by node name, C(apis) that clients use and a release removes, C(plans) of the
-    system-upgrade-controller, and C(lock), why the lock cannot be taken.
+    the only pods of webhooks by node name, C(apis) that clients use and a release removes, C(apis_unknown), why an API
+    server does not say, C(plans) of the system-upgrade-controller, and C(lock), why the lock cannot be taken.
   type: dict
   returned: when O(state=asked)
 lock_run:

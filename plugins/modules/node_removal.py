@@ -189,10 +189,16 @@ class Removal:
                 found = self.api.get(removal.NODES + item["name"])
                 if not (found.get("spec") or {}).get("unschedulable") and self.note("cordon %s" % item["name"]):
                     drain.cordon(self.api, item["name"], self.lock.holder.operation)
-            for item in self.nodes:
-                pods = drain.evictable(drain.pods_on(self.api, item["name"]))
-                if pods and self.note("evict %d pods from %s" % (len(pods), item["name"])):
-                    drain.evict(self.api, item["name"], self.module.params["timeout"], self.renew)
+            try:
+                for item in self.nodes:
+                    pods = drain.evictable(drain.pods_on(self.api, item["name"]))
+                    if pods and self.note("evict %d pods from %s" % (len(pods), item["name"])):
+                        drain.evict(self.api, item["name"], self.module.params["timeout"], self.renew)
+            except DrainError:
+                # They stay in the cluster: pods may be scheduled there again, unless somebody else decided otherwise.
+                for item in self.nodes:
+                    drain.uncordon(self.api, item["name"])
+                raise
         return {"changed": bool(self.changes), "changes": self.changes}
 
     def left(self) -> Dict[str, Any]:

@@ -91,8 +91,8 @@ class Etcd:
         body = json.dumps({**keys, "count_only": True})
         for url in self.servers[:-1]:
             with contextlib.suppress(*tls.NO_ANSWER):
-                return int(self.ask(url, RANGE, body).get("count") or 0)
-        return int(self.ask(self.servers[-1], RANGE, body).get("count") or 0)
+                return int(answered(self.ask(url, RANGE, body)).get("count") or 0)
+        return int(answered(self.ask(self.servers[-1], RANGE, body)).get("count") or 0)
 
     def own_status(self) -> dict[str, Any]:
         """Return the state of the member that listed the members. Raise one of tls.NO_ANSWER."""
@@ -206,6 +206,13 @@ def cluster_of(answer: Any) -> str | None:
     """Return the ID of the cluster that a member's answer names, None if it names none."""
     known = (answer.get("header") or {}).get("cluster_id") if isinstance(answer, dict) else None
     return str(known) if known else None
+
+
+def answered(answer: Any) -> Any:
+    """Return an answer about keys. Raise ValueError if it is not etcd's: without this it would say that there are none."""
+    if not isinstance(answer, dict) or "header" not in answer:
+        raise ValueError("the answer is not one of etcd: %s" % str(answer)[:100])
+    return answer
 
 
 def k3s_node(member: str) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from . import drain, tls
 from .etcd import Etcd, Member, k3s_node
-from .kubernetes import Api
+from .kubernetes import Api, ApiError, reason
 
 # https://kubernetes.io/docs/reference/using-api/deprecation-policy/#rest-resources-aka-api-objects
 DEPRECATED = re.compile(r"^apiserver_requested_deprecated_apis\{([^}]*)\} (\S+)", re.M)
@@ -24,13 +24,14 @@ PLANS = "/apis/upgrade.cattle.io/v1/plans"
 
 
 def facts(api: Api, cluster: Etcd | None, servers: List[Tuple[str, Api]], nodes: List[str]) -> Dict[str, Any]:
-    """Return {members, etcd_error, blocked, lost, alone, hooks, apis, plans}.
+    """Return {members, etcd_error, blocked, lost, alone, hooks, apis, apis_unknown, plans}.
 
+    apis_unknown: by the name of an API server why it does not say which APIs clients use.
     cluster: the cluster's own etcd, None if the datastore is elsewhere. servers: name and client of each API server.
     nodes: names of those whose pods will be evicted. Raise ApiError.
     """
     found: Dict[str, Any] = {"members": [], "etcd_error": "", "blocked": {}, "lost": {}, "alone": {}, "apis": []}
-    found.update(plans=plans(api), hooks=single_webhooks(api, nodes) if nodes else {})
+    found.update(apis_unknown={}, plans=plans(api), hooks=single_webhooks(api, nodes) if nodes else {})
     try:
         found["members"] = members(cluster) if cluster else []
     except (*tls.NO_ANSWER, KeyError) as error:
@@ -42,8 +43,16 @@ def facts(api: Api, cluster: Etcd | None, servers: List[Tuple[str, Api]], nodes:
             drain.name_of(pod) for pod in drain.evictable(drain.pods_on(api, name)) if _owner(pod) in single
         )
     for name, server in servers:
-        status, text = server.ask("GET", "/metrics")
-        found["apis"] += [{"server": name, **row} for row in deprecated(text)] if status == 200 else []
+        try:
+            status, text = server.ask("GET", "/metrics")
+        except ApiError as error:
+            found["apis_unknown"][name] = str(error)
+            continue
+        # Each API server has many metrics of its own name: a text without any was cut short, or is another one's.
+        if status == 200 and "apiserver_" in text:
+            found["apis"] += [{"server": name, **row} for row in deprecated(text)]
+        else:
+            found["apis_unknown"][name] = reason(status, text.strip()[:200])
     return found
 
 

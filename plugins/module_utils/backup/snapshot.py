@@ -13,13 +13,17 @@ import hashlib
 import http.client
 import json
 import os
-from typing import IO, Any, Dict, Iterator
+import time
+from typing import IO, Any, Callable, Dict, Iterator, Optional
 from urllib.parse import urlsplit
 
-from ..api.etcd import OBJECTS, RANGE, Etcd
+from ..api import tls
+from ..api.etcd import OBJECTS, RANGE, Etcd, answered
 
 SNAPSHOT = "/v3/maintenance/snapshot"
 HASH = "/v3/maintenance/hashkv"
+# server/storage/mvcc/kvstore.go of etcd-io/etcd (ErrCompacted)
+COMPACTED = "required revision has been compacted"
 # A snapshot is a bbolt file, whose size is a multiple of this, and the SHA-256 of it: etcdutl/snapshot/v3_snapshot.go.
 BLOCK, DIGEST = 512, 32
 # The parts of a key that name its kind: /registry/GROUP/RESOURCE/... for resources of a group that has a dot in its
@@ -125,6 +129,28 @@ def contents(client: Etcd, at: int = 0) -> Dict[str, Any]:
     return {"revision": at, "keys": int(keys.get("count") or 0), "counts": counts}
 
 
+def counts_at(
+    connect: Callable[[], Etcd], at: int, seconds: float = 60, sleep: Callable[[float], None] = time.sleep
+) -> Optional[Dict[str, int]]:
+    """Return the objects by kind at a revision; None if etcd has dropped it, as it does some minutes after a start.
+
+    Raise one of tls.NO_ANSWER if etcd has not answered after so many seconds: that says nothing of what it has.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            client = connect()
+            client.members()
+            found: Dict[str, int] = contents(client, at)["counts"]
+            return found
+        except tls.NO_ANSWER as error:
+            if COMPACTED in str(error):
+                return None
+            if time.monotonic() > deadline:
+                raise
+        sleep(1)
+
+
 def hash_at(client: Etcd, at: int) -> Dict[str, int]:
     """Return {hash, compact_revision} of everything that a member has up to a revision.
 
@@ -166,4 +192,4 @@ def _key(text: str) -> str:
 
 def _range(client: Etcd, question: Dict[str, Any], at: int = 0) -> Any:
     body = {"serializable": True, **question, **({"revision": str(at)} if at else {})}
-    return client.ask(client.servers[0], RANGE, json.dumps(body))
+    return answered(client.ask(client.servers[0], RANGE, json.dumps(body)))

@@ -10,7 +10,7 @@ import os
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Callable, Dict, Iterable, List
+from typing import Any, Callable, Dict, Iterable, List, Tuple
 from urllib.parse import urlsplit
 
 from ..api import drain, etcd, readiness, tls
@@ -62,8 +62,9 @@ def nodes(
     """
     limit = MISSED_SECONDS if off else LOST_SECONDS
     deadline = time.monotonic() + limit + 5
+    seen = Leases(limit, off)
     while True:
-        rows = [_row(cluster, item, limit) for item in cluster.get("/api/v1/nodes")["items"] or []]
+        rows = [_row(cluster, item, seen) for item in cluster.get("/api/v1/nodes")["items"] or []]
         if not any(row["name"] in silent and row["reports"] for row in rows) or time.monotonic() > deadline:
             break
         sleep(1)
@@ -92,15 +93,42 @@ def _takes_connections(place: Any) -> bool:
     return True
 
 
-def _row(cluster: Api, item: Dict[str, Any], limit: float) -> Dict[str, Any]:
+class Leases:
+    """The Leases of nodes, as they are seen. limit, off: as in nodes().
+
+    A Lease has the time of its node's clock, which nobody knows of a machine that is gone: it may be hours ahead, or
+    behind. So a Lease that looks new and does not change is that of a dead node, and one that looks old and changes is
+    not.
+    """
+
+    def __init__(self, limit: float, off: bool) -> None:
+        self.limit, self.off = limit, off
+        self.known: Dict[str, Tuple[str, float]] = {}
+
+    def reports(self, name: str, ready: bool, renewed: str) -> bool:
+        """Return True if a kubelet is alive. renewed: time of its last report, "" if it has no Lease."""
+        if not renewed:
+            return ready
+        now = time.monotonic()
+        if (self.known.get(name) or ("",))[0] != renewed:
+            # The first one may be of any age; each later one is a sign of life.
+            self.known[name] = (renewed, now)
+        same = now - self.known[name][1]
+        looks_old = time.time() - readiness.moment(renewed) >= self.limit
+        # Kubernetes watches for changes too: of a node that is not Ready it has missed reports for 50 seconds.
+        is_lost = looks_old and (self.off or not ready or same >= MISSED_SECONDS)
+        return not (is_lost or same >= self.limit)
+
+
+def _row(cluster: Api, item: Dict[str, Any], seen: Leases) -> Dict[str, Any]:
     name, ready = item["metadata"]["name"], readiness.is_ready(item)
     lease = cluster.get(NODE_LEASES + name, missing_ok=True)
-    renewed = readiness.moment(((lease or {}).get("spec") or {}).get("renewTime"))
+    renewed = str(((lease or {}).get("spec") or {}).get("renewTime") or "")
     status = item.get("status") or {}
     return {
         "name": name,
         "ready": ready,
-        "reports": time.time() - renewed < limit if renewed else ready,
+        "reports": seen.reports(name, ready, renewed),
         "machine_id": (status.get("nodeInfo") or {}).get("machineID"),
         "control_plane": CONTROL_PLANE in (item["metadata"].get("labels") or {}),
         "addresses": [entry["address"] for entry in status.get("addresses") or [] if entry["type"] == "InternalIP"],

@@ -16,7 +16,7 @@ import errno
 import os
 import shutil
 import time
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ..api.kubernetes import Api, local_server
 from ..backup import k3s, k3s_sql, sqlite
@@ -25,7 +25,7 @@ from ..k3s import readiness, runner, tokens
 from ..node import ownership, paths, services
 from . import parts as parts_module
 from .aside import PLACED, STOPPED, STOPPING, Journal, Row, delete
-from .parts import Manifest, Parts, raised_by
+from .parts import Manifest, Parts, differing, raised_by
 from .stop import RestoreError, refuse_without_space
 
 UNIT = "k3s"
@@ -205,15 +205,16 @@ class First(Server):
         runner.wait(UNIT, lambda: readiness.serving_problem(self.name), True, int(timeout))
         seconds = round(time.monotonic() - began, 1)
         store = self.manifest["datastore"]
-        counts, wanted = self._counts(int(store["revision"]), raised_by(self.manifest, row["at"])), store["counts"]
-        wrong = sorted(kind for kind in {**wanted, **counts} if wanted.get(kind, 0) != counts.get(kind, 0))
-        deleted = self._forget(keep, replaced)
+        counts = self._counts(int(store["revision"]), raised_by(self.manifest, row["at"]))
+        wrong = differing(store["counts"], counts)
+        deleted = [] if wrong else self._forget(keep, replaced)
         self.journal.end()  # what is left is site's
         self.parts.remove()
-        return {"seconds": seconds, "counts": counts, "wrong": wrong if counts else [], "deleted": deleted}
+        return {"seconds": seconds, "counts": counts or {}, "wrong": wrong, "deleted": deleted}
 
-    def _counts(self, revision: int, _raised: int) -> Dict[str, int]:
-        """Return the restored objects by kind, as of the archive's revision; {} if that cannot be asked any more."""
+    def _counts(self, revision: int, _raised: int) -> Optional[Dict[str, int]]:
+        """Return the restored objects by kind, as of the archive's revision; None if that revision is gone. Raise
+        RestoreError if nothing says what there is."""
         return sqlite.counts_at(self.data + DATABASE, revision)
 
     def _put(self, row: Row, timeout: float) -> None:

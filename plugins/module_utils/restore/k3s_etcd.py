@@ -14,7 +14,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from typing import Dict, List
+from typing import Dict, List, Optional
 
 from ..api import tls
 from ..backup import etcd_file, k3s_etcd, snapshot
@@ -25,7 +25,7 @@ from ..base.text_files import read_text, write_atomically
 from ..node import ownership, paths
 from .aside import Row, delete
 from .k3s import First as OnSqlite
-from .stop import RestoreError
+from .stop import RestoreError, not_counted
 
 # What K3s writes when it has done it: pkg/etcd/etcd.go (Reset). Its log may be in a file, and then it ends with 0.
 DONE = "cluster membership has been reset"
@@ -76,15 +76,12 @@ class First(OnSqlite):
         info = os.stat(paths.K3S_CONFIG)
         write_atomically(paths.K3S_CONFIG, changed.encode(), info.st_mode & 0o7777, info.st_uid, info.st_gid)
 
-    def _counts(self, revision: int, raised: int) -> Dict[str, int]:
+    def _counts(self, revision: int, raised: int) -> Optional[Dict[str, int]]:
         """See OnSqlite. etcd drops that revision some minutes after K3s has started."""
         try:
-            client = k3s_etcd.member()
-            client.members()
-            found: Dict[str, int] = snapshot.contents(client, revision + raised)["counts"]
-        except tls.NO_ANSWER:
-            return {}
-        return found
+            return snapshot.counts_at(k3s_etcd.member, revision + raised)
+        except tls.NO_ANSWER as error:
+            raise not_counted(error) from error
 
 
 def reset(data: str, options: List[str], timeout: float) -> None:

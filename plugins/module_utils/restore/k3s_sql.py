@@ -97,7 +97,7 @@ class First(OnSqlite):
             newest = reader.execute("SELECT MAX(id) FROM kine").fetchone()[0]
             database.replace(_rows(reader), newest, kept_table(row), self.parts.place)
 
-    def _counts(self, revision: int, _raised: int) -> Dict[str, int]:
+    def _counts(self, revision: int, _raised: int) -> Optional[Dict[str, int]]:
         """See OnSqlite."""
         return sqlite.counted(self._database().names(revision))
 

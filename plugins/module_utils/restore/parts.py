@@ -19,7 +19,7 @@ import os
 import shutil
 import time
 import zlib
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 from ..base.text_files import write_atomically
 from ..node import paths
@@ -40,6 +40,16 @@ def raised_by(manifest: Manifest, at: str) -> int:
     """Return by how much the revisions of an archive are raised. at: when the restore began, as in its journal."""
     created = calendar.timegm(time.strptime(manifest["created"], CREATED))
     return LEAST + EACH_SECOND * max(0, calendar.timegm(time.strptime(at, AT)) - created)
+
+
+def differing(wanted: Dict[str, int], counts: Optional[Dict[str, int]]) -> List[str]:
+    """Return the kinds of which a restored cluster has another number of objects than the archive.
+
+    counts: None if the cluster does not have the archive's revision any more, so that nothing can be compared.
+    """
+    if counts is None:
+        return []
+    return sorted(kind for kind in {**wanted, **counts} if wanted.get(kind, 0) != counts.get(kind, 0))
 
 
 class PartsError(Exception):

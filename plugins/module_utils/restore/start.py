@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import time
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 from ..api import drain, etcd, tls
 from ..api.kubernetes import Api, ApiError
@@ -26,8 +26,8 @@ from ..kubeadm.runner import new_token
 from ..node import paths
 from ..reset import removal
 from .aside import PLACED, STOPPED, Aside, Row
-from .parts import BUILT, Manifest, Parts, raised_by
-from .stop import ControlPlane, RestoreError, refuse_without_space
+from .parts import BUILT, Manifest, Parts, differing, raised_by
+from .stop import ControlPlane, RestoreError, not_counted, refuse_without_space
 
 # kubeadm would replace the addons' objects, and the restored ones are those that count.
 SKIPPED = "show-join-command,addon/coredns,addon/kube-proxy"
@@ -94,14 +94,14 @@ class First(ControlPlane):
         self._initialise(config, timeout)
         seconds = round(time.monotonic() - began, 1)
         counts = self._counts(raised_by(self.manifest, row["at"]))
-        wanted = self.manifest["datastore"]["counts"]
-        wrong = sorted(kind for kind in {**wanted, **counts} if wanted.get(kind, 0) != counts.get(kind, 0))
+        wrong = differing(self.manifest["datastore"]["counts"], counts)
         api = removal.api()
-        deleted = self._forget(api, keep, replaced)
+        # By objects that are not those of the archive nobody is deleted.
+        deleted = [] if wrong else self._forget(api, keep, replaced)
         self._point_proxy(api)
         self.journal.end()  # what is left is site's
         self.parts.remove()
-        return {"seconds": seconds, "counts": counts, "wrong": wrong if counts else [], "deleted": deleted}
+        return {"seconds": seconds, "counts": counts or {}, "wrong": wrong, "deleted": deleted}
 
     def _place(self, row: Row) -> None:
         """Put the archive's keys and files in place, and etcd's data last. Safe to repeat."""
@@ -137,19 +137,16 @@ class First(ControlPlane):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.root + paths.SUPER_ADMIN)
 
-    def _counts(self, raised: int) -> Dict[str, int]:
-        """Return the restored objects by kind, without what was written since; {} if etcd has dropped that revision.
+    def _counts(self, raised: int) -> Optional[Dict[str, int]]:
+        """Return the restored objects by kind, without what was written since; None if etcd has dropped that revision.
 
-        raised: by how much the archive's revisions were raised.
+        raised: by how much the archive's revisions were raised. Raise RestoreError.
         """
         at = int(self.manifest["datastore"]["revision"]) + raised
         try:
-            client = etcd.local(self.runner.kubernetes, timeout=60)
-            client.members()
-            found: Dict[str, int] = snapshot.contents(client, at)["counts"]
-        except tls.NO_ANSWER:
-            return {}
-        return found
+            return snapshot.counts_at(lambda: etcd.local(self.runner.kubernetes, timeout=60), at)
+        except tls.NO_ANSWER as error:
+            raise not_counted(error) from error
 
     def _forget(self, api: Api, keep: List[str], replaced: List[str]) -> List[str]:
         """Delete the Nodes of machines that are not nodes any more. Return their names.

@@ -24,6 +24,15 @@ class RestoreError(Exception):
     """The restore cannot go on; the message says why and what to do."""
 
 
+def not_counted(error: Exception) -> RestoreError:
+    """Return the failure of a restore whose data are in place, and whose objects nothing counts."""
+    text = (
+        "the restored control plane serves, and its etcd does not say how many objects it has: %s. Nothing was deleted. Look "
+        "at etcd's log there, then run restore again: it goes on where it was."
+    )
+    return RestoreError(text % (error or type(error).__name__))
+
+
 def refuse_without_space(place: str, needed: int) -> None:
     """Raise RestoreError if the restored data do not fit. needed: in bytes."""
     found = space.shortage(place, needed)

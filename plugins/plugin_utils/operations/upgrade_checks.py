@@ -210,6 +210,12 @@ def apis(case: Case) -> list[Finding]:
             page = "https://kubernetes.io/docs/reference/using-api/deprecation-guide/"
             values = (name, row["server"], row["removed"], page)
             found.append(Finding("upgrade.removed_api", text % values, None, name, row["removed"]))
+    for server, why in sorted((case.answer.get("apis_unknown") or {}).items()):
+        text = (
+            "%s: its API server does not say which APIs clients use (GET /metrics: %s), and a release on the way may remove "
+            "one of them. Correct that, then run again."
+        )
+        found.append(Finding("upgrade.apis_unknown", text % (server, why), server, why))
     return found
 
 

@@ -90,6 +90,14 @@ def test_the_lock_is_given_back_after_a_failure(run_module, api):
     failed = run_module(node_removal, state="drained", nodes=NODES, holder=ALICE, timeout=-1)
     assert failed["failed"] and "default/web: HTTP 429, budget" in failed["msg"]
     assert lock.PATH not in api.objects and removal.NODES + "w1" in api.objects
+    assert not api.objects[removal.NODES + "w1"]["spec"].get("unschedulable")
+
+
+def test_a_node_that_somebody_else_cordoned_stays_so_after_a_failure(run_module, api):
+    api.evictions["web"] = (429, "budget")
+    api.objects[removal.NODES + "w1"]["spec"]["unschedulable"] = True
+    assert run_module(node_removal, state="drained", nodes=NODES, holder=ALICE, timeout=-1)["failed"]
+    assert api.objects[removal.NODES + "w1"]["spec"]["unschedulable"]
 
 
 @pytest.mark.parametrize("state", ["drained", "absent"])

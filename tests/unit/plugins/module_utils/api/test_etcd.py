@@ -9,6 +9,7 @@ import base64
 import json
 
 import pytest
+from ansible_collections.kubewright.cluster.plugins.module_utils.api import etcd
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.etcd import (
     MEMBERS,
     MOVE_LEADER,
@@ -78,3 +79,13 @@ def test_an_answer_without_members_is_no_answer(monkeypatch, answer):
         Etcd([IPV4, IPV6], None).members()
     with pytest.raises(ValueError, match="names no member"):
         described(json.dumps(answer))
+
+
+@pytest.mark.parametrize("answer", [{}, {"message": "ok"}, [], "ok", None])
+def test_what_is_no_answer_of_etcd_does_not_say_that_it_is_empty(monkeypatch, answer):
+    """A proxy in front of it, or another program at its port, answers with 200 too."""
+    monkeypatch.setattr(Etcd, "ask", lambda *_arguments: answer)
+    with pytest.raises(ValueError, match="the answer is not one of etcd"):
+        Etcd([IPV4], None).count(OBJECTS)
+    monkeypatch.setattr(etcd, "connect", lambda _how, timeout: Etcd([IPV4], None))
+    assert "does not say whether it is empty" in etcd.used_problem({"servers": IPV4})

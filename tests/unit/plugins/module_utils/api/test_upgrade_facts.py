@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.api import upgrade_facts
 from ansible_collections.kubewright.cluster.tests.unit.plugins.module_utils.api.fake_api import FakeApi, pod
 
@@ -83,6 +84,36 @@ def test_etcd_pods_and_apis():
         {"server": "cp1", "group": "storage.k8s.io", "version": "v1beta1", "resource": "x", "removed": "1.37"}
     ]
     assert api.objects == before
+
+
+class Mute(Api):
+    """An API server that does not show its metrics. answer: (status, text), or why it does not answer."""
+
+    answer = (500, "")
+
+    def ask(self, method, path, body=None, patience=None):
+        if path == "/metrics":
+            if isinstance(self.answer, str):
+                raise upgrade_facts.ApiError(self.answer)
+            return self.answer
+        return super().ask(method, path, body, patience)
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ((403, '{"message": "forbidden"}'), "HTTP 403, forbidden"),
+        ((503, "busy"), "HTTP 503, busy"),
+        ((200, ""), "HTTP 200, "),
+        ((200, "<html>"), "HTTP 200, <html>"),
+        ("GET /metrics: timed out", "GET /metrics: timed out"),
+    ],
+)
+def test_an_api_server_without_metrics_does_not_say_that_no_old_api_is_used(answer, why):
+    api = Mute()
+    api.answer, api.controllers = answer, []
+    found = upgrade_facts.facts(api, None, [("cp1", Api()), ("cp2", api)], [])
+    assert found["apis_unknown"] == {"cp2": why} and [row["server"] for row in found["apis"]] == ["cp1"]
 
 
 def test_an_etcd_that_does_not_answer_is_said():

@@ -50,6 +50,7 @@ def test_a_node_that_died_a_moment_ago_is_waited_for(api):
 @pytest.mark.parametrize("off,age,waits", [(True, 12, True), (True, 20, False), (False, 20, True), (False, 41, False)])
 def test_one_missed_report_is_enough_for_a_machine_that_is_off(api, off, age, waits):
     api.objects[LEASE], rounds = lease(age), []
+    api.objects[removal.NODES + "w1"] = node("w1", ready=off)
 
     def sleep(_seconds):
         rounds.append(1)
@@ -71,11 +72,46 @@ def test_a_machine_that_still_takes_connections_is_told_apart(api, monkeypatch):
     assert removal.nodes(api, ["w1"])[0]["answers"] == []
 
 
-def test_a_node_that_goes_on_reporting_is_not_waited_for_any_longer(api, monkeypatch):
-    moments = iter(range(0, 1000, 10))
-    monkeypatch.setattr(removal.time, "monotonic", lambda: next(moments))
-    [row] = removal.nodes(api, ["w1"], sleep=lambda _s: None)
-    assert row["reports"]
+class Watch:
+    """Time that passes while somebody sleeps. offset: how far the node's clock is ahead of ours. alive: it reports."""
+
+    def __init__(self, api, monkeypatch, offset, alive, ready=True):
+        self.now, self.api, self.offset, self.alive = 0.0, api, offset, alive
+        monkeypatch.setattr(removal.time, "monotonic", lambda: self.now)
+        api.objects[removal.NODES + "w1"] = node("w1", ready)
+        api.objects[LEASE] = lease(-offset)
+
+    def sleep(self, seconds):
+        self.now += seconds
+        if self.alive and self.now % 10 == 0:
+            self.api.objects[LEASE] = lease(-self.offset - self.now)
+
+
+@pytest.mark.parametrize("offset", [0, 3600, -3600])
+@pytest.mark.parametrize("off", [False, True])
+def test_a_node_that_goes_on_reporting_is_alive_whatever_its_clock_says(api, monkeypatch, offset, off):
+    if off and offset < 0:
+        pytest.skip("the user says that it is off, and its last report looks old")
+    watch = Watch(api, monkeypatch, offset, alive=True)
+    [row] = removal.nodes(api, ["w1"], off, sleep=watch.sleep)
+    assert row["reports"] and watch.now >= (removal.MISSED_SECONDS if off else removal.LOST_SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("offset", "off", "ready", "seconds"),
+    [
+        (3600, False, False, 40),  # its clock was an hour ahead: its last report is in the future until then
+        (3600, True, True, 15),
+        (0, False, True, 40),
+        (-3600, False, True, 15),  # it looks old, and Kubernetes has not missed a report yet
+        (-3600, False, False, 0),
+        (-3600, True, True, 0),
+    ],
+)
+def test_a_node_that_is_silent_is_dead_whatever_its_clock_said(api, monkeypatch, offset, off, ready, seconds):
+    watch = Watch(api, monkeypatch, offset, alive=False, ready=ready)
+    [row] = removal.nodes(api, ["w1"], off, sleep=watch.sleep)
+    assert not row["reports"] and watch.now == seconds
 
 
 class LivingEtcd(Etcd):

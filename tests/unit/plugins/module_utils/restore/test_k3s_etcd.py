@@ -150,7 +150,18 @@ def test_counts_are_compared_if_etcd_still_has_the_revision(machine, monkeypatch
 
     monkeypatch.setattr(snapshot, "contents", compacted)
     server = first(machine)
-    assert server._counts(10, 0) == {}
+    assert server._counts(10, 0) is None
+
+
+def test_an_etcd_that_says_nothing_is_not_an_etcd_that_has_it_all(machine, monkeypatch):
+    def silent(_client, _at):
+        raise OSError("timed out")
+
+    monkeypatch.setattr(snapshot, "contents", silent)
+    monkeypatch.setattr(snapshot.time, "monotonic", iter(range(0, 9999, 50)).__next__)
+    monkeypatch.setattr(snapshot.counts_at, "__defaults__", (60, lambda _seconds: None))
+    with pytest.raises(RestoreError, match="does not say how many objects it has: timed out. Nothing was deleted."):
+        first(machine)._counts(10, 0)
 
 
 def test_a_new_machine_has_nothing_to_put_aside(machine):

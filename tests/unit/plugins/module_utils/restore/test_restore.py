@@ -189,6 +189,15 @@ def restore(machine, archive="a"):
     return first.start("", ["cp-1", "cp-2", "w-1"], [], 60)
 
 
+@pytest.mark.parametrize(("found", "wrong"), [({}, sorted(COUNTS)), (None, [])])
+def test_objects_that_are_not_the_archives_delete_nobody(machine, monkeypatch, found, wrong):
+    """An empty answer is a wrong one. None: etcd has dropped that revision, as on a second try minutes later."""
+    monkeypatch.setattr(First, "_counts", lambda _self, _raised: found)
+    made = restore(machine)
+    assert made["wrong"] == wrong and made["counts"] == {} and made["deleted"] == ([] if wrong else ["old"])
+    assert ("old" in machine.cluster.nodes) is bool(wrong)
+
+
 def test_the_first_control_plane(machine):
     made = restore(machine)
     assert made["counts"] == COUNTS and made["wrong"] == [] and made["deleted"] == ["old"]

@@ -259,6 +259,12 @@ def test_apis_in_use_pods_in_the_way_and_a_lock_are_refused_together(cluster):
     assert "upgrade.lost_pod" not in [finding.id for finding in cluster.planned()["refusals"]]
 
 
+def test_apis_that_nobody_could_ask_for_are_refused(cluster):
+    cluster.answer.update(apis_unknown={"cp-1": "HTTP 503, busy"})
+    assert [finding.id for finding in cluster.planned()["refusals"]] == ["upgrade.apis_unknown"]
+    assert ids(cluster.planned()["refusals"])
+
+
 def test_pods_without_a_second_one_are_named(cluster):
     cluster.answer.update(alone={"w-1": ["default/web-1"]}, hooks={"w-1": ["hooks/one-1 (policy)"]})
     assert described(cluster.planned()["warnings"]) == [
