@@ -14,7 +14,7 @@ import json
 import re
 import socket
 import ssl
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, Iterable, List
 from urllib.parse import urlsplit
 
 from ..base.masking import masked_message
@@ -101,11 +101,15 @@ class Etcd:
     def status(self, member: Member) -> dict[str, Any]:
         """Return the state of a member that has started: etcd's status, or {reached: True} if it answers only its node.
 
-        Raise one of tls.NO_ANSWER.
+        Raise one of tls.NO_ANSWER, also if another member answers at its address.
         """
         url = member["clientURLs"][0]
         if not self.own_only:
-            return self.ask(url, STATUS)
+            answer = self.ask(url, STATUS)
+            there = (answer.get("header") or {}).get("member_id") if isinstance(answer, dict) else None
+            if there and str(there) != str(member.get("ID")):
+                raise ValueError("the member %s answers in its place" % there)
+            return answer
         if member.get("ID") == self.own_id:
             return self.own_status()
         return self._reached(url)
@@ -213,6 +217,20 @@ def answered(answer: Any) -> Any:
     if not isinstance(answer, dict) or "header" not in answer:
         raise ValueError("the answer is not one of etcd: %s" % str(answer)[:100])
     return answer
+
+
+def of_one_name(members: Iterable[Member]) -> Dict[str, List[Member]]:
+    """Return by name the members that share it. A machine that is set up again under another address has two of them:
+    the former one is never removed by itself, and counts for the quorum."""
+    found: Dict[str, List[Member]] = {}
+    for member in members:
+        found.setdefault(member.get("name") or "", []).append(member)
+    return {name: rows for name, rows in found.items() if name and len(rows) > 1}
+
+
+def etcdctl_id(number: Any) -> str:
+    """Return a member's ID as etcdctl has it: in hexadecimal, while the JSON gateway gives decimals."""
+    return "%x" % int(number) if str(number).isdigit() else str(number)
 
 
 def k3s_node(member: str) -> str:

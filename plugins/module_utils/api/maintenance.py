@@ -101,20 +101,22 @@ class Maintenance:
         if self.member is None:
             return
         members = self.member.members()
-        own = next((item for item in members if self._is_own(self.member, item)), None)
+        # A machine that was set up again may have left a former member of its name, which does not serve either.
+        own = [item for item in members if self._is_own(self.member, item)]
         voters = [item for item in members if not item.get("isLearner")]
-        if own is None or len(voters) < 2:
+        if not own or len(voters) < 2:
             return
         leader = str(self.member.own_status().get("leader") or "")
-        serving = [item for item in voters if item is not own and self._serves(self.member, item)]
+        serving = [item for item in voters if item not in own and self._serves(self.member, item)]
         needed = len(voters) // 2 + 1
         if len(voters) > 2 and len(serving) < needed:
             text = "without %s %d of %d etcd members would answer, and %d are needed. Start the others first."
             raise MaintenanceError(text % (self.name, len(serving), len(voters), needed))
-        if str(own["ID"]) == leader and serving and not self.member.own_only:
+        leading = [item for item in own if str(item["ID"]) == leader]
+        if leading and serving and not self.member.own_only:
             words = (self.name, serving[0].get("name") or "another member")
             if self.note("move etcd's leadership from %s to %s" % words):
-                self.member.move_leader(own, serving[0])
+                self.member.move_leader(leading[0], serving[0])
 
     def _is_own(self, client: etcd.Etcd, item: dict[str, Any]) -> bool:
         name = item.get("name") or ""

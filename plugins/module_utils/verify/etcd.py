@@ -8,7 +8,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Dict, List, Optional, Set, Tuple
 
-from ..api.etcd import Etcd, Member, access, connect, k3s_node
+from ..api.etcd import Etcd, Member, access, connect, etcdctl_id, k3s_node, of_one_name
 from ..node import paths
 from .check import FAIL, OK, WARN, Check, check, tried
 
@@ -58,6 +58,10 @@ def judge(members: list[Member], answers: List[Answer], control_planes: list[str
     for member, (status, problem) in zip(members, answers):
         found += _member(member, status, problem)
     found += _clusters(members, answers)
+    for name, rows in sorted(of_one_name(members).items()):
+        places = ", ".join("%s at %s" % (etcdctl_id(row.get("ID")), (row.get("peerURLs") or ["?"])[0]) for row in rows)
+        hint = "remove the one whose machine is gone: `etcdctl member list`, then `etcdctl member remove ID`"
+        found.append(check("etcd", FAIL, "%d members have the name %s: %s" % (len(rows), name, places), hint=hint))
     names: Set[str] = {member["name"] for member in members if member.get("name")}
     for name in sorted(set(control_planes or []) - names):
         hint = "run site again: it joins missing members"

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...module_utils.api.etcd import etcdctl_id, of_one_name
 from ..base import quantity, versions
 from ..base.findings import Finding
 from ..base.reference import SKEW_PAGE
@@ -92,7 +93,15 @@ def etcd(case: Case) -> list[Finding]:
         text = "etcd does not say how it is (%s). Nothing is upgraded before it does."
         return [Finding("upgrade.etcd_silent", text % case.answer["etcd_error"], None, case.answer["etcd_error"])]
     found = []
-    for member in case.answer.get("members") or []:
+    twice = of_one_name(case.answer.get("members") or [])
+    for name, rows in sorted(twice.items()):
+        text = (
+            "%s: %d members of etcd have this name (%s). One is left of a former machine and counts for the majority. Remove "
+            "it by its ID: etcdctl member list, etcdctl member remove ID."
+        )
+        places = ", ".join("%s at %s" % (etcdctl_id(row["id"]), " ".join(row["addresses"])) for row in rows)
+        found.append(Finding("upgrade.etcd_twice", text % (name, len(rows), places), name, len(rows), 1))
+    for member in (row for row in case.answer.get("members") or [] if row["name"] not in twice):
         name = member["name"] or ", ".join(member["addresses"])
         if member["learner"]:
             text = "%s: its etcd member does not vote yet. Wait until it does, or remove the node."

@@ -26,14 +26,17 @@ class Members:
         self.names = ["cp%d" % number for number in range(1, count + 1)]
         self.leader, self.down, self.moved, self.others = "cp1", set(), [], {}
 
+    listed, silent_ids = (), ()
+
     def members(self):
-        return [{"ID": name, "name": name, "clientURLs": ["https://" + name]} for name in self.names]
+        rows = self.listed or [(name, name) for name in self.names]
+        return [{"ID": number, "name": name, "clientURLs": ["https://" + name]} for number, name in rows]
 
     def own_status(self):
         return {"leader": self.leader}
 
     def status(self, member):
-        if member["name"] in self.down:
+        if member["name"] in self.down or member["ID"] in self.silent_ids:
             raise OSError("refused")
         if self.own_only and member["name"] != "cp1-0a1b2c3d":
             return {"reached": True}
@@ -123,6 +126,16 @@ def test_a_member_whose_loss_would_stop_etcd_is_not_touched(run_module, api, mem
 def test_a_member_of_another_cluster_does_not_count(run_module, api, members):
     members.others = {"cp3": "8"}  # as after a restore that left one control plane behind
     assert "without cp1 1 of 3 etcd members would answer" in run(run_module, "entered", "cp1")["msg"]
+
+
+def test_a_former_member_of_the_same_name_is_not_another_one(run_module, api, members):
+    """A machine that was set up again under another address: only cp2 would be left of three."""
+    members.listed = [("1", "cp1"), ("9", "cp1"), ("2", "cp2")]
+    members.silent_ids, members.leader = {"1"}, "9"
+    assert "without cp1 1 of 3 etcd members would answer, and 2 are needed" in run(run_module, "entered", "cp1")["msg"]
+    members.listed.append(("3", "cp3"))
+    members.listed.append(("4", "cp4"))
+    assert run(run_module, "entered", "cp1")["changes"] == ["move etcd's leadership from cp1 to cp2"]
 
 
 def test_a_k3s_server_is_not_stopped_either_if_etcd_would_stop(run_module, api, members):

@@ -89,3 +89,15 @@ def test_what_is_no_answer_of_etcd_does_not_say_that_it_is_empty(monkeypatch, an
         Etcd([IPV4], None).count(OBJECTS)
     monkeypatch.setattr(etcd, "connect", lambda _how, timeout: Etcd([IPV4], None))
     assert "does not say whether it is empty" in etcd.used_problem({"servers": IPV4})
+
+
+@pytest.mark.parametrize("there", ["7", 7, None])
+def test_a_member_is_not_what_answers_at_its_address(monkeypatch, there):
+    """A new machine got the address of one that is gone."""
+    header = {"cluster_id": "1", **({"member_id": there} if there else {})}
+    monkeypatch.setattr(Etcd, "ask", lambda *_arguments: {"header": header, "leader": "7"})
+    client = Etcd([IPV4], None)
+    assert client.status({"ID": "7", "clientURLs": [IPV4]})["leader"] == "7"
+    if there:
+        with pytest.raises(ValueError, match="the member 7 answers in its place"):
+            client.status({"ID": "8", "clientURLs": [IPV4]})

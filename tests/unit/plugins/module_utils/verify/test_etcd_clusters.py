@@ -22,3 +22,12 @@ def test_one_cluster():
 
 def test_two_clusters():
     assert judged("7", "9", "9") == [("fail", "the members are of 2 clusters: 7 on cp-1; 9 on cp-2, cp-3")]
+
+
+def test_two_members_of_one_name():
+    """A machine that was set up again: the former member counts for the majority for ever."""
+    rows = [("10", "cp-1"), ("255", "cp-1"), ("3", "cp-2"), ("4", "cp-3")]
+    members = [{"ID": number, "name": name, "peerURLs": ["https://" + number]} for number, name in rows]
+    answers = [(None, "refused"), *[({"leader": "3"}, None)] * 3]
+    found = [item["text"] for item in etcd.judge(members, answers, NAMES) if item["status"] == "fail"]
+    assert "2 members have the name cp-1: a at https://10, ff at https://255" in found

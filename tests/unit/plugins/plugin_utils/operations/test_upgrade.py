@@ -197,6 +197,14 @@ def test_a_release_before_the_catalog_is_refused(cluster):
     assert described(cluster.planned()["refusals"]) == ["upgrade.too_old value=1.33.9 limit=1.34"]
 
 
+def test_a_member_that_a_former_machine_left_is_named_and_not_the_node(cluster):
+    """The way out must not be to remove the node, which serves."""
+    cluster.members.append({**cluster.members[1], "id": "255", "addresses": ["10.0.0.99"], "serves": False})
+    found = cluster.planned()["refusals"]
+    assert [row.id for row in found] == ["upgrade.etcd_twice"] and "ff at 10.0.0.99" in found[0].text
+    assert ids(found)
+
+
 def test_a_node_under_pressure_is_refused(cluster):
     """Seen on a cluster: kubeadm's first check did not end, after the control plane was out of its endpoint."""
     for row in cluster.node("cp-2"):
