@@ -149,7 +149,7 @@ class Cluster(Manifests):
                 self.kubectl("patch", "node", name, "--type=merge", "--patch", json.dumps(patch))
 
     def may_uncordon(self, name: str) -> bool:
-        """Return True unless another run works on the cluster: it may be evicting the pods of a node that it cordoned."""
+        """Return True unless another run works on the cluster: it may evict the pods of the node that it cordoned."""
         query = ("-n", "kube-system", "get", "lease", lock.NAME, "--ignore-not-found", "-o", "json")
         output = self.kubectl(*query)[1]
         run = self.module.params.get("run") or ""

@@ -28,7 +28,7 @@ from .owned_objects import MANAGER, Object, identity
 SECRET = "kubewright-manifests"
 # By the name of a manifest {digest, objects: {identity: {path, fields}}}.
 Applied = Dict[str, Dict[str, Any]]
-# As whom an autoscaler sets the number of replicas: the program that has its controller. `kubectl scale` is another one.
+# As whom an autoscaler sets the number of replicas: the program with its controller. `kubectl scale` is another one.
 SCALERS = (("kube-controller-manager", "scale"), ("k3s", "scale"))
 AUTOSCALERS = "horizontalpodautoscalers.autoscaling"
 

@@ -213,7 +213,7 @@ def cluster_of(answer: Any) -> str | None:
 
 
 def answered(answer: Any) -> Any:
-    """Return an answer about keys. Raise ValueError if it is not etcd's: without this it would say that there are none."""
+    """Return an answer about keys. Raise ValueError if it is not etcd's, which would read as if there were none."""
     if not isinstance(answer, dict) or "header" not in answer:
         raise ValueError("the answer is not one of etcd: %s" % str(answer)[:100])
     return answer

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ask the kubelet of this node about itself. Its Node object is up to 40 seconds old. Standard library only.
 
-It serves a certificate that it makes when it has none, valid for a year, and does not make it again before it is deleted
-(https://github.com/kubernetes/kubernetes/issues/99418). With serverTLSBootstrap it asks the cluster for one, which nobody
-signs before somebody approves it:
+It serves a certificate that it makes when it has none, valid for a year, and does not make again before it is deleted
+(https://github.com/kubernetes/kubernetes/issues/99418). With serverTLSBootstrap it asks the cluster for one, which is
+not signed before somebody approves it:
 https://kubernetes.io/docs/tasks/administer-cluster/kubeadm/kubeadm-certs/#kubelet-serving-certs
 
 https://kubernetes.io/docs/reference/config-api/kubelet-config.v1beta1/ (healthzPort, healthzBindAddress)
@@ -103,5 +103,5 @@ def way_out(kind: str, node: str) -> str:
         return "Run kubewright.cluster.rotate: the kubelet makes another one"
     if kind == GIVEN:
         return "Renew the file that tlsCertFile in kubelet_config names, and restart the kubelet there"
-    text = "Approve the request of system:node:%s (kubectl get csr, kubectl certificate approve NAME), or install an approver"
-    return text % node
+    text = "Approve the request of system:node:%s (kubectl get csr, kubectl certificate approve NAME), "
+    return text % node + "or install an approver"

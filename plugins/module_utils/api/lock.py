@@ -64,8 +64,8 @@ class Lock:
                 break
             time.sleep(random.uniform(0.05, 0.3))  # noqa: S311  (nodes of one run that write at the same time)
         text = (
-            "the lock of the cluster (Lease kube-system/%s) cannot be written: for %d s the API has refused each write as if "
-            "others wrote it at the same time. Look at the API server's log, and at its admission webhooks."
+            "the lock of the cluster (Lease kube-system/%s) cannot be written: for %d s the API has refused each write "
+            "as if others wrote it at the same time. Look at the API server's log, and at its admission webhooks."
         )
         raise ApiError(text % (NAME, CONTENDED_SECONDS))
 

@@ -134,8 +134,8 @@ def settle(runner: Runner, former: str, wait: Callable[[Callable[[], str]], None
 def put_serving_aside(runner: Runner) -> None:
     """Let the kubelet make its own serving certificate again when it starts next.
 
-    It starts with both files or with none of them (initialise in cmd/kubelet/app/server.go of kubernetes/kubernetes), so
-    a run that was killed between the two is finished here.
+    It starts with both files or with none of them (InitializeTLS in cmd/kubelet/app/server.go of
+    kubernetes/kubernetes), so a run that was killed between the two is finished here.
     """
     for path in paths.KUBELET_SERVING:
         with contextlib.suppress(FileNotFoundError):

@@ -27,8 +27,8 @@ class RestoreError(Exception):
 def not_counted(error: Exception) -> RestoreError:
     """Return the failure of a restore whose data are in place, and whose objects nothing counts."""
     text = (
-        "the restored control plane serves, and its etcd does not say how many objects it has: %s. Nothing was deleted. Look "
-        "at etcd's log there, then run restore again: it goes on where it was."
+        "the restored control plane serves, and its etcd does not say how many objects it has: %s. Nothing was "
+        "deleted. Look at etcd's log there, then run restore again: it goes on where it was."
     )
     return RestoreError(text % (error or type(error).__name__))
 

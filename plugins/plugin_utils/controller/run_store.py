@@ -99,7 +99,9 @@ def _await_turn(stream: IO[str], host: str, seconds: float, say: Callable[[str],
         if there != holder:
             holder, since = there, now
         if now - since > seconds:
-            text = "%s waited %d s for %s, which did not end. Nothing was started on it. Look at %s, then run the playbook again."
+            text = (
+                "%s waited %d s for %s, which did not end. Nothing was started on it. Look at %s, then run this again."
+            )
             other = holder or "another host"
             raise TurnError(text % (host or "this host", seconds, other, other))
         if now - said > SAY_SECONDS:

@@ -30,8 +30,8 @@ OF_SITE = ("member.change_waits",)
 # Part of a kubelet's certificate that is left when it should have renewed it: it does so when 10 to 30 percent are
 # left.
 LATE = 0.1
-# For so long the cluster's lock is kept for one control plane, beside rotate_timeout, which its renewal and its gate may
-# take both.
+# For so long the cluster's lock is kept for one control plane, beside rotate_timeout, which its renewal and its gate
+# may take both.
 HOLD_SECONDS = 180
 # The administrator's certificate, which the kubeconfig on the controller has.
 ADMIN = {"admin.conf", "server/tls/client-admin"}
@@ -42,8 +42,9 @@ class Row:
     """What is done on one node.
 
     certificates: as kubeadm names them. restarts: static pods whose processes do not use their files. kubelet: none,
-    restart or borrow. serving: its kubelet makes the certificate that it serves again. healthy: its API server answers. drained: an interrupted run took it out of the API endpoints.
-    helper: the control plane that takes the lock meanwhile. unit, data_dir, program: of K3s.
+    restart or borrow. serving: its kubelet makes the certificate that it serves again. healthy: its API server answers.
+    drained: an interrupted run took it out of the API endpoints. helper: the control plane that takes the lock
+    meanwhile. unit, data_dir, program: of K3s.
     """
 
     host: str

@@ -18,7 +18,12 @@ def holder(operation: str) -> dict[str, str]:
     except (KeyError, OSError):
         user = str(os.getuid())
     host = socket.gethostname()
-    return {"name": "%s@%s" % (user, host), "operation": operation, "run": _run(_controller(host), os.getppid()), "dead": ""}
+    return {
+        "name": "%s@%s" % (user, host),
+        "operation": operation,
+        "run": _run(_controller(host), os.getppid()),
+        "dead": "",
+    }
 
 
 def is_gone(run: str) -> bool:

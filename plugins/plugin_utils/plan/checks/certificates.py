@@ -43,7 +43,9 @@ def served_by_kubelets(
         # The kubelet asks for another one when 10 to 30 percent are left.
         limit = min(WARNING_DAYS, known["life_days"] / 10) if kind == kubelet.SIGNED else WARNING_DAYS
         if kind == kubelet.NONE:
-            text = "%s: its kubelet serves no certificate, because none was signed, so logs and exec of its pods fail. %s."
+            text = (
+                "%s: its kubelet serves no certificate, because none was signed, so logs and exec of its pods fail. %s."
+            )
             found.append(Finding("certificates.kubelet_serves_none", text % (host, way_out), host))
         elif known["days_left"] < limit:
             days = known["days_left"]

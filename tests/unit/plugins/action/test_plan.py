@@ -370,7 +370,9 @@ def test_a_cluster_that_runs_can_be_backed_up(action, store):
 
 def test_one_node_releases_the_lock_of_the_run_and_a_reboot_keeps_it_longer(action, store, idle):
     hosts, groups = idle
-    changed = {host: {**row, "inputs": {**row["inputs"], "kubelet_config": {"maxPods": 90}}} for host, row in hosts.items()}
+    changed = {
+        host: {**row, "inputs": {**row["inputs"], "kubelet_config": {"maxPods": 90}}} for host, row in hosts.items()
+    }
     run(action, store, changed, groups)
     stages = store.get("plan", "stages")
     order = [host for stage in ("change", "roll") for host in stages.get(stage) or []]

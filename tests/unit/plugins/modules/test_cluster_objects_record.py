@@ -181,7 +181,12 @@ SCALER["spec"] = {"scaleTargetRef": {"kind": "Deployment", "name": "shop"}, "min
 
 def shop(replicas=2, image="shop:1"):
     spec = {"replicas": replicas, "image": image}
-    item = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "shop", "namespace": "web"}, "spec": spec}
+    item = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "shop", "namespace": "web"},
+        "spec": spec,
+    }
     return {"name": "shop", "content": json.dumps(item), "state": "present"}
 
 
@@ -254,7 +259,9 @@ def test_without_the_autoscaler_a_new_number_is_applied(shop_server):
 # --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("age", "run_of", "patched"), [(None, "", 1), (10, "b/2-2", 0), (10, "a/1-1", 1), (999, "b/2-2", 1)])
+@pytest.mark.parametrize(
+    ("age", "run_of", "patched"), [(None, "", 1), (10, "b/2-2", 0), (10, "a/1-1", 1), (999, "b/2-2", 1)]
+)
 def test_a_node_that_another_run_evicts_stays_unschedulable(age, run_of, patched):
     server, now = Server(), time.time()
     sent = []

@@ -32,7 +32,13 @@ def test_the_change_is_between_the_lock_and_its_release():
 
 
 def test_the_lock_is_kept_from_the_first_node_to_the_last():
-    stages = {"endpoint": ["w-9"], "join": ["w-8"], "change": ["cp-1", "cp-2"], "roll": ["w-1", "w-2"], "leader": ["cp-1"]}
+    stages = {
+        "endpoint": ["w-9"],
+        "join": ["w-8"],
+        "change": ["cp-1", "cp-2"],
+        "roll": ["w-1", "w-2"],
+        "leader": ["cp-1"],
+    }
     everyone = [host for hosts in stages.values() for host in hosts]
     assert slices.last_to_change(stages, everyone) == "w-2"
     assert slices.last_to_change(stages, ["cp-1", "cp-2", "w-1"]) == "w-1"  # --limit leaves w-2 out
