@@ -69,8 +69,15 @@ def nodes(
             break
         sleep(1)
     for row in rows:
+        if row["name"] in silent:
+            # Another machine may have the address of one that is gone.
+            row["addresses"] = [address for address in row["addresses"] if address not in _of_others(rows, row)]
         row["answers"] = answers(row["addresses"]) if row["name"] in silent and not row["reports"] else []
     return rows
+
+
+def _of_others(rows: List[Dict[str, Any]], row: Dict[str, Any]) -> List[str]:
+    return [address for other in rows if other is not row and other["ready"] for address in other["addresses"]]
 
 
 def answers(addresses: Iterable[str]) -> List[str]:

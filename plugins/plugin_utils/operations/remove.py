@@ -133,7 +133,7 @@ def plan(
     refusals: list[Finding] = []
     warnings: list[Finding] = []
     result: list[Target] = []
-    for target in (_found(target, rows) for target in targets):
+    for target in (_own_addresses(_found(target, rows), rows) for target in targets):
         look = looks.get(target.host or "") or {}
         mine = [member for member in members or [] if _is_of(member, target)]
         row = rows.get(target.name)
@@ -144,7 +144,6 @@ def plan(
             alive=alive,
             known=bool(row or mine),
             control_plane=control_plane,
-            addresses=tuple(dict.fromkeys([*target.addresses, *(row or {}).get("addresses", [])])),
             evicts=bool(alive and row and row["ready"]),
             leaves=alive and control_plane and _leaves(look.get("info")),
         )
@@ -172,6 +171,14 @@ def _found(target: Target, rows: Mapping[str, Mapping[str, Any]]) -> Target:
         return target
     there = [name for name, row in rows.items() if set(row["addresses"]) & set(target.addresses)]
     return replace(target, name=there[0]) if len(there) == 1 and not target.alive else target
+
+
+def _own_addresses(target: Target, rows: Mapping[str, Mapping[str, Any]]) -> Target:
+    """Return the target with the addresses of its Node, and without those that another node has now: by them another
+    member of etcd would be taken for its own."""
+    others = {one for name, row in rows.items() if name != target.name and row["ready"] for one in row["addresses"]}
+    known = dict.fromkeys([*target.addresses, *(rows.get(target.name) or {}).get("addresses", [])])
+    return replace(target, addresses=tuple(one for one in known if one not in others))
 
 
 def _is_of(member: Mapping[str, Any], target: Target) -> bool:

@@ -72,6 +72,20 @@ def test_a_machine_that_still_takes_connections_is_told_apart(api, monkeypatch):
     assert removal.nodes(api, ["w1"])[0]["answers"] == []
 
 
+def test_the_address_of_a_machine_that_is_gone_may_be_another_ones(api, monkeypatch):
+    """A machine was set up again under another name: what answers there is not the former node."""
+    places = [{"type": "InternalIP", "address": address} for address in ("10.0.0.1", "10.0.0.2")]
+    api.objects[LEASE] = lease(60)
+    api.objects[removal.NODES + "w1"] = node("w1", ready=False)
+    api.objects[removal.NODES + "w1"]["status"]["addresses"] = places
+    api.objects[removal.NODES + "w4"] = node("w4")
+    api.objects[removal.NODES + "w4"]["status"]["addresses"] = places[:1]
+    monkeypatch.setattr(removal, "answers", list)
+    rows = {row["name"]: row for row in removal.nodes(api, ["w1"])}
+    assert rows["w1"]["answers"] == rows["w1"]["addresses"] == ["10.0.0.2"]
+    assert rows["w4"]["addresses"] == ["10.0.0.1"]
+
+
 class Watch:
     """Time that passes while somebody sleeps. offset: how far the node's clock is ahead of ours. alive: it reports."""
 

@@ -80,6 +80,18 @@ def test_a_dead_control_plane_goes_by_name_with_the_numbers(looks, cluster):
     assert ids(made.problems.warnings) == ["remove.no_spare"] and not made.problems.refusals
 
 
+def test_a_member_at_the_address_of_a_dead_node_is_another_ones(looks, cluster):
+    """The dead node's member is gone, and its address belongs to a control plane that joined under another name."""
+    lose(looks, cluster, 1)
+    cluster["nodes"][0]["addresses"] = ["10.0.0.1", "10.9.0.1"]
+    cluster["members"][0].update(name="cp4", serves=True)
+    cluster["nodes"].append(row("cp4", 1))
+    made = planned(looks, cluster, "cp1", found={"cp1": "10.0.0.1"})
+    [target] = made.targets
+    assert target.addresses == ("10.9.0.1",) and target.known and made.quorum.going == 0
+    assert not made.problems.refusals
+
+
 def test_a_dead_machine_is_found_by_its_address_if_its_node_has_another_name(looks, cluster):
     lose(looks, cluster, 4)
     looks["box"] = looks.pop("w1")
