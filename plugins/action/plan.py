@@ -73,7 +73,7 @@ class ActionModule(ActionBase):
         looks = {host: look or {} for host, look in looks.items()}
         foreign_inventory.spread(looks, groups)
         chosen = operation(self._run(arguments, looks, groups, task_vars))
-        plan, hosts, texts = self._plan(chosen.known(looks), groups, part, chosen)
+        plan, hosts, texts = self._plan(chosen.known(looks), groups, part, chosen, arguments)
         asked = foreign_inventory.findings(looks, groups, task_vars.get("inventory_dir"))
         named = {finding.id for finding in asked}
         kept = [row for row in plan["refusals"] if not (row["id"] == "control_planes.none" and _KNOWN_ROLES in named)]
@@ -130,7 +130,7 @@ class ActionModule(ActionBase):
             return host_inputs.target("", variables, templar.template)
         return ""
 
-    def _plan(self, looks, groups, part, chosen):
+    def _plan(self, looks, groups, part, chosen, arguments):
         """Return (the plan with all refusals that only the controller can see, {host: what the planner was given},
         {manifest: text of its file})."""
         if chosen.left_out:  # the plan is that of the nodes that stay
@@ -166,6 +166,8 @@ class ActionModule(ActionBase):
             plan["refusals"] += as_dicts(artifact_directory.missing(plan, hosts) + plan_findings.left_out(plan, part))
             limits += plan_findings.kept(plan, part) + plan_findings.unlabelled(plan, hosts, part)
             plan["refusals"] += as_dicts(plan_findings.cannot_reboot(plan, rows))
+            if not arguments["operation"]:  # others ask for the lock themselves
+                plan["refusals"] += as_dicts(plan_findings.locked(plan, hosts))
         plan["warnings"] += as_dicts(limits)
         return plan, hosts, texts
 

@@ -316,12 +316,12 @@ node:
         files, C(borrowed), whether the kubelet's kubeconfig holds a short-lived certificate, and C(serving), the
         certificate that the kubelet serves with C(kind) (C(self_signed), C(signed) by the cluster, C(given) by
         C(tlsCertFile), C(none)), C(days_left), C(life_days) and C(waits), whether it has to be restarted for its files,
-        C(admin_sha256),
-        digests of the certificates and the key in the administrator's kubeconfig, and on a control plane C(live), the
-        state that its API and etcd report (C(healthy), C(uid) of kube-system, C(version), C(nodes), C(kubeadm_config),
-        C(etcd_cluster), C(etcd_members), C(config_maps), C(daemonsets), C(deployments), C(applied), which manifests the
-        collection applied and whether their objects are still C(same), C(changed) or C(deleted), C(applied_error),
-        C(backups), the record of scheduled backups if there is a schedule, C(dns_places), the nodes of CoreDNS' pods,
+        C(admin_sha256), digests of the certificates and the key in the administrator's kubeconfig, and on a control
+        plane C(live), the state that its API and etcd report (C(lock), who changes the cluster now, C(healthy),
+        C(uid) of kube-system, C(version), C(nodes), C(kubeadm_config), C(etcd_cluster), C(etcd_members),
+        C(config_maps), C(daemonsets), C(deployments), C(applied), which manifests the collection applied and
+        whether their objects are still C(same), C(changed) or C(deleted), C(applied_error), C(backups), the
+        record of scheduled backups if there is a schedule, C(dns_places), the nodes of CoreDNS' pods,
         C(addons) of K3s, C(error), C(etcd_error)).
       type: dict
       returned: always

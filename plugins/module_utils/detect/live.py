@@ -105,6 +105,7 @@ def k3s(host: Host, port: int, data_dir: str) -> dict[str, Any]:
         result.update(_applied(host, server))
         result["addons"] = _addons(host, server)
         result.update(_backups(host, server))
+        result.update(_lock(host, server))
     except WRONG as error:
         result["error"] = "127.0.0.1:%d: %s" % (port, error)
     return result
@@ -184,6 +185,18 @@ def _backups(host: Host, server: dict[str, Any]) -> dict[str, Any]:
         return {}
 
 
+def _lock(host: Host, server: dict[str, Any]) -> dict[str, Any]:
+    """Return {lock: {run, text}} if a run holds the cluster's lock; {} if none does, or if that is unknown."""
+    from ..api import lock  # with what it needs of the API's client
+
+    try:
+        status, text = host.ask(server, "GET", lock.PATH)
+        other = lock.refusal(json.loads(text), "", host.time()) if status == 200 else None
+        return {"lock": {"run": other.run, "text": str(other)}} if other else {}
+    except WRONG:
+        return {}
+
+
 def _addons(host: Host, server: dict[str, Any]) -> dict[str, str | None] | None:
     """Return {name: SHA-256 of the file} of K3s's AddOns as it applied them, None if that is unknown."""
     try:
@@ -210,6 +223,7 @@ def _questions(host: Host, server: dict[str, Any]) -> dict[str, Any]:
         **common,
         **_applied(host, server),
         **_backups(host, server),
+        **_lock(host, server),
         "kubeadm_config": json.loads(get(SYSTEM + "configmaps/kubeadm-config"))["data"]
         if "kubeadm-config" in maps
         else None,

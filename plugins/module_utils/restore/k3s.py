@@ -18,6 +18,7 @@ import shutil
 import time
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
+from ..api import lock
 from ..api.kubernetes import Api, local_server
 from ..backup import k3s, k3s_sql, sqlite
 from ..base.text_files import read_text, write_secret
@@ -257,6 +258,7 @@ class First(Server):
         if known.get(self.name) not in (None, own):
             # Another machine has its name now. K3s refuses it until the former one's password is gone.
             tokens.forget_password(api, self.name)
+        api.delete(lock.PATH)  # of a run that changed the cluster while it was saved
         names = [item["metadata"]["name"] for item in api.get("/api/v1/nodes")["items"] or []]
         gone = [name for name in names if name not in keep or name in replaced]
         for name in gone:

@@ -16,7 +16,7 @@ import shutil
 import time
 from typing import Any, Dict, List, Optional
 
-from ..api import drain, etcd, tls
+from ..api import drain, etcd, lock, tls
 from ..api.kubernetes import Api, ApiError
 from ..backup import scratch, snapshot
 from ..backup.make import SNAPSHOT
@@ -153,6 +153,7 @@ class First(ControlPlane):
 
         The static pods of control planes that join later are those of the past: kubeadm would look for their etcd.
         """
+        api.delete(lock.PATH)  # of a run that changed the cluster while it was saved
         known = api.get("/api/v1/nodes")["items"] or []
         gone = [_name(item) for item in known if _name(item) not in keep or _name(item) in replaced]
         for name in gone:

@@ -11,6 +11,7 @@ from typing import Any
 from ...base.findings import Finding
 from ...k3s import auto_deploy
 from ...plan import cluster_objects
+from . import lock_holder
 
 Plan = Mapping[str, Any]
 Hosts = Mapping[str, Mapping[str, Any]]
@@ -37,6 +38,21 @@ def unlabelled(plan: Plan, hosts: Hosts, part: Collection[str]) -> list[Finding]
     text = "%s: its labels and taints are set by %s, which --limit leaves out. They change when site runs there too."
     found = cluster_objects.not_applied(plan, rows, part)
     return [Finding("limit.labels_not_applied", text % (host, plan["leader"]), host) for host in found]
+
+
+def locked(plan: Plan, hosts: Hosts) -> list[Finding]:
+    """Refuse to change running nodes while another run holds the cluster's lock: it may be changing one of them.
+
+    A run of this controller that has ended is no reason to wait. Joins do not need the lock.
+    """
+    if not any(node.get("joined") and node.get("steps") for node in plan["nodes"].values()):
+        return []
+    own = lock_holder.holder("site")["run"]
+    for host in plan["control_planes"]:
+        found = (((hosts[host]["info"] or {}).get("cluster") or {}).get("live") or {}).get("lock") or {}
+        if found and found["run"] != own and not lock_holder.is_gone(found["run"]):
+            return [Finding("cluster.locked", found["text"])]
+    return []
 
 
 def cannot_reboot(plan: Plan, rows: Hosts) -> list[Finding]:

@@ -380,3 +380,22 @@ def test_one_node_releases_the_lock_of_the_run_and_a_reboot_keeps_it_longer(acti
     nodes = {host: store.get("node", host) for host in hosts}
     assert [host for host in order if nodes[host]["releases"]] == order[-1:]
     assert {node["hold"] for node in nodes.values()} == {plan_action.slices.HOLD_SECONDS}
+
+
+@pytest.mark.parametrize(
+    ("gone", "changes", "refused"), [(False, True, True), (True, True, False), (False, False, False)]
+)
+def test_running_nodes_are_not_changed_while_another_run_changes_the_cluster(
+    action, store, idle, tmp_path, monkeypatch, gone, changes, refused
+):
+    """Not even their API endpoints: the other run may have taken a control plane out of them."""
+    hosts, groups = idle
+    hosts["cp-2"]["info"]["cluster"]["live"]["lock"] = {
+        "run": "build/2-2",
+        "text": "bob@build is changing this cluster (site).",
+    }
+    monkeypatch.setattr(plan_action.plan_findings.lock_holder, "is_gone", lambda run: gone and run == "build/2-2")
+    if changes:
+        hosts["w-1"]["info"]["endpoint_drained"] = ["cp-2"]
+    refusals, _warnings = found(action, store, hosts, groups, tmp_path)
+    assert refusals == (["cluster.locked"] if refused else [])

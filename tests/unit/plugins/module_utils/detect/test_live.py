@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.kubewright.cluster.plugins.module_utils.api import backup_record
+from ansible_collections.kubewright.cluster.plugins.module_utils.api import backup_record, lock
 from ansible_collections.kubewright.cluster.plugins.module_utils.detect import live
 from ansible_collections.kubewright.cluster.plugins.module_utils.node import paths
 from ansible_collections.kubewright.cluster.tests.unit.fixtures.recording import Files
@@ -145,3 +145,35 @@ def test_the_record_of_scheduled_backups_is_read_where_there_is_a_schedule(statu
     scheduled = Answers({paths.BACKUP_SETTINGS: "{}"})
     assert live._backups(scheduled, {}) == ({} if known is None else {"backups": known})
     assert live._backups(Answers(), {}) == {}
+
+
+LEASE = {"metadata": {"annotations": {lock.OPERATION: "upgrade", lock.RUN: "build/2-2"}}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "age", "found"),
+    [
+        (200, 10, True),
+        (200, 100, False),  # its run was killed
+        (404, 10, False),
+        (503, 10, False),  # the run itself asks for it before it changes anything
+        (None, 10, False),
+    ],
+)
+def test_who_changes_the_cluster_now(answer, age, found):
+    spec = {"holderIdentity": "bob@build", "leaseDurationSeconds": 60, "renewTime": lock.micro_time(1796000000 - age)}
+
+    class Answers(Files):
+        def time(self):
+            return 1796000000.0
+
+        def ask(self, _server, _method, path, *_arguments, **_named):
+            assert path == lock.PATH
+            if answer is None:
+                raise OSError("timed out")
+            return answer, json.dumps({**LEASE, "spec": spec})
+
+    known = live._lock(Answers({}), {}).get("lock")
+    assert bool(known) is found
+    if found:
+        assert known["run"] == "build/2-2" and known["text"].startswith("bob@build is changing this cluster (upgrade")

@@ -13,6 +13,7 @@ import os
 import zlib
 
 import pytest
+from ansible_collections.kubewright.cluster.plugins.module_utils.api import lock
 from ansible_collections.kubewright.cluster.plugins.module_utils.backup import scratch
 from ansible_collections.kubewright.cluster.plugins.module_utils.base.commands import Result
 from ansible_collections.kubewright.cluster.plugins.module_utils.kubeadm import undo
@@ -119,13 +120,16 @@ class Api:
     """The restored cluster's Nodes and kube-proxy."""
 
     def __init__(self):
-        self.nodes, self.static = ["cp-1", "cp-2", "old", "w-1"], []
+        self.nodes, self.static, self.deleted = ["cp-1", "cp-2", "old", "w-1"], [], []
         self.proxy = {"data": {"kubeconfig.conf": "server: https://old:6443\n"}}
 
     def get(self, path, missing_ok=False):
         label = {"node-role.kubernetes.io/control-plane": ""}
         rows = [{"name": name, "labels": label if name.startswith("cp") else {}} for name in self.nodes]
         return self.proxy if "kube-proxy" in path else {"items": [{"metadata": row} for row in rows]}
+
+    def delete(self, path):
+        self.deleted.append(path)
 
     def ask(self, _method, _path, body):
         self.proxy = body
@@ -201,6 +205,7 @@ def test_objects_that_are_not_the_archives_delete_nobody(machine, monkeypatch, f
 def test_the_first_control_plane(machine):
     made = restore(machine)
     assert made["counts"] == COUNTS and made["wrong"] == [] and made["deleted"] == ["old"]
+    assert machine.cluster.deleted == [lock.PATH]  # of a run that changed the cluster while it was saved
     assert machine.cluster.static == ["cp-2"]  # it joins, and kubeadm looks for etcd by its pods
     tree = machine.tree()
     assert tree["var/lib/etcd/member/snap/db"] == "restored data"
