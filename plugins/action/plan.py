@@ -166,8 +166,7 @@ class ActionModule(ActionBase):
             plan["refusals"] += as_dicts(artifact_directory.missing(plan, hosts) + plan_findings.left_out(plan, part))
             limits += plan_findings.kept(plan, part) + plan_findings.unlabelled(plan, hosts, part)
             plan["refusals"] += as_dicts(plan_findings.cannot_reboot(plan, rows))
-            if not arguments["operation"]:  # others ask for the lock themselves
-                plan["refusals"] += as_dicts(plan_findings.locked(plan, hosts))
+            plan["refusals"] += as_dicts(plan_findings.locked(plan, hosts, arguments["operation"] or ""))
         plan["warnings"] += as_dicts(limits)
         return plan, hosts, texts
 

@@ -80,9 +80,19 @@ def restart(runner: Runner) -> None:
         services.here().stop("kubelet")
         with contextlib.suppress(FileNotFoundError):
             os.unlink(runner.root + paths.KUBELET_CLIENT)
+    _link(runner.root + paths.KUBELET_CLIENT)
     done = services.here().start("kubelet", restart=True)
     if done.rc:
         raise KubeadmError("the kubelet does not start: %s" % done.complaint())
+
+
+def _link(path: str) -> None:
+    """Make the kubelet's certificate a link again, if a copy has turned it into a file: the kubelet does not replace that
+    (updateSymlink in client-go's util/certificate/certificate_store.go)."""
+    if os.path.isfile(path) and not os.path.islink(path):
+        target = os.path.join(os.path.dirname(path), "kubelet-client-former.pem")
+        os.replace(path, target)
+        os.symlink(target, path)
 
 
 def problem(runner: Runner, former: str) -> str:

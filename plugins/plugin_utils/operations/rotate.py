@@ -24,7 +24,16 @@ from . import rotate_checks as checks
 
 Infos = Mapping[str, Mapping[str, Any]]
 # Refusals of the cluster's plan that concern this operation too: who the machines are, and that they can be used.
-CONCERNS = ("member.", "user.", "inputs.", "groups.", "address.gone", "address.not_unique", "machine.listed_twice")
+CONCERNS = (
+    "member.",
+    "user.",
+    "inputs.",
+    "groups.",
+    "address.gone",
+    "address.not_unique",
+    "machine.listed_twice",
+    "cluster.locked",
+)
 # Only what `site` changes.
 OF_SITE = ("member.change_waits",)
 # Part of a kubelet's certificate that is left when it should have renewed it: it does so when 10 to 30 percent are

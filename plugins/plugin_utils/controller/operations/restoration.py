@@ -23,7 +23,7 @@ from ...operations import operations, restore, restore_k3s, survivors
 from ...plan import slices
 from .. import archives, destinations
 from ..run_store import RunStore
-from . import operation
+from . import operation, plan_findings
 from .operation import Hosts, Run
 
 NAME = "restore"
@@ -150,6 +150,9 @@ class Operation(operation.Operation):
         made = operations.plan(NAME, plan, self.infos, {**self.options, "part": list(part)})
         if self.options["undo"]:
             plan["refusals"] = []
+        else:  # the plan is of a cluster that does not run yet
+            now = {host: {"info": self.infos.get(host)} for host in plan["control_planes"]}
+            self.refusals += plan_findings.locked(plan, now, NAME)
         plan["refusals"] = as_dicts(self.refusals) + made["refusals"] + plan["refusals"]
         plan["warnings"] = made["warnings"] + plan["warnings"]
         plan["operation"] = {**made, "refusals": plan["refusals"], "warnings": plan["warnings"]}

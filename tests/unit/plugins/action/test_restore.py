@@ -644,3 +644,12 @@ def test_what_a_k3s_server_gets(action, store, tmp_path):
     sent = [arguments for _module, arguments, _hidden in made.asked]
     assert [each["state"] for each in sent] == ["begun", "received", "prepared"]
     assert {each["data_dir"] for each in sent} == {"/var/lib/rancher/k3s"} and sent[2]["timeout"] == 300
+
+
+def test_a_cluster_that_another_run_changes_is_not_replaced_under_it(action, store, tmp_path):
+    hosts, groups = running(K3S, 1, 1)
+    options = {"archive": k3s_archive(tmp_path), **CONFIRMED, "overwrite": True}
+    held = {"run": "build/2-2", "text": "bob@build is changing this cluster (site)."}
+    hosts["cp-1"]["info"]["cluster"]["live"]["lock"] = held
+    made, stages, _text = planned(action, store, hosts, groups, options, refuse=True)
+    assert ids(made["refusals"]) == ["cluster.locked"] and stages == {}

@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.kubewright.cluster.plugins.action import plan as plan_action
 from ansible_collections.kubewright.cluster.plugins.lookup import cluster_hosts, planned
 from ansible_collections.kubewright.cluster.plugins.module_utils.api.certificates import AUTHORITIES
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import kubeconfig
 from ansible_collections.kubewright.cluster.tests.unit.plugins.action.conftest import HostVars
 from ansible_collections.kubewright.cluster.tests.unit.plugins.action.test_plan import lookup
@@ -60,6 +61,15 @@ def test_what_the_plays_get(plan):
     [operation] = lookup(planned, "operation")
     assert [row["host"] for row in operation["nodes"]] == PLANES and operation["timeout"] == 300
     assert "ClusterConfiguration" in operation["config"] and operation["holder"]["operation"] == "rotate"
+
+
+def test_another_run_that_changes_the_cluster_is_waited_for(plan, monkeypatch):
+    monkeypatch.setattr(
+        plan_action.plan_findings, "locked", lambda _plan, _hosts, name: [Finding("cluster.locked", "held: " + name)]
+    )
+    result, text = plan(100)
+    assert result["failed"] and "held: rotate" in text
+    assert lookup(cluster_hosts, "renew") == ["!all"]
 
 
 def test_a_wrong_option_ends_the_run(plan):

@@ -367,3 +367,13 @@ def test_a_serving_certificate_that_stays_is_not_waited_for(plane, pair):
     plane.serves = "something else"
     kubelet_identity.settle_serving(plane, renewal(plane, 0).wait)
     assert all(path.exists() for path in pair)
+
+
+def test_a_certificate_that_is_not_a_link_would_never_be_replaced(plane, kubelet):
+    pem = plane.place / paths.KUBELET_CLIENT[1:]
+    pem.parent.mkdir(parents=True, exist_ok=True)
+    pem.write_text("CERT")
+    kubelet_identity.restart(plane)
+    assert pem.is_symlink() and pem.read_text() == "CERT" and kubelet == ["start with a certificate"]
+    kubelet_identity.restart(plane)
+    assert pem.is_symlink() and pem.read_text() == "CERT"
