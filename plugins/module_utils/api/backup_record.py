@@ -28,6 +28,12 @@ RECORD, RUN = "kubewright.cluster/backups", "kubewright.cluster/run"
 LEASE_SECONDS, RENEW_SECONDS, ASK_SECONDS = 120, 20, 5
 # The longest wait for a control plane that is at work: a large archive takes long to send.
 WAIT_SECONDS = 12 * 3600
+# Somebody else wrote the Lease in between: it is read again after so long, and not for ever.
+AGAIN_SECONDS, CONTENDED_SECONDS = 0.2, 60
+NEVER_WRITTEN = (
+    "for %d s the API has refused to write the Lease kube-system/kubewright-backup, as if others wrote it each time. Look "
+    "at the API server's log, and at its admission webhooks."
+)
 
 
 class Record(NamedTuple):
@@ -88,7 +94,7 @@ class Turn:
 
         say: called with what it waits for.
         """
-        deadline, said = self._now() + WAIT_SECONDS, ""
+        deadline, contended, said = self._now() + WAIT_SECONDS, self._now() + CONTENDED_SECONDS, ""
         while True:
             lease = self._api.get(PATH, missing_ok=True)
             holder = self._other(lease)
@@ -101,13 +107,18 @@ class Turn:
             if holder and holder != said:
                 say("%s is making a backup: waiting for it" % holder)
                 said = holder
-            self._sleep(ASK_SECONDS if holder else 0)
+            if holder:
+                contended = self._now() + CONTENDED_SECONDS
+            elif self._now() > contended:
+                raise ApiError(NEVER_WRITTEN % CONTENDED_SECONDS)
+            self._sleep(ASK_SECONDS if holder else AGAIN_SECONDS)
 
     def release(self, record: Record | None = None) -> None:
         """Give the turn back, with a new record of it if there is one. Raise ApiError."""
         self._ended.set()
         if self._thread:
             self._thread.join()
+        contended = self._now() + CONTENDED_SECONDS
         while True:
             lease = self._api.get(PATH, missing_ok=True)
             taken = bool(self._other(lease))
@@ -116,6 +127,9 @@ class Turn:
             notes = {} if record is None else {RECORD: json.dumps(record._asdict(), sort_keys=True)}
             if self._put(lease, notes, lease["spec"] if lease and taken else {}):
                 return
+            if self._now() > contended:
+                raise ApiError(NEVER_WRITTEN % CONTENDED_SECONDS)
+            self._sleep(AGAIN_SECONDS)
 
     def _renew(self) -> None:
         """Say that this control plane is still at work. A silent API may answer again in time."""

@@ -170,3 +170,17 @@ def test_the_verdict(record, since, now, state, part):
 def test_time_spans_in_words():
     found = [backup_record.duration(seconds) for seconds in (30, 60, 7199, 7200, 172799, 172800)]
     assert found == ["less than a minute", "1 minute", "119 minutes", "2 hours", "47 hours", "2 days"]
+
+
+@pytest.mark.parametrize("what", ["take", "release"])
+def test_a_lease_that_is_never_accepted_ends_the_backup(api, clock, monkeypatch, what):
+    mine, before = turn(api, clock, "cp-1"), api.ask
+
+    def conflict(method, path, body=None, patience=None):
+        return (409, "{}") if method in ("POST", "PUT") else before(method, path, body, patience)
+
+    if what == "release":
+        mine.take(print)
+    monkeypatch.setattr(api, "ask", conflict)
+    with pytest.raises(ApiError, match="for 60 s the API has refused to write the Lease kube-system/kubewright-backup"):
+        mine.take(print) if what == "take" else mine.release(GOOD)
