@@ -61,6 +61,7 @@ def test_one_missed_report_is_enough_for_a_machine_that_is_off(api, off, age, wa
 
 def test_a_machine_that_still_takes_connections_is_told_apart(api, monkeypatch):
     api.objects[LEASE] = lease(60)
+    api.objects[removal.NODES + "w1"] = node("w1", ready=False)
     api.objects[removal.NODES + "w1"]["status"]["addresses"] = [{"type": "InternalIP", "address": "127.0.0.1"}]
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
