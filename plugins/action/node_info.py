@@ -45,7 +45,8 @@ class ActionModule(ActionBase):
         server = host_inputs.is_server(host, task_vars["groups"])
         variables = self._variables(host, task_vars)
         templar = self._templar.copy_with_new_env(available_variables=variables)
-        found = host_inputs.read(host, variables, self._template(variables), task_vars["groups"])
+        names = self._foreign_names(store, task_vars)
+        found = host_inputs.read(host, variables, self._template(variables), task_vars["groups"], names)
         probes = self._probes(store, host, task_vars)
         arguments = {**host_inputs.look_arguments(found.values, server, probes), **arguments}
         node, error = self._look(host, arguments, task_vars)
@@ -124,6 +125,17 @@ class ActionModule(ActionBase):
             and not (name in inventory and inventory[name] is value)
         }
         return {**hostvars.raw_get(host), **set_here}
+
+    def _foreign_names(self, store, task_vars):
+        """Return the names of other projects' variables that hosts of the cluster have."""
+        with store.turn("foreign"):
+            known = store.get("foreign", "names")
+            if known is None:
+                theirs, hostvars = dialects.names(), task_vars["hostvars"]
+                hosts = host_inputs.known_hosts(task_vars["groups"])
+                known = sorted({name for host in hosts for name in hostvars.raw_get(host) if name in theirs})
+                store.put("foreign", "names", known)
+        return known
 
     def _probes(self, store, host, task_vars):
         """Return addresses of nodes: the routes to them show which own addresses a node uses.

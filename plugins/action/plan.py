@@ -15,6 +15,7 @@ import ansible.constants as C
 from ansible import context
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.base import words
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.base.findings import Finding, as_dicts
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.base.yaml_documents import plain
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import (
@@ -38,7 +39,13 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs.groups i
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.operations import operations
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import cluster_objects, planner, slices
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan.changes import in_cluster
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_page, plan_text, run_report, verify
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import (
+    plan_page,
+    plan_text,
+    run_report,
+    summary,
+    verify,
+)
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.report.lines import Kind
 
 SPEC = {
@@ -71,9 +78,11 @@ class ActionModule(ActionBase):
         part = list(task_vars.get("ansible_play_hosts_all") or [])
         looks = {host: store.get("look", host) for host in host_inputs.known_hosts(groups)}
         looks = {host: look or {} for host, look in looks.items()}
-        foreign_inventory.spread(looks, groups)
+        # An operation may put its own refusals in the place of these: it gets no roles that are only assumed.
+        roles = groups if arguments["operation"] else foreign_inventory.assumed(looks, groups)
+        foreign_inventory.spread(looks, roles)
         chosen = operation(self._run(arguments, looks, groups, task_vars))
-        plan, hosts, texts = self._plan(chosen.known(looks), groups, part, chosen, arguments)
+        plan, hosts, texts = self._plan(chosen.known(looks), roles, part, chosen, arguments)
         asked = foreign_inventory.findings(looks, groups, task_vars.get("inventory_dir"))
         named = {finding.id for finding in asked}
         kept = [row for row in plan["refusals"] if not (row["id"] == "control_planes.none" and _KNOWN_ROLES in named)]
@@ -91,18 +100,18 @@ class ActionModule(ActionBase):
             if arguments["refuse"] and self._task.check_mode:  # a run that would make the cluster
                 store.put("plan", "verify", {**store.get("plan", "verify"), "not_made_yet": True})
         else:
-            store.put("plan", "status", {"run": "", "refusals": [row["text"] for row in plan["refusals"]]})
+            store.put("plan", "status", {"run": "", "refusals": summary.sentences(plan["refusals"], plan["nodes"])})
         chosen.keep(store, plan, hosts)
         store.put("plan", "summary", run_report.summary(plan, {host: row["info"] for host, row in hosts.items()}))
         self._show(plan, arguments["show"], " -i ".join(map(str, task_vars.get("ansible_inventory_sources") or [])))
         self._write(plan, arguments)
         if arguments["inputs"]:
             self._write_inputs(arguments["inputs"], looks, groups, asked, task_vars)
-        refusals = [row["text"] for row in plan["refusals"]]
+        refusals = summary.sentences(plan["refusals"], plan["nodes"])
         result.update(changed=False, refusals=refusals)
         nobody = not plan["control_planes"] and not plan["nodes"]
         if refusals and (arguments["refuse"] or arguments["fail"] or nobody):
-            number = "1 problem" if len(refusals) == 1 else "%d problems" % len(refusals)
+            number = words.count(len(refusals), "problem")
             result.update(failed=True, msg="Nothing was changed. %s, see above." % number)
             result.pop("refusals")
         return result
@@ -242,7 +251,7 @@ def _keep(store, plan, hosts, part, task_vars, check_mode, texts):
     names = {host: node["name"] for host, node in plan["nodes"].items()}
     store.put("plan", "verify", {**scope, "report": report, "names": names})
     store.put("plan", "stages", {})
-    store.put("plan", "status", {"run": run, "refusals": [row["text"] for row in plan["refusals"]]})
+    store.put("plan", "status", {"run": run, "refusals": summary.sentences(plan["refusals"], plan["nodes"])})
     if plan["refusals"]:
         return
     values = {host: schema.validate(hosts[host]["inputs"])[0] for host in plan["nodes"]}

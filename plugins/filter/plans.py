@@ -13,7 +13,11 @@ from ansible_collections.kubewright.cluster.plugins.plugin_utils.base import qua
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs.groups import roles_of
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.machine import containerd as containerd_config
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
-from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import plan_page as page, plan_text as report
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import (
+    plan_page as page,
+    plan_text as report,
+    summary,
+)
 
 
 def cluster_plan(facts, inputs=None, groups=None):
@@ -49,7 +53,7 @@ def kubeadm_config(plan, host=None):
     text = made.get("init") or made.get("join")
     if not text:
         why = (
-            "; ".join(refusal["text"] for refusal in plan.get("refusals") or [])
+            "; ".join(summary.sentences(plan.get("refusals") or [], nodes))
             or "it is a member already, and kubeadm needs no file for it"
         )
         raise AnsibleFilterError("kubeadm_config: there is none for %s: %s" % (host, why))

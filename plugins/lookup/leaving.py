@@ -45,12 +45,14 @@ _raw:
 
 import ansible.constants as C  # noqa: E402
 from ansible.plugins.lookup import LookupBase  # noqa: E402
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.base.findings import as_dicts  # noqa: E402
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import host_inputs, run_options  # noqa: E402
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.operations import removal  # noqa: E402
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller.run_store import RunStore  # noqa: E402
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs.groups import roles_of  # noqa: E402
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.operations import remove  # noqa: E402
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan.leaving import leaving  # noqa: E402
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import summary  # noqa: E402
 
 
 class LookupModule(LookupBase):
@@ -76,6 +78,6 @@ class LookupModule(LookupBase):
             {
                 "asked": found.asked,
                 "hosts": found.hosts,
-                "refusals": [finding.text for finding in found.refusals],
+                "refusals": summary.sentences(as_dicts(found.refusals), looks),
             }
         ]

@@ -361,13 +361,17 @@ class Distribution(ABC):
         return ""
 
 
-def data_dir_fixed(host: str, what: str, wanted: str, running: str) -> Finding:
-    """Return the refusal of another data directory on a member, where `what` would start without its data."""
+def data_dir_fixed(host: str, node: Node, what: str, wanted: str, running: str) -> Finding:
+    """Return the refusal of another data directory on a member, where `what` would start without its data.
+
+    It is said of all nodes at once. A reset of all control planes would delete the cluster's data.
+    """
     text = (
         "%s: kube_data_dir gives %s the directory %s, and its data are in %s. They are not moved: set "
-        "kube_data_dir back, or reset the node first."
+        "kube_data_dir back%s."
     )
-    return Finding("data_dir.fixed", text % (host, what, wanted, running), host, wanted, running)
+    way_out = "" if node["role"] == "control_plane" else ", or reset the node first"
+    return Finding("data_dir.fixed", text % (host, what, wanted, running, way_out), host, wanted, running)
 
 
 def unsupported_plugin(distribution: Distribution, plugin: str) -> list[Finding]:

@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ..base import words
 from ..base.findings import Finding
 from ..inputs import lifecycle
 from ..inputs.foreign.dialect import Kind
 from ..inputs.foreign.from_pyratlabs import CONTROL_PLANE
-from ..inputs.groups import Groups, group_names, members, misspelt, roles_of, without_role
+from ..inputs.groups import FAMILIES, Groups, group_names, members, misspelt, roles_of, without_role
 
 Rows = Mapping[str, Mapping[str, Any]]
 # Inputs that are the same for the whole cluster: a group of some hosts may have set them.
@@ -24,6 +25,8 @@ _SHARED = {lifecycle.Scope.CLUSTER: (True, True), lifecycle.Scope.SERVERS: (True
 # Kubespray's groups whose hosts have no role here.
 _WITHOUT_ROLE = {
     "bastion": "hosts to connect through are set with ansible_ssh_common_args",
+    "broken_kube_control_plane": "a control plane that lost its data stays in kube_control_plane, and joins again",
+    "broken_etcd": "an etcd member is replaced with its control plane",
     "calico_rr": "Calico's route reflectors are not installed",
     "calico-rr": "Calico's route reflectors are not installed",
 }
@@ -84,8 +87,28 @@ def findings(rows: Rows, groups: Groups, directory: str | None) -> list[Finding]
 
     directory: the inventory's, None if it has none.
     """
-    by_groups = [*misspelt(groups), *without_role(groups), *_etcd(groups)]
-    return [*_questions(rows), *by_groups, *_unread(groups, directory), *_roles(rows, groups)]
+    roles = _roles(rows, groups)
+    # What a group may have been meant for is no question where a variable says which hosts have which role.
+    by_groups = [*([] if roles else misspelt(groups)), *without_role(groups), *_etcd(groups)]
+    return [*_questions(rows), *by_groups, *_unread(groups, directory), *roles]
+
+
+def assumed(rows: Rows, groups: Groups) -> Groups:
+    """Return the groups with the roles that are probably meant, if none gives a role to a control plane.
+
+    They are for a plan that is refused in any case, by findings(): with them it can say what else is wrong.
+    """
+    joins = any(((row or {}).get("inputs") or {}).get("k3s_server_url") for row in rows.values())
+    if members(groups)[0] or joins:
+        return groups
+    planes, workers = set(control_nodes(rows)), {*members(groups)[1]}
+    if planes:
+        workers |= {host for host in rows if rows[host]} - planes
+    for found in misspelt(groups) if not planes else []:
+        (workers if found.limit in FAMILIES[0].worker else planes).update(groups[str(found.value)])
+    if not planes:
+        return groups
+    return {**groups, "kube_control_plane": sorted(planes), "kube_node": sorted(workers)}
 
 
 def _questions(rows: Rows) -> list[Finding]:
@@ -95,7 +118,7 @@ def _questions(rows: Rows) -> list[Finding]:
             asked.setdefault((problem["id"], problem["text"], problem["value"]), []).append(host)
     found = []
     for (name, text, value), hosts in asked.items():
-        where = "" if len(hosts) == len(rows) else "%s: " % ", ".join(hosts)
+        where = "" if len(hosts) == len(rows) else "%s: " % words.names(hosts)
         found.append(replace(Finding("inventory.decision", where + text, value=value), id=name))
     return found
 
@@ -112,7 +135,7 @@ def _etcd(groups: Groups) -> list[Finding]:
         "kubeadm_cluster_config.etcd.external."
     )
     them = "it" if len(apart) == 1 else "them"
-    return [Finding("groups.etcd_apart", text % (", ".join(apart), them, them), value=", ".join(apart))]
+    return [Finding("groups.etcd_apart", text % (words.names(apart), them, them), value=", ".join(apart))]
 
 
 def _unread(groups: Groups, directory: str | None) -> list[Finding]:
@@ -141,8 +164,8 @@ def _roles(rows: Rows, groups: Groups) -> list[Finding]:
     if not planes:
         return []
     text = "k3s_control_node gives no role here. Put %s into the group kube_control_plane%s."
-    more = ", and %s into kube_node" % ", ".join(workers) if workers else ""
-    return [Finding("groups.control_node", text % (", ".join(planes), more), value=", ".join(planes))]
+    more = ", and %s into kube_node" % words.names(workers) if workers else ""
+    return [Finding("groups.control_node", text % (words.names(planes), more), value=", ".join(planes))]
 
 
 def control_nodes(rows: Rows) -> list[str]:

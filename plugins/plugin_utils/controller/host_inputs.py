@@ -16,6 +16,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from ...module_utils.node import paths
+from ..base import words
 from ..base.findings import Finding
 from ..base.yaml_documents import merge
 from ..inputs import schema
@@ -61,13 +62,20 @@ class Read:
     manifests: Any = None
 
 
-def read(host: str, variables: Mapping[str, Any], template: Template, groups: Mapping[str, Sequence[str]]) -> Read:
+def read(
+    host: str,
+    variables: Mapping[str, Any],
+    template: Template,
+    groups: Mapping[str, Sequence[str]],
+    elsewhere: Iterable[str] = (),
+) -> Read:
     """Return a host's inputs.
 
     variables: the host's variables, not templated. Only inputs, and names in the tables of other projects, are
-    evaluated. groups: of the inventory.
+    evaluated. groups: of the inventory. elsewhere: names of variables that other hosts of the cluster have: an
+    inventory is of one project, though a host may have no variable that shows it.
     """
-    dialect = dialects.recognise(variables, groups)
+    dialect = dialects.recognise({*variables, *elsewhere}, groups)
     values = Values(variables, template, dialect.defaults if dialect else None)
     problems: list[str] = []
     own = _own(variables, values, dialect, problems)
@@ -261,6 +269,6 @@ def unreadable_inputs(rows: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
         for text in row.get("problems") or []:
             concerned.setdefault(text, []).append(host)
     return [
-        Finding("inputs.unreadable", text if len(where) == len(rows) else "%s: %s" % (", ".join(where), text))
+        Finding("inputs.unreadable", text if len(where) == len(rows) else "%s: %s" % (words.names(where), text))
         for text, where in concerned.items()
     ]

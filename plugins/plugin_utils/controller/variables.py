@@ -73,6 +73,12 @@ class Values:
 
 def _why(name: str, error: Exception) -> str:
     """Return why an input cannot be evaluated. The message may quote the value, which a secret input must not show."""
+    other = re.search(r"'HostVars(?:Vars)?' has no attribute '([A-Za-z_]\w*)'", str(error))
+    if other:
+        return "needs the variable %s of another host, which does not have it. Write the value itself." % other[1]
+    missing = re.search(r"'([A-Za-z_]\w*)' is undefined", str(error))
+    if missing and not missing[1].startswith("ansible_"):
+        return "needs the variable %s, which the host does not have. Set it, or give the file that has it." % missing[1]
     # A command line with a syntax error in it is worth reading, and Jinja quotes no values.
     inputs = [name, *(part for part in dialects.inputs_of(name) if part != "k3s_config")]
     if any(schema.is_secret(each) for each in inputs):

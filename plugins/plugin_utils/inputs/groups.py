@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ..base import words
 from ..base.findings import Finding
 
 Groups = Mapping[str, Sequence[str]]
@@ -45,7 +46,8 @@ FAMILIES = (
 # Groups of these projects that give no role.
 # Groups of all hosts of a cluster, and groups in them whose hosts have no role here.
 CLUSTERS = ("k8s_cluster", "k8s-cluster", "k3s_cluster")
-_BESIDE = ("calico_rr", "calico-rr", "bastion")
+# The last ones are of Kubespray's playbook for lost control planes.
+_BESIDE = ("calico_rr", "calico-rr", "bastion", "broken_etcd", "broken_kube_control_plane")
 OTHERS = (*CLUSTERS, *_BESIDE, "etcd", "no_floating")
 
 
@@ -81,9 +83,10 @@ def roles_of(groups: Groups) -> tuple[list[str], list[str]]:
 # Other words for the two groups. They count where no group gives a role, since other software has such groups too.
 _WORDS = {
     "kube_control_plane": """kube_master kube_masters master masters control_plane control_planes controlplane
-        controllers kube_server servers k3s_server k3s_servers k3s_master""",
+        controllers kube_server servers k3s_server k3s_servers k3s_master rke2_server rke2_servers k8s_master k8s_masters
+        k8s_control_plane kubernetes_master kubernetes_control_plane""",
     "kube_node": """kube_worker kube_workers worker workers node nodes agents kube_agent k3s_agent k3s_agents
-        k3s_node""",
+        k3s_node rke2_agent rke2_agents k8s_worker k8s_workers k8s_node k8s_nodes kubernetes_worker kubernetes_workers""",
 }
 
 
@@ -94,10 +97,10 @@ def misspelt(groups: Groups) -> list[Finding]:
     found = []
     for name in sorted(groups):
         idle = sorted(host for host in groups[name] if host not in planes and host not in workers)
-        meant = _meant(name.lower().replace("-", "_"), known, words=not planes)
+        meant = _meant(name.lower().replace("-", "_"), known, by_words=not planes)
         if idle and meant and name not in OTHERS and name not in known:
             text = "The group %s gives no role, and %s %s in no other; did you mean %s?"
-            values = (name, ", ".join(idle), "is" if len(idle) == 1 else "are", meant)
+            values = (name, words.together(idle), "is" if len(idle) == 1 else "are", meant)
             found.append(Finding("groups.misspelt", text % values, value=name, limit=meant))
     return found
 
@@ -113,17 +116,30 @@ def without_role(groups: Groups) -> list[Finding]:
         if idle and planes:
             own = [name for name in sorted(groups) if name not in (*OTHERS, "all") and {*groups[name]} & {*idle}]
             text = "%s %s in the group %s and %s no role%s. Put %s into %s or %s, or take %s out of %s."
+            if _is_another(groups, used, own):
+                text = (
+                    "%s %s in the group %s and %s no role%s. An inventory is one cluster: if these hosts are another one, "
+                    "give them an inventory. Otherwise put %s into %s or %s, or take %s out of %s."
+                )
             verbs, them = (("is", "has"), "it") if len(idle) == 1 else (("are", "have"), "them")
             shown = " (by %s)" % ", ".join(own) if own else ""
             role = (used.control_plane[0], used.worker[0])
-            values = (", ".join(idle), verbs[0], cluster, verbs[1], shown, them, *role, them, cluster)
+            values = (words.together(idle), verbs[0], cluster, verbs[1], shown, them, *role, them, cluster)
             found.append(Finding("groups.no_role", text % values, value=", ".join(idle), limit=cluster))
     return found
 
 
-def _meant(name: str, known: Sequence[str], words: bool) -> str:
+def _is_another(groups: Groups, used: Family, names: Sequence[str]) -> bool:
+    """Return True if groups are the control planes of another project's cluster, beside the one that counts."""
+    others = [known for known in FAMILIES if known is not used and known.is_used(groups)]
+    return any(name in known.control_plane for known in others for name in names)
+
+
+def _meant(name: str, known: Sequence[str], by_words: bool) -> str:
     """Return the group that a name probably means, empty if none."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=CUTOFF)
-    if near or not words:
-        return near[0] if near else ""
+    if near:
+        return next(names[0] for names in used_names(FAMILIES[0]) if near[0] in names)
+    if not by_words:
+        return ""
     return next((group for group, others in _WORDS.items() if name in others.split()), "")

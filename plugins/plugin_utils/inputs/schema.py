@@ -256,7 +256,7 @@ def _converted(path: str, value: Any, spec: Spec, problems: list[Finding]) -> tu
     wrong = isinstance(value, strict.get(kind, ())) or kind == "dict" and not isinstance(value, Mapping)
     if kind == "list" and isinstance(value, (bool, int, float, Mapping)):
         wrong = True
-    if not wrong:
+    if not wrong and not _if_braces(kind, value):
         if kind == "dict":
             return _with_text_keys(path, value, problems), True
         if kind == "list" and isinstance(value, str):
@@ -270,7 +270,7 @@ def _converted(path: str, value: Any, spec: Spec, problems: list[Finding]) -> tu
     problems.append(
         Finding(
             "inputs.type",
-            "%s: expected %s, got %s" % (path, _EXPECTED[kind], shown(path, value)),
+            "%s: expected %s, got %s%s" % (path, _EXPECTED[kind], shown(path, value), _if_braces(kind, value)),
             value=shown(path, value),
             limit=kind,
         )
@@ -289,6 +289,14 @@ def _is_changed(path: str, value: Any) -> bool:
     if isinstance(value, float):
         return not _NUMERIC.fullmatch(path)
     return isinstance(value, int) and not isinstance(value, bool) and bool(_NEVER_A_NUMBER.fullmatch(path))
+
+
+def _if_braces(kind: str, value: Any) -> str:
+    """Return the way out for a map or list that an INI inventory, or -e NAME=VALUE, hands on as text."""
+    text = value.strip() if isinstance(value, str) else ""
+    if text[:1] + text[-1:] != {"dict": "{}", "list": "[]"}.get(kind):
+        return ""
+    return ". It is text: write it in a YAML file (group_vars), or in an INI inventory with every word in quotes"
 
 
 def _with_text_keys(path: str, value: Mapping[Any, Any], problems: list[Finding]) -> dict[str, Any]:

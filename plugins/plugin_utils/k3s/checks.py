@@ -29,6 +29,8 @@ def cluster(nodes: Nodes, shared: Inputs, described: Cluster, state: Mapping[str
     refusals = problems(shared) + fixed(nodes, shared)
     refusals += hardening.fixed(shared, nodes, state["initialised"], encrypts)
     refusals += datastore.among_servers(nodes, servers)
+    served = bool(state["live"].get("healthy"))
+    refusals += [found for host in servers for found in datastore.removed(host, nodes[host], served)]
     if servers:
         like = node_files.config_of(nodes[servers[0]], described)
         refusals += config.disagreements({host: config.server_keys(nodes[host]["inputs"], like) for host in servers})

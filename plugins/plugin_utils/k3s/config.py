@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from ipaddress import ip_network
 from typing import Any
 
-from ..base import versions
+from ..base import versions, words
 from ..base.distribution import Cluster, File, Inputs, Node
 from ..base.findings import Finding
 from ..base.model import Datastore
@@ -279,7 +279,7 @@ def disagreements(servers: Mapping[str, Keys]) -> list[Finding]:
         for host in sorted(parts):
             values.setdefault(_shown(key, parts[host]), []).append(host)
         if len(values) > 1:
-            rows = "; ".join("%s on %s" % (value, ", ".join(hosts)) for value, hosts in values.items())
+            rows = "; ".join("%s on %s" % (value, words.names(hosts)) for value, hosts in values.items())
             text = (
                 "k3s_config.%s: K3s needs the same value on all servers, got %s. "
                 "Set it for the group of all control planes, otherwise further servers cannot join."

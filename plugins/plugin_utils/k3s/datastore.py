@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from ..base import words
 from ..base.distribution import File, Inputs, Node, Nodes, Reason, data_dir_fixed, etcd_reason
 from ..base.findings import Finding, reason
 from ..base.model import SQL, Datastore, Placement
@@ -71,24 +72,27 @@ def moved(host: str, node: Node) -> list[Finding]:
     running, wanted = cluster.get("data_dir"), config.data_dir(node["inputs"])
     if not running or running == wanted or not (cluster.get("kubelet_conf") or cluster.get("etcd_data")):
         return []
-    return [data_dir_fixed(host, "K3s", wanted, running)]
+    return [data_dir_fixed(host, node, "K3s", wanted, running)]
 
 
-def removed(host: str, node: Node) -> list[Finding]:
+def removed(host: str, node: Node, served: bool) -> list[Finding]:
     """Refuse a server whose etcd member the cluster has removed, as after `kubectl delete node`.
 
     Its K3s serves no more. A server with `server:` in its configuration joins again once it is restarted, any other one
-    does not start: pkg/etcd/etcd.go (Register).
+    does not start: pkg/etcd/etcd.go (Register). served: True if another server serves the cluster.
     """
     cluster = node["info"].get("cluster") or {}
     if cluster.get("datastore") != "removed":
         return []
     text = (
         "%s: the cluster has removed this server's etcd member (%s/server/db/etcd/tombstone), so its K3s does not serve. "
-        "Reset it (kubewright.cluster.reset --limit %s), then run site: it joins again."
+        "%s."
     )
+    way_out = "Do not reset it: no other server serves the cluster's data. Start one, or restore a backup"
+    if served:
+        way_out = "Reset it (kubewright.cluster.reset --limit %s), then run site: it joins again" % host
     place = cluster.get("data_dir") or config.DATA_DIR
-    return [Finding("member.removed", text % (host, place, host), host, "removed")]
+    return [Finding("member.removed", text % (host, place, way_out), host, "removed")]
 
 
 def other_database(host: str, node: Node) -> list[Finding]:
@@ -310,6 +314,12 @@ def in_use(nodes: Nodes, control_planes: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def are_several_clusters(nodes: Nodes, control_planes: Sequence[str]) -> bool:
+    """Return True if servers have different certificate authorities: they are refused as that."""
+    clusters = (nodes[host]["info"].get("cluster") or {} for host in control_planes)
+    return len({cluster["ca_sha256"] for cluster in clusters if cluster.get("ca_sha256")}) > 1
+
+
 def settle(
     wanted: str, known: Mapping[str, str], convert: bool, healthy: bool = False
 ) -> tuple[str, str | None, list[Finding]]:
@@ -326,6 +336,13 @@ def settle(
             "data, reset the others (kubewright.cluster.reset --limit HOST), and run again."
         )
         return wanted, None, [Finding("member.several_datastores", text % seen, None, sorted(kinds), wanted)]
+    if len(known) > 1 and kinds == {SQLITE}:
+        text = (
+            "Each of %s has a SQLite database, so they are several clusters. Find out which one has your data, reset the "
+            "others (kubewright.cluster.reset --limit HOST), and run again."
+        )
+        hosts = words.together(known)
+        return wanted, None, [Finding("member.several_databases", text % hosts, None, sorted(known), wanted)]
     if kinds <= {wanted} or wanted == ETCD and kinds & {ETCD}:
         return wanted, None, []  # a server whose conversion was interrupted may be among them
     if wanted == ETCD and len(known) == 1 and kinds <= {SQLITE, "torn"}:

@@ -149,6 +149,8 @@ class K3s(Distribution):
         self, wanted: str, nodes: Nodes, shared: Inputs, control_planes: Sequence[str], healthy: bool
     ) -> DatastoreChoice:
         """Return the datastore; what K3s's servers use already matters more than the size of the inventory."""
+        if datastore.are_several_clusters(nodes, control_planes):
+            return DatastoreChoice(wanted, None, Problems([], []))
         known = datastore.in_use(nodes, control_planes)
         name, converts, refusals = datastore.settle(wanted, known, shared["k3s_convert_datastore"], healthy)
         if not converts:
@@ -215,8 +217,7 @@ class K3s(Distribution):
     def check_node(self, host: str, node: Node, cluster: Cluster, joined: bool) -> Problems:
         """See Distribution."""
         values = node["inputs"]
-        found = datastore.moved(host, node) + datastore.removed(host, node)
-        found += datastore.other_database(host, node)
+        found = datastore.moved(host, node) + datastore.other_database(host, node)
         if not config_checks.covers(cluster["version"]):
             return Problems(found, [])  # too old, which is refused for the cluster
         found += config_checks.problems(values["k3s_config"], node["role"], cluster["version"])

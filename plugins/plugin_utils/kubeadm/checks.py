@@ -47,7 +47,7 @@ def data_moved(host: str, node: Node) -> list[Finding]:
     running, wanted = cluster.get("data_dir"), node_files.runtime_dir(node["inputs"])
     if not cluster.get("kubelet_conf") or not running or running == wanted:
         return []
-    return [data_dir_fixed(host, "containerd", wanted, running)]
+    return [data_dir_fixed(host, node, "containerd", wanted, running)]
 
 
 def kept_arguments(host: str, node: Node) -> list[Finding]:
@@ -67,7 +67,7 @@ def kept_arguments(host: str, node: Node) -> list[Finding]:
         return []
     text = (
         "%s: kubeletExtraArgs differ from the running kubelet's in %s. A member keeps what it joined with. Use "
-        "kubelet_config, or reset the node and join it again."
+        "kubelet_config, or replace one node after another (kubewright.cluster.replace)."
     )
     shown = ", ".join(sorted(differing[0]))
     return [Finding("kubelet_args.kept", text % (host, shown), host, shown)]

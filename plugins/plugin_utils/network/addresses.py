@@ -15,6 +15,8 @@ from ..base.model import Address
 
 # Interfaces that the cluster makes itself; their networks are not the host's.
 OWN_INTERFACES = network_traces.INTERFACE_PREFIXES
+# kube-proxy's interface in mode ipvs, which has the addresses of Services.
+IPVS_INTERFACE = "kube-ipvs0"
 PAGE = "docs/networks.md"
 # Bridges that container engines and hypervisors make: their addresses are the same on every host that has them.
 # Docker (also br- and 12 hexadecimal digits), Podman, libvirt, LXC, LXD and Incus.
@@ -86,6 +88,7 @@ def usable(network: Facts) -> list[Address]:
     deprecated (https://www.rfc-editor.org/rfc/rfc8981).
     """
     off = {row["name"] for row in _own_interfaces(network) if row.get("up") is False or is_engine_bridge(row["name"])}
+    off.add(IPVS_INTERFACE)
     unstable = {
         item["address"]
         for interface in _own_interfaces(network)

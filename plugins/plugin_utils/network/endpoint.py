@@ -17,7 +17,18 @@ from ..base.findings import Finding
 from ..base.model import Endpoint, Member
 from ..base.reference import ENDPOINT_PORT
 from ..machine import service_units
-from .addresses import family, host_port, interface_of, is_address, is_own
+from .addresses import (
+    family,
+    host_port,
+    interface_of,
+    is_address,
+    is_engine_bridge,
+    is_own,
+    link_network,
+    network_of,
+    of_host,
+    usable,
+)
 
 DIRECTORY = "/etc/kubewright/endpoint"
 # keepalived.conf includes it, so that the plan has the one and never the other.
@@ -173,7 +184,17 @@ def virtual_interface(endpoint: Endpoint, wanted: Mapping[str, Any], network: Ma
 
     network: the node's facts.
     """
-    return wanted.get("interface") or interface_of(endpoint["address"], network)[0]
+    return wanted.get("interface") or _holder(endpoint["address"], network)[0]
+
+
+def _holder(address: str, network: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Return (interface, its network) of a control plane by which others can reach the virtual address.
+
+    An interface that is down now counts: the configuration of a running node must not depend on a cable.
+    """
+    names = {one.interface for one in of_host(network)}
+    rows = [row for row in network.get("interfaces") or [] if row["name"] in names]
+    return interface_of(address, {"interfaces": [row for row in rows if not is_engine_bridge(row["name"])]})
 
 
 def check_virtual_address(
@@ -193,12 +214,7 @@ def check_virtual_address(
     interface = virtual_interface(endpoint, wanted, network)
     known = [item["name"] for item in network.get("interfaces") or []]
     if not interface:
-        text = (
-            "%s: no interface is in the network of the virtual address %s. Set kube_api_endpoint.interface "
-            "to one of %s."
-        )
-        values = (host, endpoint["address"], ", ".join(known))
-        return [Finding("endpoint.no_interface", text % values, host, endpoint["address"], ", ".join(known))]
+        return [_no_interface(host, endpoint["address"], network, own)]
     if interface not in known:
         text = "%s: kube_api_endpoint.interface %s does not exist on the host, which has %s."
         return [
@@ -213,6 +229,24 @@ def check_virtual_address(
     return []
 
 
+def _no_interface(host: str, address: str, network: Mapping[str, Any], own: str | None) -> Finding:
+    """Return the refusal of a virtual address outside of the networks of a control plane. own: the node's address."""
+    known = [one for one in usable(network) if one.family == family(address)]
+    networks = {str(one.interface): str(link_network(one, network)) for one in known}
+    shown = ", ".join("%s on %s" % (text, name) for name, text in networks.items()) or "none of its family"
+    text = "%s: the virtual address %s is in none of the host's networks (%s), so other hosts do not find it. %s."
+    interface = interface_of(own, network)[0] if own else None
+    near = network_of(networks.get(interface or "", ""))
+    if near is None or near.num_addresses > 1:
+        way_out = "Choose a free address%s. If a router sends it to this network, set kube_api_endpoint.interface%s" % (
+            " in %s" % near if near else " in one of them",
+            ": %s" % interface if interface else "",
+        )
+    else:  # clouds and VPNs forward only to the addresses that they gave
+        way_out = "Use mode local, or mode external with a load balancer of yours"
+    return Finding("endpoint.no_interface", text % (host, address, shown, way_out), host, address, shown)
+
+
 def keepalived(
     endpoint: Endpoint, wanted: Mapping[str, Any], member: Member, members: Sequence[Member], network: Mapping[str, Any]
 ) -> str:
@@ -221,7 +255,7 @@ def keepalived(
     VRRP goes to the other members by unicast. member: this node. members: all control planes. network: the node's
     facts.
     """
-    interface, holds = virtual_interface(endpoint, wanted, network), interface_of(endpoint["address"], network)[1]
+    interface, holds = virtual_interface(endpoint, wanted, network), _holder(endpoint["address"], network)[1]
     if not interface:
         return ""
     address = "%s/%s dev %s" % (endpoint["address"], holds.split("/")[1] if holds else "32", interface)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
+from ..base import words
 from ..base.findings import Finding
 from ..base.model import Address
 from .addresses import Facts, family, is_address, link_network, network_of, of_host, stays_here, usable
@@ -22,6 +23,8 @@ _NETWORKS = {
     4: "kube_pod_cidrs: [10.244.0.0/16] and kube_service_cidrs: [10.96.0.0/12]",
     6: 'kube_pod_cidrs: ["fd42:244::/56"] and kube_service_cidrs: ["fd42:96::/112"]',
 }
+# Findings about members, whose sentence the caller ends: with what else can be done than to set the address back.
+OF_MEMBERS = ("address.gone", "address.fixed")
 Chosen = tuple[list[Address], list[Finding]]
 
 
@@ -31,8 +34,7 @@ class Request:
 
     wanted: the input kube_node_ip: an address, an interface or a CIDR, or several of them with commas between; empty
     for the address that the routes to the other nodes use. network: the host's facts. kept: the addresses of its Node
-    if it is a member. fixed: True if a member cannot get another address. way_out: how a message about a member ends,
-    after "set it back".
+    if it is a member. fixed: True if a member cannot get another address.
     """
 
     host: str
@@ -40,7 +42,6 @@ class Request:
     network: Facts
     kept: Sequence[str] = ()
     fixed: bool = True
-    way_out: str = "."
 
     @property
     def parts(self) -> list[str]:
@@ -89,7 +90,7 @@ def not_unique(nodes: Mapping[str, Sequence[Address]], facts: Mapping[str, Facts
         if len(hosts) > 1:
             text = "%s have the same address %s (NAT?). Set kube_node_ip to the network that connects them%s."
             shared = _shared_network(address, [facts[host] for host in hosts])
-            values = (" and ".join(hosts), address, ", such as %s" % shared if shared else "")
+            values = (words.together(hosts), address, ", such as %s" % shared if shared else "")
             problems.append(Finding("address.not_unique", text % values, hosts[0], address))
     return problems
 
@@ -122,15 +123,15 @@ def _changed(request: Request, kept: Sequence[Address]) -> list[Finding]:
     for one in kept:
         if there and one.address not in there:
             text = (
-                "%s: its Node has the address %s, and the host no longer has it (it has %s). Give it back to the host%s"
+                "%s: its Node has the address %s, and the host no longer has it (it has %s). Give it back to the host"
             )
-            values = (request.host, one.address, ", ".join(there), request.way_out)
+            values = (request.host, one.address, ", ".join(there))
             found.append(Finding("address.gone", text % values, request.host, one.address, there))
     for part in request.parts:
         if kept and not any(_fits(one, part) for one in kept):
-            text = "%s: kube_node_ip is %s, and its Node has the address %s. A member keeps its address: set it back%s"
+            text = "%s: kube_node_ip is %s, and its Node has the address %s. A member keeps its address: set it back"
             has = " and ".join(one.address for one in kept)
-            values = (request.host, part, has, request.way_out)
+            values = (request.host, part, has)
             found.append(Finding("address.fixed", text % values, request.host, part, has))
     return found
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from ipaddress import ip_network
 from typing import Any, NamedTuple
 
 from ...module_utils.node import paths
 from ..base.findings import Finding, Problems
-from .addresses import OWN_INTERFACES, network_of, of_host
+from .addresses import IPVS_INTERFACE, OWN_INTERFACES, network_of, of_host
 from .plugin import IPNetwork
 
 try:
@@ -66,27 +67,44 @@ def check(
     wanted = [("kube_pod_cidrs", network) for network in pods]
     wanted += [("kube_service_cidrs", network) for network in services]
     there = [*(place for host, info in hosts.items() for place in _of_host(host, info)), *more]
-    taken = {*(place.network for place in there), *pods, *services}
+    proposals = _Proposals({*(place.network for place in there), *pods, *services})
     refusals = []
     for pod in pods:
         for service in services:
             if _overlap(pod, service):
                 text = "kube_pod_cidrs %s and kube_service_cidrs %s overlap. Choose separate networks%s."
-                values = (pod, service, _such_as(pod, taken))
+                values = (pod, service, proposals.such_as("kube_pod_cidrs", pod))
                 refusals.append(Finding("cidrs.overlap", text % values, value=str(pod), limit=str(service)))
     for label, network in wanted:
-        refusals += [_used(label, network, place, taken) for place in there if _meets(network, place)]
+        refusals += [_used(label, network, place, proposals) for place in there if _meets(network, place)]
     return Problems(refusals, [found for host, info in hosts.items() for found in _dead(host, info, services)])
 
 
-def _used(label: str, network: IPNetwork, place: Place, taken: Iterable[IPNetwork]) -> Finding:
+class _Proposals:
+    """Networks to use in place of those that are refused: no two of them overlap, so that all can be taken at once."""
+
+    def __init__(self, taken: Iterable[IPNetwork]) -> None:
+        self._taken = set(taken)
+        self._made: dict[tuple[str, IPNetwork], str] = {}
+
+    def such_as(self, label: str, network: IPNetwork) -> str:
+        """Return ", such as 10.0.0.0/16", the same each time; empty if nothing is free. label: the input's name."""
+        if (label, network) not in self._made:
+            found = free(network.prefixlen, sorted(self._taken, key=str)) if network.version == 4 else None
+            self._made[label, network] = ", such as %s" % found if found else ""
+            if found:
+                self._taken.add(ip_network(found))
+        return self._made[label, network]
+
+
+def _used(label: str, network: IPNetwork, place: Place, proposals: _Proposals) -> Finding:
     other = str(place.network if place.network.num_addresses > 1 else place.network.network_address)
     if place.host is None:
         text = "%s %s contains %s (%s). Choose a network that nothing else uses%s."
-        values: tuple[Any, ...] = (label, network, other, place.what, _such_as(network, taken))
+        values: tuple[Any, ...] = (label, network, other, place.what, proposals.such_as(label, network))
         return Finding("cidrs.used_by_input", text % values, None, str(network), other)
     text = "%s: %s %s overlaps with %s of the host (%s). Choose a network that no host uses%s."
-    values = (place.host, label, network, other, place.what, _such_as(network, taken))
+    values = (place.host, label, network, other, place.what, proposals.such_as(label, network))
     return Finding("cidrs.used_by_host", text % values, place.host, str(network), other)
 
 
@@ -106,11 +124,6 @@ def _dead(host: str, info: Mapping[str, Any], services: Sequence[IPNetwork]) -> 
     return found
 
 
-def _such_as(network: IPNetwork, taken: Iterable[IPNetwork]) -> str:
-    found = free(network.prefixlen, sorted(taken, key=str)) if network.version == 4 else None
-    return ", such as %s" % found if found else ""
-
-
 def free(prefix: int, taken: Sequence[IPNetwork]) -> str | None:
     """Return the first private IPv4 network of this prefix length that overlaps with no taken one, or None."""
     if netaddr is None:
@@ -123,13 +136,10 @@ def free(prefix: int, taken: Sequence[IPNetwork]) -> str | None:
 def _of_host(host: str, info: Mapping[str, Any]) -> Iterator[Place]:
     """Return what a host uses: networks with a route, its own addresses, gateways and name servers."""
     network = info["network"]
+    routes = [row for row in network.get("routes") or [] if not _ours(row) and row.get("type") != "throw"]
     seen: set[IPNetwork] = set()
-    for route in network.get("routes") or []:
-        if _ours(route) or route.get("type") == "throw":
-            continue
-        gateway = network_of(route["via"]) if route.get("via") else None
-        if gateway is not None and not gateway.is_link_local and not _inside(gateway, seen):
-            yield Place(host, "a gateway", gateway)
+    live: set[IPNetwork] = set()
+    for route in routes:
         found = None if route.get("dst") in (None, "default") else network_of(route["dst"])
         if found is None or found.prefixlen <= _DEFAULT_PREFIX[found.version] or found in seen:
             continue
@@ -137,14 +147,23 @@ def _of_host(host: str, info: Mapping[str, Any]) -> Iterator[Place]:
         if route.get("type"):
             yield Place(host, "a route that leads nowhere, %s" % route["type"], found, True)
         else:
+            live.add(found)
             yield Place(host, "a route over %s%s" % (route.get("dev"), _table(route)), found)
+    for route in routes:  # after the networks, which contain most gateways: each problem is said once
+        gateway = network_of(route["via"]) if route.get("via") else None
+        if gateway is not None and not gateway.is_link_local and not _inside(gateway, live):
+            live.add(gateway)
+            yield Place(host, "a gateway", gateway)
     for address in of_host(network):
+        if address.interface == IPVS_INTERFACE:  # refused as what it is
+            continue
         own = network_of(address.address)
-        if own is not None and not _inside(own, seen):
+        if own is not None and not _inside(own, live):
+            live.add(own)
             yield Place(host, "an address on %s" % address.interface, own)
     for server in (info.get("dns") or {}).get("nameservers") or []:
         found = network_of(server)
-        if found is not None and not found.is_loopback:
+        if found is not None and not found.is_loopback and not _inside(found, live):
             yield Place(host, "its name server", found)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from ..base import quantity
+from ..base import quantity, words
 from ..base.distribution import Distribution, Inputs, Node, Nodes, Problems, Reason
 from ..base.findings import Finding, reason
 from ..base.reference import K3S_PAGE, SLOW_DISKS
@@ -184,8 +184,22 @@ def _unmet_needs(chosen: str, needs: Sequence[str]) -> list[Finding]:
 def _impossible(name: str, rows: Sequence[Reason]) -> Finding:
     hosts = ", ".join(dict.fromkeys(row["node"] for row in rows))
     text = "%s cannot run on these machines: %s. Remove %s from the inventory (%s)."
-    values = (TITLES[name], "; ".join(row["text"] for row in rows), hosts, by_name(name).source)
+    values = (TITLES[name], "; ".join(what for _hosts, what in _alike(rows)), hosts, by_name(name).source)
     return Finding("distribution.impossible", text % values, rows[0]["node"], rows[0]["value"], rows[0]["limit"])
+
+
+def _alike(rows: Sequence[Reason]) -> list[tuple[str, str]]:
+    """Return (hosts, what they have or are), once for all hosts of which the same is true."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        verb, _blank, rest = row["text"].removeprefix("%s " % row["node"]).partition(" ")
+        found.setdefault((verb, rest), []).append(row["node"])
+    plural = {"has": "have", "is": "are"}
+    shown = [
+        (words.together(hosts), verb if len(hosts) == 1 else plural[verb], rest)
+        for (verb, rest), hosts in found.items()
+    ]
+    return [(hosts, "%s %s %s" % (hosts, verb, rest)) for hosts, verb, rest in shown]
 
 
 def _because(title: str, row: Reason) -> Reason:
@@ -212,7 +226,7 @@ def _alternatives(chosen: str, shared: Inputs, against: Against) -> list[dict[st
     """Return what would have to change for the other distribution: what prevents it, and the input."""
     alternative = other(chosen)
     rows = against[alternative.name]
-    pieces = ["replace %s (%s)" % (row["node"], row["text"]) for row in _hard(rows)]
+    pieces = ["replace %s (%s)" % row for row in _alike(_hard(rows))]
     soft = [row["text"] for row in _soft(rows)]
     if soft:
         more = ["and %d more" % (len(soft) - _SHOWN)] if len(soft) > _SHOWN else []

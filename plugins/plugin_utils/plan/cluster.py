@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..base import versions
 from ..base.distribution import Cluster, Distribution, Inputs
+from ..base.findings import Finding
 from ..base.model import Member
-from ..network import addresses, cidrs, endpoint, node_addresses, plugins as network
+from ..network import addresses, cidrs, endpoint, node_addresses, paths_between, plugins as network
 from ..network.plugin import IPNetwork
 from . import auto_values, choose_distribution, distributions, membership, same_machine
 from .draft import Draft
@@ -118,6 +120,7 @@ def _no_proxy(shared: Inputs, draft: Draft, endpoint_address: str) -> list[str]:
 
 def _set_addresses(draft: Draft, families: Sequence[int], state: dict[str, Any], distribution: Distribution) -> None:
     """Set each node's `address` (text) and `addresses` (base.model.Address, the primary one first)."""
+    wrong: list[Finding] = []
     known = {row["name"]: (row.get("addresses") or {}).get("InternalIP") for row in state["live"].get("nodes") or []}
     for host, node in draft.nodes.items():
         member = node["info"].get("cluster") or {}
@@ -128,15 +131,24 @@ def _set_addresses(draft: Draft, families: Sequence[int], state: dict[str, Any],
             node["info"]["network"],
             kept,
             distribution.keeps_address(node["role"]),
-            membership.or_reset(host, node["role"] != "control_plane" or membership.is_replaceable(draft.nodes, host)),
         )
-        node["addresses"], problems = node_addresses.choose(request, list(dict.fromkeys(families)))
+        node["addresses"], found = node_addresses.choose(request, list(dict.fromkeys(families)))
         node["address"] = node["addresses"][0].address if node["addresses"] else None
-        draft.refuse(problems)
+        wrong += found
+    changed = [str(one.node) for one in wrong if one.id in node_addresses.OF_MEMBERS]
+    ends = {host: membership.or_reset(draft.nodes, host, changed) for host in dict.fromkeys(changed)}
+    of_members = node_addresses.OF_MEMBERS
+    draft.refuse(replace(one, text=one.text + ends[str(one.node)]) if one.id in of_members else one for one in wrong)
     facts = {host: node["info"]["network"] for host, node in draft.nodes.items()}
     again = same_machine.listed_twice(draft.nodes)  # said on its own: these have the same addresses, of course
     known_once = {host: node["addresses"] for host, node in draft.nodes.items() if host not in again}
-    draft.refuse(node_addresses.not_unique(known_once, facts))
+    problems = node_addresses.not_unique(known_once, facts)
+    draft.refuse(problems)
+    if not wrong + problems:
+        is_new = {
+            host: not (node["info"].get("cluster") or {}).get("kubelet_conf") for host, node in draft.nodes.items()
+        }
+        draft.warn(paths_between.crossing(known_once, facts, [host for host in known_once if is_new[host]]))
 
 
 def _running_version(draft: Draft, state: dict[str, Any], distribution: Distribution) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..base import words
 from ..base.distribution import Distribution, Node, Nodes
 from ..base.findings import Finding, Problems
 from . import distributions
@@ -128,6 +129,7 @@ def refusals(
     in it; otherwise None.
     """
     found = []
+    demoted = []
     authority = (nodes[leader]["info"].get("cluster") or {}).get("ca_sha256") if leader else None
     for host, node in sorted(nodes.items()):
         cluster = node["info"].get("cluster") or {}
@@ -145,9 +147,11 @@ def refusals(
             and host not in control_planes
             and distribution.has_control_plane(cluster)
         ):
-            text = "%s: runs as a control plane and is a worker in the inventory. Move it to kube_control_plane%s"
-            values = (host, or_reset(host, is_replaceable(nodes, host)))
-            found.append(Finding("member.wrong_role", text % values, host, "control_plane", "worker"))
+            demoted.append(host)
+    text = "%s: runs as a control plane and is a worker in the inventory. Move it to kube_control_plane%s"
+    for host in demoted:
+        values = (host, or_reset(nodes, host, demoted))
+        found.append(Finding("member.wrong_role", text % values, host, "control_plane", "worker"))
     return found
 
 
@@ -163,11 +167,24 @@ def is_replaceable(nodes: Nodes, host: str) -> bool:
     return any((info.get("cluster") or {}).get("ca_sha256") == own for info in others)
 
 
-def or_reset(host: str, replaceable: bool) -> str:
-    """Return the end of a message whose other way out is a reset; where that would cost the data, that it would."""
-    if replaceable:
+def or_reset(nodes: Nodes, host: str, concerned: Sequence[str]) -> str:
+    """Return the end of a message whose other way out is a reset; where that would cost the data, that it would.
+
+    concerned: all hosts that the message is said of. Who takes the way out takes it on each of them.
+    """
+    planes = [name for name in concerned if _is_plane(nodes[name]) and name != host]
+    if not _is_plane(nodes[host]):
+        return ", or reset it first (%s)." % reset_of(host)
+    if planes:
+        text = ". Do not reset it: the same is said of %s, and together they have the cluster's data."
+        return text % words.together(planes)
+    if is_replaceable(nodes, host):
         return ", or reset it first (%s)." % reset_of(host)
     return ". Do not reset it: no other control plane serves the cluster's data."
+
+
+def _is_plane(node: Node) -> bool:
+    return node["role"] == "control_plane" or (node["info"].get("cluster") or {}).get("role") == "control_plane"
 
 
 def _of_another_cluster(host: str, leader: str) -> Finding:

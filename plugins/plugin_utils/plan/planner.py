@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, get_type_hints
 
-from ..base import versions
+from ..base import versions, words
 from ..base.distribution import Cluster, Distribution, Inputs, Node
 from ..base.findings import Finding, as_dicts
 from ..base.model import Plan, PlanNode
@@ -51,6 +51,8 @@ def cluster_plan(
         draft.refuse(
             [cluster_checks.no_control_plane({host: row["info"] for host, row in hosts.items() if row.get("info")})]
         )
+        if all_nodes:
+            _check_inputs_only(draft, all_nodes[workers[0]]["inputs"])
         return _result(draft, all_nodes, {}, control_planes, workers)
     if not draft.nodes:
         _check_inputs_only(draft, all_nodes[(control_planes or workers)[0]]["inputs"])
@@ -132,7 +134,7 @@ def _read_inputs(
             draft.nodes[host]["machine"] = nodes.machine(info)
     for problem, where in found.items():
         everywhere = len(where) == len(draft.nodes)
-        draft.refuse([problem if everywhere else replace(problem, text="%s: %s" % (", ".join(where), problem.text))])
+        draft.refuse([problem if everywhere else replace(problem, text="%s: %s" % (words.names(where), problem.text))])
     draft.refuse(_different(draft, lifecycle.names(lifecycle.Scope.CLUSTER), list(draft.nodes), "the whole cluster"))
     draft.refuse(_different(draft, lifecycle.names(lifecycle.Scope.SERVERS), control_planes, "all servers"))
 
@@ -146,7 +148,7 @@ def _different(draft: Draft, names: Sequence[str], hosts: Sequence[str], what: s
             values.setdefault(repr(draft.nodes[host]["inputs"][name]), []).append(host)
         if len(values) > 1:
             shown = "; ".join(
-                "%s on %s" % (schema.shown_repr(name, value), ", ".join(where))
+                "%s on %s" % (schema.shown_repr(name, value), words.names(where))
                 for value, where in sorted(values.items())
             )
             text = "%s must be the same for %s, and differs: %s. Set it in a group that has them all."

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..base import words
 from ..base.reference import SLOW_DISKS
 from .distributions import ALL
 
@@ -32,8 +33,8 @@ def sentence(infos: Mapping[str, Facts]) -> str:
     found = proposal(infos)
     if not found["control_planes"]:
         return ""
-    workers = " and %s into kube_node" % ", ".join(found["workers"]) if found["workers"] else ""
-    return "By their resources, put %s into kube_control_plane%s." % (", ".join(found["control_planes"]), workers)
+    workers = " and %s into kube_node" % words.names(found["workers"]) if found["workers"] else ""
+    return "By their resources, put %s into kube_control_plane%s." % (words.names(found["control_planes"]), workers)
 
 
 def _fit(info: Facts) -> bool:

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..base import words
 from ..base.model import Plan
-from . import lines
 
 # By kind: the title, and whether the text of each name is shown.
 TITLES = {
@@ -91,7 +91,7 @@ def _reasons(entries: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return "names → text", once for all names with the same text and hosts."""
     by_text: dict[tuple[str, str], list[str]] = {}
     for entry in entries:
-        by_text.setdefault((entry["text"], lines.names(entry["hosts"])), []).append(entry["name"])
+        by_text.setdefault((entry["text"], words.names(entry["hosts"])), []).append(entry["name"])
     return [
         "%s → %s%s" % (", ".join(sorted(names)), text, " (%s)" % hosts if hosts else "")
         for (text, hosts), names in by_text.items()
@@ -107,9 +107,9 @@ def _texts(entries: Iterable[Mapping[str, Any]]) -> list[str]:
     for (name, path), same in alike.items():
         if len(same) > 2 and all(entry["hosts"] for entry in same):
             hosts = {host for entry in same for host in entry["hosts"]}
-            rows.append("%s → %s, a value for each of %s" % (name, path, lines.names(hosts)))
+            rows.append("%s → %s, a value for each of %s" % (name, path, words.names(hosts)))
             continue
         for entry in same:
-            where = " (%s)" % lines.names(entry["hosts"]) if entry["hosts"] else ""
+            where = " (%s)" % words.names(entry["hosts"]) if entry["hosts"] else ""
             rows.append("%s → %s%s" % (name, entry["text"], where))
     return rows

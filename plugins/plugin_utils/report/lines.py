@@ -6,14 +6,11 @@
 from __future__ import annotations
 
 import enum
-import re
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 COLUMNS = 100
-NAMED = 6  # so many hosts or runs of hosts are named; of more only the number is given
-RUN = 4  # so many hosts in a row are written as the first and the last
 
 
 class Kind(str, enum.Enum):
@@ -49,41 +46,6 @@ def wrapped(text: str, kind: Kind = Kind.PLAIN, indent: str = "", hanging: str =
     return [Line(kind, line) for line in lines]
 
 
-def natural(name: str) -> tuple[tuple[int, str], ...]:
-    """Return a key that sorts names as people do: w-2 before w-10."""
-    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]+)", name))
-
-
-def count(number: int, word: str) -> str:
-    """Return "1 node", "2 nodes"."""
-    return "%d %s%s" % (number, word, "" if number == 1 else "s")
-
-
-def both(words: Sequence[str]) -> str:
-    """Return "a", "a and b", "a, b and c"."""
-    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]])) if words else ""
-
-
-def names(hosts: Iterable[str]) -> str:
-    """Return hosts in natural order; runs as "w-1 to w-60", long lists cut with the number of the others."""
-    pieces: list[list[str]] = []
-    for host in sorted(set(hosts), key=natural):
-        if pieces and _follows(pieces[-1][-1], host):
-            pieces[-1].append(host)
-        else:
-            pieces.append([host])
-    shown: list[tuple[str, int]] = []
-    for piece in pieces:
-        if len(piece) >= RUN:
-            shown.append(("%s to %s" % (piece[0], piece[-1]), len(piece)))
-        else:
-            shown += [(host, 1) for host in piece]
-    if len(shown) <= NAMED + 1:
-        return ", ".join(text for text, _number in shown)
-    left = sum(number for _text, number in shown[NAMED:])
-    return "%s and %d more" % (", ".join(text for text, _number in shown[:NAMED]), left)
-
-
 def grouped(items: Iterable[tuple[str, str]]) -> list[tuple[list[str], str]]:
     """Put equal texts together: [(host, text)] to [(hosts, text)], in the order in which the texts first come."""
     found: dict[str, list[str]] = {}
@@ -92,14 +54,14 @@ def grouped(items: Iterable[tuple[str, str]]) -> list[tuple[list[str], str]]:
     return [(hosts, text) for text, hosts in found.items()]
 
 
-def alike(items: Iterable[tuple[str, str]], key: Callable[[str], str]) -> list[tuple[list[str], str]]:
+def alike(items: Iterable[tuple[str, str]], key: Callable[[str, str], str]) -> list[tuple[list[str], str]]:
     """Put texts of one pattern together where more than three of them differ only in what key() removes.
 
-    Such a group has the text of its first host, as an example.
+    Such a group has the text of its first host, as an example. key: gets the host and the text.
     """
     patterns: dict[str, list[tuple[str, str]]] = {}
     for host, text in items:
-        patterns.setdefault(key(text), []).append((host, text))
+        patterns.setdefault(key(host, text), []).append((host, text))
     result = []
     for rows in patterns.values():
         same = grouped(rows)
@@ -108,17 +70,3 @@ def alike(items: Iterable[tuple[str, str]], key: Callable[[str], str]) -> list[t
         else:
             result.append(([host for host, _text in rows], "%s (the others alike)" % rows[0][1]))
     return result
-
-
-def _follows(former: str, host: str) -> bool:
-    """Return True if two names are equal but for their last number, which is one higher."""
-    last = re.compile(r"^(.*?)([0-9]+)([^0-9]*)$", re.DOTALL)
-    first, second = last.match(former), last.match(host)
-    return bool(
-        first
-        and second
-        and first[1] == second[1]
-        and first[3] == second[3]
-        and len(first[2]) <= len(second[2])
-        and int(first[2]) + 1 == int(second[2])
-    )

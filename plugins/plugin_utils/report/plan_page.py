@@ -19,9 +19,9 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
-from ..base import quantity, resources
+from ..base import quantity, resources, words
 from ..base.model import Datastore, Plan, PlanNode
-from . import inventory as inventory_block, lines, summary, todo
+from . import inventory as inventory_block, summary, todo
 
 _ADDRESS = re.compile(r"(https?://[^\s<>\"')]*[^\s<>\"').,;:])")
 SHOWN = 8  # so many nodes of a role are drawn; the others are a link to the table
@@ -65,7 +65,7 @@ def html(plan: Plan, inventory: str = "", date: str = "", kubeconfig: str = "") 
     inventory: as it was given with -i. date: when the plan was made, as the page shows it. kubeconfig: where the
     cluster's kubeconfig is written on the controller. What is empty is left out.
     """
-    rows = [_row(plan, host) for host in sorted(plan["nodes"], key=lines.natural)]
+    rows = [_row(plan, host) for host in sorted(plan["nodes"], key=words.natural)]
     return _template().render(
         title="Plan of the cluster %s" % plan["name"] if plan.get("name") else "Plan of a cluster",
         headline=summary.headline(plan),
@@ -212,7 +212,7 @@ def _figure(plan: Plan, rows: list[Row]) -> dict[str, Any] | None:
     planes, workers = ([row for row in rows if (row.role == "control plane") is leading] for leading in (True, False))
     way, address = summary.endpoint(plan), plan["endpoint"]["host_port"]
     store = plan.get("database") or plan.get("datastore") or "datastore"
-    who = [lines.count(len(found), word) for found, word in ((workers, "worker"), (planes, "control plane")) if found]
+    who = [words.count(len(found), word) for found, word in ((workers, "worker"), (planes, "control plane")) if found]
     return {
         "tiers": [
             {"name": name, "kind": kind, "rows": found[:SHOWN], "more": len(found) - SHOWN}
@@ -224,7 +224,7 @@ def _figure(plan: Plan, rows: list[Row]) -> dict[str, Any] | None:
         "store": store,
         "where": _store_place(store, len(planes)),
         "network": "Pod network %s: %s" % (plan["plugin"], ", ".join(plan["pod_cidrs"])),
-        "caption": "%s reach the API at %s (%s). Datastore: %s." % (lines.both(who), address, way, store),
+        "caption": "%s reach the API at %s (%s). Datastore: %s." % (words.both(who), address, way, store),
     }
 
 

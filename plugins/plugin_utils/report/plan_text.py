@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from ..base.model import Plan
+from ..base.words import names, natural
 from . import inventory as inventory_block, summary, todo
-from .lines import COLUMNS, Kind, Line, grouped, names, natural, wrapped
+from .lines import COLUMNS, Kind, Line, grouped, wrapped
 
 LONG = 20  # a table of more nodes has one row for all that are alike
 # Columns in the order in which they are left out where the table is too wide.

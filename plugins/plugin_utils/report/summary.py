@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..base import quantity
+from ..base import quantity, words
 from ..base.distribution import Distribution
 from ..base.model import Plan, PlanNode
 from ..plan import distributions
@@ -20,7 +20,8 @@ from . import lines, todo
 
 DOCS = "https://github.com/kubewright/cluster/blob/main/"
 _HOST = "\0"
-_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)*")
+# An IPv6 address, or a number with its dots, such as an IPv4 address.
+_NUMBER = re.compile(r"(?<![\w:])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:])|[0-9]+(?:\.[0-9]+)*")
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ def distribution(plan: Plan) -> Distribution | None:
 
 def headline(plan: Plan) -> str:
     """Return the plan in one line."""
-    counts = "%s, %s" % (lines.count(len(plan["refusals"]), "problem"), lines.count(len(plan["warnings"]), "warning"))
+    numbers = [len(found(plan[key], plan["nodes"])) for key in ("refusals", "warnings")]  # as they are printed
+    counts = "%s, %s" % (words.count(numbers[0], "problem"), words.count(numbers[1], "warning"))
     problems = counts if plan["refusals"] or plan["warnings"] else ""
     chosen, name = distribution(plan), plan.get("name")
     what = "Cluster %s" % name if name else "The cluster"
@@ -77,10 +79,10 @@ def nodes(plan: Plan) -> str:
     planes, workers = len(plan["control_planes"]), len(plan["workers"])
     known = len(plan["nodes"])
     if not planes and not workers:
-        return lines.count(known, "node")
+        return words.count(known, "node")
     parts = [(planes, "control plane"), (workers, "worker")]
-    detail = ", ".join(lines.count(number, word) for number, word in parts if number)
-    return "%s (%s)" % (lines.count(planes + workers, "node"), detail)
+    detail = ", ".join(words.count(number, word) for number, word in parts if number)
+    return "%s (%s)" % (words.count(planes + workers, "node"), detail)
 
 
 def _change(plan: Plan) -> str:
@@ -156,7 +158,7 @@ def reasons(plan: Plan) -> list[Reason]:
     for row in plan["reasons"]:
         rows.setdefault((row["rule"], row.get("source")), []).append(_without_host(row, {}))
     for (rule, address), items in rows.items():
-        for hosts, shared in lines.alike(items, lambda text: _NUMBER.sub("#", text)):
+        for hosts, shared in lines.alike(items, _pattern):
             text = _with_hosts(shared, [host for host in hosts if host])
             head, colon, rest = text.partition(": ")
             if not colon or len(head) > 30:
@@ -183,16 +185,21 @@ def found(rows: Iterable[Mapping[str, Any]], all_nodes: Mapping[str, PlanNode]) 
         by_id.setdefault(str(row.get("id")), []).append(_without_host(row, all_nodes))
     result: list[Found] = []
     for items in by_id.values():
-        for hosts, text in lines.alike(items, lambda text: _NUMBER.sub("#", text)):
+        for hosts, text in lines.alike(items, _pattern):
             named = [host for host in hosts if host]
             filled = _with_hosts(text, named)
             result.append(Found(several(named), text) if filled == text else Found("", filled))
     return result
 
 
+def sentences(rows: Iterable[Mapping[str, Any]], all_nodes: Iterable[str] = ()) -> list[str]:
+    """Return refusals or warnings as text, each once for all hosts that it concerns. all_nodes: inventory names."""
+    return [str(one) for one in found(rows, dict.fromkeys(all_nodes, {}))]
+
+
 def several(hosts: list[str]) -> str:
     """Return hosts in words, with their number where they are many."""
-    return "%s (%d nodes)" % (lines.names(hosts), len(hosts)) if len(hosts) > lines.RUN else lines.names(hosts)
+    return "%s (%d nodes)" % (words.names(hosts), len(hosts)) if len(hosts) > words.RUN else words.names(hosts)
 
 
 def _without_host(row: Mapping[str, Any], all_nodes: Mapping[str, PlanNode]) -> tuple[str, str]:
@@ -203,6 +210,11 @@ def _without_host(row: Mapping[str, Any], all_nodes: Mapping[str, PlanNode]) -> 
         return start, rest
     named = re.compile(r"(?<![\w.-])%s(?![\w.-])" % re.escape(host))
     return (host, named.sub(_HOST, text)) if host and named.search(text) else (host, text)
+
+
+def _pattern(host: str, text: str) -> str:
+    """Return a text without numbers and without the host's own name: what the texts of alike hosts have in common."""
+    return _NUMBER.sub("#", re.sub(r"(?<![\w.-])%s(?![\w-])" % re.escape(host), _HOST, text) if host else text)
 
 
 def _with_hosts(text: str, hosts: list[str]) -> str:

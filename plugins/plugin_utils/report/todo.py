@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..base import words
 from ..base.model import Plan, PlanNode
-from . import lines
 
 ACTIONS = {
     "init": "initialise the cluster",
@@ -82,7 +82,7 @@ def tasks(plan: Plan) -> list[Task]:
     """Return what will be done, in order; nothing where the plan was refused."""
     if plan["refusals"]:
         return []
-    hosts = sorted(plan["nodes"], key=lines.natural)
+    hosts = sorted(plan["nodes"], key=words.natural)
     concerned: dict[tuple[str, str], list[str]] = {}
     for host in hosts:
         for phrase in _phrases(plan["nodes"][host]):
@@ -110,7 +110,7 @@ def download(plan: Plan) -> str:
         return ""
     each = "%d MB" % sizes[0] if len(set(sizes)) == 1 else "up to %d MB" % max(sizes)
     total = _size(sum(sizes)) if len(sizes) > 1 else ""
-    return "about %s of programs on %s" % (each, lines.count(len(sizes), "node")) + (
+    return "about %s of programs on %s" % (each, words.count(len(sizes), "node")) + (
         ", %s in all" % total if total else ""
     )
 
@@ -121,9 +121,9 @@ def _size(megabytes_: int) -> str:
 
 def _label(plan: Plan, hosts: tuple[str, ...]) -> str:
     if len(hosts) < 3:
-        return lines.names(hosts)
+        return words.names(hosts)
     new = all(state(plan["nodes"][host]) == "new" for host in hosts)
-    return "%s (%s)" % (lines.count(len(hosts), "new node" if new else "node"), lines.names(hosts))
+    return "%s (%s)" % (words.count(len(hosts), "new node" if new else "node"), words.names(hosts))
 
 
 def _phrases(node: PlanNode) -> list[tuple[str, str]]:
@@ -162,7 +162,7 @@ def _without_repeats(reasons: list[str]) -> list[str]:
 def _text(phrases: list[tuple[str, str]]) -> str:
     up = [words for kind, words in phrases if kind == "up"]
     parts = [words for kind, words in phrases if kind != "up"]
-    return "; ".join([*parts, *(["set up " + lines.both(up)] if up else [])])
+    return "; ".join([*parts, *(["set up " + words.both(up)] if up else [])])
 
 
 def _programs(node: PlanNode, reasons: list[str]) -> str:

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
 from ..base.model import Plan, PlanNode
-from .lines import Kind, Line, alike, count, names, wrapped
+from ..base.words import count, names
+from . import summary
+from .lines import Kind, Line, alike, wrapped
 
 ORDER = {"fail": 0, "warn": 1, "ok": 2}
 # The order of the lines: from the ground up.
@@ -105,8 +107,8 @@ def _usefulness(look: Mapping[str, Any] | None) -> int:
 def doubts(plan: Mapping[str, Any]) -> list[Check]:
     """Return warnings for what the plan refuses: the cluster is verified all the same."""
     return [
-        _check("plan", "warn", refusal["text"], None, "site refuses to run until this is corrected")
-        for refusal in plan.get("refusals") or []
+        _check("plan", "warn", text, None, "site refuses to run until this is corrected")
+        for text in summary.sentences(plan.get("refusals") or [])
     ]
 
 
@@ -199,7 +201,7 @@ def _sentences(checks: Iterable[Check]) -> list[str]:
         by_name.setdefault(item["name"], []).append((item["node"] or "", text_))
     found = []
     for name, rows in by_name.items():
-        for hosts, text_ in alike(rows, lambda text: "".join(letter for letter in text if not letter.isdigit())):
+        for hosts, text_ in alike(rows, lambda _host, text: "".join(letter for letter in text if not letter.isdigit())):
             where = names(host for host in hosts if host)
             found.append("%s%s: %s" % (where + ", " if where else "", name, text_))
     return found

@@ -29,8 +29,10 @@ ROWS: dict[str, Row] = {
     "kubeadm_ignore_preflight_errors": same(),
     "cluster_name": Row("kube_cluster_domain", values.cluster_name, "where dns_domain is not set"),
     "dns_domain": Row("kube_cluster_domain", values.dns_domain),
-    "ip": Row("kube_node_ip", values.node_address, "an IP address of the host"),
+    "ip": Row("kube_node_ip", values.node_address, "an IP address of the host", asks=True),
     "access_ip": Row("kube_node_ip", values.access_address, "must equal ip", asks=True),
+    "ip6": Row("kube_node_ip", values.second_address, "beside ip"),
+    "access_ip6": Row("kube_node_ip", values.second_address, "must equal ip6"),
     "kube_override_hostname": to("kube_node_name"),
     "etcd_member_name": unused("etcd members have the names of the nodes"),
     # Networks
@@ -103,9 +105,9 @@ ROWS: dict[str, Row] = {
     # Nodes
     "node_labels": to("kube_node_labels"),
     "node_taints": to("kube_node_taints", as_list),
-    "kubelet_max_pods": to("kubelet_config.maxPods"),
-    "kubelet_pod_pids_limit": to("kubelet_config.podPidsLimit"),
-    "kube_read_only_port": to("kubelet_config.readOnlyPort"),
+    "kubelet_max_pods": to("kubelet_config.maxPods", values.whole),
+    "kubelet_pod_pids_limit": to("kubelet_config.podPidsLimit", values.whole),
+    "kube_read_only_port": to("kubelet_config.readOnlyPort", values.whole),
     "kubelet_config_extra_args": to("kubelet_config"),
     "kubelet_node_config_extra_args": to("kubelet_config"),
     "kubelet_shutdown_grace_period": to("kubelet_config.shutdownGracePeriod"),
@@ -307,7 +309,7 @@ ROWS: dict[str, Row] = {
 }
 # Names that only Kubespray's inventories have, beside those that begin with kube. Others are anybody's, such as ip.
 _MARKS = """
-    access_ip apiserver_loadbalancer_domain_name auto_renew_certificates container_manager containerd_registries
+    access_ip access_ip6 apiserver_loadbalancer_domain_name auto_renew_certificates container_manager containerd_registries
     containerd_registries_mirrors containerd_registry_auth deploy_netchecker enable_dual_stack_networks
     enable_nodelocaldns etcd_deployment_type etcd_kubeadm_enabled etcd_member_name loadbalancer_apiserver
     loadbalancer_apiserver_localhost loadbalancer_apiserver_port loadbalancer_apiserver_type

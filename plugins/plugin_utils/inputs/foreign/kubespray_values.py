@@ -35,10 +35,21 @@ def _is_address(value: Any) -> bool:
     return True
 
 
+def whole(value: Any) -> Any:
+    """Return a number that is written as text as a number: Kubespray's templates do not tell them apart."""
+    text = str(value).strip()
+    return int(text) if isinstance(value, str) and text.lstrip("-").isdecimal() else value
+
+
+_NO_ADDRESS = "not an IP address. Write one of the host's, or set kube_node_ip to an address or a network."
+
+
 def node_address(value: Any, context: Context) -> Outcome:
+    if is_empty(value):
+        return nothing("not set")
     if FROM_FACTS in str(value):
         return nothing("a fact; the plan chooses the address")
-    return translated({"kube_node_ip": str(value)}) if _is_address(value) else nothing("not an IP address")
+    return _addresses(value, context) if _is_address(value) else ask(_NO_ADDRESS)
 
 
 def access_address(value: Any, context: Context) -> Outcome:
@@ -46,9 +57,33 @@ def access_address(value: Any, context: Context) -> Outcome:
     if is_empty(value) or str(value) == str(own) or FROM_FACTS in str(value):
         return nothing("the same as ip")
     if is_empty(own):
-        return translated({"kube_node_ip": str(value)})
+        return _addresses(value, context) if _is_address(value) else ask(_NO_ADDRESS)
     text = "access_ip %s differs from ip %s, and nodes reach each other at one address. Set kube_node_ip to that one."
     return ask(text % (value, own))
+
+
+def _addresses(first: Any, context: Context) -> Outcome:
+    """Return the node's address, and the IPv6 address beside it if the cluster has both families."""
+    other = next((text for text in map(context.get, ("ip6", "access_ip6")) if _is_address(text) and ":" in text), None)
+    both = _has_both(context) and other and ":" not in str(first)
+    return translated({"kube_node_ip": "%s,%s" % (first, other) if both else str(first)})
+
+
+def second_address(value: Any, context: Context) -> Outcome:
+    """Read ip6 or access_ip6, which _addresses() takes."""
+    if is_empty(value) or FROM_FACTS in str(value):
+        return nothing("the plan chooses the address")
+    if not _is_address(value) or ":" not in str(value):
+        return ask("not an IPv6 address. Correct or remove it: the plan finds the IPv6 address beside the other one.")
+    other = context.get("ip6")
+    if not is_empty(other) and str(other) != str(value):
+        return ask("differs from ip6 %s, and nodes reach each other at one address. Remove one of them." % other)
+    return Outcome(Kind.UNDERSTOOD) if _has_both(context) else nothing("the cluster has one address family")
+
+
+def _has_both(context: Context) -> bool:
+    second = any(is_true(context.get(name)) for name in ("enable_dual_stack_networks", "ipv6_stack"))
+    return second and (is_empty(context.get("ipv4_stack")) or is_true(context.get("ipv4_stack")))
 
 
 def plugin(value: Any, _context: Context) -> Outcome:
@@ -82,12 +117,15 @@ def both_families(name: str) -> Row:
     """A switch for IPv4 and IPv6. Kubespray has defaults for the IPv6 networks, this collection has none."""
 
     def read(value: Any, context: Context) -> Outcome:
-        names = ("kube_pods_subnet", "kube_pods_subnet_ipv6", "kube_service_addresses", "kube_service_addresses_ipv6")
+        names = ["kube_pods_subnet_ipv6", "kube_service_addresses_ipv6"]
+        if is_empty(context.get("ipv4_stack")) or is_true(context.get("ipv4_stack")):
+            names = ["kube_pods_subnet", "kube_service_addresses", *names]
         missing = [each for each in names if is_empty(context.get(each))]
-        if not is_true(value) or not missing:
+        again = name == "ipv6_stack" and is_true(context.get("enable_dual_stack_networks"))
+        if not is_true(value) or again or not missing:
             return nothing("read with kube_pods_subnet")
-        text = "%s: %s is not set. Set it, or kube_pod_cidrs and kube_service_cidrs with a network of each family."
-        return ask(text % (name, ", ".join(missing)))
+        text = "%s: not set: %s. Set %s, or kube_pod_cidrs and kube_service_cidrs with a network of each family."
+        return ask(text % (name, ", ".join(missing), "it" if len(missing) == 1 else "them"))
 
     return Row("kube_pod_cidrs", read, "read with kube_pods_subnet", asks=True)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...base import words
 from ...base.distribution import Problems
 from ...base.findings import Finding
 from ...base.model import Datastore
@@ -115,20 +116,25 @@ def names(case: Case) -> Problems:
     double = [hosts for rows in machines.values() for hosts in rows if len(hosts) > 1]
     for hosts in double:
         text = "%s are one machine (%s). List it once. A control plane that takes pods goes into both groups."
-        values = (" and ".join(hosts), ", ".join(same_machine.addresses(case.nodes[hosts[0]]["info"])))
+        values = (words.together(hosts), ", ".join(same_machine.addresses(case.nodes[hosts[0]]["info"])))
         found.append(Finding("machine.listed_twice", text % values, hosts[0], hosts))
     for name, hosts in by_name.items():
         if len(hosts) > 1 and hosts not in double:
             text = "%s have the same node name %s. Rename the hosts, or set kube_node_name."
-            found.append(Finding("node_name.not_unique", text % (" and ".join(hosts), name), hosts[0], name))
+            found.append(Finding("node_name.not_unique", text % (words.together(hosts), name), hosts[0], name))
     for machine, rows in machines.items():
         if len(rows) > 1:
             first = [hosts[0] for hosts in rows]
+            newcomers = sorted({*first} & {*_newcomers(case)})
+            where = words.names(newcomers) if 0 < len(newcomers) < len(first) else "all but one of them"
+            # systemd-machine-id-setup may take the same one again: from D-Bus or the virtual machine's UUID.
             text = (
-                "%s have the same machine ID %s, and are different machines. Give each its own before it joins: on all "
-                "but one of them, remove /etc/machine-id and run systemd-machine-id-setup."
+                "%s have the same machine ID %s, and are different machines. Give each its own before it joins: on %s, "
+                "run `tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id`, and reboot."
             )
-            found.append(Finding("machine_id.not_unique", text % (" and ".join(first), machine), first[0], machine))
+            found.append(
+                Finding("machine_id.not_unique", text % (words.together(first), machine, where), first[0], machine)
+            )
     return Problems(found, [])
 
 

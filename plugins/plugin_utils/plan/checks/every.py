@@ -72,6 +72,7 @@ OF_A_NODE = (
     occupants.runtimes,
     occupants.data,
     occupants.cni_files,
+    occupants.addresses_of_services,
     machine.cgroup,
     machine.kernel,
     machine.disks,

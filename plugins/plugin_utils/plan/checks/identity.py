@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...base import words
 from ...base.distribution import Distribution, Node, Nodes
 from ...base.findings import Finding
 from .. import membership
@@ -33,15 +34,18 @@ def renamed(nodes: Nodes, live: Mapping[str, Any]) -> list[Finding]:
     """
     known = {row["machine_id"]: row["name"] for row in live.get("nodes") or [] if row.get("machine_id")}
     text = "%s: is the node %s of the cluster, and its name is now %s. A node keeps its name: set kube_node_name: %s%s"
-    found = []
+    names = {}
     for host, node in sorted(nodes.items()):
         cluster = _cluster(node)
         name = cluster.get("node_name") or known.get(node["info"].get("machine_id") or "")
         member = cluster.get("kubelet_conf") or cluster.get("node_name")
         if name and name != node["name"] and member and not cluster.get("foreign"):
-            replaceable = cluster.get("role") == "worker" or membership.is_replaceable(nodes, host)
-            values = (host, name, node["name"], name, membership.or_reset(host, replaceable))
-            found.append(Finding("member.renamed", text % values, host, node["name"], name))
+            names[host] = name
+    found = []
+    for host, name in names.items():
+        own = nodes[host]["name"]
+        values = (host, name, own, name, membership.or_reset(nodes, host, list(names)))
+        found.append(Finding("member.renamed", text % values, host, own, name))
     return found
 
 
@@ -128,7 +132,7 @@ def several_clusters(nodes: Nodes, control_planes: Sequence[str]) -> list[Findin
             if known:
                 groups.setdefault(str(known), []).append(host)
         if len(groups) > 1:
-            parts = "; ".join("%s on %s" % (known, ", ".join(hosts)) for known, hosts in sorted(groups.items()))
+            parts = "; ".join("%s on %s" % (known, words.names(hosts)) for known, hosts in sorted(groups.items()))
             text = (
                 "The control planes are of %d clusters: they have different %s (%s). Find out which one has your data, "
                 "reset the others (kubewright.cluster.reset --limit HOST), and run again."

@@ -17,6 +17,7 @@ from ...base.distribution import Node, Problems
 from ...base.findings import Finding
 from ...base.model import Datastore
 from ...network import plugins
+from ...network.addresses import IPVS_INTERFACE
 from ..draft import Case
 
 Facts = Mapping[str, Any]
@@ -91,6 +92,24 @@ def cni_files(case: Case, host: str, node: Node) -> Problems:
     )
     value = _some(others)
     return Problems([Finding("host.other_cni", text % (host, value), host, value)] if others else [], [])
+
+
+def addresses_of_services(_case: Case, host: str, node: Node) -> Problems:
+    """Refuse a newcomer that answers for the Services of an older cluster itself: kube-proxy's interface stays there.
+
+    pkg/proxy/ipvs/proxier.go in mode ipvs: it binds the addresses of all Services to this interface.
+    """
+    info = node["info"]
+    rows = [row for row in info["network"].get("interfaces") or [] if row["name"] == IPVS_INTERFACE]
+    held = [item["address"] for row in rows for item in row.get("addresses") or [] if item.get("scope") == "global"]
+    if not held or (info.get("cluster") or {}).get("kubelet_conf"):
+        return Problems([], [])
+    text = (
+        "%s: the interface %s of an older cluster has the addresses of its Services (%s), so the host would answer for "
+        "them itself. Remove it: ip link delete %s."
+    )
+    values = (host, IPVS_INTERFACE, _some(held), IPVS_INTERFACE)
+    return Problems([Finding("host.ipvs_left_over", text % values, host, held)], [])
 
 
 def _some(names: list[str]) -> str:

@@ -89,6 +89,15 @@ def test_refusals_are_printed_once_and_end_the_run(action, store):
         lookup(planned, "node")
 
 
+def test_problems_are_counted_as_they_are_printed(action, store):
+    """One fault of many hosts is one problem."""
+    hosts, groups = inventory(1, 5, dns={"nameservers": ["10.100.0.53"]})
+    result, made = run(action, store, hosts, groups)
+    assert result["msg"] == "Nothing was changed. 1 problem, see above."
+    assert "; 1 problem, 0 warnings." in made._display.text()
+    assert "refused: cp-1, w-1 to w-5 (6 nodes): " in made._display.text()
+
+
 def test_refusals_without_a_failure_unless_asked_for(action, store):
     hosts, groups = inventory(1, 0, {"kube_verison": "1"})
     assert not run(action, store, hosts, groups, {"refuse": False})[0].get("failed")

@@ -29,11 +29,11 @@ def template(value, replaced=None):
     return value
 
 
-def read(groups, host="cp-1", **variables):
-    """Return host_inputs.Read of a host."""
+def read(groups, host="cp-1", elsewhere=(), **variables):
+    """Return host_inputs.Read of a host. elsewhere: names of variables that other hosts have."""
     hosts = {name: {"ansible_host": "10.0.0.1%d" % number} for number, name in enumerate(everybody(groups), 1)}
     given = {**variables, "hostvars": SimpleNamespace(raw_get=hosts.get)}
-    return host_inputs.read(host, given, template, groups)
+    return host_inputs.read(host, given, template, groups, elsewhere)
 
 
 def everybody(groups):
@@ -44,8 +44,9 @@ def everybody(groups):
 def rows(groups, own=None, **variables):
     """Return what is kept of each host. own: variables by host."""
     found = {}
+    names = [name for given in (own or {}).values() for name in given]
     for number, host in enumerate(everybody(groups), 1):
-        got = read(groups, host, **variables, **(own or {}).get(host, {}))
+        got = read(groups, host, names, **variables, **(own or {}).get(host, {}))
         found[host] = {
             "info": machine(host, "10.0.0.1%d" % number),
             "inputs": got.given,
@@ -58,8 +59,9 @@ def rows(groups, own=None, **variables):
 def planned(groups, own=None, **variables):
     """Return the plan of an inventory, as the action plugin completes it."""
     looks = rows(groups, own, **variables)
-    foreign_inventory.spread(looks, groups)
-    plan = planner.cluster_plan(looks, groups)
+    roles = foreign_inventory.assumed(looks, groups)
+    foreign_inventory.spread(looks, roles)
+    plan = planner.cluster_plan(looks, roles)
     plan["refusals"] = as_dicts(foreign_inventory.findings(looks, groups, None)) + plan["refusals"]
     foreign_inventory.attribute(looks, [*plan["refusals"], *plan["warnings"], *plan["reasons"]])
     plan["inventory"] = foreign_inventory.report(looks, groups)

@@ -54,3 +54,36 @@ def test_other_hosts_are_not(groups):
 def test_a_group_that_is_misspelt_is_said_once():
     groups = {"kube_control_plane": ["a"], "kube_nodes": ["b"], "k8s_cluster": ["a", "b"]}
     assert len(misspelt(groups)) == 1 and without_role(groups) == []
+
+
+def test_another_cluster_in_the_inventory_is_not_put_into_this_one():
+    groups = {
+        "kube_control_plane": ["m"],
+        "kube_node": ["n"],
+        "server": ["s"],
+        "agent": ["a"],
+        "k3s_cluster": ["s", "a"],
+    }
+    (found,) = without_role(groups)
+    assert described([found]) == ["groups.no_role value=a, s limit=k3s_cluster"]
+    assert "An inventory is one cluster: if these hosts are another one, give them an inventory." in found.text
+
+
+def test_groups_for_lost_control_planes_are_not_misspelt_ones():
+    groups = {
+        "kube_control_plane": ["a"],
+        "broken_kube_control_plane": ["b"],
+        "broken_etcd": ["b"],
+        "k8s_cluster": ["a"],
+    }
+    assert misspelt(groups) == [] and without_role(groups) == []
+
+
+@pytest.mark.parametrize("name", ["rke2", "k8s"])
+def test_groups_of_other_distributions_show_the_roles(name):
+    servers, agents = {"rke2": ("servers", "agents"), "k8s": ("masters", "workers")}[name]
+    groups = {"%s_%s" % (name, servers): ["s"], "%s_%s" % (name, agents): ["a"], "%s_cluster" % name: ["s", "a"]}
+    assert [found.limit for found in misspelt(groups)] in (
+        ["kube_node", "kube_control_plane"],
+        ["kube_control_plane", "kube_node"],
+    )

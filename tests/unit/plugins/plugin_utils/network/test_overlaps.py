@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 import pytest
 from ansible_collections.kubewright.cluster.plugins.module_utils.detect import network
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
@@ -130,3 +132,19 @@ def test_pods_and_services_list_the_families_in_one_order():
     hosts["cp-1"]["info"]["network"]["interfaces"][0]["addresses"].append(six)
     found = described(planner.cluster_plan(hosts, groups)["refusals"])
     assert found == ["cidrs.order value=fd42:96::/112, 10.96.0.0/16 limit=IPv4"]
+
+
+def test_one_place_is_said_once_though_the_kernel_lists_the_default_route_first():
+    found, _warnings = refusals({"kube_service_cidrs": ["10.0.0.0/16"]})
+    assert found == ["cidrs.used_by_host node=cp-1 value=10.0.0.0/16 limit=10.0.0.0/24"]
+
+
+def test_all_proposals_can_be_taken_at_once():
+    rows = [{"dst": dst, "dev": "eth1", "family": 4} for dst in ("10.244.7.0/24", "10.96.5.0/24")]
+    hosts, groups = inventory(1, 0, {})
+    row = {"address": "192.168.1.5", "prefix": 24, "family": 4, "scope": "global"}
+    interfaces = [{"name": "eth0", "up": True, "mtu": 1500, "addresses": [row]}]
+    hosts["cp-1"]["info"]["network"] = {"interfaces": interfaces, "routes": rows}
+    found = [row["text"] for row in planner.cluster_plan(hosts, groups)["refusals"]]
+    proposed = [ip_network(text.partition("such as ")[2].rstrip(".")) for text in found]
+    assert len(proposed) == 2 and not proposed[0].overlaps(proposed[1])

@@ -56,12 +56,18 @@ INPUTS = [
     ({"kube_api_endpoint": {"adress": "10.0.0.9"}}, "inputs.unknown value=kube_api_endpoint.adress"),
     (
         {"kube_api_endpoint": {"mode": "vip", "address": "192.168.9.9"}},
-        "endpoint.no_interface node=cp-1 value=192.168.9.9 limit=eth0",
+        "endpoint.no_interface node=cp-1 value=192.168.9.9 limit=10.0.0.0/24 on eth0",
     ),
     ({"kube_api_port": "https"}, 'inputs.type value="https" limit=int'),
     ({"kube_api_port": 6443.5}, "inputs.type value=6443.5 limit=int"),
     ({"kube_allow_cgroup_v1": "perhaps"}, 'inputs.type value="perhaps" limit=bool'),
     ({"kube_network": "bridge"}, 'inputs.type value="bridge" limit=dict'),
+    # What an INI inventory hands on as text.
+    (
+        {"kube_network": "{plugin: kube-router}"},
+        'inputs.type value="{plugin: kube-router}" limit=dict',
+    ),
+    ({"kube_pod_cidrs": "[10.20.0.0/16]"}, 'inputs.type value="[10.20.0.0/16]" limit=list'),
     (
         {"kube_network": {"plugin": "weave"}},
         'inputs.choice value="weave" limit=auto, bridge, kube-router, flannel, none',

@@ -250,3 +250,8 @@ def test_a_release_of_k3s_asks_for_k3s():
     hosts, groups = inventory(1, 1, inputs={"kube_version": "v1.36.1+k3s1", "kube_distribution": "kubeadm"})
     plan = planner.cluster_plan(hosts, groups)
     assert described(plan["refusals"]) == ["version.of_other_distribution value=v1.36.1+k3s1 limit=kubeadm"]
+
+
+def test_hosts_that_cannot_run_it_for_one_reason_are_named_together():
+    found = texts(decided([{"init": "other"}] * 3, [{"init": "other"}] * 5).problems.refusals)
+    assert len(found) == 1 and "cp-1, cp-2, cp-3 and w-1 to w-5 have " in found[0] and found[0].count(" needs ") == 1

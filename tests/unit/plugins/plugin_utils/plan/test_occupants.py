@@ -164,3 +164,16 @@ def test_a_member_is_not_examined():
         row["info"]["occupied"] = {"/var/lib/containerd": ["x"], "/var/lib/etcd": ["member"]}
         row["info"]["services"]["docker"] = ACTIVE
     assert planner.cluster_plan(hosts, groups)["refusals"] == []
+
+
+def test_addresses_of_an_older_clusters_services_are_named_with_what_removes_them():
+    row = {"address": "10.96.0.1", "prefix": 32, "family": 4, "scope": "global"}
+    left = {"name": "kube-ipvs0", "mtu": 1500, "up": False, "addresses": [row, {**row, "address": "10.96.0.10"}]}
+    hosts, groups = inventory(1, 1)
+    network = hosts["w-1"]["info"]["network"]
+    network["interfaces"] = [left, *network["interfaces"]]
+    plan = planner.cluster_plan(hosts, groups)
+    assert described(plan["refusals"]) == ["host.ipvs_left_over node=w-1 value=['10.96.0.1', '10.96.0.10']"]
+    assert plan["nodes"]["w-1"]["address"] == "10.0.0.12"
+    hosts["w-1"]["info"]["cluster"].update(kubelet_conf=True, kind="kubeadm")  # of its own cluster
+    assert "host.ipvs_left_over" not in "".join(described(planner.cluster_plan(hosts, groups)["refusals"]))

@@ -8,7 +8,11 @@ from __future__ import annotations
 import pytest
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described
-from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import inventory, machine
+from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.machines import (
+    inventory,
+    machine,
+    texts,
+)
 
 ROCKY = {"id": "rocky", "family": "redhat", "version_id": "9.5"}
 
@@ -112,6 +116,16 @@ def test_a_copy_beside_a_machine_that_is_listed_twice():
     found = planner.cluster_plan(hosts, groups)["refusals"]
     assert [row["id"] for row in found] == ["machine.listed_twice", "machine_id.not_unique"]
     assert found[1]["text"].startswith("m1 and w2 have the same machine ID")
+    assert "on all but one of them, run" in found[1]["text"]
+
+
+def test_a_member_keeps_its_machine_id_and_its_copies_change_theirs():
+    hosts, groups = inventory(1, 2)
+    for row in hosts.values():
+        row["info"]["machine_id"] = "4711"
+    hosts["cp-1"]["info"]["cluster"].update(kind="kubeadm", kubelet_conf=True, role="control_plane")
+    found = [row for row in planner.cluster_plan(hosts, groups)["refusals"] if row["id"] == "machine_id.not_unique"]
+    assert "on w-1, w-2, run `tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id`" in texts(found)[0]
 
 
 @pytest.mark.parametrize(

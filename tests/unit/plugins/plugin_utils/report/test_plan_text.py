@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.base.words import names
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.plan import planner
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.report import lines, plan_text, summary, todo
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.report.lines import Kind
@@ -115,7 +116,7 @@ def test_findings_of_many_nodes_are_one_line():
     ],
 )
 def test_names(hosts, words):
-    assert lines.names(hosts) == words
+    assert names(hosts) == words
 
 
 @pytest.mark.parametrize(

@@ -242,7 +242,10 @@ def test_techno_tims_sample():
 
 
 def test_groups_called_master_and_node_count_only_in_such_an_inventory():
-    assert planned({"master": ["cp-1"], "node": ["w-1"]})["control_planes"] == []
+    found = described(planned({"master": ["cp-1"], "node": ["w-1"]})["refusals"])
+    assert found == [
+        "groups.misspelt value=%s limit=%s" % row for row in (("master", "kube_control_plane"), ("node", "kube_node"))
+    ]
 
 
 def test_pyratlabs_says_which_hosts_belong_where():

@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.controller import foreign_inventory
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs import schema
 from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs.foreign import dialects, from_kubespray
+from ansible_collections.kubewright.cluster.plugins.plugin_utils.inputs.groups import misspelt
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.findings import described, ids
 from ansible_collections.kubewright.cluster.tests.unit.plugins.plugin_utils.foreign import (
     KUBESPRAY,
@@ -224,6 +225,42 @@ def test_what_only_the_author_can_decide_is_refused(given):
     assert ids(found.foreign.problems) == ["inventory.decision"] and found.foreign.problems[0].value == name
 
 
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        # An inventory with names in place of addresses; nodes are not left to chance without a word.
+        ({"ip": "fun-vm-0.testdomain.com"}, ["ip fun-vm-0.testdomain.com: not an IP address"]),
+        ({"access_ip": "node1.example.com"}, ["access_ip node1.example.com: not an IP address"]),
+        ({"ip": "10.0.0.11", "access_ip6": "10.0.0.11"}, ["access_ip6 10.0.0.11: not an IPv6 address"]),
+        ({"ip6": "fd00::1", "access_ip6": "fd00::2"}, ["access_ip6 fd00::2: differs from ip6 fd00::1"]),
+        ({"ip": "fun-vm-0.testdomain.com", "kube_node_ip": "eth0"}, []),
+        # Two switches for the same thing are one question.
+        (
+            {"enable_dual_stack_networks": True, "ipv6_stack": True},
+            ["enable_dual_stack_networks: not set: kube_pods_subnet, kube_service_addresses, kube_pods_subnet_ipv6, "],
+        ),
+    ],
+)
+def test_addresses_that_are_none_are_asked_for(given, wanted):
+    found = read(KUBESPRAY, **given).foreign.problems
+    assert len(ids(found)) == len(wanted)
+    assert all(one.text.startswith(start) for one, start in zip(found, wanted))
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ({"ip": "10.0.0.11", "ip6": "fd00::11", "enable_dual_stack_networks": True}, "10.0.0.11,fd00::11"),
+        ({"ip": "10.0.0.11", "access_ip6": "fd00::11", "ipv6_stack": True}, "10.0.0.11,fd00::11"),
+        ({"access_ip": "10.0.0.11", "ip6": "fd00::11", "ipv6_stack": "true"}, "10.0.0.11,fd00::11"),
+        ({"ip": "10.0.0.11", "ip6": "fd00::11"}, "10.0.0.11"),  # a member of a cluster with one family keeps its one
+        ({"ip": "10.0.0.11", "ip6": "", "ipv6_stack": True}, "10.0.0.11"),
+    ],
+)
+def test_both_addresses_of_a_node_are_taken_where_the_cluster_has_both_families(given, wanted):
+    assert read(KUBESPRAY, **given).foreign.inputs["kube_node_ip"] == wanted
+
+
 def test_an_input_settles_a_question_and_wins_over_a_translated_value():
     found = read(KUBESPRAY, kube_network_plugin="calico", kube_network={"plugin": "none"})
     assert found.foreign.problems == [] and found.given["kube_network"] == {"plugin": "none"}
@@ -308,6 +345,35 @@ def test_other_words_for_the_groups_count_where_no_group_gives_a_role():
     assert planned({"kube_control_plane": ["cp-1"], "kube_node": ["w-1"], "workers": ["x-1"]})["refusals"] == []
 
 
+def test_what_else_is_wrong_is_said_beside_groups_that_give_no_role():
+    """The roles that are meant are taken for the rest of the plan, which is refused in any case."""
+    plan = planned({"masters": ["cp-1"], "kube-workers": ["w-1"]}, kube_service_cidrs=["10.0.0.0/16"])
+    assert described(plan["refusals"]) == [
+        "groups.misspelt value=kube-workers limit=kube_node",
+        "groups.misspelt value=masters limit=kube_control_plane",
+        "cidrs.used_by_host node=cp-1 value=10.0.0.0/16 limit=10.0.0.0/24",
+        "cidrs.used_by_host node=w-1 value=10.0.0.0/16 limit=10.0.0.0/24",
+    ]
+    assert (plan["control_planes"], plan["workers"]) == (["cp-1"], ["w-1"])
+
+
+def test_an_inventory_without_control_planes_says_what_is_wrong_with_the_inputs():
+    found = planned({"kube_node": ["w-1"]}, kube_pod_cidrs=["10.0.0.0/16"], kube_service_cidrs=["10.0.0.0/16"])
+    assert ids(found["refusals"]) == ["control_planes.none", "cidrs.overlap"]
+
+
+def test_an_old_name_of_a_group_is_not_proposed():
+    (found,) = misspelt({"kube_masters": ["cp-1"]})
+    assert described([found]) == ["groups.misspelt value=kube_masters limit=kube_control_plane"]
+
+
+def test_an_inventory_is_of_one_project():
+    """A host without a variable that shows it is read as the others are: a misspelt input is one problem."""
+    groups = {"kube_control_plane": ["cp-1"], "kube_node": ["w-1"]}
+    plan = planned(groups, {"cp-1": {"ip": "10.0.0.11"}}, kube_verison="1.36")
+    assert ids(plan["refusals"]) == ["inputs.unknown"] and plan["inventory"]["project"] == "Kubespray"
+
+
 def test_groups_that_give_no_role_here_are_named():
     plan = planned({**KUBESPRAY, "bastion": ["b-1"], "calico_rr": ["w-1"]}, {"cp-1": {"ip": "10.0.0.11"}})
     names = [entry["name"] for entry in plan["inventory"]["not_taken"]]
@@ -345,3 +411,13 @@ def test_names_of_its_oldest_releases_are_known():
         enable_network_policy=True,
     )
     assert found.pop("enable_network_policy") == "not_taken" and set(found.values()) == {"no_effect"}
+
+
+def test_numbers_in_quotes_are_numbers_as_in_its_templates():
+    given = {"kubelet_max_pods": "250", "kube_read_only_port": "0", "kubelet_pod_pids_limit": -1}
+    assert read(KUBESPRAY, **given).foreign.inputs["kubelet_config"] == {
+        "maxPods": 250,
+        "readOnlyPort": 0,
+        "podPidsLimit": -1,
+    }
+    assert read(KUBESPRAY, kubelet_max_pods="many").foreign.inputs["kubelet_config"] == {"maxPods": "many"}
