@@ -3,10 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measure an upgrade while a client reads, writes and watches ten times a second through a worker's API endpoint.
 
-    python benchmarks/upgrade.py playbook [--distribution k3s] [--control-planes 3] [--old-etcd] | by-hand |
-        kill --seeds 12
+    python benchmarks/upgrade.py playbook [--distribution k3s] [--control-planes 3] [--old-etcd] [--begin 1.34.4] |
+        by-hand | kill --seeds 12
 
-The lab must be up (tests/lab/lab up). Each command creates its own nodes (cluster "bench") and removes them at the end.
+The lab must be up (tests/lab/lab up), for --begin with that release (tests/lab/lab build --kubernetes VERSION). Each
+command creates its own nodes (cluster "bench") and removes them at the end.
 """
 
 from __future__ import annotations
@@ -42,10 +43,16 @@ TARGET = "1.37.2"
 LINE = re.compile(r": (control plane|K3s) .* in \d+ s")
 
 
+# Prints the name of each container of etcd once.
+MEMBERS = (
+    "timeout 3600 sh -c 'while sleep 1; do crictl ps -q --name ^etcd$; done' | awk '!seen[$0]++ {print; fflush()}'"
+)
+
+
 def start(options):
     """Make a cluster of the older version."""
     old = {"kubeadm_cluster_config": {"etcd": {"local": {"imageTag": "3.6.8-0"}}}} if options.old_etcd else {}
-    make(options.control_planes, options.workers, old)
+    make(options.control_planes, options.workers, {**old, **({"kube_version": options.begin} if options.begin else {})})
     playbook("site")
 
 
@@ -85,10 +92,24 @@ def report(kind, seconds, process):
     return found
 
 
+def watched_members():
+    """Start to watch etcd's containers on the control planes. Return {name: process}; none with K3s."""
+    return {name: started_on(name, MEMBERS) for name in nodes()[0]} if DISTRIBUTION[0] == "kubeadm" else {}
+
+
+def restarts(watched):
+    """Return {name: how often etcd was started again}."""
+    found = {}
+    for name, process in watched.items():
+        process.terminate()
+        found[name] = len(process.communicate()[0].split()) - 1
+    return found
+
+
 def with_playbook(options):
     """Upgrade with the playbook, then again, then run site."""
     start(options)
-    running = client()
+    running, watched = client(), watched_members()
     time.sleep(5)
     change(target(options))
     seconds, output = playbook("upgrade", check=False)
@@ -96,6 +117,7 @@ def with_playbook(options):
     if not went_well(output):
         print(output[-6000:])
     report("playbook", seconds, running)
+    print("etcd started again: %s (target: at most 2 a member)" % restarts(watched), flush=True)
     for name in ("upgrade", "site"):
         again, output = playbook(name, check=False)
         changed = sum(row["changed"] for row in recap(output).values())
@@ -157,6 +179,7 @@ def main():
     parser.add_argument(
         "--old-etcd", action="store_true", help="start with kubeadm's own etcd, which is too old for 3.7"
     )
+    parser.add_argument("--begin", help="the release of the cluster before the upgrade")
     parser.add_argument("--distribution", choices=["kubeadm", "k3s"], default="kubeadm")
     parser.add_argument("--keep", action="store_true", help="keep the nodes")
     parser.add_argument("--seeds", type=int, default=12)

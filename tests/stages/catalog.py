@@ -37,6 +37,9 @@ MORE_SCENARIOS = (
     "k3s-restore",
     "k3s-restore-ha",
 )
+# An upgrade over several minor releases. The releases before those of the other scenarios are built only for it.
+PATH_SCENARIO = "kubeadm-upgrade-path"
+OLDER = "tests/lab/lab build --kubernetes 1.34 --kubernetes 1.35 && tests/lab/lab up"
 
 
 def make_copy() -> None:
@@ -105,11 +108,11 @@ def ansible_test() -> list[Stage]:
 def clusters() -> list[Stage]:
     """Return the stages of the lab and everything that needs it."""
 
-    def on_the_lab(name: str, command: list[str], by_default: bool = True) -> Stage:
-        return Stage(name, command, needs=("lab:up",), lane="clusters", by_default=by_default)
+    def on_the_lab(name: str, command: list[str], by_default: bool = True, needs: str = "lab:up") -> Stage:
+        return Stage(name, command, needs=(needs,), lane="clusters", by_default=by_default)
 
-    def molecule(name: str, by_default: bool = True) -> Stage:
-        return on_the_lab(f"molecule:{name}", ["tests/scenario.sh", name], by_default)
+    def molecule(name: str, by_default: bool = True, **options) -> Stage:
+        return on_the_lab(f"molecule:{name}", ["tests/scenario.sh", name], by_default, **options)
 
     return [
         Stage("lab:build", ["tests/lab/lab", "build"], lane="lab"),
@@ -122,6 +125,8 @@ def clusters() -> list[Stage]:
         on_the_lab("sanity:2.20", ["tests/sanity.sh", "2.20"], by_default=False),
         on_the_lab("sanity:2.21", ["tests/sanity.sh", "2.21"], by_default=False),
         on_the_lab("controller", ["tests/controller.sh"], by_default=False),
+        on_the_lab("lab-older", ["bash", "-c", OLDER], by_default=False),
+        molecule(PATH_SCENARIO, by_default=False, needs="lab-older"),
     ]
 
 
@@ -140,7 +145,7 @@ def everything() -> list[Stage]:
 def chosen(stages: list[Stage], words: list[str]) -> list[Stage]:
     """Return the stages with the given names or first parts of names (`lint`, `molecule`), or the default stages.
 
-    If a stage needs the lab, the lab's stages are added.
+    Stages that they need are added.
     """
     if not words:
         return [stage for stage in stages if stage.by_default]
@@ -150,6 +155,8 @@ def chosen(stages: list[Stage], words: list[str]) -> list[Stage]:
     unknown = [word for word in words if word not in known]
     if unknown:
         raise SystemExit(f"Unknown stage: {', '.join(unknown)}. Known: all, {', '.join(sorted(known))}.")
-    picked = [stage for stage in stages if stage.name in words or stage.name.split(":")[0] in words]
-    lab = any(stage.needs for stage in picked)
-    return [stage for stage in stages if stage in picked or (lab and stage.lane == "lab")]
+    picked = {stage.name for stage in stages if stage.name in words or stage.name.split(":")[0] in words}
+    for stage in reversed(stages):
+        if stage.name in picked:
+            picked.update(stage.needs)
+    return [stage for stage in stages if stage.name in picked]

@@ -65,10 +65,13 @@ def minor(version):
 
 
 def chosen(table, wanted):
-    """Return the Kubernetes versions that match `wanted` (versions or minors), or all if it is empty."""
+    """Return the Kubernetes versions that match `wanted` (versions or minors).
+
+    If it is empty: all except those that are built only when they are named.
+    """
     known = sorted(table["kubernetes"], key=number)
     if not wanted:
-        return known
+        return [version for version in known if version not in table["only_if_named"]]
     found = []
     for word in wanted:
         version = word.lstrip("v")

@@ -103,7 +103,7 @@ def parser():
         action="append",
         default=[],
         metavar="VERSION",
-        help="a version or a minor version; default: all in versions.json",
+        help="a version or a minor version; default: those in versions.json that are not in only_if_named",
     )
     one.add_argument(
         "--arch", default=catalog.host_arch(), help="Go's name of an architecture; images are built for the host's only"

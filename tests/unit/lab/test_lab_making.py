@@ -57,7 +57,12 @@ def test_a_complete_cluster_comes_before_the_next_version():
 
 @pytest.mark.parametrize(
     "words, found",
-    [([], ["1.36.3", "1.37.2"]), (["1.36"], ["1.36.3"]), (["v1.37.2", "1.37"], ["1.37.2"])],
+    [
+        ([], ["1.36.3", "1.37.2"]),
+        (["1.36"], ["1.36.3"]),
+        (["v1.37.2", "1.37"], ["1.37.2"]),
+        (["1.34", "1.35"], ["1.34.4", "1.35.4"]),  # only if they are named
+    ],
 )
 def test_versions_are_selected_by_version_or_minor(words, found):
     assert catalog.chosen(TABLE, words) == found

@@ -99,3 +99,17 @@ def test_a_stopped_stage_cleans_up(stage, tmp_path, monkeypatch):
     assert (tmp_path / "clean").exists()
     thread.join()
     assert one.state == "failed"
+
+
+def test_what_a_stage_needs_is_selected_too(stage, monkeypatch):
+    monkeypatch.syspath_prepend(str(SOURCE.parents[1]))
+    catalog = importlib.import_module("stages.catalog")
+    everything = catalog.everything()
+    assert [one.name for one in catalog.chosen(everything, ["molecule:kubeadm-upgrade-path"])] == [
+        "lab:build",
+        "lab:up",
+        "lab-older",
+        "molecule:kubeadm-upgrade-path",
+    ]
+    assert [one.name for one in catalog.chosen(everything, ["lint:ruff"])] == ["lint:ruff"]
+    assert not {"lab-older", "molecule:kubeadm-upgrade-path"} & {one.name for one in catalog.chosen(everything, [])}

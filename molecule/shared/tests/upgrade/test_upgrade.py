@@ -40,7 +40,8 @@ def test_no_copy_of_etcd_is_left(host):
 
 
 def test_the_users_tasks_ran_before_and_after_each_node(host, inputs):
-    assert host.file("/run/upgrade-hooks").content_string.split() == ["v1.36.3", f"v{inputs['kube_version']}"]
+    noted = host.file("/run/upgrade-hooks").content_string.split()
+    assert noted == [f"v{inputs['older_version']}", f"v{inputs['kube_version']}"]
 
 
 def test_the_backup_is_there(inputs):
