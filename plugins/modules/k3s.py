@@ -232,7 +232,8 @@ def started(wanted: Parameters) -> dict[str, Any]:
         runner.start(unit, restart or (server and bool(wanted["database"])), data_dir)
         changed = True
     if wanted["until"] != "started":
-        runner.wait(unit, of_new_process(unit, old, question(wanted)), server, wanted["timeout"], wanted["database"])
+        problem_of = of_new_process(unit, old, question(wanted))
+        runner.wait(wanted["node_name"], unit, problem_of, server, wanted["timeout"], wanted["database"])
         if server and wanted["credentials"]:
             end_restore()
     return {"changed": changed, "backup": backup}
@@ -298,7 +299,8 @@ def rotated(wanted: Parameters) -> dict[str, Any]:
     if wanted["until"] != "started":
         ask = question(wanted)
         server = wanted["role"] == "server"
-        runner.wait(unit, lambda: ask() or renew.problem(data_dir, former), server, wanted["timeout"], "")
+        name, timeout = wanted["node_name"], wanted["timeout"]
+        runner.wait(name, unit, lambda: ask() or renew.problem(data_dir, former), server, timeout, "")
     return {"changed": True}
 
 

@@ -179,10 +179,10 @@ def start(unit: str, restart: bool, data_dir: str) -> None:
         raise K3sError("%s: %s" % (unit, done.complaint()))
 
 
-def wait(unit: str, problem_of: Callable[[], str], server: bool, timeout: int, database: str = "") -> None:
+def wait(node: str, unit: str, problem_of: Callable[[], str], server: bool, timeout: int, database: str = "") -> None:
     """Wait until the node serves. Raise K3sError with K3s's last errors if it does not in time, or keeps failing.
 
-    problem_of: returns why it does not serve yet, "" if it does. server: False for an agent. timeout: seconds.
+    node: its name, for messages. problem_of: returns why it does not serve yet, "" if it does. server: False for an agent. timeout: seconds.
     database: the external datastore, for messages, "" if there is none.
     """
     began = time.monotonic()
@@ -196,12 +196,12 @@ def wait(unit: str, problem_of: Callable[[], str], server: bool, timeout: int, d
         waited = time.monotonic() - began
         hopeless = _datastore_refusal(unit, waited, database, old_lines) if server else _agent_refusal(unit, waited)
         if hopeless:
-            raise K3sError("%s: %s\n%s" % (unit, hopeless, last_errors(unit)))
+            raise K3sError("%s: %s: %s\n%s" % (node, unit, hopeless, last_errors(unit)))
         failures = manager.restarts(unit) - before
         if waited > timeout or failures > MOST_RESTARTS:
             span = "%d starts" % failures if failures > MOST_RESTARTS else "%d s" % timeout
-            text = "%s does not serve after %s: %s\n%s%s"
-            raise K3sError(text % (unit, span, masked_message(problem), _unreached_address(unit), last_errors(unit)))
+            why = "%s: %s does not serve after %s: %s\n" % (node, unit, span, masked_message(problem))
+            raise K3sError(why + _unreached_address(unit) + last_errors(unit))
         time.sleep(0.5)
 
 

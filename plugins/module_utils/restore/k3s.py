@@ -203,7 +203,7 @@ class First(Server):
             runner.start(UNIT, True, self.data)
         elif not services.here().active(UNIT):
             runner.start(UNIT, False, self.data)
-        runner.wait(UNIT, lambda: readiness.serving_problem(self.name), True, int(timeout))
+        runner.wait(self.name, UNIT, lambda: readiness.serving_problem(self.name), True, int(timeout))
         seconds = round(time.monotonic() - began, 1)
         store = self.manifest["datastore"]
         counts = self._counts(int(store["revision"]), raised_by(self.manifest, row["at"]))

@@ -131,7 +131,7 @@ def test_a_node_that_does_not_serve_fails_with_the_reason(start, monkeypatch):
     )
     failed = start(timeout=0)
     assert (
-        failed["failed"] and "k3s does not serve after 0 s" in failed["msg"] and SECRET["server"] not in failed["msg"]
+        failed["failed"] and ": k3s does not serve after 0 s" in failed["msg"] and SECRET["server"] not in failed["msg"]
     )
 
 

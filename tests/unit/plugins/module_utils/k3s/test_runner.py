@@ -308,5 +308,5 @@ def test_a_server_that_does_not_join_names_the_address_that_it_does_not_reach(mo
 
     monkeypatch.setattr(services, "here", Manager)
     with pytest.raises(k3s_node.K3sError) as failed:
-        k3s_node.wait("k3s", lambda: "its API is not ready", True, -1)
+        k3s_node.wait("cp-1", "k3s", lambda: "its API is not ready", True, -1)
     assert told in str(failed.value) if told else "It cannot connect" not in str(failed.value)
