@@ -13,29 +13,16 @@ The lab must be up (tests/lab/lab up). The nodes (cluster "bench") are created a
 from __future__ import annotations
 
 import argparse
-import base64
-import datetime
-import re
 import subprocess
 import sys
 import time
 
-from bench import answers, ask, local_url, make, nodes, playbook, recap, remove, ssh, ssh_argv
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from bench import ROOT, answers, ask, local_url, make, nodes, playbook, recap, remove, ssh, ssh_argv
 
-PKI = "/etc/kubernetes/pki/"
-# Certificates by the authority that signs them, as files of a control plane.
-FILES = {
-    "ca": [PKI + "apiserver.crt", PKI + "apiserver-kubelet-client.crt"],
-    "front-proxy-ca": [PKI + "front-proxy-client.crt"],
-    "etcd/ca": [
-        PKI + "apiserver-etcd-client.crt",
-        *(PKI + "etcd/%s.crt" % name for name in ("server", "peer", "healthcheck-client")),
-    ],
-}
-KUBECONFIGS = ["/etc/kubernetes/%s.conf" % name for name in ("admin", "controller-manager", "scheduler")]
-KUBELET = "/var/lib/kubelet/pki/kubelet-client-current.pem"
+sys.path.insert(0, str(ROOT / "molecule/shared/tests"))
+
+from expire import expire  # noqa: E402
+
 SERIALS = r"""
 for port in 6443 2379 2380; do
   python3 -c 'import ssl, sys, hashlib; c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT); c.check_hostname = False
@@ -61,50 +48,12 @@ print(time.time())
 """
 
 
-def expired(pem: str, authority: str, key: str) -> str:
-    """Return a certificate as it would be three days after its end, signed by the authority. All as PEM."""
-    leaf = x509.load_pem_x509_certificate(pem.encode())
-    now = datetime.datetime.now(datetime.timezone.utc)
-    day = datetime.timedelta(days=1)
-    builder = x509.CertificateBuilder(
-        x509.load_pem_x509_certificate(authority.encode()).subject,
-        leaf.subject,
-        leaf.public_key(),
-        x509.random_serial_number(),
-        now - 368 * day,
-        now - 3 * day,
-    )
-    for extension in leaf.extensions:
-        builder = builder.add_extension(extension.value, extension.critical)
-    signer = serialization.load_pem_private_key(key.encode(), None)
-    return builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
-
-
 def read(host: str, path: str) -> str:
     return ssh(host, "cat " + path).stdout
 
 
 def write(host: str, path: str, text: str) -> None:
     ssh(host, "cat >" + path, input=text)
-
-
-def expire(planes, workers) -> None:
-    """Replace every certificate of the nodes by one that has expired. Keys stay."""
-    first = list(planes)[0]
-    authorities = {name: (read(first, PKI + name + ".crt"), read(first, PKI + name + ".key")) for name in FILES}
-    for host in planes:
-        for name, paths in FILES.items():
-            for path in paths:
-                write(host, path, expired(read(host, path), *authorities[name]))
-        for path in KUBECONFIGS:
-            text = read(host, path)
-            old = re.search(r"client-certificate-data: (\S+)", text)[1]
-            new = expired(base64.b64decode(old).decode(), *authorities["ca"])
-            write(host, path, text.replace(old, base64.b64encode(new.encode()).decode()))
-    for host in [*planes, *workers]:
-        text = read(host, KUBELET)
-        old = re.search("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n", text, re.S)[0]
-        write(host, KUBELET, text.replace(old, expired(old, *authorities["ca"])))
 
 
 def served(planes) -> dict:
@@ -140,7 +89,7 @@ def renew() -> None:
 def lost() -> None:
     """Bring back a cluster that was off until all of its certificates had expired."""
     planes, workers, _variables = nodes()
-    expire(planes, workers)
+    expire(planes, workers, read, write)
     everything = [*planes, *workers]
     subprocess.run(["podman", "restart", "-t", "5", *everything], check=True, stdout=subprocess.DEVNULL)
     time.sleep(20)

@@ -36,6 +36,10 @@ MORE_SCENARIOS = (
     "kubeadm-restore",
     "k3s-restore",
     "k3s-restore-ha",
+    "kubeadm-dual",
+    "kubeadm-ipv6",
+    "kubeadm-losses",
+    "k3s-losses",
 )
 # An upgrade over several minor releases. The releases before those of the other scenarios are built only for it.
 PATH_SCENARIO = "kubeadm-upgrade-path"
