@@ -18,6 +18,7 @@ from ...network import addresses, cidrs, overlaps, plugins
 from ...network.plugin import Situation
 from .. import propose_roles, same_machine
 from ..draft import Case
+from .machine import NEW_MACHINE_ID
 
 # A look arrives some seconds after it was sent, more on a slow machine.
 # Nodes without a clock that runs on begin in 1970, or where they were switched off.
@@ -127,14 +128,12 @@ def names(case: Case) -> Problems:
             first = [hosts[0] for hosts in rows]
             newcomers = sorted({*first} & {*_newcomers(case)})
             where = words.names(newcomers) if 0 < len(newcomers) < len(first) else "all but one of them"
-            # systemd-machine-id-setup may take the same one again: from D-Bus or the virtual machine's UUID.
             text = (
                 "%s have the same machine ID %s, and are different machines. Give each its own before it joins: on %s, "
-                "run `tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id`, and reboot."
+                "run `%s`, and reboot."
             )
-            found.append(
-                Finding("machine_id.not_unique", text % (words.together(first), machine, where), first[0], machine)
-            )
+            text %= (words.together(first), machine, where, NEW_MACHINE_ID)
+            found.append(Finding("machine_id.not_unique", text, first[0], machine))
     return Problems(found, [])
 
 

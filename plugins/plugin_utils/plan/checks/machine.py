@@ -42,6 +42,8 @@ _PORT_INPUTS = {API_SERVER: "kube_api_port", API_ENDPOINT: "kube_api_endpoint.po
 HAPROXY_BOOLEAN = "haproxy_connect_any"
 # Without these parts of the facts nothing safe can be planned: what they hold is unknown, not absent.
 ESSENTIAL_PARTS = ("architecture", "cluster", "files", "services", "artifacts", "network", "owned", "occupied")
+# systemd-machine-id-setup may take that of another machine: from D-Bus or the virtual machine's UUID.
+NEW_MACHINE_ID = "tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id"
 
 
 def failed_parts(host: str, info: Facts) -> list[Finding]:
@@ -140,8 +142,7 @@ def system(case: Case, host: str, node: Node) -> Problems:
         found.append(Finding("dns.no_servers", text % (host, dns.get("resolv_conf") or "/etc/resolv.conf"), host))
     if not info.get("machine_id") and "machine_id" in info and not case.joined[host]:
         text = "%s: /etc/machine-id is empty, so that its Node cannot be told from that of another machine. Run there: "
-        text += "systemd-machine-id-setup"
-        found.append(Finding("machine_id.missing", text % host, host))
+        found.append(Finding("machine_id.missing", text % host + NEW_MACHINE_ID, host))
     if not (info.get("clock") or {}).get("synchronised") and not (info.get("virtualization") or {}).get("container"):
         text = (
             "%s: no time service keeps the clock correct; etcd and certificates depend on it. Set "
