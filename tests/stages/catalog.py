@@ -121,6 +121,7 @@ def clusters() -> list[Stage]:
     return [
         Stage("lab:build", ["tests/lab/lab", "build"], lane="lab"),
         Stage("lab:up", ["tests/lab/lab", "up"], needs=("lab:build",), lane="lab"),
+        pytest("programs", "tests/lab/programs", needs=("lab:build",), lane="clusters"),
         pytest("datastore", "tests/lab/datastore", needs=("lab:build",), lane="clusters"),
         pytest("destinations", "tests/lab/destinations", needs=("lab:build",), lane="clusters"),
         pytest("local", "tests/lab/nodes", needs=("lab:up",), lane="clusters"),

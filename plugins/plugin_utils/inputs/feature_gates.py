@@ -8,7 +8,7 @@ https://kubernetes.io/docs/reference/command-line-tools-reference/feature-gates/
 
 from __future__ import annotations
 
-# All gates of Kubernetes 1.34.4, 1.36.3 and 1.37.2: pkg/features, apiserver, apiextensions-apiserver, component-base,
+# All gates of Kubernetes 1.34.4, 1.35.4, 1.36.3 and 1.37.2: pkg/features, apiserver, apiextensions-apiserver, component-base,
 # client-go, controller-manager and cloud-provider.
 GATES = frozenset(
     """
@@ -68,36 +68,37 @@ GATES = frozenset(
     PreventStaticPodAPIReferences ProbeHostPodSecurityStandards ProcMountType QOSReserved
     RecoverVolumeExpansionFailure RecursiveReadOnlyMounts ReduceDefaultCrashLoopBackOffDecay
     RelaxedDNSSearchValidation RelaxedEnvironmentVariableValidation RelaxedServiceNameValidation
-    ReloadKubeletServerCertificateFile RemoteRequestHeaderUID ResilientWatchCacheInitialization ResourceHealthStatus
-    ResourceHealthStatusMessage RestartAllContainersOnContainerExits RetryGenerateName
-    RotateKubeletServerCertificate RuntimeClassInImageCriApi SELinuxChangePolicy SELinuxMount
-    SELinuxMountReadWriteOncePod SchedulerAsyncAPICalls SchedulerAsyncPreemption SchedulerPopFromBackoffQ
-    SchedulerPreQueueingHints SchedulerQueueingHints SeparateCacheWatchRPC SeparateTaintEvictionController
-    ServiceAccountNodeAudienceRestriction ServiceAccountTokenJTI ServiceAccountTokenNodeBinding
-    ServiceAccountTokenNodeBindingValidation ServiceAccountTokenPodNodeInfo ServiceCIDRStatusFieldWiping
-    ServiceTrafficDistribution ShardedListAndWatch SidecarContainers SizeBasedListCostEstimate
-    SizeMemoryBackedVolumes StaleControllerConsistencyDaemonSet StaleControllerConsistencyHPA
-    StaleControllerConsistencyJob StaleControllerConsistencyReplicaSet StaleControllerConsistencyStatefulSet
-    StatefulSetAutoDeletePVC StatefulSetRecreateStrategy StatefulSetSemanticRevisionComparison
-    StorageCapacityScoring StorageNamespaceIndex StorageVersionAPI StorageVersionHash StorageVersionMigrator
-    StreamingCollectionEncodingToJSON StreamingCollectionEncodingToProtobuf StrictCostEnforcementForVAP
-    StrictCostEnforcementForWebhooks StrictIPCIDRValidation StructuredAuthenticationConfiguration
-    StructuredAuthenticationConfigurationEgressSelector StructuredAuthenticationConfigurationJWKSMetrics
-    StructuredAuthorizationConfiguration SupplementalGroupsPolicy TaintTolerationComparisonOperators TestA TestAlpha
-    TestAlphaEnabled TestAlphaNoVersion TestB TestBeta TestBetaDisabled TestBetaNoVersion TestCompatA TestCompatB
-    TestCompatC TestCompatibility TestDeprecated TestDeprecatedNoVersion TestFastBeta TestGA TestGANoVersion
-    TestLatestFastBeta TestLockedFalse TestLockedTrue TestPreAlpha TokenRequestServiceAccountUIDValidation
-    TopologyAwareHints TopologyAwareWorkloadScheduling TopologyManagerPolicyAlphaOptions
-    TopologyManagerPolicyBetaOptions TopologyManagerPolicyOptions TranslateStreamCloseWebsocketRequests
-    UnauthenticatedHTTP2DOSMitigation UnknownVersionInteroperabilityProxy UnlockWhileProcessingFIFO
-    UserNamespacesHostNetworkSupport UserNamespacesPodSecurityStandards UserNamespacesSupport VolumeAttributesClass
-    VolumeBindMountOptions VolumeLimitScaling WatchCacheInitializationPostStartHook
-    WatchFromStorageWithoutResourceVersion WatchList WatchListClient WatchListCompression
-    WebhookRoundTripLoadBalancing WinDSR WinOverlay WindowsCPUAndMemoryAffinity WindowsGracefulNodeShutdown
-    WindowsHostNetwork WorkloadAwarePreemption WorkloadWithJob
-""".split()
+    ReloadKubeletClientCAFile ReloadKubeletServerCertificateFile RemoteRequestHeaderUID
+    ResilientWatchCacheInitialization ResourceHealthStatus ResourceHealthStatusMessage
+    RestartAllContainersOnContainerExits RetryGenerateName RotateKubeletServerCertificate RuntimeClassInImageCriApi
+    SELinuxChangePolicy SELinuxMount SELinuxMountReadWriteOncePod SchedulerAsyncAPICalls SchedulerAsyncPreemption
+    SchedulerPopFromBackoffQ SchedulerPreQueueingHints SchedulerQueueingHints SeparateCacheWatchRPC
+    SeparateTaintEvictionController ServiceAccountNodeAudienceRestriction ServiceAccountTokenJTI
+    ServiceAccountTokenNodeBinding ServiceAccountTokenNodeBindingValidation ServiceAccountTokenPodNodeInfo
+    ServiceCIDRStatusFieldWiping ServiceTrafficDistribution ShardedListAndWatch SidecarContainers
+    SizeBasedListCostEstimate SizeMemoryBackedVolumes StaleControllerConsistencyDaemonSet
+    StaleControllerConsistencyHPA StaleControllerConsistencyJob StaleControllerConsistencyReplicaSet
+    StaleControllerConsistencyStatefulSet StatefulSetAutoDeletePVC StatefulSetRecreateStrategy
+    StatefulSetSemanticRevisionComparison StorageCapacityScoring StorageNamespaceIndex StorageVersionAPI
+    StorageVersionHash StorageVersionMigrator StreamingCollectionEncodingToJSON
+    StreamingCollectionEncodingToProtobuf StrictCostEnforcementForVAP StrictCostEnforcementForWebhooks
+    StrictIPCIDRValidation StructuredAuthenticationConfiguration StructuredAuthenticationConfigurationEgressSelector
+    StructuredAuthenticationConfigurationJWKSMetrics StructuredAuthorizationConfiguration SupplementalGroupsPolicy
+    SystemdWatchdog TaintTolerationComparisonOperators TestA TestAlpha TestAlphaEnabled TestAlphaNoVersion TestB
+    TestBeta TestBetaDisabled TestBetaNoVersion TestCompatA TestCompatB TestCompatC TestCompatibility TestDeprecated
+    TestDeprecatedNoVersion TestFastBeta TestGA TestGANoVersion TestLatestFastBeta TestLockedFalse TestLockedTrue
+    TestPreAlpha TokenRequestServiceAccountUIDValidation TopologyAwareHints TopologyAwareWorkloadScheduling
+    TopologyManagerPolicyAlphaOptions TopologyManagerPolicyBetaOptions TopologyManagerPolicyOptions
+    TranslateStreamCloseWebsocketRequests UnauthenticatedHTTP2DOSMitigation UnknownVersionInteroperabilityProxy
+    UnlockWhileProcessingFIFO UserNamespacesHostNetworkSupport UserNamespacesPodSecurityStandards
+    UserNamespacesSupport VolumeAttributesClass VolumeBindMountOptions VolumeLimitScaling
+    WatchCacheInitializationPostStartHook WatchFromStorageWithoutResourceVersion WatchList WatchListClient
+    WatchListCompression WebhookRoundTripLoadBalancing WinDSR WinOverlay WindowsCPUAndMemoryAffinity
+    WindowsGracefulNodeShutdown WindowsHostNetwork WorkloadAwarePreemption WorkloadWithJob
+    """.split()
 ) | {"AllAlpha", "AllBeta"}
-# Gates that a release brought. Those of 1.36 may be of 1.35.
+# Gates that a release brought. Those of 1.36 may be of 1.35. One that a patch brought to an older release, too, is not
+# among them.
 NEW_GATES: dict[str, frozenset[str]] = {
     "1.35": frozenset(
         """
@@ -116,7 +117,7 @@ NEW_GATES: dict[str, frozenset[str]] = {
         ResourceHealthStatusMessage RestartAllContainersOnContainerExits ServiceCIDRStatusFieldWiping
         ShardedListAndWatch StaleControllerConsistencyDaemonSet StaleControllerConsistencyJob
         StaleControllerConsistencyReplicaSet StaleControllerConsistencyStatefulSet
-        StatefulSetSemanticRevisionComparison StructuredAuthenticationConfigurationJWKSMetrics
+        StructuredAuthenticationConfigurationJWKSMetrics
         TaintTolerationComparisonOperators TestCompatA TestCompatB TestCompatC TestCompatibility TestFastBeta
         TestLatestFastBeta TopologyAwareWorkloadScheduling UnlockWhileProcessingFIFO
         UserNamespacesHostNetworkSupport VolumeLimitScaling WorkloadAwarePreemption WorkloadWithJob
