@@ -56,6 +56,10 @@ options:
     description: kubeadm's configuration that is stored in the cluster first, empty if none is.
     type: str
     default: ""
+  patches:
+    description: Directory on the node with patches of static pods and of the kubelet's configuration, empty for none.
+    type: str
+    default: ""
   ignore_preflight_errors:
     description: Preflight checks of kubeadm that need not pass.
     type: list
@@ -112,6 +116,7 @@ def control_plane(work: Upgrade, wanted: Parameters) -> Dict[str, Any]:
         wanted["addons"],
         wanted["ignore_preflight_errors"],
         wanted["config"],
+        wanted["patches"] or "",
     )
     work.control_plane(step, wanted["timeout"])
     return {"changed": True}
@@ -119,7 +124,7 @@ def control_plane(work: Upgrade, wanted: Parameters) -> Dict[str, Any]:
 
 def kubelet(work: Upgrade, wanted: Parameters) -> Dict[str, Any]:
     """Write the kubelet's files."""
-    work.kubelet(wanted["timeout"])
+    work.kubelet(wanted["timeout"], wanted["patches"] or "")
     return {"changed": True}
 
 
@@ -142,6 +147,7 @@ def main() -> None:
             "config": {"type": "str", "default": "", "no_log": True},  # the user may have put a secret into it
             "ignore_preflight_errors": {"type": "list", "elements": "str", "default": []},
             "etcd_cluster": {"type": "str", "default": ""},
+            "patches": {"type": "str", "default": ""},
             "timeout": {"type": "int", "default": 600},
         },
         required_if=[("state", "control_plane", ["name", "version"])],

@@ -41,7 +41,7 @@ class Step(NamedTuple):
 
     kind: kubeadm's command, apply or node. version: such as 1.37.2. etcd_tag: of etcd's image; empty if etcd stays.
     addons: CoreDNS and kube-proxy follow. ignored: preflight checks that need not pass. upload: ClusterConfiguration to
-    store first, empty for none.
+    store first, empty for none. patches: directory on the node with the user's patches, empty for none.
     """
 
     kind: str
@@ -50,12 +50,14 @@ class Step(NamedTuple):
     addons: bool
     ignored: List[str]
     upload: str
+    patches: str = ""
 
 
 def configuration(step: Step, etcd_upgrade: bool, timeout: int) -> Dict[str, Any]:
     """Return the UpgradeConfiguration of a step.
 
-    The kubelet's file changes together with the kubelet, not before: an older kubelet may not read a newer file.
+    The kubelet's file changes together with the kubelet, not before: an older kubelet may not read a newer file. kubeadm
+    does not remember patches: without them the static pods lose what they had.
     """
     part: Dict[str, Any] = {
         "certificateRenewal": True,
@@ -65,6 +67,8 @@ def configuration(step: Step, etcd_upgrade: bool, timeout: int) -> Dict[str, Any
         "imagePullSerial": False,
         "skipPhases": ["kubelet-config"] + ([] if step.addons else ["addon"]),
     }
+    if step.patches:
+        part["patches"] = {"directory": step.patches}
     if step.kind == "apply":
         part["kubernetesVersion"] = "v" + step.version
     return {
@@ -147,11 +151,15 @@ class Upgrade:
             return "its etcd does not answer: %s" % (error or type(error).__name__)
         return "" if numbers(there) >= numbers(step.etcd_tag) else "its etcd has version %s" % there
 
-    def kubelet(self, timeout: float) -> None:
-        """Bring the kubelet's files to the version of the installed kubeadm, before its restart. Raise KubeadmError."""
+    def kubelet(self, timeout: float, patches: str = "") -> None:
+        """Bring the kubelet's files to the version of the installed kubeadm, before its restart. Raise KubeadmError.
+
+        patches: directory on the node with the user's patches, empty for none.
+        """
+        more = ["--patches", patches] if patches else []
         with self.runner.lock(timeout), self._without_copies():
             strip_flags(self.runner.root + paths.KUBELET_FLAGS)
-            self.runner.kubeadm(["upgrade", "node", "phase", "kubelet-config"], timeout)
+            self.runner.kubeadm(["upgrade", "node", "phase", "kubelet-config", *more], timeout)
 
 
 def numbers(text: str) -> List[int]:

@@ -226,6 +226,16 @@ def join_document(cluster: Cluster, node: Node) -> str:
     return dump(merge(join, cluster["join_extra"]))
 
 
+def patches(inputs: Inputs, control_plane: bool) -> str:
+    """Return the directory of the user's patches on a node, empty for none.
+
+    A running control plane is written again with the configuration of `kubeadm init`, however it came into the cluster.
+    """
+    names = ("kubeadm_init_config", "kubeadm_join_config") if control_plane else ("kubeadm_join_config",)
+    found = [(inputs[name].get("patches") or {}).get("directory") for name in names]
+    return next((str(directory) for directory in found if directory), "")
+
+
 def problems(inputs: Inputs) -> list[Finding]:
     """Refuse keys of the kubeadm_* maps that the plan sets, and what kubeadm's own cluster does not work with."""
     found = [finding for name, owned in OWNED.items() for finding in owned_keys(inputs[name], owned, name)]

@@ -64,6 +64,14 @@ def tag(cluster: Cluster) -> str:
     return cluster.get("etcd_tag") or versions.images_of(cluster["version"])["etcd"]
 
 
+def unreachable(before: Version, after: Version) -> dict[str, str] | None:
+    """Return the rule that stays broken on the way between two versions, None if the image of a rule is enough."""
+    rule = problem(before, after)
+    if rule is None or not rule["image"]:
+        return rule
+    return problem(before, parsed(rule["image"]))
+
+
 def problem(before: Version, after: Version) -> dict[str, str] | None:
     """Return the rule of ETCD_FLOORS that a step between two versions breaks, None if it breaks none."""
     rule = ETCD_FLOORS.get(after[:2])

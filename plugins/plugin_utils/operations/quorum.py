@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""May etcd lose these members? With the numbers before and after. A pure function of the member list.
+"""May etcd lose these members, and are they those of the control planes? Pure functions of the member list.
 
 https://etcd.io/docs/v3.6/faq/#what-is-failure-tolerance; the rule is that of Cluster API's remediation
 (controlplane/kubeadm/internal/controllers/remediation.go): the worst case counts.
@@ -101,6 +101,28 @@ class Quorum:
             text = "%s joins etcd right now and does not vote yet. Wait until it does, or remove it too."
             refusals.append(Finding("remove.learner", text % ", ".join(self.learners), None, ", ".join(self.learners)))
         return Problems(refusals, warnings)
+
+
+def strangers(members: Sequence[Mapping[str, Any]], hosts: Mapping[str, str], version: str) -> list[Finding]:
+    """Refuse an upgrade while the member list differs from the control planes: removed members may come back.
+
+    hosts: by the control planes' names. version: that the cluster has.
+    https://etcd.io/blog/2025/zombie_members_upgrade/
+    """
+    named = {member["name"] for member in members}
+    found = []
+    for name in sorted(named):
+        if name and name not in hosts:
+            text = (
+                "etcd has the member %s, and no control plane of the inventory has this name. If its machine is gone, "
+                "remove it (kubewright.cluster.remove -e remove_nodes=%s). If it runs, put it into the inventory."
+            )
+            found.append(Finding("upgrade.etcd_stranger", text % (name, name), None, name))
+    for name, host in sorted(hosts.items()) if members else ():
+        if name not in named:
+            text = "%s: has no member of etcd. Run site with kube_version: %s, which adds it, then upgrade."
+            found.append(Finding("upgrade.etcd_missing", text % (host, version), host))
+    return found
 
 
 def _count(voters: Sequence[Mapping[str, Any]]) -> Count:

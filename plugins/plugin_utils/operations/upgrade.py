@@ -25,6 +25,8 @@ from .upgrade_path import Plane, State
 
 Infos = Mapping[str, Mapping[str, Any]]
 NAME = "upgrade"
+# With these refusals no way can be computed.
+PATHLESS = ("upgrade.downgrade", "upgrade.etcd_tag", "upgrade.etcd_floor")
 
 
 def early(plan: Mapping[str, Any], infos: Infos, wanted: str) -> list[Finding]:
@@ -153,7 +155,7 @@ def plan(plan: Mapping[str, Any], infos: Infos, options: Mapping[str, Any]) -> d
     distribution = distributions.by_name(plan["distribution"])
     known = upgrade_whole.ALL if distribution.one_program else upgrade_checks.ALL
     result["refusals"] = [finding for check in known for finding in check(case)]
-    if any(finding.id in ("upgrade.downgrade", "upgrade.etcd_tag") for finding in result["refusals"]):
+    if any(finding.id in PATHLESS for finding in result["refusals"]):
         return result
     result.update(
         windows=_windows(found, changes),

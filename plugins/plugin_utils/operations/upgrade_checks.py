@@ -15,7 +15,7 @@ from ..base.findings import Finding
 from ..base.reference import SKEW_PAGE
 from ..kubeadm import etcd_image
 from ..plan import distributions
-from . import upgrade_rules as rules
+from . import quorum, upgrade_rules as rules
 from .upgrade_path import State
 
 
@@ -88,12 +88,13 @@ def skew(case: Case) -> list[Finding]:
 
 
 def etcd(case: Case) -> list[Finding]:
-    """Refuse an etcd that is not healthy, or too full."""
+    """Refuse an etcd that is not healthy, too full, or whose members are not those of the control planes."""
     if case.answer.get("etcd_error"):
         text = "etcd does not say how it is (%s). Nothing is upgraded before it does."
         return [Finding("upgrade.etcd_silent", text % case.answer["etcd_error"], None, case.answer["etcd_error"])]
-    found = []
-    twice = of_one_name(case.answer.get("members") or [])
+    members = case.answer.get("members") or []
+    found = quorum.strangers(members, {plane.name: plane.host for plane in case.state.planes}, case.state.oldest)
+    twice = of_one_name(members)
     for name, rows in sorted(twice.items()):
         text = (
             "%s: %d members of etcd have this name (%s). One is left of a former machine and counts for the majority. Remove "
@@ -101,7 +102,7 @@ def etcd(case: Case) -> list[Finding]:
         )
         places = ", ".join("%s at %s" % (etcdctl_id(row["id"]), " ".join(row["addresses"])) for row in rows)
         found.append(Finding("upgrade.etcd_twice", text % (name, len(rows), places), name, len(rows), 1))
-    for member in (row for row in case.answer.get("members") or [] if row["name"] not in twice):
+    for member in (row for row in members if row["name"] not in twice):
         name = member["name"] or ", ".join(member["addresses"])
         if member["learner"]:
             text = "%s: its etcd member does not vote yet. Wait until it does, or remove the node."
@@ -121,6 +122,26 @@ def etcd(case: Case) -> list[Finding]:
             values = (name, quantity.human(member["size"]), 100 * member["size"] // quota, quantity.human(quota))
             found.append(Finding("upgrade.etcd_full", text % values, name, member["size"], quota))
     return found
+
+
+def etcd_floor(case: Case) -> list[Finding]:
+    """Refuse members that are too old for the next release of etcd, if no image brings them there on the way."""
+    members = [plane.etcd for plane in case.state.planes if plane.etcd]
+    try:
+        last = etcd_image.parsed(case.plan.get("etcd_tag") or versions.images_of(case.target)["etcd"])
+    except ValueError:
+        return []  # etcd_step() refuses that
+    rule = etcd_image.unreachable(min(members), last) if members else None
+    if rule is None:
+        return []
+    text = (
+        "etcd has version %s. Its members need at least %s before the next release (%s), or members that were removed "
+        "come back. Set kubeadm_cluster_config.etcd.local.imageTag to an image of %s or a later patch and kube_version: "
+        "%s, run upgrade, then go on to %s."
+    )
+    shown = ".".join(map(str, min(members)))
+    values = (shown, rule["version"], rule["source"], rule["version"], case.state.oldest, case.target)
+    return [Finding("upgrade.etcd_floor", text % values, None, shown, rule["version"])]
 
 
 def etcd_step(case: Case) -> list[Finding]:
@@ -174,14 +195,14 @@ def _gates(case: Case) -> dict[str, list[str]]:
         config = row["kubeadm_cluster_config"]
         for component in ("apiServer", "controllerManager", "scheduler"):
             values = rules.argument(config.get(component), "feature-gates")
-            found["kubeadm_cluster_config.%s.extraArgs" % component] = [g for v in values for g in rules.gates(v)]
-        found["kubeadm_cluster_config.featureGates"] = rules.gates(config.get("featureGates") or {})
-        found["kubeadm_proxy_config.featureGates of kube-proxy"] = rules.gates(
-            row["kubeadm_proxy_config"].get("featureGates") or {}
-        )
-        found.setdefault("kubelet_config.featureGates of the kubelet", []).extend(
-            rules.gates(row["kubelet_config"].get("featureGates") or {})
-        )
+            where = "kubeadm_cluster_config.%s.extraArgs" % component
+            found.setdefault(where, []).extend(gate for value in values for gate in rules.gates(value))
+        for where, document in (
+            ("kubeadm_cluster_config.featureGates", config),
+            ("kubeadm_proxy_config.featureGates of kube-proxy", row["kubeadm_proxy_config"]),
+            ("kubelet_config.featureGates of the kubelet", row["kubelet_config"]),
+        ):
+            found.setdefault(where, []).extend(rules.gates(document.get("featureGates") or {}))
     return found
 
 
@@ -328,7 +349,7 @@ def lock(case: Case) -> list[Finding]:
     return [Finding("cluster.locked", case.answer["lock"])] if case.answer.get("lock") else []
 
 
-ALL = (downgrade, skew, nodes, first_site, etcd, etcd_step, removed, apis, disks, obstacles, plans, lock)
+ALL = (downgrade, skew, nodes, first_site, etcd, etcd_step, etcd_floor, removed, apis, disks, obstacles, plans, lock)
 
 
 def warnings(case: Case) -> list[Finding]:

@@ -61,7 +61,7 @@ def rounds(state: State, way: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def removed(case: Case) -> list[Finding]:
-    """Refuse feature gates that a release on the way does not know, by name."""
+    """Refuse feature gates and flags of the kubelet that a release on the way does not know, by name."""
     found: list[Finding] = []
     for host, row in sorted(case.inputs.items()):
         given = {
@@ -75,16 +75,26 @@ def removed(case: Case) -> list[Finding]:
                 text = "%s: Kubernetes %s does not know the feature gate %s any more, and K3s would not start. "
                 text += "Take it out, run site, then upgrade."
                 found.append(Finding("upgrade.removed_gate", text % (where, release, name), None, name, release))
+        flags = [text.lstrip("-").partition("=")[0] for text in _values(row["k3s_config"], "kubelet-arg")]
+        for name, release in rules.removed(rules.REMOVED_KUBELET_FLAGS, flags, oldest, case.target).items():
+            text = "%s: k3s_config.kubelet-arg: Kubernetes %s does not know the kubelet's flag %s any more, and K3s "
+            text += "would not start. Take it out, run site, then upgrade."
+            found.append(Finding("upgrade.removed_flag", text % (host, release, name), host, name, release))
     return list(dict.fromkeys(found))
 
 
 def _listed(settings: Mapping[str, Any], key: str) -> list[str]:
     """Return the values of feature-gates in an argument of K3s, with the ones that are added to it."""
+    return [text.partition("=")[2] for text in _values(settings, key) if text.lstrip("-").startswith("feature-gates=")]
+
+
+def _values(settings: Mapping[str, Any], key: str) -> list[str]:
+    """Return the values of an argument of K3s, with the ones that are added to it."""
     values: list[str] = []
     for name in (key, key + "+"):
         given = settings.get(name) or []
         values += [str(text) for text in (given if isinstance(given, (list, tuple)) else [given])]
-    return [text.partition("=")[2] for text in values if text.lstrip("-").startswith("feature-gates=")]
+    return values
 
 
 def existing_program(case: Case) -> list[Finding]:

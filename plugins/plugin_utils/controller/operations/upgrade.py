@@ -190,6 +190,7 @@ class Operation(operation.Operation):
             "images": self.made["images"][self.plan["nodes"][host]["role"]],
             "drain": host in self.made["drained"],
             "kubelet": host in self.made["kubelets"],
+            "patches": config.patches(self.inputs[host], self.plan["nodes"][host]["role"] == "control_plane"),
         }
 
     def _round(self, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -202,6 +203,7 @@ class Operation(operation.Operation):
             **row,
             "program": "%s/%s/kubeadm" % (paths.VERSIONS, row["version"]),
             "etcd_tag": tag if row["etcd"] else "",
+            "patches": config.patches(self.inputs[host], control_plane=True),
             "ignored": service.preflight_exceptions(self.infos[host], self.inputs[host]),
             "etcd_cluster": live.get("etcd_cluster") or "",
         }

@@ -83,6 +83,17 @@ def test_apply_changes_the_static_pods_and_not_the_kubelets_file(node):
     assert made["apply"]["ignorePreflightErrors"] == ["Mem", "Swap"] and node.gate.waited == [30]
 
 
+@pytest.mark.parametrize("kind", ["apply", "node"])
+def test_the_users_patches_are_given_again(node, kind):
+    """kubeadm does not remember them, and static pods that it writes without them lose what they had."""
+    node.control_plane(STEP._replace(kind=kind, patches="/etc/patches"), 30)
+    assert json.loads(node.commands[0][1])[kind]["patches"] == {"directory": "/etc/patches"}
+    node.control_plane(STEP, 30)
+    assert "patches" not in json.loads(node.commands[1][1])["apply"]
+    node.kubelet(30, "/etc/patches")
+    assert node.commands[-1][0][1:] == ["upgrade", "node", "phase", "kubelet-config", "--patches", "/etc/patches"]
+
+
 def test_an_etcd_that_has_the_image_is_not_restarted(node):
     node.control_plane(STEP._replace(kind="node", etcd_tag="3.6.8-0", addons=False), 30)
     made = json.loads(node.commands[0][1])["node"]

@@ -132,6 +132,35 @@ def test_an_etcd_that_is_not_healthy_is_refused(cluster, member, expected):
     assert expected in described(cluster.planned()["refusals"])
 
 
+def test_members_that_are_not_those_of_the_control_planes_are_refused(cluster):
+    """Removed members came back with etcd 3.6: https://github.com/k3s-io/k3s/issues/13485"""
+    gone = {**cluster.members[1], "id": "9", "name": "cp-9", "serves": False}
+    cluster.members.append(gone)
+    assert "upgrade.etcd_stranger value=cp-9" in described(cluster.planned()["refusals"])
+    del cluster.members[1:2], cluster.members[-1]
+    assert described(cluster.planned()["refusals"]) == ["upgrade.etcd_missing node=cp-2"]
+
+
+@pytest.mark.parametrize("version, refused", [("3.5.21", True), ("3.5.25", True), ("3.5.26", False), ("3.6.5", False)])
+def test_members_below_the_floor_of_a_release_between_are_refused(cluster, version, refused):
+    cluster.members[1].update(version=version)  # one of three is enough
+    made = cluster.planned()
+    expected = ["upgrade.etcd_floor value=%s limit=3.5.26" % version] if refused else []
+    assert described(made["refusals"]) == expected
+    if refused:
+        assert not made["rounds"] and "imageTag" in made["refusals"][0].text
+    else:
+        assert made["etcd"]["carried"] == "3.6.11-0"
+
+
+def test_the_image_that_the_floor_asks_for_can_be_had_without_another_release():
+    cluster = Cluster({"kubeadm_cluster_config": {"etcd": {"local": {"imageTag": "3.5.27-0"}}}}, kube_version="1.36.3")
+    for member in cluster.members:
+        member["version"] = "3.5.21"
+    made = cluster.planned()
+    assert not made["refusals"] and [row["etcd"] for row in made["rounds"]] == [True] * 3
+
+
 def test_an_etcd_that_does_not_answer_is_refused(cluster):
     cluster.answer.update(members=[], etcd_error="timed out")
     assert "upgrade.etcd_silent" in ids(cluster.planned()["refusals"])
@@ -296,6 +325,36 @@ def test_an_image_of_the_users_that_goes_back_is_refused(cluster):
     older = {"etcd": {"local": {"imageTag": "3.6.8-0"}}}
     cluster.hosts = with_inputs(cluster.hosts, kubeadm_cluster_config=older)
     assert "upgrade.etcd_tag" in ids(cluster.planned()["refusals"])
+
+
+@pytest.mark.parametrize(
+    "given, planes, workers",
+    [
+        ({"kubeadm_init_config": "/init"}, "/init", ""),
+        ({"kubeadm_join_config": "/join"}, "/join", "/join"),
+        ({"kubeadm_init_config": "/init", "kubeadm_join_config": "/join"}, "/init", "/join"),
+        ({}, "", ""),
+    ],
+)
+def test_patches_of_the_users_go_along(given, planes, workers):
+    cluster = Cluster({name: {"patches": {"directory": place}} for name, place in given.items()})
+
+    def ask(wanted):
+        nothing = {"missing": {}, "silent": {}}
+        known = {"cluster": {**cluster.answer, "lock": ""}, "lock_run": ""}
+        return known if wanted["state"] == "asked" else {"files": nothing, "images": nothing}
+
+    options = {"force": False, "backup": False, "timeout": 300, "before_node": None, "after_node": None}
+    made, plan = Operation(options, {}, [], ask), cluster.plan()
+    made.planned(plan, cluster.hosts)
+    made.into(plan, list(cluster.hosts))
+    assert not plan["refusals"]
+    shared = made.shared()
+    assert {row["patches"] for row in shared["rounds"]} == {planes}
+    assert {host: row["patches"] for host, row in shared["nodes"].items()} == {
+        **dict.fromkeys(("cp-1", "cp-2", "cp-3"), planes),
+        "w-1": workers,
+    }
 
 
 def test_an_image_of_the_users_is_kept():

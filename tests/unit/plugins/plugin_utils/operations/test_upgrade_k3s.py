@@ -204,6 +204,23 @@ def test_a_removed_feature_gate_is_refused_by_name(inputs):
     assert ids(found) == ["upgrade.removed_gate"] and found[0].value == "SidecarContainers"
 
 
+@pytest.mark.parametrize("key", ["kubelet-arg", "kubelet-arg+"])
+def test_a_removed_flag_of_the_kubelet_is_refused_by_name(key):
+    """The kubelet of 1.35 does not start with it: https://github.com/kubernetes/kubeadm/issues/3281"""
+    for version, refused in (("1.34.4", True), ("1.35.4", False)):
+        cluster = Cluster(version)
+        cluster.hosts.update(
+            with_inputs(cluster.hosts, k3s_config={key: ["pod-infra-container-image=registry.k8s.io/pause:3.10"]})
+        )
+        found = [row for row in cluster.planned()["refusals"] if row.id == "upgrade.removed_flag"]
+        assert [row.node for row in found] == (["cp-1", "cp-2", "cp-3", "w-1"] if refused else [])
+
+
+def test_members_that_are_not_those_of_the_servers_are_refused(cluster):
+    cluster.members.append({**cluster.members[1], "id": "9", "leads": False})
+    assert described(cluster.planned()["refusals"]) == ["upgrade.etcd_twice node=cp-2 value=2 limit=1"]
+
+
 def test_a_program_of_the_users_cannot_pass_releases():
     cluster = Cluster("1.35.4")
     cluster.hosts = with_inputs(cluster.hosts, k3s_install_method="existing")
