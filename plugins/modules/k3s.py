@@ -226,7 +226,7 @@ def started(wanted: Parameters) -> dict[str, Any]:
     backup = runner.convert(unit, data_dir) if wanted["convert"] else ""
     restart = wanted["restart"] or changed or bool(backup)
     old = services.here().process(unit) if restart else None
-    wanted["etcd_cluster"] = readiness.etcd_cluster() if restart and server and not wanted["convert"] else ""
+    note_etcd(wanted, restart and server and not wanted["convert"])
     if restart or not services.here().active(unit):
         # A server that cannot reach its database keeps trying with its old settings for five minutes.
         runner.start(unit, restart or (server and bool(wanted["database"])), data_dir)
@@ -237,6 +237,11 @@ def started(wanted: Parameters) -> dict[str, Any]:
         if server and wanted["credentials"]:
             end_restore()
     return {"changed": changed, "backup": backup}
+
+
+def note_etcd(wanted: Parameters, runs: bool) -> None:
+    """Note etcd's cluster and members before the change. runs: whether this node may have a member."""
+    wanted["etcd_cluster"], wanted["etcd_members"] = readiness.etcd_before() if runs else ("", {})
 
 
 def end_restore() -> None:
@@ -265,7 +270,10 @@ def question(wanted: Parameters) -> Callable[[], str]:
         "voting": lambda: readiness.voting_problem(name, data_dir),
         "serving": lambda: readiness.serving_problem(name),
         "ready": lambda: readiness.server_problem(
-            name, must_vote=wanted["convert"], etcd_cluster=wanted["etcd_cluster"]
+            name,
+            must_vote=wanted["convert"],
+            etcd_cluster=wanted["etcd_cluster"],
+            etcd_members=wanted["etcd_members"],
         ),
     }
     return with_version(wanted, questions[wanted["until"]])
@@ -293,7 +301,7 @@ def rotated(wanted: Parameters) -> dict[str, Any]:
     """Renew the node's certificates, and wait as long as `until` says."""
     unit, data_dir = unit_of(wanted), wanted["data_dir"]
     former = renew.digests(data_dir, wanted["names"])
-    wanted["etcd_cluster"] = readiness.etcd_cluster() if wanted["role"] == "server" else ""
+    note_etcd(wanted, wanted["role"] == "server")
     renew.rotate(unit, wanted["program"], data_dir)
     runner.start(unit, False, data_dir)
     if wanted["until"] != "started":

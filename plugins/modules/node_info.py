@@ -306,7 +306,8 @@ node:
       description: C(kind) (kubeadm, k3s, rke2, microk8s, k0s) of the cluster that the machine belongs to, C(foreign),
         whether another tool made it, C(made_by) (such as Kubespray or k3s-ansible), C(ca_sha256), the digest of its
         certificate authority, C(role) (control_plane, worker), C(node_name) in its kubelet's certificate, C(finished),
-        whether its start or join ran to its end, C(kubelet_conf), C(admin_conf), C(manifests), C(etcd_data),
+        whether its start or join ran to its end, C(kubelet_conf), C(admin_conf), C(manifests), C(flags), the names of
+        the arguments in them by component, C(etcd_servers) of the API server, C(etcd_data),
         C(datastore) of a K3s server (C(sqlite), C(etcd), C(external) with the scheme of its address), C(server) that
         the kubelet uses, C(node_taints) with which K3s registered the node, C(node_ips) that its kubelet gives the
         Node, C(kubelet_args) by name as kubeadm wrote them, C(data_dir) of containerd or K3s, C(proxy_mode) of K3s's

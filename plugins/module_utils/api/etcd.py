@@ -184,6 +184,29 @@ def not_voting_reason(name: str, members: list[Member]) -> str:
     return "the members are %s" % (names or "unknown")
 
 
+def names_by_id(members: list[Member]) -> dict[str, str]:
+    """Return the name of each member, or its peers' address if it has not started, by its ID."""
+    return {str(item.get("ID")): item.get("name") or ", ".join(item.get("peerURLs") or []) for item in members}
+
+
+def lost_reason(before: dict[str, str], now: dict[str, str]) -> str:
+    """Return which members a change has cost the cluster, as names_by_id() has them; "" if none.
+
+    The restart of a K3s server did that: https://github.com/k3s-io/k3s/issues/7613
+    """
+    gone = sorted(name for number, name in before.items() if number not in now)
+    return "etcd has lost the members %s since the change began" % ", ".join(gone) if gone else ""
+
+
+def returned_reason(before: dict[str, str], now: dict[str, str]) -> str:
+    """Return which members a change has brought, as those that were removed once may come back; "" if none.
+
+    https://etcd.io/blog/2025/zombie_members_upgrade/
+    """
+    new = sorted(name for number, name in now.items() if number not in before)
+    return "etcd has the new members %s since the change began" % ", ".join(new) if new and before else ""
+
+
 def peers(data_dir: str, port: int = paths.ETCD_PEER_PORT, host: str = "") -> list[Member] | None:
     """Return the members that a K3s server's etcd reports to its peers, before it serves clients; None if it refuses.
 

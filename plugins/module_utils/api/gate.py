@@ -58,11 +58,17 @@ def kubelet_problem(api: Api, name: str, process: Process, changed: float, must_
     return readiness.stale_reason(node, lease, process.started, max(changed, process.started), time.time())
 
 
-def etcd_problem(connect: Callable[[], etcd.Etcd], name: str, cluster: str, is_named: Callable[[str], bool]) -> str:
+def etcd_problem(
+    connect: Callable[[], etcd.Etcd],
+    name: str,
+    cluster: str,
+    is_named: Callable[[str], bool],
+    former: dict[str, str] | None = None,
+) -> str:
     """Return why this node's etcd member does not vote in the cluster that it belonged to.
 
     connect: returns a client of the member. cluster: the cluster's ID before the change, "" if it was unknown. is_named:
-    whether a member's name is that of this node.
+    whether a member's name is that of this node. former: members before the change by ID, which must all be there.
     """
     try:
         member = connect()
@@ -75,6 +81,9 @@ def etcd_problem(connect: Callable[[], etcd.Etcd], name: str, cluster: str, is_n
             return "its etcd member does not vote: %s" % reason
         if own.get("isLearner"):
             return "its etcd member does not vote: it is a learner"
+        lost = etcd.lost_reason(former or {}, etcd.names_by_id(members))
+        if lost:
+            return lost
         state = member.own_status()
     except tls.NO_ANSWER as error:
         return "its etcd does not answer: %s" % (error or type(error).__name__)

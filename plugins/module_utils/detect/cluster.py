@@ -55,6 +55,7 @@ EVIDENCE = (
     K3S_CONFIG,
     K3S_SECRETS,
 )
+COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 ADMIN_DATA = ("certificate-authority-data", "client-certificate-data", "client-key-data")
 NODE_USER = "system:node:"
 
@@ -89,6 +90,8 @@ def cluster(
         "kubelet_conf": bool(kubelet_conf),
         "admin_conf": admin,
         "manifests": manifests,
+        "flags": flags(host) if server else {},
+        "etcd_servers": etcd_servers(host) if server else [],
         "etcd_data": host.exists("/var/lib/etcd/member"),
         "server": first(r"^\s*server:\s*[\"']?([^\s\"']+)", kubelet_conf),
         "finished": finished(kubelet_conf),
@@ -200,6 +203,21 @@ def _arguments(flags: str | None) -> dict[str, str]:
 def _node_ips(flags: str | None) -> list[str]:
     """Return the addresses that a kubelet gives its Node, by its arguments: one, or one of each family."""
     found = first(r"--node-ip=([0-9A-Fa-f.:,]+)", flags)
+    return found.split(",") if found else []
+
+
+def flags(host: Host) -> dict[str, list[str]]:
+    """Return the names of the arguments that a control plane's manifests give its components."""
+    found = {}
+    for name in COMPONENTS:
+        text = host.read("%s/manifests/%s.yaml" % (KUBERNETES, name)) or ""
+        found[name] = sorted(set(re.findall(r"^\s*-\s+[\"']?--([A-Za-z0-9-]+)", text, re.M)))
+    return found
+
+
+def etcd_servers(host: Host) -> list[str]:
+    """Return the URLs at which the API server's manifest has etcd."""
+    found = first(r"--etcd-servers=[\"']?([^\s\"']+)", host.read(paths.API_SERVER_MANIFEST))
     return found.split(",") if found else []
 
 

@@ -49,18 +49,23 @@ def voting_problem(name: str, data_dir: str) -> str:
     return "its etcd does not vote: %s is a learner" % ", ".join(learners) if learners else ""
 
 
-def server_problem(name: str, must_vote: bool = False, etcd_cluster: str = "") -> str:
+def server_problem(
+    name: str, must_vote: bool = False, etcd_cluster: str = "", etcd_members: dict[str, str] | None = None
+) -> str:
     """Return why a server does not serve yet. With embedded etcd its member must vote: Ready does not say that.
 
     must_vote: the Node has to report that it votes, as after a conversion of the datastore. etcd_cluster: the ID of its
-    etcd cluster before the change, "" if it was unknown.
+    etcd cluster before the change, "" if it was unknown. etcd_members: that cluster's members by ID, which must all be
+    there.
     """
 
     def ask(process: Process) -> str:
         api, problem = own_api()
         if problem or api is None:
             return problem
-        return gate.kubelet_problem(api, name, process, process.started, must_vote) or _etcd_problem(name, etcd_cluster)
+        return gate.kubelet_problem(api, name, process, process.started, must_vote) or _etcd_problem(
+            name, etcd_cluster, etcd_members or {}
+        )
 
     try:
         return gate.settled(lambda: services.here().process("k3s"), "K3s", ask)
@@ -68,24 +73,25 @@ def server_problem(name: str, must_vote: bool = False, etcd_cluster: str = "") -
         return str(error)
 
 
-def _etcd_problem(name: str, cluster: str) -> str:
+def _etcd_problem(name: str, cluster: str, members: dict[str, str]) -> str:
     """Return why the embedded etcd's member does not vote."""
     how = paths.K3s().etcd()
     if not how:
         return ""
-    return gate.etcd_problem(lambda: etcd.connect(how), name, cluster, lambda member: etcd.k3s_node(member) == name)
+    return gate.etcd_problem(
+        lambda: etcd.connect(how), name, cluster, lambda member: etcd.k3s_node(member) == name, members
+    )
 
 
-def etcd_cluster() -> str:
-    """Return the ID of this server's etcd cluster; "" without embedded etcd, or if it is silent."""
+def etcd_before() -> tuple[str, dict[str, str]]:
+    """Return (ID of this server's etcd cluster, its members by ID); ("", {}) without embedded etcd, or if it is silent."""
     how = paths.K3s().etcd()
     try:
         member = etcd.connect(how) if how else None
-        if member is not None:
-            member.members()
+        members = member.members() if member is not None else []
     except tls.NO_ANSWER:
-        return ""
-    return (member and member.cluster_id) or ""
+        return "", {}
+    return (member and member.cluster_id) or "", etcd.names_by_id(members)
 
 
 def agent_problem(name: str, data_dir: str) -> str:

@@ -108,12 +108,31 @@ class Upgrade:
                 self._upload(step.upload)
             own = image_tag(read_text(self.runner.kubernetes + "/manifests/etcd.yaml"))
             wanted = bool(step.etcd_tag) and own != step.etcd_tag
-            text = json.dumps(configuration(step, wanted, timeout))
+            text, before = json.dumps(configuration(step, wanted, timeout)), self._members(step)
             with self.runner.config_file(text) as path:
                 arguments = ["upgrade", step.kind, "--config", path]
                 self.runner.kubeadm(arguments + (["--yes"] if step.kind == "apply" else []), 4 * timeout)
             self.gate.wait(timeout)
             self._await_versions(step, timeout)
+            self._compare_members(before, self._members(step))
+
+    def _members(self, step: Step) -> Dict[str, str]:
+        """Return etcd's members by ID; {} if etcd stays as it is, or is silent."""
+        if not step.etcd_tag:
+            return {}
+        try:
+            return etcd.names_by_id(etcd.local(self.runner.kubernetes).members())
+        except tls.NO_ANSWER:
+            return {}
+
+    def _compare_members(self, before: Dict[str, str], now: Dict[str, str]) -> None:
+        """Raise KubeadmError if the step has cost or brought members, before the next control plane follows."""
+        if not before or not now:
+            return
+        wrong = etcd.lost_reason(before, now) or etcd.returned_reason(before, now)
+        if wrong:
+            text = "%s: %s. Compare them with your control planes (etcdctl member list) before you go on."
+            raise KubeadmError(text % (self.gate.name, wrong))
 
     def _upload(self, text: str) -> None:
         with self.runner.config_file(text.replace("@token@", new_token())) as path:

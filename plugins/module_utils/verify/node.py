@@ -13,7 +13,7 @@ import socket
 import ssl
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Callable, List, Tuple
+from typing import Callable, Dict, List, Tuple
 from urllib.parse import urlsplit
 
 from ..api import kubelet as kubelet_api
@@ -29,6 +29,8 @@ from .check import FAIL, OK, WARN, Check, check, tried
 from .registry import Place
 
 WARNING_DAYS = 30
+# Units of which a machine runs one, by what it is in a cluster.
+NODE_UNITS = ("kubelet.service", *(name + ".service" for name in paths.K3S_SERVICES))
 # (name of a certificate, begin, end), in seconds since 1970.
 Validity = Tuple[str, float, float]
 
@@ -72,7 +74,8 @@ def ready(own: str, deadline: float) -> Check:
 def services(own: str) -> list[Check]:
     """Check that the services that the collection runs are active."""
     names = [*(name + ".service" for name in paths.SERVICES), paths.BACKUP_TIMER]
-    asked = commands.run(["systemctl", "show", "--property=Id,LoadState,ActiveState,SubState", *names], timeout=10)
+    properties = "Id,LoadState,ActiveState,SubState,UnitFileState"
+    asked = commands.run(["systemctl", "show", "--property=" + properties, *names], timeout=10)
     if asked.rc == commands.NOT_STARTED:
         return []  # no systemd: the other checks show whether the services answer
     if asked.rc:
@@ -80,6 +83,8 @@ def services(own: str) -> list[Check]:
     blocks = asked.out.split("\n\n")
     units = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in blocks]
     loaded = [unit for unit in units if unit.get("LoadState") == "loaded"]
+    others = _of_another_role(loaded)
+    loaded = [unit for unit in loaded if unit not in others]
     wrong = [unit for unit in loaded if unit.get("ActiveState") not in ("active", "reloading")]
     found = [
         check(
@@ -91,7 +96,22 @@ def services(own: str) -> list[Check]:
         )
         for unit in wrong
     ]
+    for unit in others:
+        text = "%s is %s beside %s: after a boot this node may be something else in the cluster"
+        own_unit = ", ".join(one["Id"] for one in loaded if one["Id"] in NODE_UNITS) or "no other"
+        hint = "keep it from starting: `systemctl disable %s`" % unit["Id"]
+        found.append(check("services", FAIL, text % (unit["Id"], unit["UnitFileState"], own_unit), own, hint))
     return found or [check("services", OK, "%s run" % ", ".join(unit["Id"].rpartition(".")[0] for unit in loaded), own)]
+
+
+def _of_another_role(loaded: List[Dict[str, str]]) -> List[Dict[str, str]]:
+    """Return the units that make a node of this machine at the next boot, and do not run now while another does.
+
+    An upgrade of others put the servers' unit on agents: https://github.com/k3s-io/k3s-ansible/issues/504
+    """
+    nodes = [unit for unit in loaded if unit["Id"] in NODE_UNITS]
+    running = [unit for unit in nodes if unit.get("ActiveState") in ("active", "reloading")]
+    return [unit for unit in nodes if running and unit not in running and unit.get("UnitFileState") == "enabled"]
 
 
 def kubelet(own: str, place: Place, deadline: float) -> list[Check]:

@@ -11,7 +11,7 @@ refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -22,6 +22,25 @@ from ..inputs import lifecycle
 # Inputs that are fixed for the life of a cluster, by their place in ClusterConfiguration.
 FIXED = lifecycle.configurations()
 APPLIED = ("apiServer", "controllerManager", "scheduler")
+_COMPONENTS = {
+    "kube-apiserver": "apiServer",
+    "kube-controller-manager": "controllerManager",
+    "kube-scheduler": "scheduler",
+}
+# What kubeadm itself gives the components, in 1.34 to 1.37: cmd/kubeadm/app/phases/controlplane/manifests.go
+_OWN_FLAGS = frozenset(
+    """
+    advertise-address allocate-node-cidrs allow-privileged authentication-kubeconfig authorization-kubeconfig
+    authorization-mode bind-address client-ca-file cluster-cidr cluster-name cluster-signing-cert-file
+    cluster-signing-key-file controllers enable-admission-plugins enable-bootstrap-token-auth etcd-cafile etcd-certfile
+    etcd-keyfile etcd-servers kubeconfig kubelet-client-certificate kubelet-client-key kubelet-preferred-address-types
+    leader-elect proxy-client-cert-file proxy-client-key-file requestheader-allowed-names requestheader-client-ca-file
+    requestheader-extra-headers-prefix requestheader-group-headers requestheader-username-headers root-ca-file
+    secure-port service-account-issuer service-account-key-file service-account-private-key-file
+    service-account-signing-key-file service-cluster-ip-range tls-cert-file tls-private-key-file
+    use-service-account-credentials
+    """.split()
+)
 # Set by other inputs, or only a form.
 _ELSEWHERE = {"controlPlaneEndpoint", "clusterName", "networking", "kubernetesVersion", "apiVersion", "kind"}
 # Lists of a component that disappear from the document when the user drops them.
@@ -105,6 +124,62 @@ def _leaves(document: Mapping[str, Any], path: tuple[str, ...]) -> dict[tuple[st
         else:
             found[(*path, str(key))] = value
     return found
+
+
+def edited(
+    host: str, flags: Mapping[str, Sequence[str]], stored: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> list[Finding]:
+    """Refuse flags that somebody added to a node's manifests: kubeadm writes them again without those.
+
+    flags: names by component, in the manifests. stored, wanted: ClusterConfiguration.
+    """
+    text = (
+        "%s: the manifest of %s has --%s, which is not in the cluster's kubeadm configuration. kubeadm would write it "
+        "without that. Set it in kubeadm_cluster_config.%s.extraArgs, or take it out of the manifest."
+    )
+    found = []
+    for component, key in _COMPONENTS.items():
+        given = {name for document in (stored, wanted) for name in _argument_names(_at(document, (key, "extraArgs")))}
+        for flag in flags.get(component) or ():
+            if flag not in _OWN_FLAGS and flag not in given:
+                found.append(Finding("manifest.edited", text % (host, component, flag, key), host, flag))
+    return found
+
+
+def other_etcd(host: str, servers: Sequence[str], stored: Mapping[str, Any]) -> list[Finding]:
+    """Refuse an API server with another etcd than the stored configuration has: an upgrade would write the old one.
+
+    https://github.com/kubernetes/kubernetes/issues/93161
+    """
+    known = _etcd_servers(stored)
+    if not servers or not known or sorted(servers) in [sorted(each) for each in known]:
+        return []
+    text = (
+        "%s: its API server uses etcd at %s, and the cluster's kubeadm configuration names %s, which kubeadm would write "
+        "into the manifest. Correct the configuration first: `kubeadm init phase upload-config kubeadm --config FILE`"
+    )
+    shown, named = ", ".join(servers), ", ".join(known[0])
+    return [Finding("manifest.etcd_servers", text % (host, shown, named), host, shown, named)]
+
+
+def _argument_names(given: Any) -> list[str]:
+    """Return the names of extra arguments, which are a list of {name, value} or, in older releases, a map."""
+    if isinstance(given, Mapping):
+        return [str(name) for name in given]
+    return [str(row.get("name")) for row in given or [] if isinstance(row, Mapping)]
+
+
+def _etcd_servers(document: Mapping[str, Any]) -> list[list[str]]:
+    """Return the addresses that kubeadm writes for a configuration, any of these; [] if that is not known.
+
+    https://github.com/kubernetes/kubernetes/blob/v1.37.2/cmd/kubeadm/app/phases/controlplane/manifests.go
+    """
+    external = _at(document, ("etcd", "external", "endpoints"))
+    if external:
+        return [[str(url) for url in external]]
+    if not document or "advertise-client-urls" in _argument_names(_at(document, ("etcd", "local", "extraArgs"))):
+        return []
+    return [["https://127.0.0.1:2379"], ["https://[::1]:2379"]]
 
 
 def proxy(live: Mapping[str, Any], given: Mapping[str, Any]) -> list[Finding]:

@@ -22,7 +22,7 @@ from ..base.distribution import (
     Storage,
     unsupported_plugin,
 )
-from ..base.findings import reason
+from ..base.findings import Finding, reason
 from ..base.model import Datastore
 from ..base.reference import KUBEADM_MINIMUM, KUBEADM_PAGE, KUBERNETES_ARCHITECTURES
 from ..machine import backup_schedule, containerd, os_settings
@@ -195,8 +195,25 @@ class Kubeadm(Distribution):
         if cluster.get("any_version") or stored.get("kubernetesVersion") not in (None, wanted["kubernetesVersion"]):
             stored = config_drift.with_etcd_of(stored, wanted)
         refusals = config_drift.fixed(stored, wanted)
+        refusals += self._edited(nodes, cluster, config_drift.stored(live), wanted)
         kept = [] if cluster.get("upgrades") else components.kept(nodes)
         return Problems(refusals, config_drift.proxy(live, shared["kubeadm_proxy_config"]) + kept)
+
+    @staticmethod
+    def _edited(nodes: Nodes, cluster: Cluster, stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[Finding]:
+        """Refuse to lose what somebody edited in manifests, in a run that lets kubeadm write them again."""
+        versions = [(row.get("kubernetesVersion"), etcd_image.in_configuration(row)) for row in (stored, wanted)]
+        upgrades = cluster.get("upgrades") and versions[0] != versions[1]
+        removes = cluster.get("any_version") and not cluster.get("upgrades")
+        if not stored or removes or not (upgrades or config_drift.changed(stored, wanted)):
+            return []
+        found = []
+        for host, node in sorted(nodes.items()):
+            facts = node["info"].get("cluster") or {}
+            if not config.patches(node["inputs"], control_plane=True):  # those may add what they like
+                found += config_drift.edited(host, facts.get("flags") or {}, stored, wanted)
+            found += config_drift.other_etcd(host, facts.get("etcd_servers") or [], stored)
+        return found
 
     def drift(self, cluster: Cluster, state: Mapping[str, Any]) -> list[str]:
         """See Distribution."""

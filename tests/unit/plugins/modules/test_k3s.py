@@ -56,7 +56,7 @@ def manager(tmp_path, monkeypatch):
     for name in ("K3S_SECRETS", "K3S_CONFIG"):
         monkeypatch.setattr(paths, name, str(tmp_path / "none"))
     monkeypatch.setattr(runner, "SELINUX", str(tmp_path / "none"))
-    monkeypatch.setattr(readiness, "etcd_cluster", lambda: "100")
+    monkeypatch.setattr(readiness, "etcd_before", lambda: ("100", {"1": "n-0a1b2c3d"}))
     for name in ("voting_problem", "serving_problem", "server_problem", "agent_problem"):
         monkeypatch.setattr(readiness, name, lambda *_arguments, name=name, **_more: made.calls.append(name) or "")
     return made
@@ -205,11 +205,13 @@ def test_a_restarted_server_has_to_be_in_the_etcd_cluster_that_it_was_in(
     asked = []
     monkeypatch.setattr(runner, "convert", lambda *_arguments: "")
     monkeypatch.setattr(
-        readiness, "server_problem", lambda *_arguments, **more: asked.append(more["etcd_cluster"]) or ""
+        readiness,
+        "server_problem",
+        lambda *_arguments, **more: asked.append((more["etcd_cluster"], len(more["etcd_members"]))) or "",
     )
     manager.running = True
     start(**arguments)
-    assert asked == [expected]
+    assert asked == [(expected, 1 if expected else 0)]
 
 
 class FakeEtcd:

@@ -76,6 +76,17 @@ def test_the_mode_of_k3s_kube_proxy_and_the_kubelets_arguments():
     assert cluster._arguments(None) == {}
 
 
+def test_what_the_manifests_of_a_control_plane_say():
+    text = '  - command:\n    - kube-apiserver\n    - --v=2\n    - "--etcd-servers=https://a:2379,https://b:2379"\n    - --x\n'
+    found = Files({"/etc/kubernetes/manifests/kube-apiserver.yaml": text})
+    assert cluster.flags(found) == {
+        "kube-apiserver": ["etcd-servers", "v", "x"],
+        "kube-controller-manager": [],
+        "kube-scheduler": [],
+    }
+    assert cluster.etcd_servers(found) == ["https://a:2379", "https://b:2379"] and cluster.etcd_servers(Files()) == []
+
+
 UNIT = "/etc/systemd/system/k3s.service"
 # install.sh writes each argument on a line of its own.
 SCRIPT_UNIT = "[Service]\nExecStart=/usr/local/bin/k3s \\\n    server \\\n\t'--data-dir' \\\n\t'/srv/k3s' \\\n\n"

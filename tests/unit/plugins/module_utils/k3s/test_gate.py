@@ -74,14 +74,24 @@ def node(monkeypatch):
     return made
 
 
-def problem(_node, must_vote=False, cluster="100"):
-    return readiness.server_problem(NAME, must_vote, cluster)
+def problem(_node, must_vote=False, cluster="100", members=None):
+    return readiness.server_problem(NAME, must_vote, cluster, members)
 
 
 def test_a_server_that_serves_passes(node):
     assert problem(node) == problem(node, True) == problem(node, cluster="") == ""
     node.has_etcd = False
     assert problem(node) == ""
+
+
+def test_a_restart_that_removed_another_member_does_not_pass(node):
+    """https://github.com/k3s-io/k3s/issues/7613"""
+    before = {"1": NAME + "-0a1b2c3d", "2": "cp-2-4e5f6a7b"}
+    assert problem(node, members=before) == ""
+    node.rows.append({"ID": "3", "name": "", "peerURLs": ["https://10.0.0.3:2380"]})  # others may join meanwhile
+    assert problem(node, members=before) == ""
+    del node.rows[1]
+    assert problem(node, members=before) == "etcd has lost the members cp-2-4e5f6a7b since the change began"
 
 
 def test_an_agent_that_serves_passes(node):
@@ -161,8 +171,8 @@ def test_what_a_silent_api_is_said_to_be(node, monkeypatch):
 
 
 def test_the_cluster_before_a_change(node, monkeypatch):
-    assert readiness.etcd_cluster() == "100"
+    assert readiness.etcd_before() == ("100", {"1": NAME + "-0a1b2c3d", "2": "cp-2-4e5f6a7b"})
     monkeypatch.setattr(node, "members", lambda: (item for item in ()).throw(OSError("refused")))
-    assert readiness.etcd_cluster() == ""
+    assert readiness.etcd_before() == ("", {})
     node.has_etcd = False
-    assert readiness.etcd_cluster() == ""
+    assert readiness.etcd_before() == ("", {})

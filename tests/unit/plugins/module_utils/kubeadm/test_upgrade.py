@@ -40,9 +40,10 @@ class Member:
     """The node's etcd. version: of its process."""
 
     version = "3.7.0"
+    lists = ([],)
 
     def members(self):
-        return []
+        return self.lists[0] if len(self.lists) == 1 else self.lists.pop(0)
 
     def own_status(self):
         return {"version": self.version}
@@ -128,6 +129,28 @@ def test_a_process_with_another_version_is_a_failure(node, monkeypatch, api, etc
     node.gate.running, node.member.version = api, etcd
     with pytest.raises(KubeadmError, match=why):
         node.control_plane(STEP, 30)
+
+
+@pytest.mark.parametrize(
+    "after, why",
+    [
+        (["1", "2"], "etcd has lost the members cp3 since the change began"),
+        (["1", "2", "3", "9"], "etcd has the new members cp9 since the change began"),
+        (["1", "2", "3"], ""),
+    ],
+)
+def test_a_step_that_costs_or_brings_members_ends_the_run(node, after, why):
+    """Removed members came back with etcd 3.6: https://github.com/k3s-io/k3s/issues/13485"""
+    members = {number: {"ID": number, "name": "cp" + number} for number in ("1", "2", "3", "9")}
+    before, now = ([members[number] for number in numbers] for numbers in (("1", "2", "3"), after))
+    node.member.lists = [before, now, now]
+    if why:
+        with pytest.raises(KubeadmError, match=why):
+            node.control_plane(STEP, 30)
+    else:
+        node.control_plane(STEP, 30)
+    node.member.lists = [before, now]
+    node.control_plane(STEP._replace(etcd_tag=""), 30)  # etcd stays
 
 
 def test_a_newer_patch_of_etcd_than_the_tag_is_fine(node):

@@ -125,6 +125,10 @@ def test_what_is_no_certificate_is_passed_over(node, monkeypatch):
     assert probe_node.certificates("a", places.Kubeadm(), 30)[0]["status"] == "fail"
 
 
+AGENT = "Id=k3s-agent.service\nLoadState=loaded\nActiveState=active\nUnitFileState=enabled\n\n"
+SERVER = "Id=k3s.service\nLoadState=loaded\nActiveState=inactive\nUnitFileState=%s\n"
+
+
 @pytest.mark.parametrize(
     "output, status, text",
     [
@@ -135,6 +139,12 @@ def test_what_is_no_certificate_is_passed_over(node, monkeypatch):
             "containerd run",
         ),
         ("Id=kubelet.service\nLoadState=loaded\nActiveState=failed\n", "fail", "kubelet.service is failed"),
+        (AGENT + SERVER % "disabled", "fail", "k3s.service is inactive"),
+        (
+            AGENT + SERVER % "enabled",
+            "fail",
+            "k3s.service is enabled beside k3s-agent.service: after a boot this node may be something else in the cluster",
+        ),
     ],
 )
 def test_units_that_are_there_have_to_run(monkeypatch, output, status, text):

@@ -22,6 +22,11 @@ class Cluster(Upgraded):
     def __init__(self, inputs=None, control_planes=3, **wanted):
         super().__init__({"kube_version": "1.36.3", **(inputs or {})}, control_planes, "3.6.12", **wanted)
 
+    def edited(self):
+        """Return what is refused because kubeadm would write manifests again."""
+        plan = planner.cluster_plan(self.hosts, self.groups, any_version=True)
+        return [row for row in plan["refusals"] if row["id"].startswith("manifest.")]
+
 
 @pytest.fixture
 def cluster():
@@ -325,6 +330,36 @@ def test_an_image_of_the_users_that_goes_back_is_refused(cluster):
     older = {"etcd": {"local": {"imageTag": "3.6.8-0"}}}
     cluster.hosts = with_inputs(cluster.hosts, kubeadm_cluster_config=older)
     assert "upgrade.etcd_tag" in ids(cluster.planned()["refusals"])
+
+
+def test_what_was_edited_in_manifests_is_not_lost(cluster):
+    """An API server fell back to a dead etcd at an upgrade: https://github.com/kubernetes/kubernetes/issues/93161"""
+    facts = cluster.hosts["cp-2"]["info"]["cluster"]
+    facts.update(flags={"kube-apiserver": ["etcd-servers", "secure-port"]}, etcd_servers=["https://127.0.0.1:2379"])
+    assert ids(cluster.edited()) == []
+    facts["flags"] = {"kube-apiserver": ["oidc-issuer-url", "secure-port"], "kube-scheduler": ["profiling"]}
+    facts["etcd_servers"] = ["https://10.0.0.8:2379"]
+    assert described(cluster.edited()) == [
+        "manifest.edited node=cp-2 value=oidc-issuer-url",
+        "manifest.edited node=cp-2 value=profiling",
+        "manifest.etcd_servers node=cp-2 value=https://10.0.0.8:2379 limit=https://127.0.0.1:2379",
+    ]
+    assert ids(planner.cluster_plan(cluster.hosts, cluster.groups)["refusals"]) == ["version.differs"]
+
+
+def test_flags_that_were_edited_may_come_from_the_inventory_or_from_patches(cluster):
+    flag = {"apiServer": {"extraArgs": [{"name": "oidc-issuer-url", "value": "https://a.example"}]}}
+    for host in cluster.groups["kube_control_plane"]:
+        cluster.hosts[host]["info"]["cluster"]["flags"] = {"kube-apiserver": ["oidc-issuer-url"]}
+    cluster.hosts = with_inputs(cluster.hosts, kube_version="1.36.3", kubeadm_cluster_config=flag)
+    plan = planner.cluster_plan(cluster.hosts, cluster.groups)
+    assert plan["drift"] and not plan["refusals"]  # site takes it over
+    other = {"apiServer": {"extraArgs": [{"name": "audit-log-maxage", "value": "7"}]}}
+    cluster.hosts = with_inputs(cluster.hosts, kubeadm_cluster_config=other)
+    found = planner.cluster_plan(cluster.hosts, cluster.groups)["refusals"]
+    assert ids(found) == ["manifest.edited"] * 3
+    cluster.hosts = with_inputs(cluster.hosts, kubeadm_init_config={"patches": {"directory": "/etc/patches"}})
+    assert not planner.cluster_plan(cluster.hosts, cluster.groups)["refusals"]
 
 
 @pytest.mark.parametrize(
