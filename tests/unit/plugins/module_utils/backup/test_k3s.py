@@ -243,6 +243,18 @@ def test_what_servers_share_is_saved_and_what_k3s_makes_of_it_is_not(root):
     assert "etc/config.yaml.d/50-kubewright-secrets.yaml" in names and "server/manifests/kubewright-a.yaml" in names
     wrong = ("server/manifests/coredns.yaml", "server/tls/client-admin.key", "server/tls/etcd/server-ca.key")
     assert not set(wrong) & set(names)
+    # A restore on another machine needs all of it: https://github.com/k3s-io/k3s/issues/3015
+    assert {
+        "server/token",
+        "server/agent-token",
+        "server/cred/passwd",
+        "server/cred/ipsec.psk",
+        "server/cred/encryption-config.json",
+        "server/cred/encryption-state.json",
+        "server/tls/service.key",
+        *("server/tls/%s-ca.%s" % (name, end) for name in ("server", "client") for end in ("crt", "key")),
+        *("server/tls/request-header-ca." + end for end in ("crt", "key")),
+    } <= set(names)
     assert "server/tls/etcd/peer-ca.crt" in [part.name for part in k3s.keys("/data", k3s.ETCD, root).parts]
 
 

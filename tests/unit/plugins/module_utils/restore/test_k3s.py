@@ -225,6 +225,9 @@ def has_restored(machine):
     tree = machine.tree()
     assert sqlite.counts_at(machine.data + "/server/db/state.db", 7) == COUNTS
     assert tree["k3s/server/tls/server-ca.crt"] == b"authority" and tree["k3s/server/token"] == TOKEN
+    assert tree["k3s/server/cred/passwd"] == b"passwords"  # database and token are not enough
+    with sqlite3.connect(machine.data + "/server/db/state.db") as connection:
+        assert connection.execute("SELECT MAX(id) FROM kine").fetchone()[0] == 7 + RAISED
     assert tree["etc/token"].strip() == SECRET.encode() and tree["etc/agent-token"].strip() == b"agents"
     assert tree["etc/config.yaml"] == b"config" and tree["k3s/agent/client-kubelet.key"] == b"identity"
     for name in FORMER:

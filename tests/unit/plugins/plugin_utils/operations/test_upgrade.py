@@ -278,6 +278,16 @@ def test_what_the_new_release_does_not_know_is_refused_by_name(inputs, expected)
     assert ids(found) == [expected] and found[0].limit in ("1.37", "3.7")
 
 
+@pytest.mark.parametrize("version, refused", [("1.34.4", True), ("1.35.4", False)])
+def test_a_removed_flag_of_the_kubelet_is_refused_by_name(version, refused):
+    """The kubelet of 1.35 does not start with it: https://github.com/kubernetes/kubeadm/issues/3281"""
+    flag = {"name": "pod-infra-container-image", "value": "registry.k8s.io/pause:3.10"}
+    config = {"nodeRegistration": {"kubeletExtraArgs": [flag]}}
+    cluster = Upgraded({"kube_version": version, "kubeadm_join_config": config}, 3, "3.6.12")
+    found = [row for row in cluster.planned()["refusals"] if row.id == "upgrade.removed_flag"]
+    assert [row.node for row in found] == (["cp-1", "cp-2", "cp-3", "w-1"] if refused else [])
+
+
 def test_a_gate_that_went_in_an_earlier_release_is_not_this_upgrades_matter():
     cluster = Cluster()
     cluster.hosts = with_inputs(cluster.hosts, kubelet_config={"featureGates": {"TopologyAwareHints": True}})
