@@ -82,6 +82,13 @@ def make(name: str) -> Dict[str, Any]:
         raise BackupError(masked_message(str(error) or type(error).__name__)) from error
 
 
+def refuse_unknown_key(encryption: Dict[str, Any]) -> None:
+    """Refuse an archive whose Secrets nobody could read. Raise BackupError. encryption: kubeadm.encryption()."""
+    if encryption and not encryption["known"] and encryption["provider"] != "kms":  # that key is elsewhere
+        text = "Secrets are encrypted with the key %s, which no file has that the API server's arguments name"
+        raise BackupError(text % encryption["key"])
+
+
 def _made(place: str, name: str) -> Dict[str, Any]:
     seconds: Dict[str, float] = {}
     client = etcd.local(timeout=60)
@@ -99,9 +106,7 @@ def _made(place: str, name: str) -> Dict[str, Any]:
     with timed(seconds, "snapshot"):
         store = saved(place, path, client)
         store["encryption"] = kubeadm.encryption(store.pop("first_secret"), files)
-        if store["encryption"] and not store["encryption"]["known"] and store["encryption"]["provider"] != "kms":
-            text = "Secrets are encrypted with the key %s, which no file has that the API server's arguments name"
-            raise BackupError(text % store["encryption"]["key"])
+        refuse_unknown_key(store["encryption"])
     manifest = {
         "format": FORMAT,
         "schema": SCHEMA,

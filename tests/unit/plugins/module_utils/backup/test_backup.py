@@ -189,6 +189,10 @@ def test_the_key_that_encrypts_secrets_must_be_in_a_file(root):
     assert known == {"provider": "aescbc", "key": "key1", "known": True}
     assert not kubeadm.encryption(b"k8s:enc:aescbc:v1:key:...", files)["known"]
     assert not kubeadm.encryption(b"k8s:enc:secretbox:v1:key2:...", files)["known"]
+    with pytest.raises(make.BackupError, match="encrypted with the key key,"):
+        make.refuse_unknown_key(kubeadm.encryption(b"k8s:enc:aescbc:v1:key:...", files))
+    for fine in (b"k8s\0plain", b"k8s:enc:aescbc:v1:key1:...", b"k8s:enc:kms:v2:elsewhere:..."):
+        make.refuse_unknown_key(kubeadm.encryption(fine, files))
 
 
 def test_a_key_of_another_certificate_is_found(tmp_path):

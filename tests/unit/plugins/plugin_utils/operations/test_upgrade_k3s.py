@@ -217,8 +217,9 @@ def test_a_removed_flag_of_the_kubelet_is_refused_by_name(key):
 
 
 def test_members_that_are_not_those_of_the_servers_are_refused(cluster):
-    cluster.members.append({**cluster.members[1], "id": "9", "leads": False})
-    assert described(cluster.planned()["refusals"]) == ["upgrade.etcd_twice node=cp-2 value=2 limit=1"]
+    cluster.members[1].update(name="cp-9")
+    found = ["upgrade.etcd_stranger value=cp-9", "upgrade.etcd_missing node=cp-2"]
+    assert described(cluster.planned()["refusals"]) == found
 
 
 def test_a_program_of_the_users_cannot_pass_releases():
