@@ -76,7 +76,8 @@ def test_a_control_plane_that_is_left_brings_the_others_back():
 def served():
     """Return {control plane: lines of port and digest} of the certificates that are served."""
     addresses = {host: address.split()[0] for host, address in ((one, on(one, "hostname -I")) for one in PLANES)}
-    return {host: on(host, SERVED % ((6443, 2379, 2380), addresses[host])).split("\n") for host in PLANES}
+    found = {host: on(host, SERVED % ((6443, 2379, 2380), addresses[host])) for host in PLANES}
+    return {host: text.strip().splitlines() for host, text in found.items()}
 
 
 def test_every_certificate_that_is_served_is_renewed():
