@@ -25,8 +25,9 @@ SOME_PEERS = 3
 PROTOCOLS = {False: "UDP", True: "TCP"}
 # So much longer is waited for the name of a new Service. CoreDNS notices Services through client-go, which asks again
 # only after a pause that grows to 60 s while the API is away, as in a restore: NewReflectorWithOptions in
-# https://github.com/kubernetes/client-go/blob/master/tools/cache/reflector.go
-NOTICE_SECONDS = 60
+# https://github.com/kubernetes/client-go/blob/master/tools/cache/reflector.go. Twice, because the server that it asks
+# then may be the next one to restart: seen when certificates were renewed a minute after a restore.
+NOTICE_SECONDS = 120
 T = TypeVar("T")
 
 
