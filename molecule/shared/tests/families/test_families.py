@@ -35,7 +35,8 @@ def test_each_family_is_verified(tmp_path):
     playbook("verify", "-e", f"verify_json={report}")
     checks = json.loads(report.read_text())["checks"]
     passed = {(item["name"], item["node"]) for item in checks if item["status"] == "ok"}
-    for family in FAMILIES:
+    # With one family its name is left out.
+    for family in [f", IPv{family}" for family in FAMILIES] if len(FAMILIES) > 1 else [""]:
         for kind in ("pod to pod", "Service"):
             for node in PLANES + WORKERS:
-                assert (f"{kind}, IPv{family}", node) in passed
+                assert (kind + family, node) in passed
