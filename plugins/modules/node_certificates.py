@@ -146,18 +146,31 @@ class Work:
         if wanted["wait"] and wanted["healthy"]:
             self._gate(True, min(HEALTHY_SECONDS, wanted["timeout"]))
         self.renewal.renew(wanted["names"], wanted["config"])
-        if wanted["kubelet"] == "borrow":
-            own = kubelet_identity.lend(self.runner, self.name, wanted["config"], [self.name])
-            kubelet_identity.borrow(self.runner, own[self.name])
-        if wanted["serving"]:
-            kubelet_identity.put_serving_aside(self.runner)
         if not wanted["wait"]:
+            self._prepare_kubelet()
             self.renewal.stop_all()
             kubelet_identity.restart(self.runner)
             return {"changed": True, "restarted": list(renew.ORDER)}
-        former = self._restart_kubelet()
+        # One that has just started needs minutes to start etcd again: it asks this node's API server for its Node first,
+        # which does not answer without etcd. But one whose own certificate is not in order may not run at all.
+        first = wanted["kubelet"] != "none"
+        former = self._new_kubelet() if first else ""
         restarted = self.renewal.restart([*wanted["restarts"], *renew.affected(wanted["names"])])
+        former = former if first else self._new_kubelet()
         return {"changed": True, "restarted": restarted, **self._serves(former)}
+
+    def _new_kubelet(self) -> str:
+        """Restart the kubelet with what is due. Return the digest of the certificate that it must replace."""
+        self._prepare_kubelet()
+        return self._restart_kubelet()
+
+    def _prepare_kubelet(self) -> None:
+        """Give the kubelet what it finds when it starts: a borrowed certificate, no serving certificate."""
+        if self.wanted["kubelet"] == "borrow":
+            own = kubelet_identity.lend(self.runner, self.name, self.wanted["config"], [self.name])
+            kubelet_identity.borrow(self.runner, own[self.name])
+        if self.wanted["serving"]:
+            kubelet_identity.put_serving_aside(self.runner)
 
     def serving(self) -> Dict[str, Any]:
         """Wait until a control plane serves from its files."""

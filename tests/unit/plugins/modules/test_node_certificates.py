@@ -112,7 +112,7 @@ def test_a_kubelet_serves_another_certificate(run_module, done):
     assert names(done) == ["aside", "kubelet", "settle", "serving", "gate"] and ("settle", "") in done
     done.clear()
     run_module(node_certificates, state="renewed", node_name="cp-1", serving=True)
-    assert names(done) == ["gate", "renew", "aside", "kubelet", "restart", "serving", "prove", "gate"]
+    assert names(done) == ["gate", "renew", "restart", "aside", "kubelet", "serving", "prove", "gate"]
     done.clear()
     run_module(node_certificates, state="renewed", node_name="cp-1", serving=True, wait=False)
     assert names(done) == ["renew", "aside", "stop_all", "kubelet"]
