@@ -151,8 +151,8 @@ class Work:
             self.renewal.stop_all()
             kubelet_identity.restart(self.runner)
             return {"changed": True, "restarted": list(renew.ORDER)}
-        # One that has just started needs minutes to start etcd again: it asks this node's API server for its Node first,
-        # which does not answer without etcd. But one whose own certificate is not in order may not run at all.
+        # One that has just started needs minutes to start etcd again: it first asks this node's API server for its
+        # Node, and that does not answer without etcd. But one whose own certificate is not in order may not run at all.
         first = wanted["kubelet"] != "none"
         former = self._new_kubelet() if first else ""
         restarted = self.renewal.restart([*wanted["restarts"], *renew.affected(wanted["names"])])

@@ -292,8 +292,8 @@ node:
       type: dict
       returned: always
     endpoint_drained:
-      description: Control planes that the node's API endpoint (HAProxy) sends no requests to, because a run took them out, by node
-        name.
+      description: Control planes that the node's API endpoint (HAProxy) sends no requests to, because a run
+        took them out, by node name.
       type: list
       elements: str
       returned: always

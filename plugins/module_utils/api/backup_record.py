@@ -31,8 +31,8 @@ WAIT_SECONDS = 12 * 3600
 # Somebody else wrote the Lease in between: it is read again after so long, and not for ever.
 AGAIN_SECONDS, CONTENDED_SECONDS = 0.2, 60
 NEVER_WRITTEN = (
-    "for %d s the API has refused to write the Lease kube-system/kubewright-backup, as if others wrote it each time. Look "
-    "at the API server's log, and at its admission webhooks."
+    "for %d s the API has refused to write the Lease kube-system/kubewright-backup, as if others wrote it each time. "
+    "Look at the API server's log, and at its admission webhooks."
 )
 
 

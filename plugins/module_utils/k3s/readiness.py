@@ -84,7 +84,7 @@ def _etcd_problem(name: str, cluster: str, members: dict[str, str]) -> str:
 
 
 def etcd_before() -> tuple[str, dict[str, str]]:
-    """Return (ID of this server's etcd cluster, its members by ID); ("", {}) without embedded etcd, or if it is silent."""
+    """Return (ID of this server's etcd cluster, its members by ID); ("", {}) without embedded etcd or an answer."""
     how = paths.K3s().etcd()
     try:
         member = etcd.connect(how) if how else None

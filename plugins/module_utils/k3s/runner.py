@@ -182,8 +182,8 @@ def start(unit: str, restart: bool, data_dir: str) -> None:
 def wait(node: str, unit: str, problem_of: Callable[[], str], server: bool, timeout: int, database: str = "") -> None:
     """Wait until the node serves. Raise K3sError with K3s's last errors if it does not in time, or keeps failing.
 
-    node: its name, for messages. problem_of: returns why it does not serve yet, "" if it does. server: False for an agent. timeout: seconds.
-    database: the external datastore, for messages, "" if there is none.
+    node: its name, for messages. problem_of: returns why it does not serve yet, "" if it does. server: False for an
+    agent. timeout: seconds. database: the external datastore, for messages, "" if there is none.
     """
     began = time.monotonic()
     manager = services.here()

@@ -87,8 +87,10 @@ def restart(runner: Runner) -> None:
 
 
 def _link(path: str) -> None:
-    """Make the kubelet's certificate a link again, if a copy has turned it into a file: the kubelet does not replace that
-    (updateSymlink in client-go's util/certificate/certificate_store.go)."""
+    """Make the kubelet's certificate a link again, if a copy has turned it into a file.
+
+    The kubelet does not replace a file (updateSymlink in client-go's util/certificate/certificate_store.go).
+    """
     if os.path.isfile(path) and not os.path.islink(path):
         target = os.path.join(os.path.dirname(path), "kubelet-client-former.pem")
         os.replace(path, target)

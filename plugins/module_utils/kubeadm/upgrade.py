@@ -56,8 +56,8 @@ class Step(NamedTuple):
 def configuration(step: Step, etcd_upgrade: bool, timeout: int) -> Dict[str, Any]:
     """Return the UpgradeConfiguration of a step.
 
-    The kubelet's file changes together with the kubelet, not before: an older kubelet may not read a newer file. kubeadm
-    does not remember patches: without them the static pods lose what they had.
+    The kubelet's file changes together with the kubelet, not before: an older kubelet may not read a newer file.
+    kubeadm does not remember patches: without them the static pods lose what they had.
     """
     part: Dict[str, Any] = {
         "certificateRenewal": True,

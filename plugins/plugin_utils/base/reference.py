@@ -21,8 +21,8 @@ KUBERNETES = {
 # Before the first member of an etcd release starts, all members must have at least this version of the release before
 # it. kubeadm's own versions of etcd do not keep to that, so new clusters get the image instead of kubeadm's.
 # https://etcd.io/docs/v3.7/upgrades/upgrade_3_7/; the image: https://github.com/kubernetes/kubernetes/pull/138746
-# Older members of 3.5 let removed members come back in 3.6: https://etcd.io/blog/2025/zombie_members_upgrade/. Without an
-# image the members are not changed on the way, so an upgrade is refused.
+# Older members of 3.5 let removed members come back in 3.6: https://etcd.io/blog/2025/zombie_members_upgrade/. Without
+# an image the members are not changed on the way, so an upgrade is refused.
 ETCD_FLOORS: dict[tuple[int, int], dict[str, str]] = {
     (3, 6): {
         "version": "3.5.26",

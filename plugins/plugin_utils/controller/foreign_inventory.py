@@ -88,7 +88,7 @@ def findings(rows: Rows, groups: Groups, directory: str | None) -> list[Finding]
     directory: the inventory's, None if it has none.
     """
     roles = _roles(rows, groups)
-    # What a group may have been meant for is no question where a variable says which hosts have which role.
+    # What a group was meant for is not asked where a variable says which hosts have which role.
     by_groups = [*([] if roles else misspelt(groups)), *without_role(groups), *_etcd(groups)]
     return [*_questions(rows), *by_groups, *_unread(groups, directory), *roles]
 

@@ -8,8 +8,8 @@ https://kubernetes.io/docs/reference/command-line-tools-reference/feature-gates/
 
 from __future__ import annotations
 
-# All gates of Kubernetes 1.34.4, 1.35.4, 1.36.3 and 1.37.2: pkg/features, apiserver, apiextensions-apiserver, component-base,
-# client-go, controller-manager and cloud-provider.
+# All gates of Kubernetes 1.34.4, 1.35.4, 1.36.3 and 1.37.2: pkg/features, apiserver, apiextensions-apiserver,
+# component-base, client-go, controller-manager and cloud-provider.
 GATES = frozenset(
     """
     APIResponseCompression APIServerIdentity APIServerTracing APIServerWebhookAuthenticationToken

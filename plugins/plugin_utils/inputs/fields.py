@@ -209,7 +209,7 @@ _TESTS = {
     "addresses": lambda value: _is_list(value, str) and all(map(_is_address, value)),
     "address": lambda value: isinstance(value, str) and (not value or _is_address(value)),
     "address and port": lambda value: isinstance(value, str) and (not value or _is_place(value)),
-    # An empty path has a meaning of its own: resolvConf, for example, is then that of the runtime.
+    # An empty path means something: resolvConf, for example, is then that of the runtime.
     "path": lambda value: isinstance(value, str) and (not value or value.startswith("/")),
     "cpus": lambda value: isinstance(value, str) and (not value or _CPUS.fullmatch(value)),
     "sysctls": lambda value: _is_list(value, str) and all(map(_SYSCTL.fullmatch, value)),

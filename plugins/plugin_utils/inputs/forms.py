@@ -92,7 +92,7 @@ image = text(
 interface = text(re.compile(r"[^\s/]{1,15}"), "the name of an interface", "use a name that ip link shows", 15)
 container_network = text(
     re.compile(r"(?!(host|none|bridge)$)[A-Za-z0-9][A-Za-z0-9_.-]*"),
-    "the name of a network of its own",
+    "the name of a separate network",
     "use letters, digits, - . and _, and not host, none or bridge",
 )
 # Less does not start the first process of a node.

@@ -118,8 +118,8 @@ def without_role(groups: Groups) -> list[Finding]:
             text = "%s %s in the group %s and %s no role%s. Put %s into %s or %s, or take %s out of %s."
             if _is_another(groups, used, own):
                 text = (
-                    "%s %s in the group %s and %s no role%s. An inventory is one cluster: if these hosts are another one, "
-                    "give them an inventory. Otherwise put %s into %s or %s, or take %s out of %s."
+                    "%s %s in the group %s and %s no role%s. An inventory is one cluster: if these hosts are another "
+                    "one, give them an inventory. Otherwise put %s into %s or %s, or take %s out of %s."
                 )
             verbs, them = (("is", "has"), "it") if len(idle) == 1 else (("are", "have"), "them")
             shown = " (by %s)" % ", ".join(own) if own else ""

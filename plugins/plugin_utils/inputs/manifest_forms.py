@@ -52,7 +52,7 @@ def _twice(documents: list[Mapping[str, Any]]) -> str:
 
 
 def _refers_to_itself(documents: list[Any]) -> bool:
-    """Return True if an alias (*name) is inside of its own anchor (&name)."""
+    """Return True if an alias (*name) is inside of the anchor that it names (&name)."""
     try:
         json.dumps(documents, default=str, skipkeys=True)
     except (ValueError, RecursionError):

@@ -155,8 +155,8 @@ def other_etcd(host: str, servers: Sequence[str], stored: Mapping[str, Any]) -> 
     if not servers or not known or sorted(servers) in [sorted(each) for each in known]:
         return []
     text = (
-        "%s: its API server uses etcd at %s, and the cluster's kubeadm configuration names %s, which kubeadm would write "
-        "into the manifest. Correct the configuration first: `kubeadm init phase upload-config kubeadm --config FILE`"
+        "%s: its API server uses etcd at %s, and the cluster's kubeadm configuration names %s, which kubeadm would "
+        "write into the manifest. Correct the configuration first: `kubeadm init phase upload-config kubeadm --config FILE`"
     )
     shown, named = ", ".join(servers), ", ".join(known[0])
     return [Finding("manifest.etcd_servers", text % (host, shown, named), host, shown, named)]

@@ -97,8 +97,8 @@ def etcd(case: Case) -> list[Finding]:
     twice = of_one_name(members)
     for name, rows in sorted(twice.items()):
         text = (
-            "%s: %d members of etcd have this name (%s). One is left of a former machine and counts for the majority. Remove "
-            "it by its ID: etcdctl member list, etcdctl member remove ID."
+            "%s: %d members of etcd have this name (%s). One is left of a former machine and counts for the majority. "
+            "Remove it by its ID: etcdctl member list, etcdctl member remove ID."
         )
         places = ", ".join("%s at %s" % (etcdctl_id(row["id"]), " ".join(row["addresses"])) for row in rows)
         found.append(Finding("upgrade.etcd_twice", text % (name, len(rows), places), name, len(rows), 1))
@@ -242,8 +242,8 @@ def apis(case: Case) -> list[Finding]:
             found.append(Finding("upgrade.removed_api", text % values, None, name, row["removed"]))
     for server, why in sorted((case.answer.get("apis_unknown") or {}).items()):
         text = (
-            "%s: its API server does not say which APIs clients use (GET /metrics: %s), and a release on the way may remove "
-            "one of them. Correct that, then run again."
+            "%s: its API server does not say which APIs clients use (GET /metrics: %s), and a release on the way may "
+            "remove one of them. Correct that, then run again."
         )
         found.append(Finding("upgrade.apis_unknown", text % (server, why), server, why))
     return found

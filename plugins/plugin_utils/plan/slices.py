@@ -40,7 +40,7 @@ SEQUENCE = (
 
 # Files with secrets that belong to another step than `credentials`.
 OWN_STEP = {PASSWORD_FILE: "endpoint", paths.BACKUP_SETTINGS: "backup"}
-# For so long the cluster's lock is kept without a renewal: downloads, restarts and the gate of one node, and the reboot.
+# For so long the cluster's lock is kept without a renewal: downloads, restarts, the gate of one node, and the reboot.
 HOLD_SECONDS, REBOOT_SECONDS = 1200, 900
 # What happens to a host in a run, in this order; each host has one of these at most. Its stages: of the plan.
 PHASES = {

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pages name what exists: options and inputs, their defaults, playbooks, files, scenarios, headings; and examples work."""
+"""Pages name what exists: options and inputs, their defaults, playbooks, files, scenarios, headings. Examples work."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, kubewright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The generated reference has no markup of Ansible left, which would be shown to the reader as it is; the changelog lists
-every module with the description that it has."""
+"""The generated reference has no markup of Ansible left, which a reader would see as it is. The changelog lists every
+module with the description that it has."""
 
 from __future__ import annotations
 

@@ -43,8 +43,8 @@ def unlabelled(plan: Plan, hosts: Hosts, part: Collection[str]) -> list[Finding]
 def locked(plan: Plan, hosts: Hosts, operation: str) -> list[Finding]:
     """Refuse to change running nodes while another run holds the cluster's lock: it may be changing one of them.
 
-    A run of this controller that has ended is no reason to wait. Joins do not need the lock. operation: "" for site; those
-    that are not named here ask for the lock when they ask the cluster, or change nothing.
+    A run of this controller that has ended is not waited for. Joins do not need the lock. operation: "" for site;
+    those that are not named here ask for the lock when they ask the cluster, or change nothing.
     """
     changes = any(node.get("joined") and node.get("steps") for node in plan["nodes"].values())
     if operation not in ("", "restore", "rotate") or (not operation and not changes):

@@ -138,10 +138,10 @@ def names(case: Case) -> Problems:
 
 
 def _host_name(host: str, name: str) -> list[Finding]:
-    """Refuse a host name that is no machine's own: the node would get another name when DHCP or its owner sets one."""
+    """Refuse a host name that many machines have: the node would get another name when DHCP or its owner sets one."""
     if name.partition(".")[0] != "localhost" and not addresses.is_address(name):
         return []
-    text = "%s: its host name is %s. Give it one of its own (hostnamectl set-hostname), or set kube_node_name."
+    text = "%s: its host name is %s. Give it another (hostnamectl set-hostname NAME), or set kube_node_name."
     return [Finding("node_name.not_own", text % (host, name), host, name)]
 
 

@@ -105,7 +105,8 @@ def virtual_address(case: Case) -> Problems:
         _interface, network = addresses.interface_of(str(wanted), node["info"]["network"])
         net = ipaddress.ip_network(network, strict=False) if network else None
         if net and wanted.version == 4 and net.prefixlen < 31 and wanted in (net[0], net[-1]):
-            text = "kube_api_endpoint.address %s is the address of the network %s itself or of all its hosts. Choose another."
+            text = "kube_api_endpoint.address %s is the address of the network %s itself or of all its hosts. "
+            text += "Choose another."
             found = Finding("endpoint.address_of_network", text % (wanted, net), host, str(wanted), str(net))
             return Problems([found], [])
     return Problems([], [])
