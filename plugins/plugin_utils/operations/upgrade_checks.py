@@ -13,6 +13,7 @@ from ...module_utils.api.etcd import etcdctl_id, of_one_name
 from ..base import quantity, versions
 from ..base.findings import Finding
 from ..base.reference import SKEW_PAGE
+from ..inputs import feature_gates
 from ..kubeadm import etcd_image
 from ..plan import distributions
 from . import quorum, upgrade_rules as rules
@@ -171,7 +172,11 @@ def removed(case: Case) -> list[Finding]:
     )
     text += "upgrade."
     for where, gates in sorted(_gates(case).items()):
-        table = rules.REMOVED_KUBEADM_GATES if where.endswith("config.featureGates") else rules.REMOVED_GATES
+        table = (
+            feature_gates.REMOVED_KUBEADM_GATES
+            if where.endswith("config.featureGates")
+            else feature_gates.REMOVED_GATES
+        )
         for name, release in rules.removed(table, gates, case.state.oldest, case.target).items():
             values: tuple[str, ...] = (where, release, "the feature gate " + name)
             found.append(Finding("upgrade.removed_gate", text % values, None, name, release))

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..base import versions
-from ..inputs.feature_gates import REMOVED_GATES, REMOVED_KUBEADM_GATES  # noqa: F401  (of the same kind)
 
 # pkg/kubelet and cmd/kubelet/app/options of the same releases: the only flag that a component lost.
 REMOVED_KUBELET_FLAGS: dict[str, tuple[str, ...]] = {"1.35": ("pod-infra-container-image",)}

@@ -17,6 +17,7 @@ from typing import Any
 from ..base import quantity, versions
 from ..base.distribution import Distribution
 from ..base.findings import Finding
+from ..inputs import feature_gates
 from ..plan import distributions
 from . import upgrade_checks as checks, upgrade_rules as rules
 from .upgrade_checks import Case
@@ -71,7 +72,7 @@ def removed(case: Case) -> list[Finding]:
         given["kubelet_config.featureGates"] = rules.gates(row["kubelet_config"].get("featureGates") or {})
         oldest = case.state.kubelets.get(host) or case.state.oldest
         for where, gates in sorted(given.items()):
-            for name, release in rules.removed(rules.REMOVED_GATES, gates, oldest, case.target).items():
+            for name, release in rules.removed(feature_gates.REMOVED_GATES, gates, oldest, case.target).items():
                 text = "%s: Kubernetes %s does not know the feature gate %s any more, and K3s would not start. "
                 text += "Take it out, run site, then upgrade."
                 found.append(Finding("upgrade.removed_gate", text % (where, release, name), None, name, release))

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 
 import pytest
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
@@ -231,11 +230,9 @@ def test_the_kubeconfig_of_this_cluster_is_deleted_and_no_other(action, store, t
     ],
 )
 def test_a_join_that_does_not_end_is_not_waited_for_for_ever(action, store, monkeypatch, plugin, arguments, answers):
-    @contextlib.contextmanager
     def turn(_store, name, host, seconds, say):
         assert host == "cp1" and seconds >= 420 and callable(say)
         raise plugin.TurnError("%s waited %d s for cp2, which did not end." % (host, seconds))
-        yield
 
     monkeypatch.setattr(plugin.RunStore, "turn", turn)
     made = action(plugin.ActionModule, arguments, answers)
