@@ -231,7 +231,7 @@ def test_the_kubeconfig_of_this_cluster_is_deleted_and_no_other(action, store, t
 )
 def test_a_join_that_does_not_end_is_not_waited_for_for_ever(action, store, monkeypatch, plugin, arguments, answers):
     class Turn:
-        def __init__(self, _store, name, host, seconds, say):
+        def __init__(self, name, host, seconds, say):
             assert host == "cp1" and seconds >= 420 and callable(say)
             self.text = "%s waited %d s for cp2, which did not end." % (host, seconds)
 
@@ -241,7 +241,7 @@ def test_a_join_that_does_not_end_is_not_waited_for_for_ever(action, store, monk
         def __exit__(self, *_error):
             return None
 
-    monkeypatch.setattr(plugin.RunStore, "turn", lambda *arguments, **more: Turn(*arguments, **more))
+    monkeypatch.setattr(plugin.RunStore, "turn", Turn)
     made = action(plugin.ActionModule, arguments, answers)
     result = made.run(task_vars=HOST)
     assert result["failed"] and "for cp2, which did not end" in result["msg"] and len(made.asked) == len(answers)
