@@ -46,7 +46,7 @@ def expired(pem: str, authority: str, key: str) -> str:
 
 
 def expire(planes, workers, read, write) -> None:
-    """Replace every certificate of the nodes. read(host, path) returns a file's text, write(host, path, text) sets it."""
+    """Replace every certificate of the nodes. read(host, path) returns a text, write(host, path, text) sets it."""
     first = list(planes)[0]
     authorities = {name: (read(first, PKI + name + ".crt"), read(first, PKI + name + ".key")) for name in FILES}
     for host in planes:

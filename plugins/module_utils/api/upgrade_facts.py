@@ -48,7 +48,7 @@ def facts(api: Api, cluster: Etcd | None, servers: List[Tuple[str, Api]], nodes:
         except ApiError as error:
             found["apis_unknown"][name] = str(error)
             continue
-        # Each API server has many metrics that begin with its name: a text without any was cut short, or is another one's.
+        # Each API server has many metrics that begin with its name: a text without any was cut short, or is another's.
         if status == 200 and "apiserver_" in text:
             found["apis"] += [{"server": name, **row} for row in deprecated(text)]
         else:

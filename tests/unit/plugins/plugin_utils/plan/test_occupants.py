@@ -175,5 +175,5 @@ def test_addresses_of_an_older_clusters_services_are_named_with_what_removes_the
     plan = planner.cluster_plan(hosts, groups)
     assert described(plan["refusals"]) == ["host.ipvs_left_over node=w-1 value=['10.96.0.1', '10.96.0.10']"]
     assert plan["nodes"]["w-1"]["address"] == "10.0.0.12"
-    hosts["w-1"]["info"]["cluster"].update(kubelet_conf=True, kind="kubeadm")  # of its own cluster
+    hosts["w-1"]["info"]["cluster"].update(kubelet_conf=True, kind="kubeadm")  # of another cluster
     assert "host.ipvs_left_over" not in "".join(described(planner.cluster_plan(hosts, groups)["refusals"]))
